@@ -1,0 +1,32 @@
+/** @type {import('jest').Config} */
+const shared = {
+  testEnvironment: 'node',
+  transform: { '^.+\\.ts$': 'ts-jest' },
+  modulePathIgnorePatterns: ['<rootDir>/dist/', '<rootDir>/\\.postgres/'],
+};
+
+/** The main journey once more, on the oldest majors that the package supports. */
+const compatibility = '<rootDir>/test/compatibility.test.ts';
+
+/** @type {import('jest').Config} */
+module.exports = {
+  globalSetup: '<rootDir>/test/support/global-setup.ts',
+  globalTeardown: '<rootDir>/test/support/global-teardown.ts',
+  testTimeout: 60_000,
+  maxWorkers: 2,
+  projects: [
+    { ...shared, displayName: 'express 5, typeorm 1', testMatch: ['<rootDir>/test/**/*.test.ts'] },
+    {
+      ...shared,
+      displayName: 'express 4',
+      testMatch: [compatibility],
+      moduleNameMapper: { '^express$': '<rootDir>/node_modules/express-4' },
+    },
+    {
+      ...shared,
+      displayName: 'typeorm 0.3',
+      testMatch: [compatibility],
+      moduleNameMapper: { '^typeorm$': '<rootDir>/node_modules/typeorm-0.3' },
+    },
+  ],
+};

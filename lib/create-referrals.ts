@@ -1,0 +1,68 @@
+import { IncomingMessage } from 'node:http';
+import type { RequestHandler } from 'express';
+import { entities } from './entities';
+import { Referral } from './entities/referral';
+import { ReferralResponse } from './entities/referral-response';
+import { referralError } from './errors';
+import { linkRouter } from './http/link-router';
+import { middleware } from './http/middleware';
+import { type ReferralsOptions, settingsOf } from './options';
+import { registry } from './registry';
+import type { Listener, ReferralEvents } from './tracking/events';
+import { Tracking } from './tracking/tracking';
+
+/** What {@link createReferrals} answers. */
+export interface Referrals {
+  /** To be mounted for the whole app, after the session and before the router: `app.use(referrals.middleware)`. */
+  readonly middleware: RequestHandler;
+  /** The links, `GET /:code`, and `POST /`: `app.use('/r', referrals.router)`, at the option `linkPath`. */
+  readonly router: RequestHandler;
+  /** Calls the listener after the commit of each such event. What a listener throws reaches the option `onError` only. */
+  on<E extends keyof ReferralEvents>(event: E, listener: Listener<E>): void;
+  off<E extends keyof ReferralEvents>(event: E, listener: Listener<E>): void;
+  /** Writes what is still in flight and takes no more. The DataSource stays open: it is the host's. */
+  close(): Promise<void>;
+}
+
+/**
+ * Wires the referral program to a host's DataSource. One instance per DataSource at a time.
+ *
+ * @throws ReferralError for an unknown or wrong option, and for a DataSource that is not initialised, not PostgreSQL, or
+ * lacks our entities; the message says what to do.
+ */
+export function createReferrals(options: ReferralsOptions): Referrals {
+  if (options instanceof IncomingMessage) throw referralError('NOT_A_MIDDLEWARE');
+  const settings = settingsOf(options);
+  const { dataSource } = settings;
+  if (dataSource.options.type !== 'postgres') throw referralError('NOT_POSTGRES', dataSource.options.type);
+  if (!dataSource.isInitialized) throw referralError('NOT_INITIALIZED');
+  const missing = entities.filter((entity) => !dataSource.hasMetadata(entity)).map(({ name }) => name);
+  if (missing.length > 0) throw referralError('ENTITIES_MISSING', missing);
+
+  const tracking = new Tracking(settings);
+  registry.add(dataSource, tracking);
+  // Entities that the host loads itself find their instance too.
+  const owners = [Referral, ReferralResponse].map((entity) => ({
+    listenTo: () => entity,
+    afterLoad: (loaded: object) => void registry.own(loaded, tracking),
+  }));
+  const subscribers = [tracking.events.subscriber, ...owners];
+  dataSource.subscribers.push(...subscribers);
+  // Learns the database's time, and says early if the migrations have not run; a database that is away says so later.
+  tracking.start().catch(settings.onError);
+
+  return {
+    middleware: middleware(tracking),
+    router: linkRouter(tracking),
+    on: (event, listener) => tracking.events.on(event, listener),
+    off: (event, listener) => tracking.events.off(event, listener),
+    close: async () => {
+      await tracking.recorder.close();
+      registry.remove(dataSource);
+      for (const subscriber of subscribers) {
+        const index = dataSource.subscribers.indexOf(subscriber);
+        if (index !== -1) dataSource.subscribers.splice(index, 1);
+      }
+    },
+  };
+}

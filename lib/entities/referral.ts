@@ -1,0 +1,142 @@
+import type { Request } from 'express';
+import { Column, Entity, type EntityManager, Index, PrimaryColumn } from 'typeorm';
+import { registry } from '../registry';
+import type { CreateReferralInput, ListOptions, RecordOptions, RespondOptions, UserRef, WithManager } from '../types';
+import { bigintAsNumber, lengths } from './columns';
+import type { ReferralResponse } from './referral-response';
+
+/**
+ * A link with a code that somebody shares. Rows are made with {@link Referral.create}; a host may change `label`,
+ * `redirectTo` and `expiredAt` of one through TypeORM like on any entity of its own.
+ */
+@Entity({ name: 'referrals' })
+@Index('uq_referrals_code', { synchronize: false }) // on lower(code)
+@Index('uq_referrals_identity', { synchronize: false }) // on user, target, label and a digest of the destination
+@Index('ix_referrals_user', ['userId'])
+export class Referral {
+  @PrimaryColumn({
+    name: 'id',
+    type: 'bigint',
+    generated: 'identity',
+    generatedIdentity: 'ALWAYS',
+    primaryKeyConstraintName: 'pk_referrals',
+    transformer: bigintAsNumber,
+  })
+  readonly id!: number;
+
+  /** The referrer's id in the host, as text; null for a referral of the site itself. */
+  @Column({ name: 'user_id', type: 'varchar', length: lengths.id, nullable: true })
+  userId!: string | null;
+
+  /** Tells a user's referrals apart, up to 100 characters; `''` if none was given. */
+  @Column({ name: 'label', type: 'varchar', length: lengths.label, default: '' })
+  label!: string;
+
+  /** The code in the link, 1–100 of `[A-Za-z0-9_-]`, unique without regard to case. */
+  @Column({ name: 'code', type: 'varchar', length: lengths.code })
+  code!: string;
+
+  /** Where a click goes: an http(s) URL, resolved against the option `baseUrl`. Up to 2,048 characters. */
+  @Column({ name: 'redirect_to', type: 'varchar', length: lengths.redirectTo })
+  redirectTo!: string;
+
+  /** What kind of thing the link is about: an entity's name or the host's own word. Null with `targetId`. */
+  @Column({ name: 'target_type', type: 'varchar', length: lengths.targetType, nullable: true })
+  targetType!: string | null;
+
+  /** The id of what the link is about, as text. Null with `targetType`. */
+  @Column({ name: 'target_id', type: 'varchar', length: lengths.id, nullable: true })
+  targetId!: string | null;
+
+  /** From this time on a click is redirected, but neither recorded nor attributed; null for never. */
+  @Column({ name: 'expired_at', type: 'timestamptz', nullable: true })
+  expiredAt!: Date | null;
+
+  @Column({ name: 'created_at', type: 'timestamptz', default: () => 'now()' })
+  readonly createdAt!: Date;
+
+  /** The absolute address to share: `baseUrl`, `linkPath` and the code. */
+  get url(): string {
+    return registry.ofEntity(this, 'referral.url').urlOf(this);
+  }
+
+  /**
+   * The referral for (user, redirectTo, label, target): the existing one if there is one, else a new one, decided by a
+   * unique index, so that any number of calls at once make one row.
+   *
+   * @param options.manager the host's transaction; without it the call is a transaction of its own.
+   * @throws ReferralError `INVALID_INPUT` naming the field, before anything is written; `CODE_TAKEN` and
+   * `REFERRAL_EXISTS` for a given `code`; `CODES_EXHAUSTED`; `DATABASE_UNAVAILABLE`.
+   */
+  static create(input: CreateReferralInput, options: WithManager = {}): Promise<Referral> {
+    return registry.of('Referral.create', options).createReferral(input, options);
+  }
+
+  /**
+   * Records that the visitor of `req` did `action` (1–128 characters), against the referral that the visitor came
+   * through; null when there is none.
+   */
+  static recordResponse(req: Request, action: string, options: RecordOptions = {}): Promise<ReferralResponse | null> {
+    return registry.of('Referral.recordResponse', { ...options, req }).recordResponse(req, action, options);
+  }
+
+  /** The referral that the visitor of `req` came through, by the option `attribution`; null when never referred. */
+  static referralForRequest(req: Request, options: WithManager = {}): Promise<Referral | null> {
+    return registry.of('Referral.referralForRequest', { ...options, req }).referralForRequest(req, options);
+  }
+
+  /** All responses of the visitor of `req`, newest first; by the user when signed in, else by the visitor id. */
+  static responsesForRequest(req: Request, options: ListOptions = {}): Promise<ReferralResponse[]> {
+    return registry.of('Referral.responsesForRequest', { ...options, req }).responsesForRequest(req, options);
+  }
+
+  /** All responses to the referrals that `user` owns, newest first. */
+  static responsesForReferrer(user: UserRef, options: ListOptions = {}): Promise<ReferralResponse[]> {
+    return registry.of('Referral.responsesForReferrer', options).responsesForReferrer(user, options);
+  }
+
+  /** The referral with this code, in any case; null when there is none. */
+  static findByCode(code: string, options: WithManager = {}): Promise<Referral | null> {
+    return registry.of('Referral.findByCode', options).findByCode(code, options);
+  }
+
+  /**
+   * Records a response to this referral, whoever the visitor came through before; from then on it counts as the
+   * visitor's newest touch. `options.user` names the user before the request has one, at sign-up.
+   *
+   * @returns null when the referral has expired or is deleted.
+   */
+  respond(req: Request, action: string, options: RespondOptions = {}): Promise<ReferralResponse | null> {
+    return registry.ofEntity(this, 'referral.respond', { ...options, req }).respond(this, req, action, options);
+  }
+
+  /**
+   * Sets the user on the visitor's userless responses to this referral, in one statement, and emits
+   * `userLinkedToResponse` for each.
+   *
+   * @param visitorId the `visitorId` of a response. It comes from the signed cookie: never take it from user input.
+   * @returns the responses that this call linked, oldest first.
+   */
+  linkResponsesToUser(user: UserRef, visitorId: string, options: WithManager = {}): Promise<ReferralResponse[]> {
+    return registry
+      .ofEntity(this, 'referral.linkResponsesToUser', options)
+      .linkResponses(visitorId, user, this.id, options);
+  }
+
+  /** How many clicks (responses with the action `RESPONDED`) this referral has, from daily counts. */
+  responseCount(options: WithManager = {}): Promise<number> {
+    return registry.ofEntity(this, 'referral.responseCount', options).responseCount(this, options);
+  }
+
+  /** This referral's responses as the option `responsesFilter` leaves them; by default all, newest first. */
+  filteredResponses(options: ListOptions = {}): Promise<ReferralResponse[]> {
+    return registry.ofEntity(this, 'referral.filteredResponses', options).filteredResponses(this, options);
+  }
+
+  /** The row that the link is about; null when there is no target, it is gone, or its type is no entity. */
+  loadTarget<T extends object = object>(options: WithManager = {}): Promise<T | null> {
+    return registry.ofEntity(this, 'referral.loadTarget', options).loadTarget(this, options) as Promise<T | null>;
+  }
+}
+
+export type { EntityManager };

@@ -1,0 +1,169 @@
+/**
+ * Every error of the package: its code, the HTTP status that Express answers when it reaches the host's error handler,
+ * and its sentence. A sentence says what was wrong, what was found and what to do; `ReferralError.code` is the stable
+ * name to test for.
+ */
+const catalogue = {
+  INVALID_OPTION: {
+    status: 500,
+    text: (option: string, takes: string, got: unknown) =>
+      `createReferrals: option "${option}" takes ${takes}, but got ${show(got)}.`,
+  },
+  UNKNOWN_OPTION: {
+    status: 500,
+    text: (option: string, known: string[]) =>
+      `createReferrals: there is no option "${option}". The options are ${known.join(', ')}.`,
+  },
+  NOT_A_MIDDLEWARE: {
+    status: 500,
+    text: () =>
+      'createReferrals was called with a request: it is not a middleware itself. Call it once at start-up, ' +
+      'const referrals = createReferrals({ … }), and write app.use(referrals.middleware).',
+  },
+  NOT_POSTGRES: {
+    status: 500,
+    text: (type: unknown) =>
+      `createReferrals: the DataSource must be of type "postgres", but its type is ${show(type)}.`,
+  },
+  NOT_INITIALIZED: {
+    status: 500,
+    text: () =>
+      'createReferrals: the DataSource is not initialised. Write await dataSource.initialize() before createReferrals.',
+  },
+  ENTITIES_MISSING: {
+    status: 500,
+    text: (names: string[]) =>
+      `createReferrals: the DataSource does not know the entities ${names.join(', ')}. ` +
+      "Write entities: [...entities, /* yours */] with { entities } from 'express-referrals'.",
+  },
+  MIGRATIONS_NOT_RUN: {
+    status: 500,
+    text: (detail: string) =>
+      `The tables of express-referrals are missing or out of date (${detail}). Write migrations: [...migrations] ` +
+      "with { migrations } from 'express-referrals' in the DataSource, and run await dataSource.runMigrations().",
+  },
+  ALREADY_CREATED: {
+    status: 500,
+    text: () =>
+      'createReferrals: this DataSource has an instance already. Use that one, or await its close() before making another.',
+  },
+  NO_INSTANCE: {
+    status: 500,
+    text: (call: string) =>
+      `${call} found no instance to work with: createReferrals was not called yet for this DataSource, or its instance is closed.`,
+  },
+  AMBIGUOUS_INSTANCE: {
+    status: 500,
+    text: (call: string, count: number) =>
+      `${call} can't tell which of ${count} instances to use. Name one: pass { manager: dataSource.manager }, ` +
+      "or a request that only that instance's middleware has seen.",
+  },
+  MIDDLEWARE_MISSING: {
+    status: 500,
+    text: (call: string) =>
+      `${call} was given a request that the referrals middleware has not seen. ` +
+      'Write app.use(referrals.middleware) before the handlers that use referrals.',
+  },
+  SESSION_MISSING: {
+    status: 500,
+    text: () =>
+      "visitor: 'session' keeps the visitor in req.session, but the request has none. " +
+      'Write app.use(session({ … })) before app.use(referrals.middleware).',
+  },
+  ROUTER_MISPLACED: {
+    status: 500,
+    text: (mounted: string, linkPath: string) =>
+      `The link router is mounted at "${mounted || '/'}", but links are made for linkPath "${linkPath}" and would lead nowhere. ` +
+      `Write app.use('${linkPath}', referrals.router), or set the option linkPath: '${mounted || '/'}'.`,
+  },
+  INVALID_INPUT: {
+    status: 400,
+    text: (field: string, takes: string, got: unknown) => `${field} takes ${takes}, but got ${show(got)}.`,
+  },
+  CODE_TAKEN: {
+    status: 409,
+    text: (code: string) =>
+      `The code "${code}" belongs to another referral (codes are compared without regard to case). Give another code.`,
+  },
+  REFERRAL_EXISTS: {
+    status: 409,
+    text: (existing: string, code: string) =>
+      `This user has a referral with the same redirectTo, label and target already, with the code "${existing}". ` +
+      `Use that one, or give the one with the code "${code}" a label of its own.`,
+  },
+  CODES_EXHAUSTED: {
+    status: 500,
+    text: (tries: number, last: string) =>
+      `No free code was found in ${tries} tries; the last one tried was "${last}". ` +
+      'If the option generateCode is set, let it draw from more codes.',
+  },
+  DATABASE_UNAVAILABLE: {
+    status: 503,
+    text: (detail: string) =>
+      `PostgreSQL did not answer (${detail}). Nothing that this call asked for is confirmed; try again.`,
+  },
+  CLOSED: {
+    status: 503,
+    text: () => 'This instance of express-referrals is closed and takes no more work.',
+  },
+} as const;
+
+/** The stable name of an error; each is described in the README. */
+export type ReferralErrorCode = keyof typeof catalogue;
+
+/** All codes, for documentation and tests. */
+export const referralErrorCodes = Object.keys(catalogue) as ReferralErrorCode[];
+
+/**
+ * What every call of this package throws for a reason of its own. `status` is read by Express' error handling, so an
+ * unhandled one answers with the fitting status.
+ */
+export class ReferralError extends Error {
+  override readonly name = 'ReferralError';
+  /** The stable name of the error, for example `'INVALID_INPUT'`. */
+  readonly code: ReferralErrorCode;
+  /** The HTTP status that Express answers when the error reaches its error handling. */
+  readonly status: number;
+  /** The option or field that was wrong, where there is one. */
+  readonly field?: string;
+
+  /** @internal */
+  constructor(code: ReferralErrorCode, message: string, details: { field?: string; cause?: unknown } = {}) {
+    super(message, details.cause === undefined ? undefined : { cause: details.cause });
+    this.code = code;
+    this.status = catalogue[code].status;
+    if (details.field !== undefined) this.field = details.field;
+  }
+}
+
+type Catalogue = typeof catalogue;
+
+/** Makes the error of a code from the facts that its sentence needs. */
+export function referralError<C extends ReferralErrorCode>(
+  code: C,
+  ...facts: Parameters<Catalogue[C]['text']>
+): ReferralError {
+  const text = catalogue[code].text as (...facts: unknown[]) => string;
+  const named = code === 'INVALID_INPUT' || code === 'INVALID_OPTION' || code === 'UNKNOWN_OPTION';
+  return new ReferralError(code, text(...facts), named ? { field: facts[0] as string } : {});
+}
+
+/** The 503 of a database that is away, with the driver's error as its cause. */
+export function databaseUnavailable(detail: string, cause?: unknown): ReferralError {
+  return new ReferralError('DATABASE_UNAVAILABLE', catalogue.DATABASE_UNAVAILABLE.text(detail), { cause });
+}
+
+/** The refusal of one field of a call's input, before anything is written. */
+export function invalid(field: string, takes: string, got: unknown): ReferralError {
+  return referralError('INVALID_INPUT', field, takes, got);
+}
+
+/** A short, safe picture of any value for a sentence: never a whole object, never more than 80 characters. */
+export function show(value: unknown): string {
+  if (typeof value === 'string') return JSON.stringify(value.length > 80 ? `${value.slice(0, 80)}…` : value);
+  if (typeof value === 'function') return `the function ${value.name || '(anonymous)'}`;
+  if (Array.isArray(value)) return `an array of ${value.length}`;
+  if (value instanceof Date) return Number.isNaN(value.getTime()) ? 'an invalid Date' : value.toISOString();
+  if (typeof value === 'object' && value !== null) return `an object of ${value.constructor?.name ?? 'no class'}`;
+  return String(value);
+}

@@ -1,0 +1,63 @@
+import type { Request, RequestHandler, Response } from 'express';
+import { type ReferralError, referralError } from '../errors';
+import { safeDestination } from '../tracking/redirect';
+import type { Tracking } from '../tracking/tracking';
+import { createRoute } from './create-route';
+import { queryParameter } from './middleware';
+
+/** `GET /:code`, with or without a trailing slash, and `POST /`; anything else is the host's. */
+export function linkRouter(tracking: Tracking): RequestHandler {
+  const { settings, links } = tracking;
+  const create = createRoute(tracking);
+  const expectedMounts = [settings.linkPath, settings.baseUrl.pathname.replace(/\/$/, '') + settings.linkPath];
+
+  async function follow(req: Request, res: Response, code: string): Promise<boolean> {
+    const found = links.find(code);
+    const link = found instanceof Promise ? await found : found;
+    if (!link) return false;
+    const wanted = settings.redirect.parameter && queryParameter(req.url, settings.redirect.parameter);
+    const destination = (wanted && safeDestination(wanted, settings)) || link.destination;
+    if (!destination) return false;
+    const visitor = tracking.meet(req, res);
+    if (visitor.visit) await visitor.signIn();
+    await visitor.click(link);
+    // The head is written directly: res.redirect would negotiate a body that nobody reads.
+    res.statusCode = 302;
+    res.setHeader('Location', destination);
+    res.setHeader('Cache-Control', 'no-store');
+    res.setHeader('Content-Length', '0');
+    res.end();
+    return true;
+  }
+
+  return function referralLinks(req, res, next) {
+    if (!expectedMounts.some((mount) => mount.toLowerCase() === req.baseUrl.toLowerCase()))
+      return next(referralError('ROUTER_MISPLACED', req.baseUrl, settings.linkPath));
+    const path = pathOf(req.url);
+    if (req.method === 'POST' && path === '') return create(req, res, next);
+    if ((req.method !== 'GET' && req.method !== 'HEAD') || path === '') return next();
+    follow(req, res, path).then(
+      (isDone) => {
+        if (!isDone) next();
+      },
+      (error: unknown) => {
+        if ((error as ReferralError).status === 503) res.setHeader('Retry-After', '5');
+        next(error);
+      },
+    );
+  };
+}
+
+/** What stands between the first slash and the query, without a trailing slash. */
+function pathOf(url: string): string {
+  const query = url.indexOf('?');
+  let end = query === -1 ? url.length : query;
+  if (end > 1 && url[end - 1] === '/') end--;
+  const path = url.slice(1, end);
+  if (!path.includes('%')) return path;
+  try {
+    return decodeURIComponent(path);
+  } catch {
+    return path;
+  }
+}

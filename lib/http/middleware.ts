@@ -1,0 +1,55 @@
+import type { Request, RequestHandler } from 'express';
+import type { Referral } from '../entities/referral';
+import type { Tracking } from '../tracking/tracking';
+import { templateHelpers } from './template-helpers';
+
+declare global {
+  // The one way that Express' types are extended by.
+  // eslint-disable-next-line @typescript-eslint/no-namespace
+  namespace Express {
+    interface Request {
+      /**
+       * The referral that this request's visitor came through, or null. At most one look-up, remembered for the
+       * request; none for a visitor who was never referred. Attached by `referrals.middleware`.
+       */
+      referralForRequest(): Promise<Referral | null>;
+    }
+  }
+}
+
+/**
+ * Attaches `req.referralForRequest()` and `res.locals.referrals`, links a visitor's responses once they are signed in, and
+ * counts `?referral_code=CODE` on any page. A visitor who was never referred passes through without a promise or a query.
+ */
+export function middleware(tracking: Tracking): RequestHandler {
+  const { codeParameter } = tracking.settings;
+  const helpers = templateHelpers(tracking);
+  const referralForRequest = function (this: Request): Promise<Referral | null> {
+    return tracking.referralForRequest(this, {});
+  };
+  return function referrals(req, res, next) {
+    const visitor = tracking.meet(req, res);
+    req.referralForRequest = referralForRequest;
+    res.locals['referrals'] = helpers(req, res);
+    const code = codeParameter === false ? null : queryParameter(req.url, codeParameter);
+    if (visitor.visit === null && code === null) return next();
+    (async () => {
+      await visitor.signIn();
+      if (code === null) return;
+      const link = await tracking.links.find(code);
+      if (!link) return;
+      // The page may now set a visitor's cookie: no shared cache may hand it to others.
+      res.setHeader('Cache-Control', 'private');
+      await visitor.click(link);
+    })()
+      .catch(tracking.settings.onError) // a page is shown whatever becomes of its click
+      .then(() => next());
+  };
+}
+
+/** The first value of a query parameter, or null; read from the URL, whatever query parser the host uses. */
+export function queryParameter(url: string, name: string): string | null {
+  const start = url.indexOf('?');
+  if (start === -1 || !url.includes(name, start)) return null;
+  return new URLSearchParams(url.slice(start)).get(name);
+}

@@ -1,0 +1,56 @@
+import type { Request, Response } from 'express';
+import { invalid } from '../errors';
+import { textOf } from '../input';
+import { lengths } from '../entities/columns';
+import { storedTarget } from '../tracking/targets';
+import type { Tracking } from '../tracking/tracking';
+import type { TargetRef } from '../types';
+import { escapeHtml } from './html';
+import { isListedTarget } from './create-route';
+
+export interface CreateFormInput {
+  redirectTo: string;
+  target?: TargetRef | null;
+  label?: string;
+  /** The words on the button. Default `'Get a referral link'`. */
+  button?: string;
+}
+
+/** What templates find as `referrals`. Handlebars' hash arguments (`{{{referrals.createForm redirectTo="/"}}}`) work too. */
+export interface TemplateHelpers {
+  /** A form, as escaped HTML, that makes a referral link for the signed-in user by posting to the router. */
+  createForm(input: CreateFormInput | { hash: CreateFormInput }): string;
+  /** The words for an action, from the option `actionDisplay`; the action itself where there are none. */
+  actionDisplay(action: string): string;
+}
+
+/** The maker of `res.locals.referrals`; as own properties, because Handlebars looks up no others. */
+export function templateHelpers(tracking: Tracking): (req: Request, res: Response) => TemplateHelpers {
+  const { settings } = tracking;
+  const actionDisplay = (action: string): string =>
+    Object.hasOwn(settings.actionDisplay, action) ? settings.actionDisplay[action]! : action;
+  const path = settings.baseUrl.pathname.replace(/\/$/, '') + settings.linkPath;
+
+  function createForm(input: CreateFormInput, csrf: { name: string; value: string } | null): string {
+    const target = storedTarget(settings.dataSource, input.target);
+    if (target.targetType !== null && !isListedTarget(tracking, target.targetType))
+      throw invalid('target', 'a target whose type the option targetTypes lists', target.targetType);
+    const fields: Record<string, string | null> = {
+      redirect_to: textOf('redirectTo', input.redirectTo, lengths.redirectTo, 1),
+      label: input.label === undefined ? null : textOf('label', input.label, lengths.label),
+      target_type: target.targetType,
+      target_id: target.targetId,
+      ...(csrf && { [csrf.name]: csrf.value }),
+    };
+    const hidden = Object.entries(fields)
+      .filter((field): field is [string, string] => field[1] !== null)
+      .map(([name, value]) => `<input type="hidden" name="${escapeHtml(name)}" value="${escapeHtml(value)}">`);
+    const button = `<button type="submit">${escapeHtml(input.button ?? 'Get a referral link')}</button>`;
+    return `<form class="referral-create" method="post" action="${escapeHtml(path)}/">${hidden.join('')}${button}</form>`;
+  }
+
+  return (req, res) => ({
+    createForm: (input) => createForm('hash' in input ? input.hash : input, settings.csrf(req, res)),
+    actionDisplay,
+  });
+}

@@ -1,0 +1,67 @@
+import { lengths } from './entities/columns';
+import { invalid } from './errors';
+import type { ListOptions, UserRef } from './types';
+
+/** PostgreSQL's text can't hold the character U+0000. */
+const nul = '\u0000';
+
+/** A text of the host's within its column. */
+export function textOf(field: string, value: unknown, max: number, min = 0): string {
+  if (typeof value !== 'string' || value.length < min || value.length > max || value.includes(nul))
+    throw invalid(field, `a string of ${min} to ${max} characters without U+0000`, value);
+  return value;
+}
+
+/** An id of the host's as text: a string, a bigint or a whole number. */
+export function idOf(field: string, value: unknown): string {
+  if (typeof value === 'bigint' || (typeof value === 'number' && Number.isSafeInteger(value))) return String(value);
+  if (typeof value === 'string' && value !== '' && value.length <= lengths.id && !value.includes(nul)) return value;
+  throw invalid(field, `an id: a string of 1 to ${lengths.id} characters, a whole number or a bigint`, value);
+}
+
+/** The id of a user given as an id or as an object that has one. */
+export function userIdOf(field: string, user: UserRef): string;
+export function userIdOf(field: string, user: UserRef | null | undefined): string | null;
+export function userIdOf(field: string, user: UserRef | null | undefined): string | null {
+  if (user === null || user === undefined) return null;
+  return typeof user === 'object' ? idOf(`${field}.id`, user.id) : idOf(field, user);
+}
+
+/** The id of a user where nobody would be a mistake. */
+export function someUserIdOf(field: string, user: UserRef): string {
+  return userIdOf(field, user) ?? idOf(field, user);
+}
+
+const codePattern = /^[A-Za-z0-9_-]{1,100}$/;
+
+/** Whether a text could be a code at all; one that could not is never looked up. */
+export function isCode(value: unknown): value is string {
+  return typeof value === 'string' && codePattern.test(value);
+}
+
+export function codeOf(field: string, value: unknown): string {
+  if (!isCode(value)) throw invalid(field, '1 to 100 characters of [A-Za-z0-9_-]', value);
+  return value;
+}
+
+export function dateOf(field: string, value: Date | null | undefined): Date | null {
+  if (value === null || value === undefined) return null;
+  if (!(value instanceof Date) || Number.isNaN(value.getTime())) throw invalid(field, 'a valid Date or null', value);
+  return value;
+}
+
+const uuidPattern = /^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$/i;
+
+export function visitorIdOf(field: string, value: unknown): string {
+  if (typeof value !== 'string' || !uuidPattern.test(value))
+    throw invalid(field, 'the visitorId of a response', value);
+  return value.toLowerCase();
+}
+
+/** Checked `take` and `skip`; undefined means no limit. */
+export function pageOf({ take, skip = 0 }: ListOptions): { take: number | undefined; skip: number } {
+  const isCount = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 0;
+  if (take !== undefined && !isCount(take)) throw invalid('take', 'a whole number from 0', take);
+  if (!isCount(skip)) throw invalid('skip', 'a whole number from 0', skip);
+  return { take, skip };
+}

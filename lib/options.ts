@@ -1,0 +1,295 @@
+import { randomInt } from 'node:crypto';
+import type { Request, Response } from 'express';
+import type { DataSource, SelectQueryBuilder } from 'typeorm';
+import type { Referral } from './entities/referral';
+import type { ReferralResponse } from './entities/referral-response';
+import { referralError } from './errors';
+import type { ReferralDraft, UserRef } from './types';
+
+type Awaitable<T> = T | Promise<T>;
+
+/** What `createReferrals` takes. Everything is checked once, at the call; an unknown or wrong option throws. */
+export interface ReferralsOptions {
+  /** The host's initialised DataSource on PostgreSQL, with our `entities` among its entities. */
+  dataSource: DataSource;
+  /** The public address of the site: an absolute http(s) URL, with a path if the app lives below one. */
+  baseUrl: string;
+  /** Signs the visitor's cookie. At least 32 characters; several, newest first, to rotate: the first one signs. */
+  secret: string | readonly string[];
+  /**
+   * Who is signed in: an id, an object with an `id`, or null/undefined for nobody; may be a promise. Called once a
+   * request at most by the middleware, and only when the visitor has a cookie or clicks.
+   */
+  user: (req: Request) => Awaitable<UserRef | null | undefined>;
+  /** Where the host mounts `referrals.router`. Default `'/r'`. */
+  linkPath?: string;
+  /**
+   * Where the visitor's attribution is kept. Default `'cookie'`: a signed cookie that survives anything the host does to
+   * its session. `'session'` keeps the same facts in `req.session.referral` (express-session, before our middleware)
+   * and sets no cookie of its own. The cost: `req.session.regenerate()`, which a login should call, forgets the
+   * visitor, unless the host carries `req.session.referral` over; and each click of an anonymous visitor
+   * starts a session in the store.
+   */
+  visitor?: 'cookie' | 'session';
+  cookie?: {
+    /** Default `'referral'`. */
+    name?: string;
+    /** How long an attribution lasts after the click, in days (in the session as well). Default 30. */
+    maxAgeDays?: number;
+    /** Shares the cookie with subdomains, for example `'shop.example'`. Default: this host only. */
+    domain?: string;
+    /** Default `'auto'`: when `req.secure`, which respects `trust proxy`. */
+    secure?: boolean | 'auto';
+  };
+  /** The parameter that makes any page a click, as in `/pricing?referral_code=CODE`. `false`: none. Default `'referral_code'`. */
+  codeParameter?: string | false;
+  redirect?: {
+    /** The parameter of a link that names another destination. `false`: none. Default `'redirect_to'`. */
+    parameter?: string | false;
+    /** Origins besides `baseUrl`'s that a redirect may lead to, for example `['https://docs.shop.example']`. Default none. */
+    allowedOrigins?: readonly string[];
+  };
+  attribution?: {
+    /** Whether the visitor's newest or oldest touch wins. Default `'last-touch'`. */
+    model?: 'last-touch' | 'first-touch';
+    /** How many days a touch counts. Default: for good (an anonymous visitor's for `cookie.maxAgeDays`). */
+    windowDays?: number;
+  };
+  /** Whether the visitor agreed to be recorded. Without it a click is only redirected. Default: asked elsewhere, yes. */
+  consent?: (req: Request) => Awaitable<boolean>;
+  /** The visitor's address. Default `req.ip`, which respects the host's `trust proxy`. */
+  clientIp?: (req: Request) => string | null | undefined;
+  /** How much of the address is stored: `'masked'` (IPv4 to /24, IPv6 to /48), `'full'` or `'none'`. Default `'masked'`. */
+  ip?: 'masked' | 'full' | 'none';
+  /**
+   * Makes a code, 1–100 of `[A-Za-z0-9_-]`. Called again on a clash, 10 times at most. Default: 10 characters from
+   * `crypto`, of 31 that can't be mistaken for each other.
+   */
+  generateCode?: (referral: ReferralDraft) => Awaitable<string>;
+  /** Narrows or orders what `referral.filteredResponses()` answers. Default: all, newest first. */
+  responsesFilter?: (
+    query: SelectQueryBuilder<ReferralResponse>,
+    referral: Referral,
+  ) => SelectQueryBuilder<ReferralResponse>;
+  /** Words for actions, for `res.locals.referrals.actionDisplay`. Default `{ RESPONDED: 'Clicked the link' }`. */
+  actionDisplay?: Readonly<Record<string, string>>;
+  /** What `POST` on the router may name as a target: entity classes of the DataSource, or words. Default none. */
+  targetTypes?: readonly (string | (new () => object))[];
+  /**
+   * The host's CSRF field for `createForm`. Default: `_csrf` with `req.csrfToken()`, `res.locals.csrfToken` or
+   * `res.locals._csrf`, whichever there is; none otherwise.
+   */
+  csrf?: (req: Request, res: Response) => { name: string; value: string } | null;
+  /** The time that everything is compared with and stored under. Default: the database's `now()`. */
+  clock?: () => Date;
+  /** How long a statement of a request may take, in milliseconds, before the visitor goes on without. Default 3000. */
+  queryTimeoutMs?: number;
+  linkCache?: {
+    /** How many links a process remembers. Default 10,000. */
+    max?: number;
+    /** For how long, in milliseconds; while the database is away, longer. Default 10,000. */
+    ttlMs?: number;
+  };
+  /** Is told of what went wrong where no caller could be: a lost click, a throwing listener. Default `console.error`. */
+  onError?: (error: unknown) => void;
+}
+
+type Attribution = { model: 'last-touch' | 'first-touch'; windowDays: number | null };
+
+/** The checked options with every default filled in. */
+export interface Settings
+  extends Required<
+    Pick<
+      ReferralsOptions,
+      'dataSource' | 'user' | 'visitor' | 'ip' | 'codeParameter' | 'actionDisplay' | 'queryTimeoutMs' | 'onError'
+    >
+  > {
+  baseUrl: URL;
+  secrets: readonly string[];
+  linkPath: string;
+  cookie: { name: string; maxAgeMs: number; domain: string | undefined; secure: boolean | 'auto' };
+  redirect: { parameter: string | false; allowedOrigins: ReadonlySet<string> };
+  attribution: Attribution;
+  consent: ReferralsOptions['consent'];
+  clientIp: (req: Request) => string | null | undefined;
+  generateCode: (referral: ReferralDraft) => Awaitable<string>;
+  responsesFilter: NonNullable<ReferralsOptions['responsesFilter']>;
+  targetTypes: readonly (string | (new () => object))[];
+  csrf: NonNullable<ReferralsOptions['csrf']>;
+  clock: (() => Date) | null;
+  linkCache: { max: number; ttlMs: number };
+}
+
+/** What an option takes, and the test of it. */
+type Check = readonly [takes: string, test: (value: unknown) => boolean];
+
+const isFunction: Check = ['a function', (value) => typeof value === 'function'];
+const isPositive: Check = ['a finite number above 0', (value) => Number.isFinite(value) && (value as number) > 0];
+const isParameter: Check = [
+  'the name of a query parameter, 1–100 of [A-Za-z0-9_.-], or false',
+  (value) => value === false || (typeof value === 'string' && /^[\w.-]{1,100}$/.test(value)),
+];
+const isOneOf = (...words: string[]): Check => [
+  words.map((word) => `'${word}'`).join(' or '),
+  (value) => words.includes(value as string),
+];
+const isListOf = (takes: string, test: (item: unknown) => boolean): Check => [
+  takes,
+  (value) => Array.isArray(value) && value.every(test),
+];
+
+function parseUrl(value: unknown): URL | null {
+  return typeof value === 'string' && URL.canParse(value) ? new URL(value) : null;
+}
+const isHttp = (url: URL | null): url is URL =>
+  url !== null && /^https?:$/.test(url.protocol) && !url.username && !url.password;
+
+const isSecret = (value: unknown): boolean => typeof value === 'string' && value.length >= 32;
+
+/** One check an option; a nested object is checked option by option. */
+const checks: Record<string, Check | Record<string, Check>> = {
+  dataSource: ['a TypeORM DataSource', (value) => typeof (value as DataSource | null)?.hasMetadata === 'function'],
+  baseUrl: [
+    "an absolute http(s) URL without user info, query or fragment, such as 'https://shop.example'",
+    (value) => {
+      const url = parseUrl(value);
+      return isHttp(url) && url.search === '' && url.hash === '';
+    },
+  ],
+  secret: [
+    'a string of at least 32 characters, or a non-empty array of such, newest first',
+    (value) => isSecret(value) || (Array.isArray(value) && value.length > 0 && value.every(isSecret)),
+  ],
+  user: isFunction,
+  linkPath: [
+    "a path that starts with '/' and is not '/' alone, of [A-Za-z0-9/_.~-], such as '/r'",
+    (value) => typeof value === 'string' && /^(\/[\w.~-]+)+\/?$/.test(value),
+  ],
+  visitor: isOneOf('cookie', 'session'),
+  cookie: {
+    name: ['a cookie name of [A-Za-z0-9_-]', (value) => typeof value === 'string' && /^[\w-]{1,100}$/.test(value)],
+    maxAgeDays: isPositive,
+    domain: ['a domain name', (value) => typeof value === 'string' && /^\.?[a-z0-9-]+(\.[a-z0-9-]+)*$/i.test(value)],
+    secure: ["true, false or 'auto'", (value) => typeof value === 'boolean' || value === 'auto'],
+  },
+  codeParameter: isParameter,
+  redirect: {
+    parameter: isParameter,
+    allowedOrigins: isListOf("an array of http(s) origins, such as ['https://docs.shop.example']", (item) => {
+      const url = parseUrl(item);
+      return isHttp(url) && url.pathname === '/' && url.search === '' && url.hash === '';
+    }),
+  },
+  attribution: { model: isOneOf('last-touch', 'first-touch'), windowDays: isPositive },
+  consent: isFunction,
+  clientIp: isFunction,
+  ip: isOneOf('masked', 'full', 'none'),
+  generateCode: isFunction,
+  responsesFilter: isFunction,
+  actionDisplay: [
+    'an object from actions to words',
+    (value) =>
+      typeof value === 'object' &&
+      value !== null &&
+      !Array.isArray(value) &&
+      Object.values(value).every((words) => typeof words === 'string'),
+  ],
+  targetTypes: isListOf(
+    'an array of entity classes or words',
+    (item) => typeof item === 'function' || (typeof item === 'string' && item !== ''),
+  ),
+  csrf: isFunction,
+  clock: isFunction,
+  queryTimeoutMs: [
+    'a number of milliseconds from 1 to 2147483647',
+    (value) => Number.isFinite(value) && (value as number) >= 1 && (value as number) <= 2_147_483_647,
+  ],
+  linkCache: {
+    max: ['a whole number above 0', (value) => Number.isSafeInteger(value) && (value as number) > 0],
+    ttlMs: ['a whole number above 0', (value) => Number.isSafeInteger(value) && (value as number) > 0],
+  },
+  onError: isFunction,
+};
+
+const required = ['dataSource', 'baseUrl', 'secret', 'user'];
+
+function check(given: Record<string, unknown>, against: Record<string, Check | Record<string, Check>>, prefix = '') {
+  for (const name of Object.keys(given)) {
+    if (!Object.hasOwn(against, name)) {
+      const known = Object.keys(against).map((other) => prefix + other);
+      throw referralError('UNKNOWN_OPTION', prefix + name, known);
+    }
+  }
+  for (const [name, rule] of Object.entries(against)) {
+    const value = given[name];
+    if (value === undefined && (prefix !== '' || !required.includes(name))) continue;
+    if (Array.isArray(rule)) {
+      const [takes, test] = rule as Check;
+      // A wrong secret is still a secret: what was got is not shown.
+      const shown = name === 'secret' ? (typeof value === 'string' ? `${value.length} characters` : typeof value) : value;
+      if (!test(value)) throw referralError('INVALID_OPTION', prefix + name, takes, shown);
+    } else {
+      if (typeof value !== 'object' || value === null)
+        throw referralError('INVALID_OPTION', name, `an object with ${Object.keys(rule).join(', ')}`, value);
+      check(value as Record<string, unknown>, rule as Record<string, Check>, `${name}.`);
+    }
+  }
+}
+
+const dayMs = 86_400_000;
+
+/** Checks every option and fills in the defaults. */
+export function settingsOf(options: ReferralsOptions): Settings {
+  if (typeof options !== 'object' || options === null)
+    throw referralError('INVALID_OPTION', 'options', 'an object with dataSource, baseUrl, secret and user', options);
+  check(options as unknown as Record<string, unknown>, checks);
+  const baseUrl = new URL(options.baseUrl);
+  const { cookie = {}, redirect = {}, attribution = {}, linkCache = {} } = options;
+  return {
+    dataSource: options.dataSource,
+    baseUrl,
+    secrets: typeof options.secret === 'string' ? [options.secret] : options.secret,
+    user: options.user,
+    linkPath: (options.linkPath ?? '/r').replace(/\/$/, ''),
+    visitor: options.visitor ?? 'cookie',
+    cookie: {
+      name: cookie.name ?? 'referral',
+      maxAgeMs: (cookie.maxAgeDays ?? 30) * dayMs,
+      domain: cookie.domain,
+      secure: cookie.secure ?? 'auto',
+    },
+    codeParameter: options.codeParameter ?? 'referral_code',
+    redirect: {
+      parameter: redirect.parameter ?? 'redirect_to',
+      allowedOrigins: new Set([baseUrl.origin, ...(redirect.allowedOrigins ?? []).map((url) => new URL(url).origin)]),
+    },
+    attribution: { model: attribution.model ?? 'last-touch', windowDays: attribution.windowDays ?? null },
+    consent: options.consent,
+    clientIp: options.clientIp ?? ((req) => req.ip),
+    ip: options.ip ?? 'masked',
+    generateCode: options.generateCode ?? randomCode,
+    responsesFilter: options.responsesFilter ?? ((query) => query),
+    actionDisplay: { RESPONDED: 'Clicked the link', ...options.actionDisplay },
+    targetTypes: options.targetTypes ?? [],
+    csrf: options.csrf ?? csrfOfHost,
+    clock: options.clock ?? null,
+    queryTimeoutMs: options.queryTimeoutMs ?? 3000,
+    linkCache: { max: linkCache.max ?? 10_000, ttlMs: linkCache.ttlMs ?? 10_000 },
+    onError: options.onError ?? ((error) => console.error('express-referrals:', error)),
+  };
+}
+
+// Without 0 O, 1 I L: 31 characters, 49 bits in ten of them.
+const alphabet = '23456789ABCDEFGHJKMNPQRSTUVWXYZ';
+
+function randomCode(): string {
+  return Array.from({ length: 10 }, () => alphabet[randomInt(alphabet.length)]).join('');
+}
+
+/** What csurf, csrf-csrf, csrf-sync and hand-written middleware leave for templates. */
+function csrfOfHost(req: Request, res: Response): { name: string; value: string } | null {
+  const ofRequest = (req as { csrfToken?: unknown }).csrfToken;
+  const value: unknown =
+    typeof ofRequest === 'function' ? ofRequest.call(req) : (res.locals['csrfToken'] ?? res.locals['_csrf']);
+  return typeof value === 'string' ? { name: '_csrf', value } : null;
+}

@@ -1,0 +1,152 @@
+import { LRUCache } from 'lru-cache';
+import type { EntityManager } from 'typeorm';
+import { lengths } from '../entities/columns';
+import { Referral } from '../entities/referral';
+import { invalid, referralError, show } from '../errors';
+import { codeOf, dateOf, isCode, textOf, userIdOf } from '../input';
+import type { Settings } from '../options';
+import type { CreateReferralInput, ReferralDraft, WithManager } from '../types';
+import type { Clock } from './clock';
+import type { Database } from './database';
+import { safeDestination } from './redirect';
+import { storedTarget } from './targets';
+
+/** A referral as the click path needs it. */
+export interface Link {
+  readonly referral: Referral;
+  /** Where a click goes; null if the stored destination is no longer one that the options allow. */
+  readonly destination: string | null;
+}
+
+/** How often a clash of codes, or a race for the same row, is tried again. */
+const maxTries = 10;
+
+/** Makes referrals and finds them by their code. */
+export class Links {
+  readonly #database: Database;
+  readonly #clock: Clock;
+  readonly #settings: Settings;
+  readonly #cache: LRUCache<string, Link>;
+
+  constructor(database: Database, clock: Clock, settings: Settings) {
+    this.#database = database;
+    this.#clock = clock;
+    this.#settings = settings;
+    this.#cache = new LRUCache({
+      ...{ max: settings.linkCache.max, ttl: settings.linkCache.ttlMs },
+      // With the database away, a link that was seen before goes on working.
+      noDeleteOnStaleGet: true,
+      allowStaleOnFetchRejection: true,
+      noDeleteOnFetchRejection: true,
+      fetchMethod: async (key) => {
+        const referral = await this.findByCode(key);
+        return referral ? this.#link(referral) : undefined;
+      },
+    });
+  }
+
+  /** The link of a code, remembered for a while; calls at once share one look-up. A miss is never remembered. */
+  find(code: string): Link | Promise<Link | undefined> | undefined {
+    if (!isCode(code)) return undefined;
+    const key = code.toLowerCase();
+    return this.#cache.get(key) ?? this.#cache.fetch(key);
+  }
+
+  /** Forgets a link that turned out to be outdated. */
+  forget(code: string): void {
+    this.#cache.delete(code.toLowerCase());
+  }
+
+  #link(referral: Referral): Link {
+    return { referral, destination: safeDestination(referral.redirectTo, this.#settings) };
+  }
+
+  async findByCode(code: string, manager?: EntityManager): Promise<Referral | null> {
+    if (!isCode(code)) return null;
+    const { tables, columns } = this.#database;
+    const [row] = await this.#database.query<Referral & { now: Date }>(
+      `SELECT ${columns.referral}, now() FROM ${tables.referrals} WHERE lower(code) = lower($1)`,
+      [code],
+      manager,
+    );
+    if (!row) return null;
+    const { now, ...referral } = row;
+    if (!manager) this.#clock.learn(now);
+    return referralOf(referral);
+  }
+
+  async create(input: CreateReferralInput, { manager }: WithManager): Promise<Referral> {
+    const draft = this.#draft(input);
+    const code = input.code === undefined ? null : codeOf('code', input.code);
+    const expiredAt = dateOf('expiredAt', input.expiredAt);
+    let tried = '';
+    for (let tries = 0; tries < maxTries; tries++) {
+      tried = code ?? codeOf('generateCode', await this.#settings.generateCode(draft));
+      const referral = await this.#getOrCreate(draft, tried, expiredAt, manager);
+      if (referral) {
+        if (code !== null && referral.code.toLowerCase() !== code.toLowerCase())
+          throw referralError('REFERRAL_EXISTS', referral.code, code);
+        return referral;
+      }
+      // No row: the code is another referral's, or another transaction made ours after this statement's snapshot.
+      if (code !== null && tries > 0) throw referralError('CODE_TAKEN', code);
+    }
+    throw referralError('CODES_EXHAUSTED', maxTries, tried);
+  }
+
+  #draft(input: CreateReferralInput): ReferralDraft {
+    if (typeof input !== 'object' || input === null) throw invalid('referral', 'an object with a redirectTo', input);
+    const known = ['redirectTo', 'user', 'label', 'target', 'code', 'expiredAt'];
+    const unknown = Object.keys(input).find((field) => !known.includes(field));
+    if (unknown) throw invalid(unknown, `nothing: Referral.create knows ${known.join(', ')}`, show(Reflect.get(input, unknown)));
+    const redirectTo = textOf('redirectTo', input.redirectTo, lengths.redirectTo, 1);
+    if (safeDestination(redirectTo, this.#settings) === null) {
+      const origins = [...this.#settings.redirect.allowedOrigins].join(', ');
+      throw invalid('redirectTo', `an http(s) URL without user info whose origin is one of ${origins}`, redirectTo);
+    }
+    return {
+      userId: userIdOf('user', input.user),
+      label: textOf('label', input.label ?? '', lengths.label),
+      redirectTo,
+      ...storedTarget(this.#database.dataSource, input.target),
+    };
+  }
+
+  /**
+   * One statement that answers the existing row or makes it. Whoever loses a race waits for the winner's commit in
+   * `ON CONFLICT`, and gets no row; the same statement once more then finds the winner's.
+   */
+  async #getOrCreate(
+    { userId, label, redirectTo, targetType, targetId }: ReferralDraft,
+    code: string,
+    expiredAt: Date | null,
+    manager: EntityManager | undefined,
+  ): Promise<Referral | null> {
+    const { tables, columns } = this.#database;
+    const [row] = await this.#database.query<Referral>(
+      `WITH existing AS (
+         SELECT * FROM ${tables.referrals}
+         WHERE coalesce(user_id, '') = coalesce($1, '') AND label = $2 AND md5(redirect_to) = md5($3)
+           AND coalesce(target_type, '') = coalesce($4, '') AND coalesce(target_id, '') = coalesce($5, '')
+           AND redirect_to = $3
+       ), created AS (
+         INSERT INTO ${tables.referrals}
+           (user_id, label, redirect_to, target_type, target_id, code, expired_at, created_at)
+         SELECT $1, $2, $3, $4, $5, $6, $7, coalesce($8::timestamptz, now())
+         WHERE NOT EXISTS (SELECT FROM existing)
+         ON CONFLICT DO NOTHING
+         RETURNING *
+       )
+       SELECT ${columns.referral} FROM existing UNION ALL SELECT ${columns.referral} FROM created`,
+      [userId, label, redirectTo, targetType, targetId, code, expiredAt, this.#clock.parameter()],
+      manager,
+    );
+    return row ? referralOf(row) : null;
+  }
+}
+
+/** A row of our own SQL as an entity. */
+export function referralOf(row: object): Referral {
+  const referral = Object.assign(new Referral(), row);
+  return Object.assign(referral, { id: Number(referral.id) });
+}

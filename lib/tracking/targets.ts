@@ -1,0 +1,68 @@
+import type { DataSource, EntityManager, EntityMetadata, FindOptionsWhere, ObjectLiteral } from 'typeorm';
+import { lengths } from '../entities/columns';
+import { invalid } from '../errors';
+import { idOf, textOf } from '../input';
+import type { TargetRef } from '../types';
+
+/** A target as our tables keep it. */
+export interface StoredTarget {
+  targetType: string | null;
+  targetId: string | null;
+}
+
+/**
+ * Reads a target: an entity of the DataSource by its entity name and primary key, or `{ type, id }`. An entity and
+ * `{ type: <its entity name>, id }` are the same target.
+ */
+export function storedTarget(dataSource: DataSource, target: TargetRef | null | undefined): StoredTarget {
+  if (target === null || target === undefined) return { targetType: null, targetId: null };
+  if (typeof target !== 'object') throw invalid('target', 'an entity of the DataSource, or { type, id }', target);
+  // An entity made by an EntitySchema has the class Object: only its `type` and `id` can tell what it is.
+  if (target.constructor !== Object && dataSource.hasMetadata(target.constructor)) {
+    const metadata = dataSource.getMetadata(target.constructor);
+    return { targetType: metadata.name, targetId: keyOf(metadata, target) };
+  }
+  const { type, id } = target as { type?: unknown; id?: unknown };
+  if (type === undefined && id === undefined)
+    throw invalid('target', 'an entity of the DataSource, or { type, id }', target);
+  return { targetType: textOf('target.type', type, lengths.targetType, 1), targetId: idOf('target.id', id) };
+}
+
+function keyOf(metadata: EntityMetadata, entity: object): string {
+  const values = metadata.primaryColumns.map((column) => column.getEntityValue(entity) as unknown);
+  if (values.some((value) => value === undefined || value === null))
+    throw invalid('target', `a saved ${metadata.name}, with its primary key`, entity);
+  const texts = values.map((value) => (value instanceof Date ? value.toISOString() : String(value)));
+  return idOf('target', texts.length === 1 ? texts[0] : JSON.stringify(texts));
+}
+
+/** Invalid text for the key's type, a number out of its range, a malformed date. */
+const noSuchKey = new Set(['22P02', '22003', '22007', '22008']);
+
+/** Loads the target's row; null when there is none, its type is no entity, or the id can't be one of its keys. */
+export async function loadTarget(
+  dataSource: DataSource,
+  { targetType, targetId }: StoredTarget,
+  manager: EntityManager = dataSource.manager,
+): Promise<object | null> {
+  const metadata = dataSource.entityMetadatas.find(({ name }) => name === targetType);
+  if (!metadata || targetId === null) return null;
+  const keys = metadata.primaryColumns.length === 1 ? [targetId] : parsedKeys(targetId);
+  if (keys?.length !== metadata.primaryColumns.length) return null;
+  const where = Object.fromEntries(metadata.primaryColumns.map((column, index) => [column.propertyName, keys[index]]));
+  try {
+    return await manager.findOneBy(metadata.target, where as FindOptionsWhere<ObjectLiteral>);
+  } catch (error) {
+    if (noSuchKey.has((error as { code?: string }).code ?? '')) return null;
+    throw error;
+  }
+}
+
+function parsedKeys(targetId: string): unknown[] | null {
+  try {
+    const keys: unknown = JSON.parse(targetId);
+    return Array.isArray(keys) ? keys : null;
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,155 @@
+import type { Request, Response } from 'express';
+import { lengths } from '../entities/columns';
+import type { Referral } from '../entities/referral';
+import type { ReferralResponse } from '../entities/referral-response';
+import { referralError } from '../errors';
+import { someUserIdOf, textOf, userIdOf, visitorIdOf } from '../input';
+import type { Settings } from '../options';
+import type { Instance } from '../registry';
+import type { CreateReferralInput, ListOptions, RecordOptions, RespondOptions, UserRef, WithManager } from '../types';
+import { Attribution } from './attribution';
+import { ClickRecorder } from './click-recorder';
+import { Clock } from './clock';
+import { Database } from './database';
+import { Events } from './events';
+import { Links } from './links';
+import { Responses } from './responses';
+import { loadTarget, storedTarget, type StoredTarget } from './targets';
+import { Visitor } from './visitor';
+import { type VisitorStore, visitorStore } from './visitor-store';
+
+/** From click to known visitor: the parts, wired for one DataSource, behind the entities' static methods. */
+export class Tracking implements Instance {
+  readonly settings: Settings;
+  readonly database: Database;
+  readonly clock: Clock;
+  readonly events: Events;
+  readonly links: Links;
+  readonly responses: Responses;
+  readonly recorder: ClickRecorder;
+  readonly attribution: Attribution;
+  readonly store: VisitorStore;
+  /** Where a request keeps its visitor; one key an instance. */
+  readonly #key = Symbol('referrals visitor');
+
+  constructor(settings: Settings) {
+    this.settings = settings;
+    this.database = new Database(settings.dataSource, settings.queryTimeoutMs);
+    this.clock = new Clock(settings.clock);
+    this.events = new Events(settings.onError);
+    this.links = new Links(this.database, this.clock, settings);
+    this.responses = new Responses(this.database, this.clock, this.events, settings);
+    this.recorder = new ClickRecorder(this.responses, this.clock);
+    this.attribution = new Attribution(this.database, this.clock, this.links, settings);
+    this.store = visitorStore(settings, this.clock);
+  }
+
+  /** Hears the database for the first time: its time, and whether our tables are there. */
+  async start(): Promise<void> {
+    const [row] = await this.database.query<{ now: Date }>(
+      `SELECT now() FROM (SELECT) AS always LEFT JOIN (
+         SELECT FROM ${this.database.tables.responses} WHERE false
+       ) AS present ON true`,
+      [],
+    );
+    this.clock.learn(row!.now);
+  }
+
+  /** The visitor of a request, made when the middleware or the router first sees it. */
+  meet(req: Request, res: Response): Visitor {
+    const kept = req as unknown as Record<symbol, Visitor | undefined>;
+    return (kept[this.#key] ??= new Visitor(this, req, res));
+  }
+
+  hasSeen(req: Request): boolean {
+    return this.#key in req;
+  }
+
+  #visitor(req: Request, call: string): Visitor {
+    const visitor = (req as unknown as Record<symbol, Visitor | undefined> | null | undefined)?.[this.#key];
+    if (!visitor) throw referralError('MIDDLEWARE_MISSING', call);
+    return visitor;
+  }
+
+  urlOf({ code }: Referral): string {
+    const { baseUrl, linkPath } = this.settings;
+    return `${baseUrl.origin}${baseUrl.pathname.replace(/\/$/, '')}${linkPath}/${code}`;
+  }
+
+  createReferral(input: CreateReferralInput, options: WithManager): Promise<Referral> {
+    return this.links.create(input, options);
+  }
+
+  findByCode(code: string, { manager }: WithManager): Promise<Referral | null> {
+    return this.links.findByCode(code, manager);
+  }
+
+  async recordResponse(req: Request, action: string, options: RecordOptions): Promise<ReferralResponse | null> {
+    const visitor = this.#visitor(req, 'Referral.recordResponse');
+    const target = this.#checked(action, options);
+    const attributed = await visitor.attributed(options.manager);
+    if (!attributed) return null;
+    const { referral, touchedAt } = attributed;
+    const response = visitor.facts(referral.id, await visitor.userId(), action, target, touchedAt);
+    return this.responses.record(response, options.manager);
+  }
+
+  async respond(
+    referral: Referral,
+    req: Request,
+    action: string,
+    options: RespondOptions,
+  ): Promise<ReferralResponse | null> {
+    const visitor = this.#visitor(req, 'referral.respond');
+    const target = this.#checked(action, options);
+    const userId = userIdOf('user', options.user) ?? (await visitor.userId());
+    return this.responses.record(visitor.facts(referral.id, userId, action, target), options.manager);
+  }
+
+  #checked(action: string, { target }: RecordOptions): StoredTarget {
+    textOf('action', action, lengths.action, 1);
+    return storedTarget(this.settings.dataSource, target);
+  }
+
+  async referralForRequest(req: Request, { manager }: WithManager): Promise<Referral | null> {
+    const attributed = await this.#visitor(req, 'Referral.referralForRequest').attributed(manager);
+    return attributed && attributed.referral;
+  }
+
+  async responsesForRequest(req: Request, options: ListOptions): Promise<ReferralResponse[]> {
+    const visitor = this.#visitor(req, 'Referral.responsesForRequest');
+    const userId = await visitor.userId();
+    const visitorId = visitor.visit?.visitorId ?? null;
+    return userId === null && visitorId === null ? [] : this.responses.ofVisitor(userId, visitorId, options);
+  }
+
+  async responsesForReferrer(user: UserRef, options: ListOptions): Promise<ReferralResponse[]> {
+    return this.responses.ofReferrer(someUserIdOf('user', user), options);
+  }
+
+  filteredResponses(referral: Referral, options: ListOptions): Promise<ReferralResponse[]> {
+    return this.responses.filtered(referral, options);
+  }
+
+  responseCount({ id }: Referral, { manager }: WithManager): Promise<number> {
+    return this.responses.count(id, manager);
+  }
+
+  async linkResponses(
+    visitorId: string,
+    user: UserRef,
+    referralId: number | null,
+    { manager }: WithManager,
+  ): Promise<ReferralResponse[]> {
+    return this.responses.link(
+      visitorIdOf('visitorId', visitorId),
+      someUserIdOf('user', user),
+      referralId,
+      manager,
+    );
+  }
+
+  loadTarget(of: StoredTarget, { manager }: WithManager): Promise<object | null> {
+    return this.database.use((using) => loadTarget(this.settings.dataSource, of, using), manager);
+  }
+}

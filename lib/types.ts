@@ -1,0 +1,58 @@
+import type { EntityManager } from 'typeorm';
+
+/** A user of the host's: the id itself, or any object that has one as `id`. Kept as text. */
+export type UserRef = string | number | bigint | { readonly id: string | number | bigint };
+
+/**
+ * What a referral or a response is about: an entity of the host's DataSource (any primary key type; several key columns
+ * become JSON), or a `type` and an `id` in the host's own words.
+ */
+export type TargetRef = { readonly type: string; readonly id: string | number | bigint } | object;
+
+export interface WithManager {
+  /**
+   * The host's transaction: what the call writes commits or rolls back with it, and its events are emitted after the
+   * commit. Default: the call is a transaction of its own.
+   */
+  manager?: EntityManager;
+}
+
+export interface CreateReferralInput {
+  /** Where a click goes: an http(s) URL of `baseUrl`'s origin or an allowed one, absolute or relative to `baseUrl`. */
+  redirectTo: string;
+  /** The referrer; leave out (or null) for a referral of the site itself. */
+  user?: UserRef | null;
+  /** Tells a user's referrals apart, up to 100 characters. Default `''`. */
+  label?: string;
+  target?: TargetRef | null;
+  /** A code of the host's own, 1–100 of `[A-Za-z0-9_-]`. Default: made by the option `generateCode`. */
+  code?: string;
+  /** From when on clicks no longer count. Only used when the row is new. Default: never. */
+  expiredAt?: Date | null;
+}
+
+export interface RecordOptions extends WithManager {
+  /** What the action was about. */
+  target?: TargetRef | null;
+}
+
+export interface RespondOptions extends RecordOptions {
+  /** The user, where the request does not have one yet (at sign-up). Default: what the option `user` answers. */
+  user?: UserRef | null;
+}
+
+export interface ListOptions extends WithManager {
+  /** At most so many. Default: all. */
+  take?: number;
+  /** So many of the newest are left out. Default 0. */
+  skip?: number;
+}
+
+/** The facts of a referral that has no code yet, as `generateCode` gets them. */
+export interface ReferralDraft {
+  readonly userId: string | null;
+  readonly label: string;
+  readonly redirectTo: string;
+  readonly targetType: string | null;
+  readonly targetId: string | null;
+}

@@ -1,0 +1,201 @@
+import { randomBytes } from 'node:crypto';
+import type { Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import express, { type Express } from 'express';
+import session from 'express-session';
+import request from 'supertest';
+import {
+  Column,
+  DataSource,
+  type DataSourceOptions,
+  Entity,
+  type Logger,
+  PrimaryColumn,
+  PrimaryGeneratedColumn,
+} from 'typeorm';
+import { createReferrals, entities, migrations, type Referrals, type ReferralsOptions } from '../../lib';
+
+declare module 'express-session' {
+  interface SessionData {
+    userId?: string;
+  }
+}
+
+/** Entities of a host's, one for each kind of primary key. */
+@Entity()
+export class Product {
+  @PrimaryGeneratedColumn()
+  id!: number;
+
+  @Column('text')
+  name!: string;
+}
+
+@Entity()
+export class Order {
+  @PrimaryGeneratedColumn('uuid')
+  id!: string;
+}
+
+@Entity()
+export class OrderLine {
+  @PrimaryColumn('text')
+  order!: string;
+
+  @PrimaryColumn('int')
+  line!: number;
+}
+
+@Entity()
+export class Country {
+  @PrimaryColumn('text')
+  code!: string;
+}
+
+@Entity()
+export class User {
+  @PrimaryGeneratedColumn('identity', { type: 'bigint' })
+  id!: string;
+
+  @Column('text')
+  name!: string;
+}
+
+const hostEntities = [Product, Order, OrderLine, Country, User];
+
+/** Counts and keeps the statements that TypeORM runs, as a host's logger sees them. */
+export class StatementLog implements Logger {
+  statements: string[] = [];
+  logQuery(query: string): void {
+    this.statements.push(query);
+  }
+  logQueryError(): void {}
+  logQuerySlow(): void {}
+  logSchemaBuild(): void {}
+  logMigration(): void {}
+  log(): void {}
+}
+
+export const databaseUrl = (): string => process.env['TEST_DATABASE_URL']!;
+
+const opened: { destroy(): Promise<unknown> }[] = [];
+
+/** A DataSource in a fresh schema, with our migrations run and the host's tables made. */
+export async function openDataSource(
+  options: { migrate?: boolean; entities?: DataSourceOptions['entities'] } & Partial<
+    Extract<DataSourceOptions, { type: 'postgres' }>
+  > = {},
+): Promise<DataSource> {
+  const { migrate = true, ...given } = options;
+  const schema = given.schema ?? `test ${randomBytes(6).toString('hex')}`; // a space: everything must quote it
+  const dataSource = new DataSource({
+    type: 'postgres',
+    url: databaseUrl(),
+    entities: [...entities, ...hostEntities],
+    migrations,
+    ...given,
+    schema,
+  });
+  await dataSource.initialize();
+  opened.push({ destroy: () => (dataSource.isInitialized ? dataSource.destroy() : Promise.resolve()) });
+  await dataSource.query(`CREATE SCHEMA IF NOT EXISTS "${schema}"`);
+  if (migrate) {
+    await dataSource.runMigrations();
+    await dataSource.synchronize();
+  }
+  return dataSource;
+}
+
+/** Closes everything that a test file opened; for `afterAll`. */
+export async function closeAll(): Promise<void> {
+  for (const resource of opened.splice(0).reverse()) await resource.destroy();
+}
+
+export const secret = 'a secret of at least thirty-two characters';
+export const baseUrl = 'https://shop.example';
+
+/** A clock that tests set. */
+export class TestClock {
+  time = new Date('2026-03-01T12:00:00.000Z');
+  readonly read = (): Date => new Date(this.time);
+  advanceDays(days: number): void {
+    this.time = new Date(this.time.getTime() + days * 86_400_000);
+  }
+}
+
+export interface Host {
+  app: Express;
+  dataSource: DataSource;
+  referrals: Referrals;
+  errors: unknown[];
+  /** An agent that keeps its cookies, as one browser does. */
+  browser(): ReturnType<typeof request.agent>;
+}
+
+/**
+ * A small host: sessions, `POST /login`, and whatever `routes` adds after our middleware and router. Requests count as
+ * https, as behind a proxy.
+ */
+export async function startHost(
+  options: Partial<ReferralsOptions> = {},
+  routes: (app: Express, dataSource: DataSource) => void = () => undefined,
+): Promise<Host> {
+  const dataSource = options.dataSource ?? (await openDataSource());
+  const errors: unknown[] = [];
+  const referrals = createReferrals({
+    dataSource,
+    baseUrl,
+    secret,
+    user: (req) => req.session.userId,
+    onError: (error) => errors.push(error),
+    ...options,
+  });
+  opened.push({ destroy: () => referrals.close() });
+  const app = express();
+  app.set('trust proxy', true);
+  app.use(session({ secret: 'session', resave: false, saveUninitialized: false }));
+  app.use(referrals.middleware);
+  app.use(options.linkPath ?? '/r', referrals.router);
+  app.post('/login/:id', (req, res, next) => {
+    req.session.regenerate((error) => {
+      if (error) return next(error);
+      req.session.userId = req.params.id;
+      res.sendStatus(204);
+    });
+  });
+  app.post('/logout', (req, res, next) => req.session.destroy((error) => (error ? next(error) : res.sendStatus(204))));
+  app.get('/whose', async (req, res, next) => {
+    try {
+      res.json({ code: (await req.referralForRequest())?.code ?? null });
+    } catch (error) {
+      next(error);
+    }
+  });
+  routes(app, dataSource);
+  app.use(((error, _req, res, _next) => {
+    res.status(error.status ?? 500).json({ code: error.code, message: error.message });
+  }) as express.ErrorRequestHandler);
+  return { app, dataSource, referrals, errors, browser: () => request.agent(app) };
+}
+
+/** The app on a port of its own, for tests with many connections. */
+export async function listen(app: Express): Promise<{ url: string; server: Server }> {
+  const server = await new Promise<Server>((resolve) => {
+    const listening = app.listen(0, '127.0.0.1', () => resolve(listening));
+  });
+  opened.push({
+    destroy: () =>
+      new Promise((resolve) => {
+        server.close(resolve);
+        server.closeAllConnections();
+      }),
+  });
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, server };
+}
+
+/** The cookie of ours that an answer sets, as `name=value`; null if it sets none. */
+export function cookieOf(response: request.Response, name = 'referral'): string | null {
+  const lines = (response.headers['set-cookie'] ?? []) as unknown as string[];
+  const line = lines.find((one) => one.startsWith(`${name}=`));
+  return line ? line.split(';')[0]! : null;
+}
