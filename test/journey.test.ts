@@ -1,33 +1,59 @@
+import { type Host, closeAll, startHost, Order, Product } from './support/host';
 import { Referral, ReferralResponse } from '../lib';
-import { closeAll, cookieOf, startHost } from './support/host';
 
 afterAll(closeAll);
 
-test('click, look around, register, buy', async () => {
-  const host = await startHost({}, (app) => {
-    app.post('/buy', async (req, res) => {
-      const response = await Referral.recordResponse(req, 'BOUGHT', { target: { type: 'order', id: 7 } });
-      res.json({ response });
+describe('from a shared link to a recorded purchase', () => {
+  let host: Host;
+  let referral: Referral;
+  let product: Product;
+
+  beforeAll(async () => {
+    host = await startHost({}, (app, dataSource) => {
+      app.post('/buy', async (req, res) => {
+        const order = await dataSource.manager.save(new Order());
+        res.json(await Referral.recordResponse(req, 'BOUGHT', { target: order }));
+      });
     });
+    product = await host.dataSource.manager.save(Object.assign(new Product(), { name: 'Teapot' }));
+    referral = await Referral.create({ user: 'anna', redirectTo: '/teapot', label: 'mail', target: product });
   });
-  const referral = await Referral.create({ user: 'anna', redirectTo: '/welcome' });
-  expect(referral.url).toBe(`https://shop.example/r/${referral.code}`);
-  const browser = host.browser();
-  const click = await browser.get(`/r/${referral.code}`).set('X-Forwarded-Proto', 'https');
-  expect(click.status).toBe(302);
-  expect(click.headers.location).toBe('https://shop.example/welcome');
-  console.log(click.headers, host.errors);
-  const own = cookieOf(click)!;
-  expect((await browser.get('/whose').set('Cookie', own)).body).toEqual({ code: referral.code });
-  const login = await browser.post('/login/bob').set('Cookie', own);
-  expect(login.status).toBe(204);
-  const sid = cookieOf(login, 'connect.sid')!;
-  const whose = await browser.get('/whose').set('Cookie', `${own}; ${sid}`);
-  expect(whose.body).toEqual({ code: referral.code });
-  expect(whose.headers['set-cookie']).toEqual(['referral=; Max-Age=0; Path=/; HttpOnly; SameSite=Lax']);
-  const bought = await browser.post('/buy').set('Cookie', sid);
-  console.log(bought.body);
-  expect(await host.dataSource.getRepository(ReferralResponse).find()).toHaveLength(2);
-  expect(await referral.responseCount()).toBe(1);
-  console.log(await referral.filteredResponses());
+
+  test('a visitor clicks, looks around, signs in with a new session, and buys', async () => {
+    const browser = host.browser();
+    const click = await browser.get(new URL(referral.url).pathname);
+    expect(click.status).toBe(302);
+    expect(click.headers).toMatchObject({
+      'location': 'https://shop.example/teapot',
+      'cache-control': 'no-store',
+      'content-length': '0',
+    });
+    expect((await browser.get('/whose')).body).toEqual({ code: referral.code });
+
+    expect((await browser.post('/login/bob')).status).toBe(204);
+    const first = await browser.get('/whose');
+    expect(first.body).toEqual({ code: referral.code });
+    expect(first.headers['set-cookie']).toEqual(['referral=; Max-Age=0; Path=/; HttpOnly; SameSite=Lax']);
+    expect((await browser.get('/whose')).headers['set-cookie']).toBeUndefined();
+
+    const bought = await browser.post('/buy');
+    expect(bought.body).toMatchObject({ referralId: referral.id, userId: 'bob', action: 'BOUGHT', targetType: 'Order' });
+
+    const responses = await Referral.responsesForReferrer('anna');
+    expect(responses.map(({ action, userId }) => [action, userId])).toEqual([
+      ['BOUGHT', 'bob'],
+      ['RESPONDED', 'bob'],
+    ]);
+    expect(await responses[0]!.loadTarget()).toBeInstanceOf(Order);
+    expect(await referral.loadTarget()).toEqual(product);
+    expect(await referral.responseCount()).toBe(1);
+    expect(host.errors).toEqual([]);
+  });
+
+  test('somebody who was never referred has no referral, records nothing, and costs no statement', async () => {
+    const before = await host.dataSource.getRepository(ReferralResponse).count();
+    expect((await host.browser().get('/whose')).body).toEqual({ code: null });
+    expect((await host.browser().post('/buy')).body).toBeNull();
+    expect(await host.dataSource.getRepository(ReferralResponse).count()).toBe(before);
+  });
 });

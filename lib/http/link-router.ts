@@ -9,7 +9,10 @@ import { queryParameter } from './middleware';
 export function linkRouter(tracking: Tracking): RequestHandler {
   const { settings, links } = tracking;
   const create = createRoute(tracking);
-  const expectedMounts = [settings.linkPath, settings.baseUrl.pathname.replace(/\/$/, '') + settings.linkPath];
+  // Express matches a mount in any case; below a path of baseUrl, the app itself may be mounted there.
+  const whole = settings.baseUrl.pathname.replace(/\/$/, '') + settings.linkPath;
+  const isMountedRight = (mount: string): boolean =>
+    mount === settings.linkPath || [settings.linkPath, whole].some((path) => path.toLowerCase() === mount.toLowerCase());
 
   async function follow(req: Request, res: Response, code: string): Promise<boolean> {
     const found = links.find(code);
@@ -17,21 +20,19 @@ export function linkRouter(tracking: Tracking): RequestHandler {
     if (!link) return false;
     const wanted = settings.redirect.parameter && queryParameter(req.url, settings.redirect.parameter);
     const destination = (wanted && safeDestination(wanted, settings)) || link.destination;
-    if (!destination) return false;
-    const visitor = tracking.meet(req, res);
+    const visitor = tracking.visitor(req, res);
     if (visitor.visit) await visitor.signIn();
     await visitor.click(link);
     // The head is written directly: res.redirect would negotiate a body that nobody reads.
     res.statusCode = 302;
     res.setHeader('Location', destination);
     res.setHeader('Cache-Control', 'no-store');
-    res.setHeader('Content-Length', '0');
     res.end();
     return true;
   }
 
   return function referralLinks(req, res, next) {
-    if (!expectedMounts.some((mount) => mount.toLowerCase() === req.baseUrl.toLowerCase()))
+    if (!isMountedRight(req.baseUrl))
       return next(referralError('ROUTER_MISPLACED', req.baseUrl, settings.linkPath));
     const path = pathOf(req.url);
     if (req.method === 'POST' && path === '') return create(req, res, next);

@@ -1,6 +1,7 @@
-import type { Request, RequestHandler } from 'express';
+import type { RequestHandler, Response } from 'express';
 import type { Referral } from '../entities/referral';
 import type { Tracking } from '../tracking/tracking';
+import type { Visitor } from '../tracking/visitor';
 import { templateHelpers } from './template-helpers';
 
 declare global {
@@ -19,29 +20,32 @@ declare global {
 
 /**
  * Attaches `req.referralForRequest()` and `res.locals.referrals`, links a visitor's responses once they are signed in, and
- * counts `?referral_code=CODE` on any page. A visitor who was never referred passes through without a promise or a query.
+ * counts `?referral_code=CODE` on any page. A visitor who was never referred passes through without a promise or a query;
+ * each property that is added to a request is felt, so these get no more than the two that hosts use.
  */
 export function middleware(tracking: Tracking): RequestHandler {
   const { codeParameter } = tracking.settings;
   const helpers = templateHelpers(tracking);
-  const referralForRequest = function (this: Request): Promise<Referral | null> {
-    return tracking.referralForRequest(this, {});
-  };
+
+  async function arrive(visitor: Visitor, code: string | null, res: Response): Promise<void> {
+    await visitor.signIn();
+    const link = code === null ? undefined : await tracking.links.find(code);
+    if (!link) return;
+    // The page may now set a visitor's cookie: no shared cache may hand it to others.
+    res.setHeader('Cache-Control', 'private');
+    await visitor.click(link);
+  }
+
   return function referrals(req, res, next) {
-    const visitor = tracking.meet(req, res);
-    req.referralForRequest = referralForRequest;
+    const isFirst = req.referralForRequest === undefined;
+    if (isFirst) req.referralForRequest = tracking.attached;
+    else tracking.meet(req, res); // another instance has attached its own; ours answers when named
     res.locals['referrals'] = helpers(req, res);
     const code = codeParameter === false ? null : queryParameter(req.url, codeParameter);
-    if (visitor.visit === null && code === null) return next();
-    (async () => {
-      await visitor.signIn();
-      if (code === null) return;
-      const link = await tracking.links.find(code);
-      if (!link) return;
-      // The page may now set a visitor's cookie: no shared cache may hand it to others.
-      res.setHeader('Cache-Control', 'private');
-      await visitor.click(link);
-    })()
+    if (code === null && !tracking.store.carries(req)) return next();
+    const visitor = tracking.meet(req, res);
+    if (code === null && visitor.visit === null) return next();
+    arrive(visitor, code, res)
       .catch(tracking.settings.onError) // a page is shown whatever becomes of its click
       .then(() => next());
   };

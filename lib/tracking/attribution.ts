@@ -3,7 +3,7 @@ import type { Referral } from '../entities/referral';
 import type { Settings } from '../options';
 import type { Clock } from './clock';
 import type { Database } from './database';
-import { type Links, referralOf } from './links';
+import type { Links } from './links';
 import type { Visit } from './visitor-token';
 
 /** Which referral a visitor is attributed to, and by which touch. */
@@ -39,7 +39,7 @@ export class Attribution {
   async ofVisit(visit: Visit): Promise<Attributed | null> {
     if (!this.#counts(visit)) return null;
     const link = await this.#links.find(visit.code);
-    return link ? { referral: referralOf({ ...link.referral }), touchedAt: visit.clickedAt } : null;
+    return link ? { referral: this.#database.referral({ ...link.referral }), touchedAt: visit.clickedAt } : null;
   }
 
   /**
@@ -68,7 +68,7 @@ export class Attribution {
     );
     if (!row) return null;
     const { touched_at: touchedAt, ...referral } = row;
-    return { referral: referralOf(referral), touchedAt };
+    return { referral: this.#database.referral(referral), touchedAt };
   }
 
   #counts({ clickedAt }: Visit): boolean {

@@ -3,6 +3,8 @@ import { Referral } from '../entities/referral';
 import { ReferralDailyCount } from '../entities/referral-daily-count';
 import { ReferralResponse } from '../entities/referral-response';
 import { databaseUnavailable, ReferralError, referralError } from '../errors';
+import type { Settings } from '../options';
+import { type Instance, registry } from '../registry';
 
 /**
  * Runs our SQL: in the host's transaction where a manager is given, else on a connection of its own with a time limit,
@@ -15,11 +17,13 @@ export class Database {
   readonly tables: { referrals: string; responses: string; dailyCounts: string };
   /** SELECT lists that name each column by its property, for alias-free use behind a single table. */
   readonly columns: { referral: string; response: string };
+  readonly #instance: Instance;
   readonly #timeoutMs: number;
 
-  constructor(dataSource: DataSource, timeoutMs: number) {
+  constructor({ dataSource, queryTimeoutMs }: Settings, instance: Instance) {
     this.dataSource = dataSource;
-    this.#timeoutMs = timeoutMs;
+    this.#instance = instance;
+    this.#timeoutMs = queryTimeoutMs;
     const table = (metadata: EntityMetadata): string =>
       metadata.tablePath
         .split('.')
@@ -35,6 +39,19 @@ export class Database {
       dailyCounts: table(dataSource.getMetadata(ReferralDailyCount)),
     };
     this.columns = { referral: columns(referral), response: columns(response) };
+  }
+
+  /** A row of our own SQL as an entity of this instance. */
+  referral(row: object): Referral {
+    const referral = Object.assign(new Referral(), row);
+    return registry.own(Object.assign(referral, { id: Number(referral.id) }), this.#instance);
+  }
+
+  /** A row of our own SQL as an entity of this instance. */
+  response(row: object): ReferralResponse {
+    const response = Object.assign(new ReferralResponse(), row);
+    const numbers = { id: Number(response.id), referralId: Number(response.referralId) };
+    return registry.own(Object.assign(response, numbers), this.#instance);
   }
 
   /** Rows of one statement. */

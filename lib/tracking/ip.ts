@@ -1,3 +1,4 @@
+import { isIPv4 } from 'node:net';
 import ipaddr from 'ipaddr.js';
 
 /**
@@ -5,13 +6,11 @@ import ipaddr from 'ipaddr.js';
  * clothes counts as IPv4. Null for anything that is no address.
  */
 export function storedIp(address: string | null | undefined, mode: 'masked' | 'full' | 'none'): string | null {
-  if (mode === 'none' || !address || !ipaddr.isValid(address)) return null;
-  const ip = ipaddr.process(address);
-  if (ip.kind() === 'ipv4') {
-    const full = ip.toString();
-    return mode === 'full' ? full : `${full.slice(0, full.lastIndexOf('.'))}.0`;
-  }
-  const v6 = ip as ipaddr.IPv6;
+  if (mode === 'none' || !address) return null;
+  if (isIPv4(address)) return mode === 'full' ? address : `${address.slice(0, address.lastIndexOf('.'))}.0`;
+  if (!ipaddr.IPv6.isValid(address)) return null;
+  const v6 = ipaddr.IPv6.parse(address);
+  if (v6.isIPv4MappedAddress()) return storedIp(v6.toIPv4Address().toString(), mode);
   if (mode === 'full') return v6.toRFC5952String().replace(/%.*$/, '');
   return new ipaddr.IPv6([...v6.parts.slice(0, 3), 0, 0, 0, 0, 0]).toRFC5952String();
 }

@@ -1,8 +1,8 @@
 import { LRUCache } from 'lru-cache';
 import type { EntityManager } from 'typeorm';
 import { lengths } from '../entities/columns';
-import { Referral } from '../entities/referral';
-import { invalid, referralError, show } from '../errors';
+import type { Referral } from '../entities/referral';
+import { invalid, referralError } from '../errors';
 import { codeOf, dateOf, isCode, textOf, userIdOf } from '../input';
 import type { Settings } from '../options';
 import type { CreateReferralInput, ReferralDraft, WithManager } from '../types';
@@ -14,8 +14,8 @@ import { storedTarget } from './targets';
 /** A referral as the click path needs it. */
 export interface Link {
   readonly referral: Referral;
-  /** Where a click goes; null if the stored destination is no longer one that the options allow. */
-  readonly destination: string | null;
+  /** Where a click goes; `baseUrl` itself if the stored destination is no longer one that the options allow. */
+  readonly destination: string;
 }
 
 /** How often a clash of codes, or a race for the same row, is tried again. */
@@ -58,7 +58,8 @@ export class Links {
   }
 
   #link(referral: Referral): Link {
-    return { referral, destination: safeDestination(referral.redirectTo, this.#settings) };
+    const destination = safeDestination(referral.redirectTo, this.#settings) ?? this.#settings.baseUrl.href;
+    return { referral, destination };
   }
 
   async findByCode(code: string, manager?: EntityManager): Promise<Referral | null> {
@@ -72,7 +73,7 @@ export class Links {
     if (!row) return null;
     const { now, ...referral } = row;
     if (!manager) this.#clock.learn(now);
-    return referralOf(referral);
+    return this.#database.referral(referral);
   }
 
   async create(input: CreateReferralInput, { manager }: WithManager): Promise<Referral> {
@@ -98,7 +99,7 @@ export class Links {
     if (typeof input !== 'object' || input === null) throw invalid('referral', 'an object with a redirectTo', input);
     const known = ['redirectTo', 'user', 'label', 'target', 'code', 'expiredAt'];
     const unknown = Object.keys(input).find((field) => !known.includes(field));
-    if (unknown) throw invalid(unknown, `nothing: Referral.create knows ${known.join(', ')}`, show(Reflect.get(input, unknown)));
+    if (unknown) throw invalid(unknown, `nothing: Referral.create knows ${known.join(', ')}`, Reflect.get(input, unknown));
     const redirectTo = textOf('redirectTo', input.redirectTo, lengths.redirectTo, 1);
     if (safeDestination(redirectTo, this.#settings) === null) {
       const origins = [...this.#settings.redirect.allowedOrigins].join(', ');
@@ -141,12 +142,6 @@ export class Links {
       [userId, label, redirectTo, targetType, targetId, code, expiredAt, this.#clock.parameter()],
       manager,
     );
-    return row ? referralOf(row) : null;
+    return row ? this.#database.referral(row) : null;
   }
-}
-
-/** A row of our own SQL as an entity. */
-export function referralOf(row: object): Referral {
-  const referral = Object.assign(new Referral(), row);
-  return Object.assign(referral, { id: Number(referral.id) });
 }

@@ -89,7 +89,7 @@ export class Responses {
         parameters,
       );
       const now = rows[0]!.now;
-      const responses = rows.filter((row) => row.id !== null).map(({ now: _now, ...row }) => responseOf(row));
+      const responses = rows.filter((row) => row.id !== null).map(({ now: _now, ...row }) => this.#database.response(row));
       for (const response of responses) this.#events.emit(undefined, 'response', response);
       return { recorded: new Set(responses.map(({ referralId }) => referralId)), now };
     }
@@ -108,7 +108,7 @@ export class Responses {
       manager,
     );
     if (!row) return null;
-    const recorded = responseOf(row);
+    const recorded = this.#database.response(row);
     this.#events.emit(manager, 'response', recorded);
     return recorded;
   }
@@ -138,7 +138,7 @@ export class Responses {
       [visitorId, userId, referralId],
       manager,
     );
-    const linked = rows.map(responseOf);
+    const linked = rows.map((row) => this.#database.response(row));
     for (const response of linked) this.#events.emit(manager, 'userLinkedToResponse', response);
     return linked;
   }
@@ -199,7 +199,7 @@ export class Responses {
       [...parameters, take ?? null, skip],
       options.manager,
     );
-    return rows.map(responseOf);
+    return rows.map((row) => this.#database.response(row));
   }
 
   /** A referral's responses as the host's filter leaves them. */
@@ -224,10 +224,4 @@ function insertedValue(column: string): string {
 
 function parametersOf(responses: readonly NewResponse[]): unknown[] {
   return facts.map(([fact]) => responses.map((response) => response[fact]));
-}
-
-/** A row of our own SQL as an entity. */
-function responseOf(row: object): ReferralResponse {
-  const response = Object.assign(new ReferralResponse(), row);
-  return Object.assign(response, { id: Number(response.id), referralId: Number(response.referralId) });
 }

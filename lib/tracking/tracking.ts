@@ -34,7 +34,7 @@ export class Tracking implements Instance {
 
   constructor(settings: Settings) {
     this.settings = settings;
-    this.database = new Database(settings.dataSource, settings.queryTimeoutMs);
+    this.database = new Database(settings, this);
     this.clock = new Clock(settings.clock);
     this.events = new Events(settings.onError);
     this.links = new Links(this.database, this.clock, settings);
@@ -55,20 +55,38 @@ export class Tracking implements Instance {
     this.clock.learn(row!.now);
   }
 
-  /** The visitor of a request, made when the middleware or the router first sees it. */
+  /** Attached to requests as `req.referralForRequest`; also the mark that this instance's middleware has seen one. */
+  readonly attached = Tracking.#attachment(this);
+
+  static #attachment(tracking: Tracking): Request['referralForRequest'] {
+    return function (this: Request) {
+      return tracking.referralForRequest(this, {});
+    };
+  }
+
+  /** The visitor of a request that ends here, unless somebody asked for it before. */
+  visitor(req: Request, res: Response): Visitor {
+    return this.#kept(req) ?? new Visitor(this, req, res, this.store.read(req));
+  }
+
+  /** The visitor of a request, from now on the same one for whoever asks. */
   meet(req: Request, res: Response): Visitor {
-    const kept = req as unknown as Record<symbol, Visitor | undefined>;
-    return (kept[this.#key] ??= new Visitor(this, req, res));
+    const visitor = this.visitor(req, res);
+    (req as unknown as Record<symbol, Visitor>)[this.#key] = visitor;
+    return visitor;
   }
 
   hasSeen(req: Request): boolean {
-    return this.#key in req;
+    return req?.referralForRequest === this.attached || this.#kept(req) !== undefined;
   }
 
-  #visitor(req: Request, call: string): Visitor {
-    const visitor = (req as unknown as Record<symbol, Visitor | undefined> | null | undefined)?.[this.#key];
-    if (!visitor) throw referralError('MIDDLEWARE_MISSING', call);
-    return visitor;
+  #visitorOf(req: Request, call: string): Visitor {
+    if (!this.hasSeen(req)) throw referralError('MIDDLEWARE_MISSING', call);
+    return this.#kept(req) ?? this.meet(req, req.res!);
+  }
+
+  #kept(req: Request): Visitor | undefined {
+    return (req as unknown as Record<symbol, Visitor | undefined> | undefined)?.[this.#key];
   }
 
   urlOf({ code }: Referral): string {
@@ -85,7 +103,7 @@ export class Tracking implements Instance {
   }
 
   async recordResponse(req: Request, action: string, options: RecordOptions): Promise<ReferralResponse | null> {
-    const visitor = this.#visitor(req, 'Referral.recordResponse');
+    const visitor = this.#visitorOf(req, 'Referral.recordResponse');
     const target = this.#checked(action, options);
     const attributed = await visitor.attributed(options.manager);
     if (!attributed) return null;
@@ -100,9 +118,10 @@ export class Tracking implements Instance {
     action: string,
     options: RespondOptions,
   ): Promise<ReferralResponse | null> {
-    const visitor = this.#visitor(req, 'referral.respond');
+    const visitor = this.#visitorOf(req, 'referral.respond');
     const target = this.#checked(action, options);
     const userId = userIdOf('user', options.user) ?? (await visitor.userId());
+    visitor.touched();
     return this.responses.record(visitor.facts(referral.id, userId, action, target), options.manager);
   }
 
@@ -112,12 +131,12 @@ export class Tracking implements Instance {
   }
 
   async referralForRequest(req: Request, { manager }: WithManager): Promise<Referral | null> {
-    const attributed = await this.#visitor(req, 'Referral.referralForRequest').attributed(manager);
+    const attributed = await this.#visitorOf(req, 'Referral.referralForRequest').attributed(manager);
     return attributed && attributed.referral;
   }
 
   async responsesForRequest(req: Request, options: ListOptions): Promise<ReferralResponse[]> {
-    const visitor = this.#visitor(req, 'Referral.responsesForRequest');
+    const visitor = this.#visitorOf(req, 'Referral.responsesForRequest');
     const userId = await visitor.userId();
     const visitorId = visitor.visit?.visitorId ?? null;
     return userId === null && visitorId === null ? [] : this.responses.ofVisitor(userId, visitorId, options);

@@ -23,16 +23,17 @@ export class Visitor {
   visit: Visit | null;
   #attributed: Promise<Attributed | null> | null = null;
 
-  constructor(tracking: Tracking, req: Request, res: Response) {
+  constructor(tracking: Tracking, req: Request, res: Response, visit: Visit | null) {
     this.#tracking = tracking;
     this.#req = req;
     this.#res = res;
-    this.visit = tracking.store.read(req);
+    this.visit = visit;
   }
 
   /** Who is signed in, as the host says now: a handler may have signed somebody in since. */
-  async userId(): Promise<string | null> {
-    return userIdOf('user', await this.#tracking.settings.user(this.#req));
+  userId(): string | null | Promise<string | null> {
+    const user = this.#tracking.settings.user(this.#req);
+    return isPromise(user) ? user.then((settled) => userIdOf('user', settled)) : userIdOf('user', user);
   }
 
   /**
@@ -66,26 +67,26 @@ export class Visitor {
    */
   async click({ referral }: Link): Promise<void> {
     const { attribution, clock, links, recorder, settings, store } = this.#tracking;
-    if (!isNavigation(this.#req) || !(await this.#consents())) return;
+    if (!isNavigation(this.#req) || (settings.consent && !(await this.#consents(settings.consent)))) return;
     const arrivedAt = clock.now();
     if (referral.expiredAt && referral.expiredAt <= arrivedAt) return;
-    const userId = await this.#userIdOrNobody();
+    const user = this.#userIdOrNobody();
+    const userId = isPromise(user) ? await user : user;
     const visitorId = this.visit?.visitorId ?? newVisitorId();
+    const click = this.facts(referral.id, userId, RESPONDED);
+    if (userId === null) click.visitorId = visitorId;
+    click.createdAt = clock.parameter();
     let clickedAt: Date | null;
     let isRecorded = true;
     try {
-      clickedAt = await recorder.record({
-        ...this.facts(referral.id, userId, RESPONDED),
-        visitorId: userId === null || this.visit ? visitorId : null,
-        createdAt: clock.parameter(),
-      });
+      clickedAt = await recorder.record(click);
     } catch (error) {
       settings.onError(error);
       clickedAt = arrivedAt;
       isRecorded = false;
     }
     if (clickedAt === null) return links.forget(referral.code); // expired or deleted since it was remembered
-    this.#attributed = null;
+    this.touched();
     if (userId !== null && isRecorded) {
       if (this.visit) return; // sign-in could not link it yet, and will
       return store.clear(this.#req, this.#res);
@@ -93,6 +94,11 @@ export class Visitor {
     const before = this.visit;
     this.visit = attribution.carried(before, { code: referral.code, visitorId, clickedAt });
     if (this.visit !== before) store.write(this.#req, this.#res, this.visit);
+  }
+
+  /** A touch was recorded in this very request: whom the visitor came through is to be decided again. */
+  touched(): void {
+    this.#attributed = null;
   }
 
   /** Whom the visitor came through: decided once a request, unless the host's transaction is to be asked. */
@@ -124,31 +130,45 @@ export class Visitor {
     const { clientIp, ip } = this.#tracking.settings;
     const { headers } = this.#req;
     return {
-      ...{ referralId, userId, action, touchedAt, ...target, createdAt: null },
+      referralId,
       visitorId: this.visit?.visitorId ?? null,
+      userId,
       ipAddress: ip === 'none' ? null : storedIp(clientIp(this.#req), ip),
       userAgent: headers['user-agent']?.slice(0, lengths.header) ?? null,
       httpReferrer: headers.referer?.slice(0, lengths.header) ?? null,
+      action,
+      targetType: target.targetType,
+      targetId: target.targetId,
+      createdAt: null,
+      touchedAt,
     };
   }
 
-  async #consents(): Promise<boolean> {
-    const { consent, onError } = this.#tracking.settings;
+  async #consents(consent: NonNullable<Tracking['settings']['consent']>): Promise<boolean> {
     try {
-      return consent === undefined || (await consent(this.#req)) === true;
+      return (await consent(this.#req)) === true;
     } catch (error) {
-      onError(error);
+      this.#tracking.settings.onError(error);
       return false;
     }
   }
 
   /** For a click: a host that can't say who is signed in still gets its redirect. */
-  async #userIdOrNobody(): Promise<string | null> {
-    try {
-      return await this.userId();
-    } catch (error) {
+  #userIdOrNobody(): string | null | Promise<string | null> {
+    const nobody = (error: unknown): null => {
       this.#tracking.settings.onError(error);
       return null;
+    };
+    try {
+      const userId = this.userId();
+      return isPromise(userId) ? userId.catch(nobody) : userId;
+    } catch (error) {
+      return nobody(error);
     }
   }
+}
+
+/** Most hosts know the user at once: then nobody waits for a promise. */
+function isPromise<T>(value: T | Promise<T>): value is Promise<T> {
+  return typeof (value as Promise<T> | null | undefined)?.then === 'function';
 }

@@ -116,4 +116,5 @@ async function main(): Promise<void> {
   });
 }
 
+process.once("SIGTERM", () => process.exit());
 void main();

@@ -13,6 +13,7 @@ export interface ServerOptions {
 /** A measured app in its own process. */
 export interface MeasuredServer {
   url: string;
+  pid: number;
   /** Asks the process to run something of its own many times; answers the median of one run, in milliseconds. */
   time(what: 'referralForRequest' | 'responseCount', argument: string): Promise<number>;
   /** How many statements our package has run in this process. */
@@ -22,7 +23,7 @@ export interface MeasuredServer {
 
 export async function startServer(options: ServerOptions): Promise<MeasuredServer> {
   const child = fork(path.join(__dirname, 'server.ts'), {
-    execArgv: ['--import', 'tsx'],
+    execArgv: ['--import', 'tsx', ...(process.env['BENCH_PROFILE'] ? ['--cpu-prof', `--cpu-prof-dir=${process.env['BENCH_PROFILE']}`] : [])],
     env: { ...process.env, NODE_ENV: 'production', BENCH: JSON.stringify(options) },
   });
   const ask = <T>(question: object): Promise<T> =>
@@ -37,6 +38,7 @@ export async function startServer(options: ServerOptions): Promise<MeasuredServe
   });
   return {
     url,
+    pid: child.pid!,
     time: async (what, argument) => (await ask<{ ms: number }>({ what, argument })).ms,
     statements: async () => (await ask<{ statements: number }>({ what: 'statements' })).statements,
     stop: () =>

@@ -1,0 +1,236 @@
+import request from 'supertest';
+import { Referral, ReferralResponse } from '../lib';
+import { closeAll, cookieOf, type Host, startHost, TestClock } from './support/host';
+
+afterAll(closeAll);
+
+const clock = new TestClock();
+let host: Host;
+let referral: Referral;
+let path: string;
+
+beforeAll(async () => {
+  host = await startHost({ clock: clock.read });
+  referral = await Referral.create({ user: 1, redirectTo: '/welcome', code: 'Spring-Sale_1' });
+  path = `/r/${referral.code}`;
+});
+
+const recorded = (): Promise<number> => host.dataSource.getRepository(ReferralResponse).count();
+
+describe('GET /r/:code', () => {
+  test('is recorded with what is known of the visitor', async () => {
+    const userAgent = `Mozilla/5.0 (X11; Linux x86_64) ${'Words '.repeat(400)}`;
+    await request(host.app)
+      .get(path)
+      .set({ 'User-Agent': userAgent, 'Referer': `https://mail.example/${'y'.repeat(2000)}` })
+      .set('X-Forwarded-For', '203.0.113.77');
+    const [response] = await referral.filteredResponses({ take: 1 });
+    expect(response).toMatchObject({
+      referralId: referral.id,
+      userId: null,
+      ipAddress: '203.0.113.0',
+      userAgent: userAgent.slice(0, 1024),
+      action: 'RESPONDED',
+      targetType: null,
+      targetId: null,
+      createdAt: clock.time,
+      touchedAt: clock.time,
+    });
+    expect(response!.httpReferrer).toHaveLength(1024);
+    expect(response!.visitorId).toMatch(/^[0-9a-f-]{36}$/);
+  });
+
+  test.each(['/r/Spring-Sale_1', '/r/Spring-Sale_1/', '/r/spring-sale_1', '/R/SPRING-SALE_1/', '/r/%53pring-Sale_1?utm=1'])(
+    '%s finds the link',
+    async (variant) => {
+      const answer = await request(host.app).get(variant);
+      expect([answer.status, answer.headers.location]).toEqual([302, 'https://shop.example/welcome']);
+    },
+  );
+
+  test.each(['/r/unknown', '/r/', '/r', '/r/a/b', "/r/'--", `/r/${'x'.repeat(101)}`, '/r/%zz', '/r/%00'])(
+    '%s is left to the host',
+    async (variant) => {
+      const answer = await request(host.app).get(variant);
+      expect(answer.status).toBe(404);
+      expect(answer.text).toContain('Cannot GET');
+      expect(answer.headers['set-cookie']).toBeUndefined();
+    },
+  );
+
+  test('sets a cookie that scripts and other sites do not get, marked Secure under https', async () => {
+    const [line] = (await request(host.app).get(path)).headers['set-cookie'] as unknown as string[];
+    expect(line).toMatch(/^referral=v1\.Spring-Sale_1\.[^;]+; Max-Age=2592000; Path=\/; HttpOnly; SameSite=Lax$/);
+    const [secure] = (await request(host.app).get(path).set('X-Forwarded-Proto', 'https')).headers[
+      'set-cookie'
+    ] as unknown as string[];
+    expect(secure!.split('; ')).toEqual(expect.arrayContaining(['Secure', 'HttpOnly', 'SameSite=Lax', 'Path=/']));
+  });
+
+  test('of a signed-in user is recorded under the user, and clears the cookie', async () => {
+    const browser = host.browser();
+    await browser.post('/login/carl');
+    const click = await browser.get(path);
+    expect(cookieOf(click)).toBe('referral=');
+    const [response] = await referral.filteredResponses({ take: 1 });
+    expect(response).toMatchObject({ userId: 'carl', visitorId: null });
+  });
+
+  test('keeps the visitor id over several clicks', async () => {
+    const browser = host.browser();
+    await browser.get(path);
+    await browser.get(path);
+    const [second, first] = await referral.filteredResponses({ take: 2 });
+    expect(second!.visitorId).toBe(first!.visitorId);
+  });
+
+  test('does not take a visitor id from anywhere but the signed cookie', async () => {
+    const forged = '00000000-0000-4000-8000-000000000000';
+    await request(host.app).get(`${path}?visitorId=${forged}`).set('Cookie', `referral=v1.Spring-Sale_1.${forged}.mwq.AAAA`);
+    const [response] = await referral.filteredResponses({ take: 1 });
+    expect(response!.visitorId).not.toBe(forged);
+  });
+});
+
+describe('what is not a click is redirected, sets no cookie and records nothing', () => {
+  const desktop = 'Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 Chrome/142.0.0.0 Safari/537.36';
+  test.each<[string, Record<string, string>]>([
+    ['a prefetch', { 'Sec-Purpose': 'prefetch' }],
+    ['a prerender', { 'Sec-Purpose': 'prefetch;prerender' }],
+    ['an old prefetch', { 'Purpose': 'prefetch' }],
+    ['an old prefetch of Firefox', { 'X-Moz': 'prefetch' }],
+    ['an image', { 'Sec-Fetch-Dest': 'image', 'Sec-Fetch-Mode': 'no-cors' }],
+    ['a frame', { 'Sec-Fetch-Dest': 'iframe', 'Sec-Fetch-Mode': 'navigate' }],
+    ['a script', { 'Sec-Fetch-Dest': 'empty', 'Sec-Fetch-Mode': 'cors' }],
+    ['a crawler', { 'User-Agent': 'Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)' }],
+    ['a link preview', { 'User-Agent': 'facebookexternalhit/1.1' }],
+  ])('%s', async (_what, headers) => {
+    const before = await recorded();
+    for (const url of [path, `/whose?referral_code=${referral.code}`]) {
+      const answer = await request(host.app).get(url).set({ 'User-Agent': desktop, ...headers });
+      expect(answer.status).toBe(url === path ? 302 : 200);
+      expect(answer.headers['set-cookie']).toBeUndefined();
+    }
+    expect(await recorded()).toBe(before);
+  });
+
+  test('HEAD', async () => {
+    const before = await recorded();
+    const answer = await request(host.app).head(path);
+    expect([answer.status, answer.headers.location]).toEqual([302, 'https://shop.example/welcome']);
+    expect(answer.headers['set-cookie']).toBeUndefined();
+    expect(await recorded()).toBe(before);
+  });
+
+  test('a browser that says it navigates counts, and so does one that says nothing', async () => {
+    const before = await recorded();
+    await request(host.app).get(path).set({ 'Sec-Fetch-Dest': 'document', 'Sec-Fetch-Mode': 'navigate', 'User-Agent': desktop });
+    await request(host.app).get(path).set('User-Agent', desktop);
+    expect(await recorded()).toBe(before + 2);
+  });
+
+  test.each([
+    ['false', () => false],
+    ['a promise of false', () => Promise.resolve(false)],
+    ['something else than true', () => 'yes' as unknown as boolean],
+    ['an error', () => Promise.reject(new Error('consent service'))],
+  ])('no consent: %s', async (_what, consent) => {
+    const silent = await startHost({ consent });
+    const link = await Referral.create({ redirectTo: '/' }, { manager: silent.dataSource.manager });
+    const answer = await request(silent.app).get(`/r/${link.code}`);
+    expect([answer.status, answer.headers['set-cookie']]).toEqual([302, undefined]);
+    expect(await link.responseCount()).toBe(0);
+    await silent.referrals.close();
+  });
+});
+
+describe('an expired link', () => {
+  test('redirects, records nothing and attributes nothing', async () => {
+    const expiredAt = new Date(clock.time.getTime() + 1000);
+    const link = await Referral.create({ redirectTo: '/old', expiredAt, label: 'expiring' });
+    const before = host.browser();
+    await before.get(`/r/${link.code}`);
+    const time = clock.time;
+    clock.time = expiredAt;
+    const after = host.browser();
+    const answer = await after.get(`/r/${link.code}`);
+    expect([answer.status, answer.headers.location]).toEqual([302, 'https://shop.example/old']);
+    expect(answer.headers['set-cookie']).toBeUndefined();
+    expect((await after.get('/whose')).body).toEqual({ code: null });
+    // Who came while it was valid has come through it.
+    expect((await before.get('/whose')).body).toEqual({ code: link.code });
+    expect(await link.responseCount()).toBe(1);
+    clock.time = time;
+  });
+
+  test('is noticed at once, also by a process that remembers the link from before', async () => {
+    const link = await Referral.create({ redirectTo: '/', label: 'remembered' });
+    await request(host.app).get(`/r/${link.code}`);
+    await host.dataSource.getRepository(Referral).update(link.id, { expiredAt: new Date(clock.time.getTime() - 1) });
+    const answer = await request(host.app).get(`/r/${link.code}`);
+    expect([answer.status, answer.headers['set-cookie']]).toEqual([302, undefined]);
+    expect(await link.responseCount()).toBe(1);
+  });
+
+  test('that is deleted meanwhile sets no cookie and breaks nothing', async () => {
+    const link = await Referral.create({ redirectTo: '/', label: 'deleted' });
+    await request(host.app).get(`/r/${link.code}`);
+    await host.dataSource.getRepository(Referral).delete(link.id);
+    const answer = await request(host.app).get(`/r/${link.code}`);
+    expect([answer.status, answer.headers['set-cookie']]).toEqual([302, undefined]);
+    expect((await request(host.app).get(`/r/${link.code}`)).status).toBe(404);
+  });
+});
+
+describe('?referral_code= on any page', () => {
+  test('counts as a click without a redirect, and no shared cache may keep the page', async () => {
+    const before = await referral.responseCount();
+    const browser = host.browser();
+    const page = await browser.get(`/whose?x=1&referral_code=${referral.code.toUpperCase()}`);
+    expect([page.status, page.body]).toEqual([200, { code: referral.code }]);
+    expect(page.headers['cache-control']).toBe('private');
+    expect(cookieOf(page)).toMatch(/^referral=v1\./);
+    expect((await browser.get('/whose')).body).toEqual({ code: referral.code });
+    expect(await referral.responseCount()).toBe(before + 1);
+  });
+
+  test.each(['', 'nobody', '%00', 'a'.repeat(500)])('an unknown code (%s) changes nothing', async (code) => {
+    const page = await request(host.app).get(`/whose?referral_code=${code}`);
+    expect([page.status, page.body, page.headers['set-cookie']]).toEqual([200, { code: null }, undefined]);
+  });
+
+  test('is not for POST', async () => {
+    const answer = await request(host.app).post(`/login/dora?referral_code=${referral.code}`);
+    expect(cookieOf(answer)).toBeNull();
+  });
+
+  test('has the name that the host chose, or is off', async () => {
+    const named = await startHost({ codeParameter: 'ref' });
+    const link = await Referral.create({ redirectTo: '/' }, { manager: named.dataSource.manager });
+    expect(cookieOf(await request(named.app).get(`/whose?ref=${link.code}`))).not.toBeNull();
+    expect(cookieOf(await request(named.app).get(`/whose?referral_code=${link.code}`))).toBeNull();
+    await named.referrals.close();
+    const off = await startHost({ codeParameter: false, dataSource: named.dataSource });
+    expect(cookieOf(await request(off.app).get(`/whose?referral_code=${link.code}`))).toBeNull();
+    await off.referrals.close();
+  });
+});
+
+describe('addresses', () => {
+  test.each([
+    ['masked', '198.51.100.23', '198.51.100.0'],
+    ['masked', '2001:db8:1234:5678::9', '2001:db8:1234::'],
+    ['masked', '::ffff:198.51.100.23', '198.51.100.0'],
+    ['full', '198.51.100.23', '198.51.100.23'],
+    ['full', '2001:DB8:0:0::9', '2001:db8::9'],
+    ['none', '198.51.100.23', null],
+    ['masked', 'not an address', null],
+  ] as const)('ip: %s keeps %s as %s', async (ip, address, stored) => {
+    const one = await startHost({ ip, clientIp: (req) => req.get('x-real-ip') });
+    const link = await Referral.create({ redirectTo: '/' }, { manager: one.dataSource.manager });
+    await request(one.app).get(`/r/${link.code}`).set('X-Real-IP', address);
+    const [response] = await link.filteredResponses();
+    expect(response!.ipAddress).toBe(stored);
+    await one.referrals.close();
+  });
+});

@@ -1,0 +1,115 @@
+import fc from 'fast-check';
+import { newVisitorId, VisitorTokens } from '../lib/tracking/visitor-token';
+import { Referral } from '../lib';
+import { closeAll, cookieOf, secret, startHost, TestClock } from './support/host';
+
+afterAll(closeAll);
+
+const seed = Number(process.env['SEED'] ?? Date.now() % 2 ** 31);
+console.log(`cookie properties: SEED=${seed}`);
+const properties = { seed, numRuns: 500 };
+
+const visits = fc.record({
+  code: fc.stringMatching(/^[A-Za-z0-9_-]{1,100}$/),
+  visitorId: fc.constant(null).map(newVisitorId),
+  clickedAt: fc.date({ min: new Date('2000-01-01'), max: new Date('2100-01-01'), noInvalidDate: true }),
+});
+
+describe('the visitor token', () => {
+  const tokens = new VisitorTokens([secret]);
+
+  test('reads what it signed, and is safe in a cookie as it is', () => {
+    fc.assert(
+      fc.property(visits, (visit) => {
+        const token = tokens.sign(visit);
+        expect(token).toMatch(/^[\w.-]+$/);
+        expect(tokens.read(token)).toEqual(visit);
+      }),
+      properties,
+    );
+  });
+
+  test('is worth nothing once a character is changed, added or taken away', () => {
+    fc.assert(
+      fc.property(visits, fc.nat(), fc.constantFrom('change', 'add', 'drop'), fc.constantFrom(...'Az09-_.=~'), (visit, at, how, by) => {
+        const token = tokens.sign(visit);
+        const index = at % token.length;
+        const tail = token.slice(how === 'add' ? index : index + 1);
+        const damaged = token.slice(0, index) + (how === 'drop' ? '' : by) + tail;
+        fc.pre(damaged !== token);
+        expect(tokens.read(damaged)).toBeNull();
+      }),
+      properties,
+    );
+  });
+
+  test('is worth nothing under another secret, and survives rotation', () => {
+    fc.assert(
+      fc.property(visits, (visit) => {
+        const next = 'the next secret, of thirty-two characters';
+        const rotated = new VisitorTokens([next, secret]);
+        expect(rotated.read(tokens.sign(visit))).toEqual(visit);
+        expect(new VisitorTokens([next]).read(tokens.sign(visit))).toBeNull();
+        expect(tokens.read(rotated.sign(visit))).toBeNull(); // the newest one signs
+      }),
+      properties,
+    );
+  });
+
+  test('any other text is no token', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary', maxLength: 300 }), (text) => expect(tokens.read(text)).toBeNull()),
+      properties,
+    );
+    expect(tokens.read(`v1.${'A'.repeat(100_000)}`)).toBeNull();
+    expect(tokens.read('')).toBeNull();
+  });
+
+  test('facts can not be moved from one field to another', () => {
+    const visit = { code: 'AB', visitorId: newVisitorId(), clickedAt: new Date(0) };
+    const [version, code, ...rest] = tokens.sign(visit).split('.');
+    expect(tokens.read([version, code!.slice(0, 1), code!.slice(1), ...rest].join('.'))).toBeNull();
+  });
+
+  test('visitor ids are 128 random bits each', () => {
+    const ids = Array.from({ length: 2000 }, newVisitorId);
+    expect(new Set(ids).size).toBe(2000);
+    // Every bit is set about half of the time: none is fixed, as the version of a UUID would be.
+    for (let bit = 0; bit < 128; bit++) {
+      const share = ids.filter((id) => (BigInt(`0x${id.replaceAll('-', '')}`) >> BigInt(bit)) & 1n).length / 2000;
+      expect(share).toBeGreaterThan(0.4);
+      expect(share).toBeLessThan(0.6);
+    }
+  });
+});
+
+describe('the cookie', () => {
+  test('counts for its time and not a moment longer', async () => {
+    const clock = new TestClock();
+    const host = await startHost({ clock: clock.read, cookie: { maxAgeDays: 2, name: 'ref', domain: 'shop.example' } });
+    const { code } = await Referral.create({ redirectTo: '/' });
+    const click = await host.browser().get(`/r/${code}`);
+    expect(String(click.headers['set-cookie'])).toMatch(/^ref=.*; Max-Age=172800; Domain=shop\.example; Path=\//);
+    const cookie = cookieOf(click, 'ref')!;
+    const whose = async (): Promise<unknown> => (await host.browser().get('/whose').set('Cookie', cookie)).body.code;
+    clock.advanceDays(1.999);
+    expect(await whose()).toBe(code);
+    clock.advanceDays(0.001);
+    expect(await whose()).toBeNull();
+    await host.referrals.close();
+  });
+
+  test('is set beside what others set, and once only', async () => {
+    const host = await startHost({}, (app) => {
+      app.get('/both', (_req, res) => void res.send('ok'));
+    });
+    const { code } = await Referral.create({ redirectTo: '/' });
+    const visit = cookieOf(await host.browser().get(`/r/${code}`))!;
+    const login = cookieOf(await host.browser().post('/login/eve'), 'connect.sid')!;
+    // Sign-in clears it, and the same request is a click: one line, and it is the last word.
+    const answer = await host.browser().get(`/r/${code}`).set('Cookie', `other=1; ${visit}; ${login}`);
+    const lines = answer.headers['set-cookie'] as unknown as string[];
+    expect(lines.filter((line) => line.startsWith('referral='))).toHaveLength(1);
+    await host.referrals.close();
+  });
+});
