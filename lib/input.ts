@@ -53,8 +53,7 @@ export function dateOf(field: string, value: Date | null | undefined): Date | nu
 const uuidPattern = /^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$/i;
 
 export function visitorIdOf(field: string, value: unknown): string {
-  if (typeof value !== 'string' || !uuidPattern.test(value))
-    throw invalid(field, 'the visitorId of a response', value);
+  if (typeof value !== 'string' || !uuidPattern.test(value)) throw invalid(field, 'the visitorId of a response', value);
   return value.toLowerCase();
 }
 

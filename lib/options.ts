@@ -97,13 +97,12 @@ export interface ReferralsOptions {
 type Attribution = { model: 'last-touch' | 'first-touch'; windowDays: number | null };
 
 /** The checked options with every default filled in. */
-export interface Settings
-  extends Required<
-    Pick<
-      ReferralsOptions,
-      'dataSource' | 'user' | 'visitor' | 'ip' | 'codeParameter' | 'actionDisplay' | 'queryTimeoutMs' | 'onError'
-    >
-  > {
+export interface Settings extends Required<
+  Pick<
+    ReferralsOptions,
+    'dataSource' | 'user' | 'visitor' | 'ip' | 'codeParameter' | 'actionDisplay' | 'queryTimeoutMs' | 'onError'
+  >
+> {
   baseUrl: URL;
   secrets: readonly string[];
   linkPath: string;
@@ -226,7 +225,8 @@ function check(given: Record<string, unknown>, against: Record<string, Check | R
     if (Array.isArray(rule)) {
       const [takes, test] = rule as Check;
       // A wrong secret is still a secret: what was got is not shown.
-      const shown = name === 'secret' ? (typeof value === 'string' ? `${value.length} characters` : typeof value) : value;
+      const shown =
+        name === 'secret' ? (typeof value === 'string' ? `${value.length} characters` : typeof value) : value;
       if (!test(value)) throw referralError('INVALID_OPTION', prefix + name, takes, shown);
     } else {
       if (typeof value !== 'object' || value === null)

@@ -13,12 +13,7 @@ export interface Instance {
   createReferral(input: CreateReferralInput, options: WithManager): Promise<Referral>;
   findByCode(code: string, options: WithManager): Promise<Referral | null>;
   recordResponse(req: Request, action: string, options: RecordOptions): Promise<ReferralResponse | null>;
-  respond(
-    referral: Referral,
-    req: Request,
-    action: string,
-    options: RespondOptions,
-  ): Promise<ReferralResponse | null>;
+  respond(referral: Referral, req: Request, action: string, options: RespondOptions): Promise<ReferralResponse | null>;
   referralForRequest(req: Request, options: WithManager): Promise<Referral | null>;
   responsesForRequest(req: Request, options: ListOptions): Promise<ReferralResponse[]>;
   responsesForReferrer(user: UserRef, options: ListOptions): Promise<ReferralResponse[]>;

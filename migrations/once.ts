@@ -28,5 +28,6 @@ export async function once(queryRunner: QueryRunner, name: string, statements: r
 /** What turns a table's name into the host's: quoted, in the host's schema if there is one. */
 export function inSchemaOf(queryRunner: QueryRunner): (table: string) => string {
   const { schema } = queryRunner.connection.options as { schema?: string };
-  return (table) => (schema === undefined ? `"${table}"` : `${queryRunner.connection.driver.escape(schema)}."${table}"`);
+  return (table) =>
+    schema === undefined ? `"${table}"` : `${queryRunner.connection.driver.escape(schema)}."${table}"`;
 }

@@ -97,7 +97,11 @@ describe.each(['anonymous', 'signed in'])('%s', (kind) => {
   test('asking often in a request looks once, and answers the same', async () => {
     await arrive({});
     host.app.get('/often', async (req, res) => {
-      const answers = await Promise.all([req.referralForRequest(), Referral.referralForRequest(req), req.referralForRequest()]);
+      const answers = await Promise.all([
+        req.referralForRequest(),
+        Referral.referralForRequest(req),
+        req.referralForRequest(),
+      ]);
       res.json({ ids: answers.map((referral) => referral?.id ?? null) });
     });
     await click(a);
@@ -119,7 +123,13 @@ test('a signed-in user is looked up by one step into one index', async () => {
   // With few rows a planner prefers to read them all: what matters is that the index serves where it is asked to.
   const plan = await dataSource.transaction(async (manager) => {
     await manager.query('SET LOCAL enable_seqscan = off');
-    return (await manager.query(`EXPLAIN (FORMAT JSON) ${log.statements[0]}`, ['explained', null, null, 1000, null])) as object;
+    return (await manager.query(`EXPLAIN (FORMAT JSON) ${log.statements[0]}`, [
+      'explained',
+      null,
+      null,
+      1000,
+      null,
+    ])) as object;
   });
   expect(JSON.stringify(plan)).toContain('ix_referral_responses_user');
 });

@@ -31,14 +31,20 @@ describe('the visitor token', () => {
 
   test('is worth nothing once a character is changed, added or taken away', () => {
     fc.assert(
-      fc.property(visits, fc.nat(), fc.constantFrom('change', 'add', 'drop'), fc.constantFrom(...'Az09-_.=~'), (visit, at, how, by) => {
-        const token = tokens.sign(visit);
-        const index = at % token.length;
-        const tail = token.slice(how === 'add' ? index : index + 1);
-        const damaged = token.slice(0, index) + (how === 'drop' ? '' : by) + tail;
-        fc.pre(damaged !== token);
-        expect(tokens.read(damaged)).toBeNull();
-      }),
+      fc.property(
+        visits,
+        fc.nat(),
+        fc.constantFrom('change', 'add', 'drop'),
+        fc.constantFrom(...'Az09-_.=~'),
+        (visit, at, how, by) => {
+          const token = tokens.sign(visit);
+          const index = at % token.length;
+          const tail = token.slice(how === 'add' ? index : index + 1);
+          const damaged = token.slice(0, index) + (how === 'drop' ? '' : by) + tail;
+          fc.pre(damaged !== token);
+          expect(tokens.read(damaged)).toBeNull();
+        },
+      ),
       properties,
     );
   });

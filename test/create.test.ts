@@ -1,7 +1,17 @@
 import { fork } from 'node:child_process';
 import path from 'node:path';
 import { Referral } from '../lib';
-import { closeAll, Country, type Host, openDataSource, Order, OrderLine, Product, startHost, User } from './support/host';
+import {
+  closeAll,
+  Country,
+  type Host,
+  openDataSource,
+  Order,
+  OrderLine,
+  Product,
+  startHost,
+  User,
+} from './support/host';
 
 afterAll(closeAll);
 
@@ -14,7 +24,10 @@ describe('the same (user, redirectTo, label, target)', () => {
   test('gives the same row; anything else another', async () => {
     const given = { user: 7, redirectTo: '/', label: 'x', target: { type: 'post', id: 1 } };
     const { id, code } = await Referral.create(given);
-    expect(await Referral.create({ ...given, user: { id: 7n }, target: { type: 'post', id: '1' } })).toMatchObject({ id, code });
+    expect(await Referral.create({ ...given, user: { id: 7n }, target: { type: 'post', id: '1' } })).toMatchObject({
+      id,
+      code,
+    });
     const others = [
       { ...given, user: 8 },
       { ...given, user: null },
@@ -26,7 +39,9 @@ describe('the same (user, redirectTo, label, target)', () => {
     ];
     const ids = await Promise.all(others.map(async (other) => (await Referral.create(other)).id));
     expect(new Set([id, ...ids]).size).toBe(others.length + 1);
-    expect((await Referral.create({ redirectTo: '/' })).id).toBe((await Referral.create({ redirectTo: '/', user: null })).id);
+    expect((await Referral.create({ redirectTo: '/' })).id).toBe(
+      (await Referral.create({ redirectTo: '/', user: null })).id,
+    );
   });
 
   test('at once over several connections makes one row', async () => {
@@ -122,7 +137,10 @@ describe('codes', () => {
     expect((await Referral.create(given)).id).toBe(made.id);
     expect((await Referral.create({ ...given, code: 'ANNA_2026-X' })).id).toBe(made.id);
     expect((await Referral.findByCode('aNNA_2026-X'))?.id).toBe(made.id);
-    await expect(Referral.create({ ...given, label: 'other' })).rejects.toMatchObject({ code: 'CODE_TAKEN', status: 409 });
+    await expect(Referral.create({ ...given, label: 'other' })).rejects.toMatchObject({
+      code: 'CODE_TAKEN',
+      status: 409,
+    });
     await expect(Referral.create({ ...given, code: 'different' })).rejects.toMatchObject({
       code: 'REFERRAL_EXISTS',
       message: expect.stringContaining('"Anna_2026-x"'),
@@ -150,15 +168,18 @@ describe('codes', () => {
     await own.referrals.close();
   });
 
-  test.each(['', 'with space', 'x'.repeat(101), 'ä', 7 as unknown as string])('generateCode: %p is refused', async (code) => {
-    const own = await startHost({ generateCode: () => Promise.resolve(code) });
-    const { manager } = own.dataSource;
-    await expect(Referral.create({ redirectTo: '/' }, { manager })).rejects.toMatchObject({
-      code: 'INVALID_INPUT',
-      field: 'generateCode',
-    });
-    await own.referrals.close();
-  });
+  test.each(['', 'with space', 'x'.repeat(101), 'ä', 7 as unknown as string])(
+    'generateCode: %p is refused',
+    async (code) => {
+      const own = await startHost({ generateCode: () => Promise.resolve(code) });
+      const { manager } = own.dataSource;
+      await expect(Referral.create({ redirectTo: '/' }, { manager })).rejects.toMatchObject({
+        code: 'INVALID_INPUT',
+        field: 'generateCode',
+      });
+      await own.referrals.close();
+    },
+  );
 });
 
 describe('bad input is refused by name before anything is written', () => {

@@ -37,7 +37,12 @@ describe('from a shared link to a recorded purchase', () => {
     expect((await browser.get('/whose')).headers['set-cookie']).toBeUndefined();
 
     const bought = await browser.post('/buy');
-    expect(bought.body).toMatchObject({ referralId: referral.id, userId: 'bob', action: 'BOUGHT', targetType: 'Order' });
+    expect(bought.body).toMatchObject({
+      referralId: referral.id,
+      userId: 'bob',
+      action: 'BOUGHT',
+      targetType: 'Order',
+    });
 
     const responses = await Referral.responsesForReferrer('anna');
     expect(responses.map(({ action, userId }) => [action, userId])).toEqual([

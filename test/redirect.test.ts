@@ -11,7 +11,10 @@ console.log(`redirect properties: SEED=${seed}`);
 
 const settings = {
   baseUrl: new URL('https://shop.example'),
-  redirect: { parameter: 'redirect_to', allowedOrigins: new Set(['https://shop.example', 'https://docs.shop.example']) },
+  redirect: {
+    parameter: 'redirect_to',
+    allowedOrigins: new Set(['https://shop.example', 'https://docs.shop.example']),
+  },
 } as const;
 
 let host: Host;
@@ -64,24 +67,48 @@ describe('leads nowhere else', () => {
     const query = encodeURIComponent(destination);
     if (query.length < 15_000) expect(await followed(destination)).toBe('https://shop.example/stored');
     if (!destination.includes('\u0000'))
-      await expect(Referral.create({ redirectTo: destination })).rejects.toMatchObject({ code: 'INVALID_INPUT', field: 'redirectTo' });
+      await expect(Referral.create({ redirectTo: destination })).rejects.toMatchObject({
+        code: 'INVALID_INPUT',
+        field: 'redirectTo',
+      });
   });
 
-  test.each(['redirect_to[]=https://e.com', 'redirect_to[a]=https://e.com', 'redirect_to=', 'redirect_to', 'redirect_to=%zz//e.com'])(
-    '?%s',
-    async (query) => {
-      const location = (await request(host.app).get(`${path}?${query}`)).headers['location']!;
-      expect(new URL(location).origin).toBe('https://shop.example');
+  test.each([
+    'redirect_to[]=https://e.com',
+    'redirect_to[a]=https://e.com',
+    'redirect_to=',
+    'redirect_to',
+    'redirect_to=%zz//e.com',
+  ])('?%s', async (query) => {
+    const location = (await request(host.app).get(`${path}?${query}`)).headers['location']!;
+    expect(new URL(location).origin).toBe('https://shop.example');
+  });
+
+  test.each([[['https://e.com']], [{ href: 'https://shop.example' }], [7], [null], [undefined]])(
+    '%p is no text',
+    (value) => {
+      expect(safeDestination(value, settings)).toBeNull();
     },
   );
 
-  test.each([[['https://e.com']], [{ href: 'https://shop.example' }], [7], [null], [undefined]])('%p is no text', (value) => {
-    expect(safeDestination(value, settings)).toBeNull();
-  });
-
   test('whatever the text, what is sent is an http(s) address of an allowed origin, and stays so when parsed again', () => {
     const piece = fc.oneof(
-      fc.constantFrom('/', '\\', '//', 'https:', 'http:', 'javascript:', 'e.com', 'shop.example', '@', ':', '?', '#', '.', '..'),
+      fc.constantFrom(
+        '/',
+        '\\',
+        '//',
+        'https:',
+        'http:',
+        'javascript:',
+        'e.com',
+        'shop.example',
+        '@',
+        ':',
+        '?',
+        '#',
+        '.',
+        '..',
+      ),
       fc.constantFrom('\t', '\r\n', ' ', '\u0000', '\uff0e', '\u3002', '%2f', '%5c', '%09', '[', ']'),
       fc.string({ unit: 'binary', maxLength: 4 }),
     );
@@ -125,7 +152,9 @@ describe('leads where it should', () => {
     expect(await location('redirect_to=/a')).toBe('https://shop.example/stored');
     await named.referrals.close();
     const off = await startHost({ dataSource: host.dataSource, redirect: { parameter: false } });
-    expect((await request(off.app).get(`${path}?redirect_to=/a`)).headers['location']).toBe('https://shop.example/stored');
+    expect((await request(off.app).get(`${path}?redirect_to=/a`)).headers['location']).toBe(
+      'https://shop.example/stored',
+    );
     await off.referrals.close();
   });
 });

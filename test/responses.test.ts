@@ -84,7 +84,10 @@ describe('recordResponse', () => {
   test.each(['', 'x'.repeat(129), '\u0000', 7])('refuses the action %j', async (action) => {
     const browser = await visitor();
     act = (req) => Referral.recordResponse(req, action as string);
-    expect((await browser.get('/do')).body).toMatchObject({ code: 'INVALID_INPUT', message: expect.stringMatching(/^action takes/) });
+    expect((await browser.get('/do')).body).toMatchObject({
+      code: 'INVALID_INPUT',
+      message: expect.stringMatching(/^action takes/),
+    });
   });
 });
 
@@ -149,14 +152,17 @@ describe('lists', () => {
   });
 
   test('filteredResponses goes through the filter of the host', async () => {
-    const own = await startHost({
-      responsesFilter: (query, { userId }) =>
-        query.andWhere('response.action <> :action', { action: 'RESPONDED' }).andWhere(`'${userId}' = 'me'`),
-    }, (app) => {
-      app.post('/do', (req, res, next) => {
-        Referral.recordResponse(req, 'ACTED').then((answer) => res.json(answer), next);
-      });
-    });
+    const own = await startHost(
+      {
+        responsesFilter: (query, { userId }) =>
+          query.andWhere('response.action <> :action', { action: 'RESPONDED' }).andWhere(`'${userId}' = 'me'`),
+      },
+      (app) => {
+        app.post('/do', (req, res, next) => {
+          Referral.recordResponse(req, 'ACTED').then((answer) => res.json(answer), next);
+        });
+      },
+    );
     const { manager } = own.dataSource;
     const mine = await Referral.create({ redirectTo: '/', user: 'me' }, { manager });
     const browser = own.browser();

@@ -128,7 +128,9 @@ describe('a click that could not be recorded', () => {
     const click = await request(host.app).get(`/r/${a.code}`).set('Cookie', login);
     await host.dataSource.query(`ALTER TABLE "${table}".away RENAME TO referral_responses`);
     host.errors.length = 0;
-    const next = await request(host.app).get('/whose').set('Cookie', `${cookieOf(click)}; ${login}`);
+    const next = await request(host.app)
+      .get('/whose')
+      .set('Cookie', `${cookieOf(click)}; ${login}`);
     expect([next.body, cookieOf(next)]).toEqual([{ code: a.code }, 'referral=']);
     expect(await responses(a)).toMatchObject([{ userId: 'lost-too' }]);
   });
@@ -160,7 +162,10 @@ test('linkResponsesToUser links one referral, and checks what it is given', asyn
   expect(await a.linkResponsesToUser(43, visitorId!)).toEqual([]);
   expect((await responses(b))[0]!.userId).toBeNull();
   expect(events).toEqual([`${linked[0]!.id} 42`]);
-  await expect(a.linkResponsesToUser(1, "x' OR true")).rejects.toMatchObject({ code: 'INVALID_INPUT', field: 'visitorId' });
+  await expect(a.linkResponsesToUser(1, "x' OR true")).rejects.toMatchObject({
+    code: 'INVALID_INPUT',
+    field: 'visitorId',
+  });
 });
 
 describe("visitor: 'session'", () => {

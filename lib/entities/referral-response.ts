@@ -79,7 +79,7 @@ export class ReferralResponse {
   readonly touchedAt!: Date;
 
   /** The row that the action was about; null when there is no target, it is gone, or its type is no entity. */
-  loadTarget<T extends object = object>(options: WithManager = {}): Promise<T | null> {
+  async loadTarget<T extends object = object>(options: WithManager = {}): Promise<T | null> {
     return registry.ofEntity(this, 'response.loadTarget', options).loadTarget(this, options) as Promise<T | null>;
   }
 }

@@ -68,7 +68,7 @@ export class Referral {
    * @throws ReferralError `INVALID_INPUT` naming the field, before anything is written; `CODE_TAKEN` and
    * `REFERRAL_EXISTS` for a given `code`; `CODES_EXHAUSTED`; `DATABASE_UNAVAILABLE`.
    */
-  static create(input: CreateReferralInput, options: WithManager = {}): Promise<Referral> {
+  static async create(input: CreateReferralInput, options: WithManager = {}): Promise<Referral> {
     return registry.of('Referral.create', options).createReferral(input, options);
   }
 
@@ -76,27 +76,31 @@ export class Referral {
    * Records that the visitor of `req` did `action` (1–128 characters), against the referral that the visitor came
    * through; null when there is none.
    */
-  static recordResponse(req: Request, action: string, options: RecordOptions = {}): Promise<ReferralResponse | null> {
+  static async recordResponse(
+    req: Request,
+    action: string,
+    options: RecordOptions = {},
+  ): Promise<ReferralResponse | null> {
     return registry.of('Referral.recordResponse', { ...options, req }).recordResponse(req, action, options);
   }
 
   /** The referral that the visitor of `req` came through, by the option `attribution`; null when never referred. */
-  static referralForRequest(req: Request, options: WithManager = {}): Promise<Referral | null> {
+  static async referralForRequest(req: Request, options: WithManager = {}): Promise<Referral | null> {
     return registry.of('Referral.referralForRequest', { ...options, req }).referralForRequest(req, options);
   }
 
   /** All responses of the visitor of `req`, newest first; by the user when signed in, else by the visitor id. */
-  static responsesForRequest(req: Request, options: ListOptions = {}): Promise<ReferralResponse[]> {
+  static async responsesForRequest(req: Request, options: ListOptions = {}): Promise<ReferralResponse[]> {
     return registry.of('Referral.responsesForRequest', { ...options, req }).responsesForRequest(req, options);
   }
 
   /** All responses to the referrals that `user` owns, newest first. */
-  static responsesForReferrer(user: UserRef, options: ListOptions = {}): Promise<ReferralResponse[]> {
+  static async responsesForReferrer(user: UserRef, options: ListOptions = {}): Promise<ReferralResponse[]> {
     return registry.of('Referral.responsesForReferrer', options).responsesForReferrer(user, options);
   }
 
   /** The referral with this code, in any case; null when there is none. */
-  static findByCode(code: string, options: WithManager = {}): Promise<Referral | null> {
+  static async findByCode(code: string, options: WithManager = {}): Promise<Referral | null> {
     return registry.of('Referral.findByCode', options).findByCode(code, options);
   }
 
@@ -106,7 +110,7 @@ export class Referral {
    *
    * @returns null when the referral has expired or is deleted.
    */
-  respond(req: Request, action: string, options: RespondOptions = {}): Promise<ReferralResponse | null> {
+  async respond(req: Request, action: string, options: RespondOptions = {}): Promise<ReferralResponse | null> {
     return registry.ofEntity(this, 'referral.respond', { ...options, req }).respond(this, req, action, options);
   }
 
@@ -117,24 +121,24 @@ export class Referral {
    * @param visitorId the `visitorId` of a response. It comes from the signed cookie: never take it from user input.
    * @returns the responses that this call linked, oldest first.
    */
-  linkResponsesToUser(user: UserRef, visitorId: string, options: WithManager = {}): Promise<ReferralResponse[]> {
+  async linkResponsesToUser(user: UserRef, visitorId: string, options: WithManager = {}): Promise<ReferralResponse[]> {
     return registry
       .ofEntity(this, 'referral.linkResponsesToUser', options)
       .linkResponses(visitorId, user, this.id, options);
   }
 
   /** How many clicks (responses with the action `RESPONDED`) this referral has, from daily counts. */
-  responseCount(options: WithManager = {}): Promise<number> {
+  async responseCount(options: WithManager = {}): Promise<number> {
     return registry.ofEntity(this, 'referral.responseCount', options).responseCount(this, options);
   }
 
   /** This referral's responses as the option `responsesFilter` leaves them; by default all, newest first. */
-  filteredResponses(options: ListOptions = {}): Promise<ReferralResponse[]> {
+  async filteredResponses(options: ListOptions = {}): Promise<ReferralResponse[]> {
     return registry.ofEntity(this, 'referral.filteredResponses', options).filteredResponses(this, options);
   }
 
   /** The row that the link is about; null when there is no target, it is gone, or its type is no entity. */
-  loadTarget<T extends object = object>(options: WithManager = {}): Promise<T | null> {
+  async loadTarget<T extends object = object>(options: WithManager = {}): Promise<T | null> {
     return registry.ofEntity(this, 'referral.loadTarget', options).loadTarget(this, options) as Promise<T | null>;
   }
 }

@@ -61,12 +61,14 @@ export function createRoute(tracking: Tracking): RequestHandler {
     const given = (typeof body === 'object' && body !== null ? body : {}) as Record<string, unknown>;
     const { redirect_to: redirectTo, label, target_type: type, target_id: id } = given;
     const problems: Record<string, string> = {};
-    if (typeof redirectTo !== 'string' || redirectTo === '') problems['redirect_to'] = 'This field is required, as text.';
+    if (typeof redirectTo !== 'string' || redirectTo === '')
+      problems['redirect_to'] = 'This field is required, as text.';
     if (label !== undefined && typeof label !== 'string') problems['label'] = 'This field must be text.';
     const hasTarget = type !== undefined && type !== '';
     if (hasTarget && !(typeof type === 'string' && isListedTarget(tracking, type)))
       problems['target_type'] = 'No such type of target.';
-    if (hasTarget && (id === undefined || id === '')) problems['target_id'] = 'This field is required with target_type.';
+    if (hasTarget && (id === undefined || id === ''))
+      problems['target_id'] = 'This field is required with target_type.';
     if (!hasTarget && id !== undefined && id !== '') problems['target_type'] = 'This field is required with target_id.';
     if (hasTarget && Object.keys(problems).length === 0 && !(await targetExists(type as string, id)))
       problems['target_id'] = 'There is no such target.';

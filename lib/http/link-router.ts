@@ -12,7 +12,8 @@ export function linkRouter(tracking: Tracking): RequestHandler {
   // Express matches a mount in any case; below a path of baseUrl, the app itself may be mounted there.
   const whole = settings.baseUrl.pathname.replace(/\/$/, '') + settings.linkPath;
   const isMountedRight = (mount: string): boolean =>
-    mount === settings.linkPath || [settings.linkPath, whole].some((path) => path.toLowerCase() === mount.toLowerCase());
+    mount === settings.linkPath ||
+    [settings.linkPath, whole].some((path) => path.toLowerCase() === mount.toLowerCase());
 
   async function follow(req: Request, res: Response, code: string): Promise<boolean> {
     const found = links.find(code);
@@ -32,8 +33,7 @@ export function linkRouter(tracking: Tracking): RequestHandler {
   }
 
   return function referralLinks(req, res, next) {
-    if (!isMountedRight(req.baseUrl))
-      return next(referralError('ROUTER_MISPLACED', req.baseUrl, settings.linkPath));
+    if (!isMountedRight(req.baseUrl)) return next(referralError('ROUTER_MISPLACED', req.baseUrl, settings.linkPath));
     const path = pathOf(req.url);
     if (req.method === 'POST' && path === '') return create(req, res, next);
     if ((req.method !== 'GET' && req.method !== 'HEAD') || path === '') return next();

@@ -36,9 +36,9 @@ export class Attribution {
   }
 
   /** A visitor who is not signed in: the cookie says it all; the link is mostly remembered. */
-  async ofVisit(visit: Visit): Promise<Attributed | null> {
+  async ofVisit(visit: Visit, manager?: EntityManager): Promise<Attributed | null> {
     if (!this.#counts(visit)) return null;
-    const link = await this.#links.find(visit.code);
+    const link = await this.#links.find(visit.code, manager);
     return link ? { referral: this.#database.referral({ ...link.referral }), touchedAt: visit.clickedAt } : null;
   }
 

@@ -22,7 +22,8 @@ function isBot(userAgent: string | undefined): boolean {
 export function isNavigation(req: Request): boolean {
   const { headers } = req;
   if (req.method !== 'GET') return false;
-  if (isPrefetch(headers['sec-purpose']) || isPrefetch(headers['purpose']) || isPrefetch(headers['x-moz'])) return false;
+  if (isPrefetch(headers['sec-purpose']) || isPrefetch(headers['purpose']) || isPrefetch(headers['x-moz']))
+    return false;
   const mode = headers['sec-fetch-mode'];
   const dest = headers['sec-fetch-dest'];
   if ((mode !== undefined && mode !== 'navigate') || (dest !== undefined && dest !== 'document')) return false;

@@ -1,3 +1,4 @@
+import { isNativeError } from 'node:util/types';
 import type { DataSource, EntityManager, EntityMetadata, QueryRunner } from 'typeorm';
 import { Referral } from '../entities/referral';
 import { ReferralDailyCount } from '../entities/referral-daily-count';
@@ -110,11 +111,12 @@ export class Database {
 
 /** Gives errors of the driver their meaning; every other error is passed on as it is. */
 function explained(error: unknown, scope: 'statement' | 'connection' = 'statement'): unknown {
-  if (error instanceof ReferralError || !(error instanceof Error)) return error;
+  if (error instanceof ReferralError || !isNativeError(error)) return error;
   const { code } = error as { code?: unknown };
-  const sqlState = typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code) ? code : null;
+  // Codes of sockets may have five letters too (EPIPE), but no digit.
+  const sqlState = typeof code === 'string' && /^(?=.*\d)[0-9A-Z]{5}$/.test(code) ? code : null;
   if (sqlState === '42P01' || sqlState === '42703' || sqlState === '3F000')
     return Object.assign(referralError('MIGRATIONS_NOT_RUN', error.message), { cause: error });
-  const away = sqlState ? /^(08|53|57|58)/.test(sqlState) : !(error instanceof TypeError || error instanceof RangeError);
+  const away = sqlState ? /^(08|53|57|58)/.test(sqlState) : error.name !== 'TypeError' && error.name !== 'RangeError';
   return scope === 'connection' && away ? databaseUnavailable(error.message, error) : error;
 }

@@ -55,11 +55,7 @@ export class Events {
   }
 
   /** Emits after the commit of the manager's transaction; at once where there is none. */
-  emit<E extends keyof ReferralEvents>(
-    manager: EntityManager | undefined,
-    event: E,
-    ...args: ReferralEvents[E]
-  ): void {
+  emit<E extends keyof ReferralEvents>(manager: EntityManager | undefined, event: E, ...args: ReferralEvents[E]): void {
     const runner = manager?.queryRunner;
     if (runner?.isTransactionActive) this.#innermost(this.#levels(runner)).push(() => this.#call(event, args));
     else this.#call(event, args);

@@ -2,7 +2,7 @@ import { LRUCache } from 'lru-cache';
 import type { EntityManager } from 'typeorm';
 import { lengths } from '../entities/columns';
 import type { Referral } from '../entities/referral';
-import { invalid, referralError } from '../errors';
+import { invalid, ReferralError, referralError } from '../errors';
 import { codeOf, dateOf, isCode, textOf, userIdOf } from '../input';
 import type { Settings } from '../options';
 import type { CreateReferralInput, ReferralDraft, WithManager } from '../types';
@@ -34,22 +34,30 @@ export class Links {
     this.#settings = settings;
     this.#cache = new LRUCache({
       ...{ max: settings.linkCache.max, ttl: settings.linkCache.ttlMs },
-      // With the database away, a link that was seen before goes on working.
       noDeleteOnStaleGet: true,
-      allowStaleOnFetchRejection: true,
       noDeleteOnFetchRejection: true,
-      fetchMethod: async (key) => {
-        const referral = await this.findByCode(key);
-        return referral ? this.#link(referral) : undefined;
-      },
+      fetchMethod: (key) => this.#load(key),
     });
   }
 
-  /** The link of a code, remembered for a while; calls at once share one look-up. A miss is never remembered. */
-  find(code: string): Link | Promise<Link | undefined> | undefined {
+  /**
+   * The link of a code, remembered for a while; look-ups at once are one. A miss is never remembered. In the host's
+   * transaction a look-up stays on its connection: another one may not be free until the transaction ends.
+   */
+  find(code: string, manager?: EntityManager): Link | Promise<Link | undefined> | undefined {
     if (!isCode(code)) return undefined;
     const key = code.toLowerCase();
-    return this.#cache.get(key) ?? this.#cache.fetch(key);
+    const known = this.#cache.get(key);
+    if (known) return known;
+    if (manager) return this.#load(key, manager);
+    return this.#cache.fetch(key).catch((error: unknown) => this.#outdated(key, error));
+  }
+
+  /** With the database away, a link that was seen before goes on working. */
+  #outdated(key: string, error: unknown): Link {
+    const link = this.#cache.get(key, { allowStale: true });
+    if (link && error instanceof ReferralError && error.status === 503) return link;
+    throw error;
   }
 
   /** Forgets a link that turned out to be outdated. */
@@ -57,7 +65,9 @@ export class Links {
     this.#cache.delete(code.toLowerCase());
   }
 
-  #link(referral: Referral): Link {
+  async #load(code: string, manager?: EntityManager): Promise<Link | undefined> {
+    const referral = await this.findByCode(code, manager);
+    if (!referral) return undefined;
     const destination = safeDestination(referral.redirectTo, this.#settings) ?? this.#settings.baseUrl.href;
     return { referral, destination };
   }
@@ -99,7 +109,8 @@ export class Links {
     if (typeof input !== 'object' || input === null) throw invalid('referral', 'an object with a redirectTo', input);
     const known = ['redirectTo', 'user', 'label', 'target', 'code', 'expiredAt'];
     const unknown = Object.keys(input).find((field) => !known.includes(field));
-    if (unknown) throw invalid(unknown, `nothing: Referral.create knows ${known.join(', ')}`, Reflect.get(input, unknown));
+    if (unknown)
+      throw invalid(unknown, `nothing: Referral.create knows ${known.join(', ')}`, Reflect.get(input, unknown));
     const redirectTo = textOf('redirectTo', input.redirectTo, lengths.redirectTo, 1);
     if (safeDestination(redirectTo, this.#settings) === null) {
       const origins = [...this.#settings.redirect.allowedOrigins].join(', ');

@@ -89,7 +89,9 @@ export class Responses {
         parameters,
       );
       const now = rows[0]!.now;
-      const responses = rows.filter((row) => row.id !== null).map(({ now: _now, ...row }) => this.#database.response(row));
+      const responses = rows
+        .filter((row) => row.id !== null)
+        .map(({ now: _now, ...row }) => this.#database.response(row));
       for (const response of responses) this.#events.emit(undefined, 'response', response);
       return { recorded: new Set(responses.map(({ referralId }) => referralId)), now };
     }

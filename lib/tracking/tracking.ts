@@ -160,12 +160,7 @@ export class Tracking implements Instance {
     referralId: number | null,
     { manager }: WithManager,
   ): Promise<ReferralResponse[]> {
-    return this.responses.link(
-      visitorIdOf('visitorId', visitorId),
-      someUserIdOf('user', user),
-      referralId,
-      manager,
-    );
+    return this.responses.link(visitorIdOf('visitorId', visitorId), someUserIdOf('user', user), referralId, manager);
   }
 
   loadTarget(of: StoredTarget, { manager }: WithManager): Promise<object | null> {

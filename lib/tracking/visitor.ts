@@ -116,7 +116,7 @@ export class Visitor {
     const { attribution } = this.#tracking;
     const userId = await this.userId();
     if (userId !== null) return attribution.ofUser(userId, this.visit, manager);
-    return this.visit && attribution.ofVisit(this.visit);
+    return this.visit && attribution.ofVisit(this.visit, manager);
   }
 
   /** The facts of a response by this visitor now. */

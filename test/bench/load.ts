@@ -20,7 +20,9 @@ export interface LoadOptions {
  */
 export async function load({ url, paths, headers, connections, seconds }: LoadOptions): Promise<Load> {
   const { hostname, port, host } = new URL(url);
-  const lines = Object.entries({ host, connection: 'keep-alive', ...headers }).map(([name, value]) => `${name}: ${value}`);
+  const lines = Object.entries({ host, connection: 'keep-alive', ...headers }).map(
+    ([name, value]) => `${name}: ${value}`,
+  );
   const requests = paths.map((path) => Buffer.from(`GET ${path} HTTP/1.1\r\n${lines.join('\r\n')}\r\n\r\n`));
   const times: number[] = [];
   let next = 0;

@@ -15,7 +15,8 @@ const seconds = Number(process.env['BENCH_SECONDS'] ?? 4);
 const connections = 64;
 const links = 100;
 
-const userAgent = 'Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36';
+const userAgent =
+  'Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36';
 
 const median = (values: number[]): number => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)]!;
 
@@ -155,14 +156,21 @@ async function main(): Promise<void> {
       what: 'referralForRequest' | 'responseCount',
     ): Promise<{ ratio: number; detail: string }> => {
       const pairs: [number, number][] = [];
-      for (let round = 0; round < rounds; round++) pairs.push([await a[0].time(what, a[1]), await b[0].time(what, b[1])]);
+      for (let round = 0; round < rounds; round++)
+        pairs.push([await a[0].time(what, a[1]), await b[0].time(what, b[1])]);
       const [first, second] = [0, 1].map((side) => median(pairs.map((pair) => pair[side]!)));
       const detail = `medians ${first!.toFixed(3)} and ${second!.toFixed(3)} ms`;
       return { ratio: median(pairs.map(([x, y]) => x / y)), detail };
     };
     const users = (responses: number): string => `0-${responses / 10}`;
     const whose = await timed([clickBig, users(many)], [clickSome, users(10_000)], 'referralForRequest');
-    report(`referralForRequest(), ${many} responses against 10000`, whose.ratio, '≤ 1.3', whose.ratio <= 1.3, whose.detail);
+    report(
+      `referralForRequest(), ${many} responses against 10000`,
+      whose.ratio,
+      '≤ 1.3',
+      whose.ratio <= 1.3,
+      whose.detail,
+    );
     const plan = (await big.query(
       `EXPLAIN (COSTS OFF) SELECT referral_id FROM "big".referral_responses WHERE user_id = '4'
        AND touched_at > coalesce(NULL::timestamptz, now() - NULL::float8 * interval '1 millisecond', '-infinity')
@@ -177,7 +185,13 @@ async function main(): Promise<void> {
       SELECT id, '2026-01-01'::date + n, CASE code WHEN 'LOTS' THEN 2740 ELSE 10 END
       FROM "big".referrals, generate_series(0, CASE code WHEN 'LOTS' THEN 364 ELSE 0 END) n WHERE code IN ('FEW', 'LOTS')`);
     const count = await timed([clickBig, 'LOTS'], [clickBig, 'FEW'], 'responseCount');
-    report('responseCount() of 1000100 clicks over a year against 10', count.ratio, '≤ 5', count.ratio <= 5, count.detail);
+    report(
+      'responseCount() of 1000100 clicks over a year against 10',
+      count.ratio,
+      '≤ 5',
+      count.ratio <= 5,
+      count.detail,
+    );
 
     console.log('\n| measured | ratio | must reach | reached |\n|---|---|---|---|');
     for (const { measured, ratio, must, reached } of rows)

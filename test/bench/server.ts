@@ -116,5 +116,5 @@ async function main(): Promise<void> {
   });
 }
 
-process.once("SIGTERM", () => process.exit());
+process.once('SIGTERM', () => process.exit());
 void main();

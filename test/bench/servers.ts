@@ -23,7 +23,11 @@ export interface MeasuredServer {
 
 export async function startServer(options: ServerOptions): Promise<MeasuredServer> {
   const child = fork(path.join(__dirname, 'server.ts'), {
-    execArgv: ['--import', 'tsx', ...(process.env['BENCH_PROFILE'] ? ['--cpu-prof', `--cpu-prof-dir=${process.env['BENCH_PROFILE']}`] : [])],
+    execArgv: [
+      '--import',
+      'tsx',
+      ...(process.env['BENCH_PROFILE'] ? ['--cpu-prof', `--cpu-prof-dir=${process.env['BENCH_PROFILE']}`] : []),
+    ],
     env: { ...process.env, NODE_ENV: 'production', BENCH: JSON.stringify(options) },
   });
   const ask = <T>(question: object): Promise<T> =>

@@ -1,0 +1,22 @@
+import type { Request } from 'express';
+import { field } from './forms';
+import type { NewUser } from './sign-up';
+
+/** One spelling for each address: people write their own in any case. */
+export const normalisedEmail = (email: string): string => email.normalize('NFKC').trim().toLowerCase();
+
+type Outcome = { newUser: NewUser; problem?: undefined } | { newUser?: undefined; problem: string };
+
+/** What the sign-up form holds, or what is wrong with it. */
+export function newUserOf(req: Request): Outcome {
+  const name = field(req, 'name').trim();
+  const email = normalisedEmail(field(req, 'email'));
+  const password = field(req, 'password');
+  if (name === '' || name.length > 80 || /\p{Cc}/u.test(name))
+    return { problem: 'Please enter a name, up to 80 characters.' };
+  if (email.length > 254 || !/^[^\s\p{Cc}@]+@[^\s\p{Cc}@]+$/u.test(email))
+    return { problem: 'Please enter an e-mail address.' };
+  if (password.length < 8 || password.length > 200)
+    return { problem: 'Please choose a password of 8 to 200 characters.' };
+  return { newUser: { name, email, password } };
+}

@@ -1,0 +1,22 @@
+import { entities, migrations, runMigrations } from 'express-referrals';
+import { DataSource } from 'typeorm';
+import { Order, Product, User } from './entities';
+import { CreateShop1790000001000, StockShop1790000002000 } from './migrations';
+
+/** One DataSource for the shop's entities and the package's: that is what lets them share a transaction. */
+export async function openDatabase(url: string): Promise<DataSource> {
+  const dataSource = new DataSource({
+    type: 'postgres',
+    url,
+    entities: [...entities, User, Product, Order],
+    migrations: [...migrations, CreateShop1790000001000, StockShop1790000002000],
+  });
+  await dataSource.initialize();
+  try {
+    await runMigrations(dataSource);
+  } catch (error) {
+    await dataSource.destroy();
+    throw error;
+  }
+  return dataSource;
+}

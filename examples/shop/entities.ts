@@ -1,0 +1,55 @@
+import { Column, Entity, PrimaryGeneratedColumn } from 'typeorm';
+
+@Entity('shop_users')
+export class User {
+  @PrimaryGeneratedColumn('identity', { type: 'bigint' })
+  id!: string;
+
+  @Column('text')
+  name!: string;
+
+  /** Normalised, so that the unique constraint sees one person once. */
+  @Column('text')
+  email!: string;
+
+  /** Only loaded where a login asks for it, so that it never ends up in a view. */
+  @Column('text', { name: 'password_hash', select: false })
+  passwordHash!: string;
+}
+
+@Entity('shop_products')
+export class Product {
+  @PrimaryGeneratedColumn('identity', { type: 'int' })
+  id!: number;
+
+  @Column('text')
+  name!: string;
+
+  @Column('text')
+  description!: string;
+
+  @Column('int', { name: 'price_cents' })
+  priceCents!: number;
+}
+
+/** Name and price are kept as they were when it was bought. */
+@Entity('shop_orders')
+export class Order {
+  @PrimaryGeneratedColumn('identity', { type: 'bigint' })
+  id!: string;
+
+  @Column('bigint', { name: 'user_id' })
+  userId!: string;
+
+  @Column('int', { name: 'product_id' })
+  productId!: number;
+
+  @Column('text', { name: 'product_name' })
+  productName!: string;
+
+  @Column('int', { name: 'price_cents' })
+  priceCents!: number;
+
+  @Column('timestamptz', { name: 'created_at', default: () => 'now()' })
+  createdAt!: Date;
+}

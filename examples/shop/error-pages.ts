@@ -1,0 +1,19 @@
+import { STATUS_CODES } from 'node:http';
+import type { ErrorRequestHandler, RequestHandler } from 'express';
+import { HttpError } from './http-error';
+
+export const notFound: RequestHandler = (_req, _res, next) => next(new HttpError(404, 'There is no such page here.'));
+
+/** Errors of express-referrals, of Express and of the shop all carry a `status`; what has none is a bug of ours. */
+export const errorPage: ErrorRequestHandler = (error: unknown, _req, res, next) => {
+  if (res.headersSent) return next(error);
+  const { status: given, message } = (error ?? {}) as { status?: unknown; message?: unknown };
+  const status = Number.isInteger(given) && Number(given) >= 400 && Number(given) < 600 ? Number(given) : 500;
+  if (status >= 500) console.error(error);
+  res.status(status).render('error', {
+    status,
+    heading: STATUS_CODES[status] ?? 'Error',
+    message:
+      status < 500 && typeof message === 'string' ? message : 'Something went wrong on our side. Please try again.',
+  });
+};

@@ -1,0 +1,57 @@
+import type { MigrationInterface, QueryRunner } from 'typeorm';
+
+/** The shop's own tables; those of express-referrals come with the package. */
+export class CreateShop1790000001000 implements MigrationInterface {
+  readonly name = 'CreateShop1790000001000';
+
+  async up(queryRunner: QueryRunner): Promise<void> {
+    await queryRunner.query(`
+      CREATE TABLE shop_users (
+        id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+        name text NOT NULL,
+        email text NOT NULL CONSTRAINT uq_shop_users_email UNIQUE,
+        password_hash text NOT NULL
+      )`);
+    await queryRunner.query(`
+      CREATE TABLE shop_products (
+        id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+        name text NOT NULL,
+        description text NOT NULL,
+        price_cents integer NOT NULL CHECK (price_cents >= 0)
+      )`);
+    await queryRunner.query(`
+      CREATE TABLE shop_orders (
+        id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+        user_id bigint NOT NULL REFERENCES shop_users (id),
+        product_id integer NOT NULL REFERENCES shop_products (id),
+        product_name text NOT NULL,
+        price_cents integer NOT NULL,
+        created_at timestamptz NOT NULL DEFAULT now()
+      )`);
+  }
+
+  async down(queryRunner: QueryRunner): Promise<void> {
+    await queryRunner.query('DROP TABLE shop_orders, shop_products, shop_users');
+  }
+}
+
+/** As a migration, so that any number of processes that start at once stock the shelves once. */
+export class StockShop1790000002000 implements MigrationInterface {
+  readonly name = 'StockShop1790000002000';
+
+  async up(queryRunner: QueryRunner): Promise<void> {
+    await queryRunner.query(`
+      INSERT INTO shop_products (name, description, price_cents)
+      SELECT * FROM (VALUES
+        ('Ceramic mug', 'Thrown by hand, holds a generous 350 ml and survives the dishwasher.', 1800),
+        ('Linen tote', 'Carries a week of groceries and gets softer with every wash.', 2400),
+        ('Desk lamp', 'A warm light on a long arm, for late letters and early plans.', 6900),
+        ('Field notebook', 'Stitched, dotted, 96 pages, and small enough for a coat pocket.', 950)
+      ) AS stock
+      WHERE NOT EXISTS (SELECT FROM shop_products)`);
+  }
+
+  async down(queryRunner: QueryRunner): Promise<void> {
+    await queryRunner.query('DELETE FROM shop_products');
+  }
+}

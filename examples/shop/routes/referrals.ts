@@ -1,0 +1,25 @@
+import { Router } from 'express';
+import { Referral } from 'express-referrals';
+import type { DataSource } from 'typeorm';
+import { responseRows } from '../response-rows';
+import { currentUser } from '../sessions';
+
+/** What somebody's links have brought. */
+export function referralRoutes(dataSource: DataSource): Router {
+  const router = Router();
+
+  router.get('/referrals', async (_req, res) => {
+    const user = currentUser(res);
+    if (!user) return res.redirect(303, '/login?next=/referrals');
+    // Referral is an entity like the shop's own: where the package has no method, TypeORM has one.
+    const links = await dataSource.manager.find(Referral, { where: { userId: user.id }, order: { id: 'ASC' } });
+    const clicks = await Promise.all(links.map((link) => link.responseCount()));
+    const responses = await Referral.responsesForReferrer(user, { take: 100 });
+    res.render('referrals', {
+      links: links.map(({ id, url, label }, index) => ({ id, url, label, clicks: clicks[index] })),
+      rows: await responseRows(dataSource, links, responses),
+    });
+  });
+
+  return router;
+}

@@ -1,0 +1,77 @@
+import { createServer } from 'node:http';
+import path from 'node:path';
+import pg from 'pg';
+import { startPostgres } from '../embedded-postgres';
+import { createShop } from './app';
+import { openDatabase } from './database';
+import { closeServer, listen } from './listening';
+
+const { env } = process;
+
+/** What was opened, to be closed in the opposite order. */
+const opened: (() => unknown)[] = [];
+
+async function start(): Promise<void> {
+  if (env['NODE_ENV'] === 'production' && !(env['REFERRALS_SECRET'] && env['SESSION_SECRET']))
+    throw new Error('In production, set REFERRALS_SECRET and SESSION_SECRET to random texts of 32 characters or more.');
+  const folder = path.join(__dirname, '..', '..', '.postgres', 'shop');
+  const postgres = await startPostgres({ folder, persistent: true });
+  opened.push(() => postgres.stop());
+  const pool = new pg.Pool({ connectionString: postgres.url });
+  pool.on('error', () => undefined); // an idle connection that broke; the pool replaces it, and queries say it if need be
+  opened.push(() => pool.end());
+  const dataSource = await openDatabase(postgres.url);
+  opened.push(() => dataSource.destroy());
+
+  // The port first: links carry it.
+  const server = createServer();
+  const address = `http://localhost:${await listen(server, env['PORT'])}`;
+  const { app, referrals } = createShop({
+    dataSource,
+    pool,
+    baseUrl: env['BASE_URL'] ?? address,
+    referralsSecret: env['REFERRALS_SECRET'],
+    sessionSecret: env['SESSION_SECRET'],
+    trustProxy: trustProxyOf(env['TRUST_PROXY']),
+  });
+  server.on('request', app);
+  opened.push(() => referrals.close());
+  opened.push(() => closeServer(server));
+  console.log(`The shop is open at ${address}`);
+}
+
+/** A number of proxies, or their addresses. */
+function trustProxyOf(value: string | undefined): string | number | undefined {
+  return value && /^\d+$/.test(value) ? Number(value) : value || undefined;
+}
+
+let stopped: Promise<void> | undefined;
+
+/** Ctrl-C may reach the process more than once, through npm; it is stopped once. */
+function stop(): Promise<void> {
+  return (stopped ??= closeAll());
+}
+
+async function closeAll(): Promise<void> {
+  for (const close of opened.splice(0).reverse()) {
+    try {
+      await close();
+    } catch (error) {
+      console.error(error); // what was opened before must be closed all the same
+    }
+  }
+}
+
+start()
+  .then(() => {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+      // embedded-postgres stops its server at once on a signal; here that comes last, after the requests in flight.
+      for (const listener of process.listeners(signal)) process.off(signal, listener);
+      process.on(signal, () => void stop().then(() => process.exit()));
+    }
+  })
+  .catch(async (error: unknown) => {
+    console.error(error instanceof Error ? error.message : error);
+    await stop();
+    process.exit(1);
+  });

@@ -1,0 +1,103 @@
+import { randomBytes } from 'node:crypto';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import request from 'supertest';
+import { DataSource } from 'typeorm';
+import { entities, migrations, Referral } from '../lib';
+import { closeAll, cookieOf, type Host, startHost } from './support/host';
+import { type OwnServer, startOwnServer } from './support/own-server';
+
+/** A server of this file's own, to be stopped and paused. */
+let postgres: OwnServer;
+let folder: string;
+let dataSource: DataSource;
+let host: Host;
+let known: Referral;
+const unhandled: unknown[] = [];
+const note = (reason: unknown): void => void unhandled.push(reason);
+
+beforeAll(async () => {
+  process.on('unhandledRejection', note);
+  folder = path.join(tmpdir(), `express-referrals-away-${randomBytes(6).toString('hex')}`);
+  postgres = await startOwnServer({ folder, persistent: true });
+  dataSource = new DataSource({ type: 'postgres', url: postgres.url, entities, migrations, poolSize: 5 });
+  await dataSource.initialize();
+  await dataSource.runMigrations();
+  host = await startHost({ dataSource, queryTimeoutMs: 300, linkCache: { ttlMs: 1 } }, (app) => {
+    app.get('/page', (_req, res) => void res.send('page'));
+    app.post('/do', (req, res, next) => {
+      Referral.recordResponse(req, 'DONE').then((answer) => res.json(answer), next);
+    });
+  });
+  known = await Referral.create({ redirectTo: '/known', label: 'known' });
+  for (const code of ['UNSEEN-1', 'UNSEEN-2']) await Referral.create({ redirectTo: '/', label: code, code });
+});
+
+afterAll(async () => {
+  await closeAll();
+  await dataSource.destroy();
+  await postgres.stop();
+  process.off('unhandledRejection', note);
+});
+
+/** What visitors see while the database is away, however it is away. */
+async function visitorsSee(unseenCode: string): Promise<void> {
+  host.errors.length = 0;
+  const started = performance.now();
+  const click = await request(host.app).get(`/r/${known.code}`);
+  expect([click.status, click.headers['location']]).toEqual([302, 'https://shop.example/known']);
+  expect(cookieOf(click)).toMatch(/^referral=v1\./);
+  expect(host.errors).toMatchObject([{ code: 'DATABASE_UNAVAILABLE', status: 503 }]);
+
+  // The one who clicked is attributed, and pages go on.
+  const cookie = cookieOf(click)!;
+  expect((await request(host.app).get('/whose').set('Cookie', cookie)).body).toEqual({ code: known.code });
+  expect((await request(host.app).get('/page').set('Cookie', cookie)).text).toBe('page');
+  expect((await request(host.app).get(`/page?referral_code=${unseenCode}`)).text).toBe('page');
+  const login = cookieOf(await request(host.app).post('/login/away'), 'connect.sid')!;
+  const signedIn = await request(host.app).get('/page').set('Cookie', `${cookie}; ${login}`);
+  expect([signedIn.text, cookieOf(signedIn)]).toEqual(['page', null]); // kept until it could be linked
+
+  const unseen = await request(host.app).get(`/r/${unseenCode}`);
+  expect([unseen.status, unseen.headers['retry-after']]).toEqual([503, '5']);
+  const recorded = await request(host.app).post('/do').set('Cookie', cookie);
+  expect([recorded.status, recorded.body.code]).toEqual([503, 'DATABASE_UNAVAILABLE']);
+  const whose = await request(host.app).get('/whose').set('Cookie', login);
+  expect(whose.status).toBe(503); // nobody takes silence for an answer where money may hang on it
+  await expect(Referral.create({ redirectTo: '/', label: 'new' })).rejects.toMatchObject({
+    code: 'DATABASE_UNAVAILABLE',
+  });
+  expect(performance.now() - started).toBeLessThan(20_000); // hangs nowhere: each step is bounded by the limit
+}
+
+async function recovers(unseenCode?: string): Promise<void> {
+  const before = await known.responseCount();
+  const click = await request(host.app).get(`/r/${known.code}`);
+  expect(click.status).toBe(302);
+  expect(await known.responseCount()).toBe(before + 1);
+  if (unseenCode) expect((await request(host.app).head(`/r/${unseenCode}`)).status).toBe(302);
+}
+
+test('a link that was seen', async () => {
+  await recovers();
+});
+
+test('the server hangs, and comes back', async () => {
+  await request(host.app).get(`/r/${known.code}`);
+  const resume = postgres.pause();
+  try {
+    await visitorsSee('UNSEEN-1');
+  } finally {
+    resume();
+  }
+  await recovers('UNSEEN-1');
+  expect(unhandled).toEqual([]);
+});
+
+test('the server is stopped, and started again', async () => {
+  await postgres.stop();
+  await visitorsSee('UNSEEN-2');
+  postgres = await startOwnServer({ folder, persistent: false, port: Number(new URL(postgres.url).port) });
+  await recovers('UNSEEN-2');
+  expect(unhandled).toEqual([]);
+});

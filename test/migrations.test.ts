@@ -1,0 +1,121 @@
+import { execFile } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import path from 'node:path';
+import { promisify } from 'node:util';
+import { DataSource, type MigrationInterface } from 'typeorm';
+import { entities, migrations, Referral, runMigrations } from '../lib';
+import { closeAll, databaseUrl, openDataSource } from './support/host';
+import { SnakeNamingStrategy } from './support/naming';
+
+afterAll(closeAll);
+
+const run = promisify(execFile);
+const freshName = (): string => `migrate_${randomBytes(6).toString('hex')}`;
+
+async function tables(dataSource: DataSource, schema: string): Promise<string[]> {
+  const rows = (await dataSource.query(
+    'SELECT table_name AS name FROM information_schema.tables WHERE table_schema = $1 ORDER BY 1',
+    [schema],
+  )) as { name: string }[];
+  return rows.map(({ name }) => name);
+}
+
+const ours = ['referral_daily_counts', 'referral_responses', 'referrals'];
+
+test('up, again, down, and up again, in a schema of the host', async () => {
+  const schema = "odd schema; --'";
+  const dataSource = new DataSource({ type: 'postgres', url: databaseUrl(), schema, entities, migrations });
+  await dataSource.initialize();
+  const quoted = dataSource.driver.escape(schema);
+  await dataSource.query(`CREATE SCHEMA ${quoted}`);
+  expect((await dataSource.runMigrations()).map(({ name }) => name)).toEqual(migrations.map(({ name }) => name));
+  expect(await dataSource.runMigrations()).toEqual([]);
+  expect(await tables(dataSource, schema)).toEqual(['migrations', ...ours]);
+  for (let left = migrations.length; left > 0; left--) await dataSource.undoLastMigration();
+  expect(await tables(dataSource, schema)).toEqual(['migrations']);
+  await runMigrations(dataSource);
+  expect(await tables(dataSource, schema)).toEqual(['migrations', ...ours]);
+  await dataSource.query(`DROP SCHEMA ${quoted} CASCADE`);
+  await dataSource.destroy();
+});
+
+test('in a database of its own without a schema, in the table of migrations that the host names', async () => {
+  const name = freshName();
+  const admin = new DataSource({ type: 'postgres', url: databaseUrl() });
+  await admin.initialize();
+  await admin.query(`CREATE DATABASE ${name}`);
+  const url = new URL(databaseUrl());
+  url.pathname = `/${name}`;
+  const dataSource = new DataSource({
+    type: 'postgres',
+    url: url.href,
+    entities,
+    migrations,
+    migrationsTableName: 'done',
+  });
+  await dataSource.initialize();
+  expect(await runMigrations(dataSource)).toEqual(migrations.map((migration) => migration.name));
+  expect(await tables(dataSource, 'public')).toEqual(['done', ...ours]);
+  expect((await dataSource.driver.createSchemaBuilder().log()).upQueries).toEqual([]);
+  await dataSource.destroy();
+  await admin.query(`DROP DATABASE ${name}`);
+  await admin.destroy();
+});
+
+test('leave the schema builder of TypeORM nothing to do, whatever naming strategy the host has', async () => {
+  for (const namingStrategy of [undefined, new SnakeNamingStrategy()]) {
+    const dataSource = await openDataSource({ namingStrategy, entities });
+    const { upQueries } = await dataSource.driver.createSchemaBuilder().log();
+    expect(upQueries.map(({ query }) => query)).toEqual([]);
+  }
+});
+
+test('have a unique name with a time each, and are in order', () => {
+  const names = migrations.map((Migration) => (new Migration() as MigrationInterface & { name: string }).name);
+  expect(names).toEqual(migrations.map(({ name }) => name));
+  const times = names.map((name) => Number(/\d{13}$/.exec(name)?.[0]));
+  expect(times).toEqual([...times].sort((a, b) => a - b));
+  expect(new Set(names).size).toBe(names.length);
+});
+
+describe('20 processes that start at once', () => {
+  const start = (schema: string, how: string): Promise<unknown>[] =>
+    Array.from({ length: 20 }, () =>
+      run(process.execPath, [path.join(__dirname, 'support', 'starter.js'), how], {
+        env: { ...process.env, SCHEMA: schema },
+      }),
+    );
+
+  test('on an empty database, with runMigrations(dataSource)', async () => {
+    const admin = await openDataSource({ schema: freshName(), migrate: false });
+    const { schema } = admin.options as { schema: string };
+    await Promise.all(start(schema, 'ours'));
+    expect(await tables(admin, schema)).toEqual(['migrations', ...ours]);
+    expect(await admin.query(`SELECT name FROM "${schema}".migrations`)).toEqual(
+      migrations.map(({ name }) => ({ name })),
+    );
+  });
+
+  test('where the table of migrations is there already, with dataSource.runMigrations() too', async () => {
+    const admin = await openDataSource({ schema: freshName(), migrate: false });
+    const { schema } = admin.options as { schema: string };
+    await admin.query(
+      `CREATE TABLE "${schema}".migrations (id serial PRIMARY KEY, timestamp bigint NOT NULL, name varchar NOT NULL)`,
+    );
+    await Promise.all(start(schema, 'typeorm'));
+    expect(await tables(admin, schema)).toEqual(['migrations', ...ours]);
+    expect(await admin.query(`SELECT name FROM "${schema}".migrations`)).toEqual(
+      migrations.map(({ name }) => ({ name })),
+    );
+  });
+
+  test('a starter that fails frees the others', async () => {
+    const admin = await openDataSource({ schema: freshName(), migrate: false });
+    const { schema } = admin.options as { schema: string };
+    await admin.query(`CREATE TABLE "${schema}".referrals (mine int)`);
+    await expect(runMigrations(admin)).rejects.toThrow('already exists'); // never takes a table of the host's for ours
+    await admin.query(`DROP TABLE "${schema}".referrals`);
+    await runMigrations(admin);
+    expect(await admin.getRepository(Referral).count()).toBe(0);
+  });
+});

@@ -1,0 +1,10 @@
+import { type EmbeddedOptions, startEmbedded } from '../../examples/embedded-postgres';
+
+async function main(): Promise<void> {
+  const server = await startEmbedded(JSON.parse(process.argv[2]!) as EmbeddedOptions);
+  process.once('message', () => void server.stop().then(() => process.exit()));
+  process.once('disconnect', () => void server.stop().then(() => process.exit()));
+  process.send!(server.url);
+}
+
+void main();
