@@ -57,7 +57,9 @@ export async function startEmbedded({
     }
     await server.start();
   } catch (error) {
-    throw new Error(`PostgreSQL did not start in ${databaseDir}: ${String(error ?? 'it stopped')}\n${log}`);
+    throw new Error(
+      `PostgreSQL did not start in ${databaseDir}: ${error instanceof Error ? error.message : 'it stopped'}\n${log}`,
+    );
   }
   return {
     url: `postgres://postgres:postgres@127.0.0.1:${port}/postgres`,

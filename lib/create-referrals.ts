@@ -11,6 +11,20 @@ import { registry } from './registry';
 import type { Listener, ReferralEvents } from './tracking/events';
 import { Tracking } from './tracking/tracking';
 
+declare global {
+  // The one way that Express' types are extended by.
+  // eslint-disable-next-line @typescript-eslint/no-namespace
+  namespace Express {
+    interface Request {
+      /**
+       * The referral that this request's visitor came through, or null. At most one look-up, remembered for the
+       * request; none for a visitor who was never referred. Attached by `referrals.middleware`.
+       */
+      referralForRequest(): Promise<Referral | null>;
+    }
+  }
+}
+
 /** What {@link createReferrals} answers. */
 export interface Referrals {
   /** To be mounted for the whole app, after the session and before the router: `app.use(referrals.middleware)`. */

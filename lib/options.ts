@@ -210,6 +210,11 @@ const checks: Record<string, Check | Record<string, Check>> = {
   onError: isFunction,
 };
 
+/** Every option, nested ones with a dot; the README must describe each. */
+export const optionNames = Object.entries(checks).flatMap(([name, rule]) =>
+  Array.isArray(rule) ? [name] : Object.keys(rule).map((inner) => `${name}.${inner}`),
+);
+
 const required = ['dataSource', 'baseUrl', 'secret', 'user'];
 
 function check(given: Record<string, unknown>, against: Record<string, Check | Record<string, Check>>, prefix = '') {
@@ -275,7 +280,20 @@ export function settingsOf(options: ReferralsOptions): Settings {
     clock: options.clock ?? null,
     queryTimeoutMs: options.queryTimeoutMs ?? 3000,
     linkCache: { max: linkCache.max ?? 10_000, ttlMs: linkCache.ttlMs ?? 10_000 },
-    onError: options.onError ?? ((error) => console.error('express-referrals:', error)),
+    onError: reporter(options.onError),
+  };
+}
+
+/** What reports must not fail in its turn: it is called where nobody could catch it. */
+function reporter(onError: ReferralsOptions['onError']): (error: unknown) => void {
+  const print = (error: unknown): void => console.error('express-referrals:', error);
+  if (!onError) return print;
+  return (error) => {
+    try {
+      onError(error);
+    } catch (failure) {
+      print(failure);
+    }
   };
 }
 

@@ -123,13 +123,7 @@ test('a signed-in user is looked up by one step into one index', async () => {
   // With few rows a planner prefers to read them all: what matters is that the index serves where it is asked to.
   const plan = await dataSource.transaction(async (manager) => {
     await manager.query('SET LOCAL enable_seqscan = off');
-    return (await manager.query(`EXPLAIN (FORMAT JSON) ${log.statements[0]}`, [
-      'explained',
-      null,
-      null,
-      1000,
-      null,
-    ])) as object;
+    return manager.query<object>(`EXPLAIN (FORMAT JSON) ${log.statements[0]}`, ['explained', null, null, 1000, null]);
   });
   expect(JSON.stringify(plan)).toContain('ix_referral_responses_user');
 });

@@ -21,7 +21,7 @@ beforeAll(async () => {
       app.get('/helpers', (req, res, next) => {
         try {
           if (req.query['csrf']) res.locals['csrfToken'] = 'from "locals"';
-          const template = String(req.query['template']);
+          const template = req.query['template'] as string;
           const locals = { ...res.locals, product };
           const render: Record<string, () => string> = {
             ejs: () => ejs.render(template, locals),
@@ -29,7 +29,7 @@ beforeAll(async () => {
             handlebars: () => Handlebars.compile(template)(locals),
             nunjucks: () => new nunjucks.Environment(null, { autoescape: true }).renderString(template, locals),
           };
-          res.type('text').send(render[String(req.query['engine'])]!());
+          res.type('text').send(render[req.query['engine'] as string]!());
         } catch (error) {
           next(error);
         }

@@ -13,10 +13,10 @@ const run = promisify(execFile);
 const freshName = (): string => `migrate_${randomBytes(6).toString('hex')}`;
 
 async function tables(dataSource: DataSource, schema: string): Promise<string[]> {
-  const rows = (await dataSource.query(
+  const rows = await dataSource.query<{ name: string }[]>(
     'SELECT table_name AS name FROM information_schema.tables WHERE table_schema = $1 ORDER BY 1',
     [schema],
-  )) as { name: string }[];
+  );
   return rows.map(({ name }) => name);
 }
 

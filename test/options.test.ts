@@ -13,7 +13,7 @@ beforeAll(async () => {
 });
 
 const make = (options: object): unknown =>
-  createReferrals({ dataSource, baseUrl, secret, user: () => null, ...options } as ReferralsOptions);
+  createReferrals({ dataSource, baseUrl, secret, user: () => null, ...options });
 
 describe('a wrong option is refused by name, with what it takes and what it got', () => {
   test.each<[string, object]>([

@@ -1,3 +1,4 @@
+import type { Request } from 'express';
 import { Referral, type ReferralResponse } from '../lib';
 import { closeAll, type Host, Order, startHost, TestClock } from './support/host';
 
@@ -8,7 +9,7 @@ let host: Host;
 let referral: Referral;
 let emitted: string[];
 /** What the next request to `/do` does. */
-let act: (req: import('express').Request) => Promise<unknown>;
+let act: (req: Request) => Promise<unknown>;
 
 beforeAll(async () => {
   host = await startHost({ clock: clock.read }, (app) => {

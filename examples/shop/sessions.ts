@@ -41,8 +41,8 @@ export async function signOut(req: Request, res: Response): Promise<void> {
   res.clearCookie(name, cookie);
 }
 
-function done(start: (callback: (error?: unknown) => void) => void): Promise<void> {
-  return new Promise((resolve, reject) => start((error) => (error ? reject(error as Error) : resolve())));
+function done(start: (callback: (error?: Error) => void) => void): Promise<void> {
+  return new Promise((resolve, reject) => start((error) => (error ? reject(error) : resolve())));
 }
 
 /** Loads who is signed in, for templates and {@link currentUser}. */

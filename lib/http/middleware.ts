@@ -1,22 +1,7 @@
 import type { RequestHandler, Response } from 'express';
-import type { Referral } from '../entities/referral';
 import type { Tracking } from '../tracking/tracking';
 import type { Visitor } from '../tracking/visitor';
 import { templateHelpers } from './template-helpers';
-
-declare global {
-  // The one way that Express' types are extended by.
-  // eslint-disable-next-line @typescript-eslint/no-namespace
-  namespace Express {
-    interface Request {
-      /**
-       * The referral that this request's visitor came through, or null. At most one look-up, remembered for the
-       * request; none for a visitor who was never referred. Attached by `referrals.middleware`.
-       */
-      referralForRequest(): Promise<Referral | null>;
-    }
-  }
-}
 
 /**
  * Attaches `req.referralForRequest()` and `res.locals.referrals`, links a visitor's responses once they are signed in, and
@@ -45,7 +30,7 @@ export function middleware(tracking: Tracking): RequestHandler {
     if (code === null && !tracking.store.carries(req)) return next();
     const visitor = tracking.meet(req, res);
     if (code === null && visitor.visit === null) return next();
-    arrive(visitor, code, res)
+    void arrive(visitor, code, res)
       .catch(tracking.settings.onError) // a page is shown whatever becomes of its click
       .then(() => next());
   };

@@ -63,10 +63,9 @@ export class Events {
 
   /** A listener's failure, thrown or rejected, is the listener's: it reaches `onError` and nobody else. */
   #call(event: string, args: unknown[]): void {
-    for (const listener of this.#emitter.listeners(event)) {
+    for (const listener of this.#emitter.listeners(event) as ((...args: unknown[]) => unknown)[]) {
       try {
-        const result: unknown = listener(...args);
-        if (result instanceof Promise) result.catch(this.#onError);
+        Promise.resolve(listener(...args)).catch(this.#onError);
       } catch (error) {
         this.#onError(error);
       }

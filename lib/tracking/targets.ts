@@ -49,9 +49,11 @@ export async function loadTarget(
   if (!metadata || targetId === null) return null;
   const keys = metadata.primaryColumns.length === 1 ? [targetId] : parsedKeys(targetId);
   if (keys?.length !== metadata.primaryColumns.length) return null;
-  const where = Object.fromEntries(metadata.primaryColumns.map((column, index) => [column.propertyName, keys[index]]));
+  const where: FindOptionsWhere<ObjectLiteral> = Object.fromEntries(
+    metadata.primaryColumns.map((column, index) => [column.propertyName, keys[index]]),
+  );
   try {
-    return await manager.findOneBy(metadata.target, where as FindOptionsWhere<ObjectLiteral>);
+    return await manager.findOneBy(metadata.target, where);
   } catch (error) {
     if (noSuchKey.has((error as { code?: string }).code ?? '')) return null;
     throw error;

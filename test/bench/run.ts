@@ -2,17 +2,18 @@ import { randomBytes } from 'node:crypto';
 import { rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import autocannon from 'autocannon';
 import { entities, migrations, runMigrations } from 'express-referrals';
 import { DataSource } from 'typeorm';
 import { startEmbedded } from '../../examples/embedded-postgres';
+import { load, type Load } from './load';
 import { type MeasuredServer, startServer, type Variant } from './servers';
 
 /** How many responses the big table holds; fewer for a quick look. */
 const many = Number(process.env['BENCH_RESPONSES'] ?? 5_000_000);
 const rounds = Number(process.env['BENCH_ROUNDS'] ?? 7);
 const seconds = Number(process.env['BENCH_SECONDS'] ?? 4);
-const connections = 64;
+/** A busy site: with fewer in flight, it is the database's answer time that is measured, of a client that waits for it. */
+const connections = 128;
 const links = 100;
 
 const userAgent =
@@ -20,23 +21,7 @@ const userAgent =
 
 const median = (values: number[]): number => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)]!;
 
-interface Load {
-  perSecond: number;
-  p99: number;
-}
-
-async function load(url: string, paths: string[], duration = seconds): Promise<Load> {
-  const headers = { 'user-agent': userAgent, 'accept': 'text/html,*/*;q=0.8', 'accept-language': 'en' };
-  const result = await autocannon({
-    url,
-    connections,
-    duration,
-    requests: paths.map((one) => ({ method: 'GET' as const, path: one, headers })),
-  });
-  const wrong = result.errors + result.timeouts + result['4xx'] + result['5xx'];
-  if (wrong > 0) throw new Error(`${wrong} requests to ${url} failed`);
-  return { perSecond: result.requests.total / result.duration, p99: result.latency.p99 };
-}
+const headers = { 'user-agent': userAgent, 'accept': 'text/html,*/*;q=0.8', 'accept-language': 'en' };
 
 const clicks = Array.from({ length: links }, (_, link) => `/r/LINK${link}`);
 
@@ -90,10 +75,10 @@ async function main(): Promise<void> {
     const some = await fill(postgres.url, 'some', 10_000);
     const big = await fill(postgres.url, 'big', many);
     for (const dataSource of [empty, some, big]) await dataSource.query('VACUUM ANALYZE');
-    const settings = (await empty.query(
+    const settings = await empty.query<{ text: string }[]>(
       `SELECT string_agg(name || '=' || setting, ', ' ORDER BY name) AS text FROM pg_settings
        WHERE name IN ('fsync', 'synchronous_commit', 'full_page_writes', 'server_version')`,
-    )) as { text: string }[];
+    );
     console.log(`PostgreSQL: ${settings[0]!.text}`);
     const start = async (variant: Variant, schema: string): Promise<MeasuredServer> => {
       const server = await startServer({ variant, databaseUrl: postgres.url, schema });
@@ -116,14 +101,15 @@ async function main(): Promise<void> {
       ['bare page', barePage, ['/page']],
       ['page', page, ['/page']],
     ];
-    for (const [, server, paths] of contenders) await load(server.url, paths, 3);
+    for (const [, server, paths] of contenders)
+      await load({ url: server.url, paths, headers, connections, seconds: 3 });
     await empty.query('CHECKPOINT');
     const statementsBefore = await page.statements();
     const loads = new Map<string, Load[]>(contenders.map(([name]) => [name, []]));
     for (let round = 0; round < rounds; round++) {
       // Every other round in reverse, so that nobody always follows the same neighbour.
       for (const [name, server, paths] of round % 2 === 0 ? contenders : [...contenders].reverse()) {
-        loads.get(name)!.push(await load(server.url, paths));
+        loads.get(name)!.push(await load({ url: server.url, paths, headers, connections, seconds }));
       }
       const line = [...loads].map(([name, all]) => `${name} ${Math.round(all.at(-1)!.perSecond)}`);
       console.log(`  round ${round + 1} of ${rounds}, requests/s: ${line.join(', ')}`);
@@ -171,11 +157,11 @@ async function main(): Promise<void> {
       whose.ratio <= 1.3,
       whose.detail,
     );
-    const plan = (await big.query(
+    const plan = await big.query<{ 'QUERY PLAN': string }[]>(
       `EXPLAIN (COSTS OFF) SELECT referral_id FROM "big".referral_responses WHERE user_id = '4'
        AND touched_at > coalesce(NULL::timestamptz, now() - NULL::float8 * interval '1 millisecond', '-infinity')
        ORDER BY touched_at DESC, id DESC LIMIT 1`,
-    )) as { 'QUERY PLAN': string }[];
+    );
     console.log(plan.map((line) => `      ${line['QUERY PLAN']}`).join('\n'));
 
     // A year of days for the popular link, one for the other.

@@ -1,0 +1,139 @@
+import { execFile } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { promisify } from 'node:util';
+
+const run = promisify(execFile);
+const root = path.join(__dirname, '..');
+const { devDependencies } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8')) as {
+  devDependencies: Record<string, string>;
+};
+let folder: string;
+let tarball: string;
+
+beforeAll(async () => {
+  folder = mkdtempSync(path.join(tmpdir(), 'express-referrals-package-'));
+  // Without scripts: `npm test` has built the package already.
+  const { stdout } = await run('npm', ['pack', '--ignore-scripts', '--json', '--pack-destination', folder], {
+    cwd: root,
+  });
+  const packed = JSON.parse(stdout) as Record<string, { filename: string }>;
+  tarball = path.join(folder, Object.values(packed)[0]!.filename);
+  expect(existsSync(tarball)).toBe(true);
+});
+
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+/** A project of somebody else's, with the tarball and its peers installed as npm installs them. */
+async function consumer(
+  name: string,
+  manifest: object,
+  files: Record<string, string>,
+  more: string[] = [],
+): Promise<string> {
+  const project = path.join(folder, name);
+  mkdirSync(project);
+  writeFileSync(path.join(project, 'package.json'), JSON.stringify({ name, private: true, ...manifest }));
+  for (const [file, text] of Object.entries(files)) writeFileSync(path.join(project, file), text);
+  const wanted = ['express', 'express-session', 'typeorm', 'pg', ...more].map((dependency) => {
+    const range = devDependencies[dependency];
+    return range ? `${dependency}@${range}` : dependency;
+  });
+  await run('npm', ['install', '--prefer-offline', '--no-audit', '--no-fund', tarball, ...wanted], { cwd: project });
+  return project;
+}
+
+const expected = 'function function true true function 3 1\n';
+
+test('a CommonJS project', async () => {
+  const project = await consumer(
+    'cjs',
+    { type: 'commonjs' },
+    {
+      'index.js': `
+      const required = require('express-referrals');
+      import('express-referrals').then((imported) => console.log(
+        typeof required.createReferrals, typeof required.Referral.create, required.Referral === imported.Referral,
+        require('express-referrals/package.json').name === 'express-referrals',
+        typeof required.runMigrations, required.entities.length, required.migrations.length));`,
+    },
+  );
+  expect((await run('node', ['index.js'], { cwd: project })).stdout).toBe(expected);
+});
+
+test('an ES module project', async () => {
+  const project = await consumer(
+    'esm',
+    { type: 'module' },
+    {
+      'index.js': `
+      import { createRequire } from 'node:module';
+      import { createReferrals, entities, migrations, Referral, ReferralError, runMigrations } from 'express-referrals';
+      const required = createRequire(import.meta.url)('express-referrals');
+      console.log(typeof createReferrals, typeof Referral.create, Referral === required.Referral,
+        ReferralError === required.ReferralError, typeof runMigrations, entities.length, migrations.length);`,
+    },
+  );
+  expect((await run('node', ['index.js'], { cwd: project })).stdout).toBe(expected);
+});
+
+test('a TypeScript project, with strict types and none of ours skipped', async () => {
+  const project = await consumer(
+    'typescript',
+    { type: 'module' },
+    {
+      'tsconfig.json': JSON.stringify({
+        compilerOptions: { strict: true, module: 'nodenext', target: 'es2023', types: ['node'], skipLibCheck: false },
+        files: ['index.ts'],
+      }),
+      'index.ts': `
+        import { createRequire } from 'node:module';
+        import express from 'express';
+        import { DataSource } from 'typeorm';
+        import {
+          createReferrals, entities, migrations, Referral, type ReferralResponse, type ReferralsOptions, runMigrations,
+        } from 'express-referrals';
+
+        export function wire(url: string): express.Express {
+          const dataSource = new DataSource({ type: 'postgres', url, entities: [...entities], migrations: [...migrations] });
+          const options: ReferralsOptions = { dataSource, baseUrl: 'https://shop.example', secret: [url], user: (req) => req.get('x') };
+          const referrals = createReferrals(options);
+          referrals.on('response', ({ action }) => void action.toLowerCase());
+          // @ts-expect-error there is no such event
+          referrals.on('responded', () => undefined);
+          // @ts-expect-error a referral leads somewhere
+          void Referral.create({ user: 1 });
+          const app = express();
+          app.use(referrals.middleware);
+          app.use('/r', referrals.router);
+          app.get('/', async (req, res) => {
+            const referral: Referral | null = await req.referralForRequest();
+            const response: ReferralResponse | null = await Referral.recordResponse(req, 'SEEN', { target: { type: 'a', id: 1n } });
+            res.json([referral?.url, response?.createdAt.getTime(), referral?.userId?.length]);
+          });
+          return app;
+        }
+        const required = createRequire(import.meta.url)('express-referrals');
+        console.log(typeof createReferrals, typeof Referral.create, Referral === required.Referral, true,
+          typeof runMigrations, entities.length, migrations.length);`,
+    },
+    ['typescript', '@types/node', '@types/express', '@types/express-session', '@types/pg'],
+  );
+  const tsc = await run('npx', ['tsc'], { cwd: project }).catch((error: { stdout: string }) => error);
+  expect(
+    tsc.stdout.split('\n').filter((line) => line.includes('express-referrals') || line.startsWith('index.ts')),
+  ).toEqual([]);
+  expect((await run('node', ['index.js'], { cwd: project })).stdout).toBe(expected);
+});
+
+test('the tarball holds the build, and nothing that is not for users', async () => {
+  const { stdout } = await run('tar', ['-tzf', tarball]);
+  const tops = new Set(
+    stdout
+      .trim()
+      .split('\n')
+      .map((file) => file.split('/').slice(1, 3).join('/')),
+  );
+  expect([...tops].sort()).toEqual(['LICENSE', 'README.md', 'dist/lib', 'dist/migrations', 'package.json']);
+});

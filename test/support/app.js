@@ -1,0 +1,34 @@
+// An app in a process of its own, on the built package: only links. 'stop' ends it in good order.
+const express = require('express');
+const { DataSource } = require('typeorm');
+const { createReferrals, entities } = require('express-referrals');
+
+async function main() {
+  const dataSource = new DataSource({ type: 'postgres', url: process.env.APP_DATABASE_URL, entities });
+  await dataSource.initialize();
+  const referrals = createReferrals({
+    dataSource,
+    baseUrl: 'https://shop.example',
+    secret: 'a secret of at least thirty-two characters',
+    user: () => null,
+  });
+  const app = express();
+  let isStopping = false;
+  app.use((_req, res, next) => {
+    if (isStopping) res.set('Connection', 'close'); // so that server.close() comes to an end
+    next();
+  });
+  app.use(referrals.middleware);
+  app.use('/r', referrals.router);
+  const server = app.listen(0, '127.0.0.1', () => process.send(`http://127.0.0.1:${server.address().port}`));
+  process.once('message', () => {
+    isStopping = true;
+    server.close(async () => {
+      await referrals.close();
+      await dataSource.destroy();
+      process.disconnect();
+    });
+  });
+}
+
+main();
