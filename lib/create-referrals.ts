@@ -53,6 +53,10 @@ export function createReferrals(options: ReferralsOptions): Referrals {
   const missing = entities.filter((entity) => !dataSource.hasMetadata(entity)).map(({ name }) => name);
   if (missing.length > 0) throw referralError('ENTITIES_MISSING', missing);
 
+  const unknown = settings.targetTypes.find((type) => typeof type === 'function' && !dataSource.hasMetadata(type));
+  if (unknown)
+    throw referralError('INVALID_OPTION', 'targetTypes', 'entity classes of the DataSource, or words', unknown);
+
   const tracking = new Tracking(settings);
   registry.add(dataSource, tracking);
   // Entities that the host loads itself find their instance too.
@@ -65,18 +69,18 @@ export function createReferrals(options: ReferralsOptions): Referrals {
   // Learns the database's time, and says early if the migrations have not run; a database that is away says so later.
   tracking.start().catch(settings.onError);
 
+  let closed: Promise<void> | null = null;
+  async function close(): Promise<void> {
+    await tracking.close();
+    registry.remove(dataSource);
+    for (const subscriber of subscribers) dataSource.subscribers.splice(dataSource.subscribers.indexOf(subscriber), 1);
+  }
+
   return {
     middleware: middleware(tracking),
     router: linkRouter(tracking),
     on: (event, listener) => tracking.events.on(event, listener),
     off: (event, listener) => tracking.events.off(event, listener),
-    close: async () => {
-      await tracking.recorder.close();
-      registry.remove(dataSource);
-      for (const subscriber of subscribers) {
-        const index = dataSource.subscribers.indexOf(subscriber);
-        if (index !== -1) dataSource.subscribers.splice(index, 1);
-      }
-    },
+    close: () => (closed ??= close()),
   };
 }

@@ -153,6 +153,11 @@ export function databaseUnavailable(detail: string, cause?: unknown): ReferralEr
   return new ReferralError('DATABASE_UNAVAILABLE', catalogue.DATABASE_UNAVAILABLE.text(detail), { cause });
 }
 
+/** Whether an error says that the database, or the instance, is away. */
+export function isAway(error: unknown): boolean {
+  return error instanceof ReferralError && error.status === 503;
+}
+
 /** The refusal of one field of a call's input, before anything is written. */
 export function invalid(field: string, takes: string, got: unknown): ReferralError {
   return referralError('INVALID_INPUT', field, takes, got);

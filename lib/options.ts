@@ -17,8 +17,8 @@ export interface ReferralsOptions {
   /** Signs the visitor's cookie. At least 32 characters; several, newest first, to rotate: the first one signs. */
   secret: string | readonly string[];
   /**
-   * Who is signed in: an id, an object with an `id`, or null/undefined for nobody; may be a promise. Called once a
-   * request at most by the middleware, and only when the visitor has a cookie or clicks.
+   * Who is signed in: an id, an object with an `id`, or null/undefined for nobody; may be a promise. Called when it
+   * matters only: at sign-in, on a click, and by the calls that record or look up; not for visitors who were never referred.
    */
   user: (req: Request) => Awaitable<UserRef | null | undefined>;
   /** Where the host mounts `referrals.router`. Default `'/r'`. */
@@ -66,7 +66,7 @@ export interface ReferralsOptions {
    * `crypto`, of 31 that can't be mistaken for each other.
    */
   generateCode?: (referral: ReferralDraft) => Awaitable<string>;
-  /** Narrows or orders what `referral.filteredResponses()` answers. Default: all, newest first. */
+  /** Narrows or orders what `referral.filteredResponses()` answers. Default: all, latest recorded first. */
   responsesFilter?: (
     query: SelectQueryBuilder<ReferralResponse>,
     referral: Referral,
@@ -167,7 +167,10 @@ const checks: Record<string, Check | Record<string, Check>> = {
   visitor: isOneOf('cookie', 'session'),
   cookie: {
     name: ['a cookie name of [A-Za-z0-9_-]', (value) => typeof value === 'string' && /^[\w-]{1,100}$/.test(value)],
-    maxAgeDays: isPositive,
+    maxAgeDays: [
+      'a finite number of days that make a second at least',
+      (value) => Number.isFinite(value) && (value as number) * 86_400 >= 1,
+    ],
     domain: ['a domain name', (value) => typeof value === 'string' && /^\.?[a-z0-9-]+(\.[a-z0-9-]+)*$/i.test(value)],
     secure: ["true, false or 'auto'", (value) => typeof value === 'boolean' || value === 'auto'],
   },
@@ -234,7 +237,7 @@ function check(given: Record<string, unknown>, against: Record<string, Check | R
         name === 'secret' ? (typeof value === 'string' ? `${value.length} characters` : typeof value) : value;
       if (!test(value)) throw referralError('INVALID_OPTION', prefix + name, takes, shown);
     } else {
-      if (typeof value !== 'object' || value === null)
+      if (typeof value !== 'object' || value === null || Array.isArray(value))
         throw referralError('INVALID_OPTION', name, `an object with ${Object.keys(rule).join(', ')}`, value);
       check(value as Record<string, unknown>, rule as Record<string, Check>, `${name}.`);
     }
@@ -290,7 +293,7 @@ function reporter(onError: ReferralsOptions['onError']): (error: unknown) => voi
   if (!onError) return print;
   return (error) => {
     try {
-      onError(error);
+      Promise.resolve(onError(error)).catch(print);
     } catch (failure) {
       print(failure);
     }

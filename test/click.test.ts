@@ -1,6 +1,7 @@
+import express from 'express';
 import request from 'supertest';
 import { Referral, ReferralResponse } from '../lib';
-import { closeAll, cookieOf, type Host, startHost, TestClock } from './support/host';
+import { closeAll, cookieOf, type Host, startHost, TestClock, waitFor } from './support/host';
 
 afterAll(closeAll);
 
@@ -76,7 +77,7 @@ describe('GET /r/:code', () => {
     const click = await browser.get(path);
     expect(cookieOf(click)).toBe('referral=');
     const [response] = await referral.filteredResponses({ take: 1 });
-    expect(response).toMatchObject({ userId: 'carl', visitorId: null });
+    expect(response).toMatchObject({ userId: 'carl', action: 'RESPONDED' });
   });
 
   test('keeps the visitor id over several clicks', async () => {
@@ -203,6 +204,22 @@ describe('?referral_code= on any page', () => {
     expect(await referral.responseCount()).toBe(before + 1);
   });
 
+  test('of the same link twice in one request is one click', async () => {
+    const before = await referral.responseCount();
+    await request(host.app).get(`${path}?referral_code=${referral.code}`);
+    expect(await referral.responseCount()).toBe(before + 1);
+  });
+
+  test('leaves a stricter Cache-Control of the host as it is', async () => {
+    const app = express();
+    app.use((_req, res, next) => {
+      res.set('Cache-Control', 'no-store');
+      next();
+    }, host.app);
+    const page = await request(app).get(`/whose?referral_code=${referral.code}`);
+    expect(page.headers['cache-control']).toBe('no-store');
+  });
+
   test.each(['', 'nobody', '%00', 'a'.repeat(500)])('an unknown code (%s) changes nothing', async (code) => {
     const page = await request(host.app).get(`/whose?referral_code=${code}`);
     expect([page.status, page.body, page.headers['set-cookie']]).toEqual([200, { code: null }, undefined]);
@@ -223,6 +240,52 @@ describe('?referral_code= on any page', () => {
     expect(cookieOf(await request(off.app).get(`/whose?referral_code=${link.code}`))).toBeNull();
     await off.referrals.close();
   });
+});
+
+test('a referral that is being deleted takes no other click down with it', async () => {
+  const [doomed, other] = [
+    await Referral.create({ redirectTo: '/', label: 'doomed' }),
+    await Referral.create({ redirectTo: '/', label: 'bystander' }),
+  ];
+  for (const link of [doomed, other]) await request(host.app).head(`/r/${link.code}`);
+  const answers = await host.dataSource.transaction(async (manager) => {
+    await manager.delete(Referral, doomed.id);
+    const clicks = [doomed, other, other, other].map((link) => request(host.app).get(`/r/${link.code}`).then());
+    // They wait for this transaction: the row that is being deleted is referred to.
+    await waitFor(async () => {
+      const [{ waiting }] = await host.dataSource.query(
+        `SELECT count(*)::int AS waiting FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%unnest%'`,
+      );
+      return waiting > 0;
+    });
+    return clicks;
+  });
+  for (const { status } of await Promise.all(answers)) expect(status).toBe(302);
+  expect(await other.responseCount()).toBe(3);
+});
+
+test('links that are looked up at once never push each other out', async () => {
+  const small = await startHost({ linkCache: { max: 2 } });
+  const { manager } = small.dataSource;
+  const links = await Promise.all(
+    Array.from({ length: 8 }, (_, label) => Referral.create({ redirectTo: '/', label: String(label) }, { manager })),
+  );
+  const answers = await Promise.all(links.map(({ code }) => request(small.app).get(`/r/${code}`)));
+  expect(answers.map(({ status }) => status)).toEqual(links.map(() => 302));
+  await small.referrals.close();
+});
+
+test('an address that the host fails to tell is none', async () => {
+  const own = await startHost({
+    clientIp: () => {
+      throw new Error('no address');
+    },
+  });
+  const link = await Referral.create({ redirectTo: '/' }, { manager: own.dataSource.manager });
+  expect((await request(own.app).get(`/r/${link.code}`)).status).toBe(302);
+  expect((await link.filteredResponses())[0]).toMatchObject({ ipAddress: null });
+  expect(own.errors).toMatchObject([{ message: 'no address' }]);
+  await own.referrals.close();
 });
 
 describe('addresses', () => {

@@ -135,6 +135,14 @@ describe('POST /r/', () => {
     expect((await browser.post('/r/').set(sameOrigin).type(type).send(body)).status).toBe(status);
   });
 
+  test('however an id is spelled, an entity is one target', async () => {
+    const post = (id: string | number): request.Test =>
+      browser.post('/r/').set(sameOrigin).send({ redirect_to: '/spelled', target_type: 'Product', target_id: id });
+    const { code } = (await post(product.id)).body;
+    for (const id of [String(product.id), `0${product.id}`, ` ${product.id}`])
+      expect((await post(id)).body.code).toBe(code);
+  });
+
   test('a word of the host as target type is taken as it is', async () => {
     const fields = { redirect_to: '/', target_type: 'newsletter', target_id: '2026-11' };
     const { body } = await browser.post('/r/').set(sameOrigin).send(fields);

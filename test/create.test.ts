@@ -254,9 +254,19 @@ describe('targets', () => {
     ['an id out of range', { type: 'Product', id: '99999999999999999999' }],
     ['an id that is no uuid', { type: 'Order', id: '7' }],
     ['one key of two', { type: 'OrderLine', id: 'A' }],
+    ['keys that are no texts', { type: 'OrderLine', id: '[null,null]' }],
+    ['keys that are objects', { type: 'OrderLine', id: '[{"a":1},1]' }],
   ])('load null for %s', async (_what, target) => {
     const referral = await Referral.create({ redirectTo: '/', target });
     expect(await referral.loadTarget()).toBeNull();
+  });
+});
+
+test("a malformed id does not abort the host's transaction", async () => {
+  const referral = await Referral.create({ redirectTo: '/', target: { type: 'Product', id: 'abc' } });
+  await host.dataSource.transaction(async (manager) => {
+    expect(await referral.loadTarget({ manager })).toBeNull();
+    expect(await manager.count(Product)).toEqual(expect.any(Number));
   });
 });
 

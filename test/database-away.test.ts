@@ -4,7 +4,7 @@ import path from 'node:path';
 import request from 'supertest';
 import { DataSource } from 'typeorm';
 import { entities, migrations, Referral } from '../lib';
-import { closeAll, cookieOf, type Host, startHost } from './support/host';
+import { closeAll, cookieOf, type Host, startHost, waitFor } from './support/host';
 import { type OwnServer, startOwnServer } from './support/own-server';
 
 /** A server of this file's own, to be stopped and paused. */
@@ -92,6 +92,26 @@ test('the server hangs, and comes back', async () => {
   }
   await recovers('UNSEEN-1');
   expect(unhandled).toEqual([]);
+});
+
+test('a statement that took too long is called off at the server too, and counted by nobody', async () => {
+  await recovers();
+  const before = await known.responseCount();
+  await dataSource.transaction(async (manager) => {
+    await manager.query('SELECT 1 FROM referrals WHERE id = $1 FOR UPDATE', [known.id]);
+    for (let click = 0; click < 3; click++) {
+      const answer = await request(host.app).get(`/r/${known.code}`);
+      expect([answer.status, cookieOf(answer)]).toEqual([302, expect.stringMatching(/^referral=v1/)]);
+    }
+    await waitFor(async () => {
+      const [{ waiting }] = await dataSource.query(
+        `SELECT count(*)::int AS waiting FROM pg_stat_activity WHERE wait_event_type = 'Lock'`,
+      );
+      return waiting === 0;
+    });
+  });
+  expect(await known.responseCount()).toBe(before);
+  await recovers();
 });
 
 test('the server is stopped, and started again', async () => {

@@ -1,7 +1,7 @@
 import express from 'express';
 import request from 'supertest';
 import { DataSource } from 'typeorm';
-import { createReferrals, entities, Referral, type ReferralsOptions } from '../lib';
+import { createReferrals, entities, Referral, ReferralResponse, type ReferralsOptions } from '../lib';
 import { registry } from '../lib/registry';
 import { baseUrl, closeAll, databaseUrl, openDataSource, secret, startHost } from './support/host';
 
@@ -52,6 +52,9 @@ describe('a wrong option is refused by name, with what it takes and what it got'
     ['responsesFilter', { responsesFilter: {} }],
     ['actionDisplay', { actionDisplay: { BOUGHT: 7 } }],
     ['targetTypes', { targetTypes: [7] }],
+    ['targetTypes', { targetTypes: [class Unknown {}] }],
+    ['cookie', { cookie: [] }],
+    ['cookie.maxAgeDays', { cookie: { maxAgeDays: 1e-6 } }],
     ['csrf', { csrf: '_csrf' }],
     ['clock', { clock: new Date() }],
     ['queryTimeoutMs', { queryTimeoutMs: 0 }],
@@ -183,6 +186,16 @@ describe('misuse is noticed and explained', () => {
   });
 });
 
+test("a bad id from the option user is the host's mistake", async () => {
+  const host = await startHost({ user: () => ({ id: '' }) });
+  const { status, body } = await request(host.app).get('/whose');
+  expect([status, body.code]).toEqual([500, 'INVALID_OPTION']);
+  expect(() => host.referrals.on('typo' as never, () => undefined)).toThrow(
+    /event takes response or userLinkedToResponse/,
+  );
+  await host.referrals.close();
+});
+
 describe('several instances', () => {
   test('one per DataSource; the manager, the entity or the request tells which', async () => {
     const user = (req: express.Request): string | undefined =>
@@ -224,7 +237,10 @@ describe('several instances', () => {
       const referrals = make({}) as ReturnType<typeof createReferrals>;
       expect(dataSource.subscribers.length).toBeGreaterThan(subscribers);
       await referrals.close();
-      await referrals.close();
+      const next = make({}) as ReturnType<typeof createReferrals>;
+      await referrals.close(); // again: the next one is none of its business
+      expect(registry.of('x', { manager: dataSource.manager })).toBeDefined();
+      await next.close();
       expect(dataSource.subscribers.length).toBe(subscribers);
     }
   });
@@ -232,13 +248,18 @@ describe('several instances', () => {
   test('close() waits for clicks in flight; later ones are redirected and not recorded', async () => {
     const host = await startHost();
     const referral = await Referral.create({ redirectTo: '/' });
-    const clicks = Array.from({ length: 20 }, () => request(host.app).get(`/r/${referral.code}`).then());
-    await new Promise((resolve) => setTimeout(resolve, 5));
+    const click = (): Promise<request.Response> => request(host.app).get(`/r/${referral.code}`).then();
+    await click();
+    const clicks = Array.from({ length: 20 }, click);
+    await clicks[0];
     await host.referrals.close();
-    const answers = await Promise.all(clicks);
-    expect(answers.every(({ status }) => status === 302)).toBe(true);
-    const late = await request(host.app).get(`/r/${referral.code}`);
-    expect(late.status).toBe(302);
+    const recorded = (): Promise<number> => host.dataSource.getRepository(ReferralResponse).count();
+    const atClose = await recorded();
+    expect(atClose).toBeGreaterThan(1);
+    const answers = [...(await Promise.all(clicks)), await click()];
+    expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 302));
+    expect(await recorded()).toBe(atClose);
+    expect(host.errors).toHaveLength(1 + answers.length - atClose); // each that came too late says so
     expect(host.errors.at(-1)).toMatchObject({ code: 'CLOSED' });
   });
 });

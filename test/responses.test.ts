@@ -114,6 +114,34 @@ describe('respond', () => {
     expect((await browser.get('/whose')).body).toEqual({ code: other.code });
   });
 
+  test('of somebody who is not signed in is carried by the cookie, and linked at sign-in', async () => {
+    const typed = await Referral.create({ redirectTo: '/', label: 'typed, anonymous' });
+    for (const browser of [host.browser(), await visitor()]) {
+      clock.advanceDays(0.1);
+      act = async (req) => [await typed.respond(req, 'TYPED_CODE'), (await req.referralForRequest())?.id];
+      const { body } = await browser.post('/do');
+      expect(body).toEqual([expect.objectContaining({ userId: null, visitorId: expect.any(String) }), typed.id]);
+      expect((await browser.get('/whose')).body).toEqual({ code: typed.code });
+      await browser.post('/login/typist');
+      await browser.get('/whose');
+    }
+    const responses = await typed.filteredResponses();
+    expect(responses.map(({ action, userId }) => [action, userId])).toEqual([
+      ['TYPED_CODE', 'typist'],
+      ['TYPED_CODE', 'typist'],
+    ]);
+  });
+
+  test('after a login in the same request, attribution is decided again', async () => {
+    const browser = await visitor();
+    act = async (req) => {
+      const before = await req.referralForRequest();
+      req.session.userId = 'late login';
+      return [before?.id, (await Referral.recordResponse(req, 'LATE'))?.referralId];
+    };
+    expect((await browser.post('/do')).body).toEqual([referral.id, referral.id]);
+  });
+
   test('of RESPONDED is a click like any other', async () => {
     const counted = await Referral.create({ redirectTo: '/', label: 'counted' });
     const browser = await visitor('clicker');

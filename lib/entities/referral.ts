@@ -1,5 +1,5 @@
 import type { Request } from 'express';
-import { Column, Entity, type EntityManager, Index, PrimaryColumn } from 'typeorm';
+import { Column, Entity, Index, PrimaryColumn } from 'typeorm';
 import { registry } from '../registry';
 import type { CreateReferralInput, ListOptions, RecordOptions, RespondOptions, UserRef, WithManager } from '../types';
 import { bigintAsNumber, lengths } from './columns';
@@ -89,7 +89,7 @@ export class Referral {
     return registry.of('Referral.referralForRequest', { ...options, req }).referralForRequest(req, options);
   }
 
-  /** All responses of the visitor of `req`, newest first; by the user when signed in, else by the visitor id. */
+  /** All responses of the visitor of `req`, newest first: by the user when signed in, and by the visitor id if carried. */
   static async responsesForRequest(req: Request, options: ListOptions = {}): Promise<ReferralResponse[]> {
     return registry.of('Referral.responsesForRequest', { ...options, req }).responsesForRequest(req, options);
   }
@@ -106,7 +106,8 @@ export class Referral {
 
   /**
    * Records a response to this referral, whoever the visitor came through before; from then on it counts as the
-   * visitor's newest touch. `options.user` names the user before the request has one, at sign-up.
+   * visitor's newest touch. `options.user` names the user before the request has one, at sign-up. Of a visitor who is not
+   * signed in, the cookie carries the touch, unless `options.manager` is given: a cookie can't be rolled back.
    *
    * @returns null when the referral has expired or is deleted.
    */
@@ -127,12 +128,15 @@ export class Referral {
       .linkResponses(visitorId, user, this.id, options);
   }
 
-  /** How many clicks (responses with the action `RESPONDED`) this referral has, from daily counts. */
+  /**
+   * How many clicks (responses with the action `RESPONDED`) were recorded for this referral, from daily counts; responses
+   * that a host deletes stay counted.
+   */
   async responseCount(options: WithManager = {}): Promise<number> {
     return registry.ofEntity(this, 'referral.responseCount', options).responseCount(this, options);
   }
 
-  /** This referral's responses as the option `responsesFilter` leaves them; by default all, newest first. */
+  /** This referral's responses as the option `responsesFilter` leaves them; by default all, latest recorded first. */
   async filteredResponses(options: ListOptions = {}): Promise<ReferralResponse[]> {
     return registry.ofEntity(this, 'referral.filteredResponses', options).filteredResponses(this, options);
   }
@@ -142,5 +146,3 @@ export class Referral {
     return registry.ofEntity(this, 'referral.loadTarget', options).loadTarget(this, options) as Promise<T | null>;
   }
 }
-
-export type { EntityManager };

@@ -1,7 +1,7 @@
 import express, { type NextFunction, type Request, type RequestHandler, type Response } from 'express';
 import { ReferralError } from '../errors';
 import type { Tracking } from '../tracking/tracking';
-import type { UserRef } from '../types';
+import type { TargetRef, UserRef } from '../types';
 import { escapeHtml } from './html';
 
 const parsers: RequestHandler[] = [
@@ -33,7 +33,7 @@ export function isListedTarget({ settings }: Tracking, type: string): boolean {
  * `POST /` makes a referral for the signed-in user, from a form or JSON: `redirect_to`, `label`, `target_type`,
  * `target_id`. Answers `{ url, code, html }`; 401 for nobody, 403 from another origin, 400 with a list of errors per field.
  */
-export function createRoute(tracking: Tracking): RequestHandler {
+export function createRoute(tracking: Tracking): (req: Request, res: Response) => Promise<void> {
   const { settings } = tracking;
 
   async function create(req: Request, res: Response): Promise<void> {
@@ -70,23 +70,21 @@ export function createRoute(tracking: Tracking): RequestHandler {
     if (hasTarget && (id === undefined || id === ''))
       problems['target_id'] = 'This field is required with target_type.';
     if (!hasTarget && id !== undefined && id !== '') problems['target_type'] = 'This field is required with target_id.';
-    if (hasTarget && Object.keys(problems).length === 0 && !(await targetExists(type as string, id)))
+    const target = hasTarget && Object.keys(problems).length === 0 ? await targetOf(type as string, id) : null;
+    if (hasTarget && !target && !problems['target_type'] && !problems['target_id'])
       problems['target_id'] = 'There is no such target.';
     if (Object.keys(problems).length > 0) throw new FieldErrors(problems);
-    const target = hasTarget ? { type: type as string, id: id as string } : null;
     return { user, redirectTo: redirectTo as string, label: label as string | undefined, target };
   }
 
-  /** Of an entity, the row must exist; what a word of the host's means, only the host knows. */
-  async function targetExists(type: string, id: unknown): Promise<boolean> {
-    if (typeof id !== 'string' && typeof id !== 'number') return false;
+  /** An entity's row, so that each has one id however it was spelled; what a word of the host's means, only the host knows. */
+  async function targetOf(type: string, id: unknown): Promise<TargetRef | null> {
+    if (typeof id !== 'string' && typeof id !== 'number') return null;
     const isEntity = settings.dataSource.entityMetadatas.some(({ name }) => name === type);
-    return !isEntity || (await tracking.loadTarget({ targetType: type, targetId: String(id) }, {})) !== null;
+    return isEntity ? tracking.loadTarget({ targetType: type, targetId: String(id) }, {}) : { type, id };
   }
 
-  return (req, res, next) => {
-    create(req, res).catch((error: unknown) => next(error));
-  };
+  return create;
 }
 
 /** Refused fields and why. */
@@ -115,7 +113,8 @@ function isSameOrigin({ headers }: Request, origin: string): boolean {
 
 /** Parses the body unless the host has; answers what was wrong with it, or null. */
 async function parsedBody(req: Request, res: Response): Promise<{ status: number; message: string } | null> {
-  if (req.body !== undefined && Object.keys(req.body as object).length > 0) return null;
+  const parsed: unknown = req.body;
+  if (typeof parsed === 'object' && parsed !== null && Object.keys(parsed).length > 0) return null;
   for (const parse of parsers) {
     const error = await new Promise<unknown>((resolve) => {
       void parse(req, res, ((problem?: unknown) => resolve(problem)) as NextFunction);

@@ -1,5 +1,5 @@
 import type { Request, RequestHandler, Response } from 'express';
-import { type ReferralError, referralError } from '../errors';
+import { isAway, referralError } from '../errors';
 import { safeDestination } from '../tracking/redirect';
 import type { Tracking } from '../tracking/tracking';
 import { createRoute } from './create-route';
@@ -22,7 +22,7 @@ export function linkRouter(tracking: Tracking): RequestHandler {
     const wanted = settings.redirect.parameter && queryParameter(req.url, settings.redirect.parameter);
     const destination = (wanted && safeDestination(wanted, settings)) || link.destination;
     const visitor = tracking.visitor(req, res);
-    if (visitor.visit) await visitor.signIn();
+    await visitor.signIn();
     await visitor.click(link);
     // The head is written directly: res.redirect would negotiate a body that nobody reads.
     res.statusCode = 302;
@@ -35,17 +35,15 @@ export function linkRouter(tracking: Tracking): RequestHandler {
   return function referralLinks(req, res, next) {
     if (!isMountedRight(req.baseUrl)) return next(referralError('ROUTER_MISPLACED', req.baseUrl, settings.linkPath));
     const path = pathOf(req.url);
-    if (req.method === 'POST' && path === '') return create(req, res, next);
+    const fail = (error: unknown): void => {
+      if (isAway(error)) res.setHeader('Retry-After', '5');
+      next(error);
+    };
+    if (req.method === 'POST' && path === '') return void create(req, res).catch(fail);
     if ((req.method !== 'GET' && req.method !== 'HEAD') || path === '') return next();
-    follow(req, res, path).then(
-      (isDone) => {
-        if (!isDone) next();
-      },
-      (error: unknown) => {
-        if ((error as ReferralError).status === 503) res.setHeader('Retry-After', '5');
-        next(error);
-      },
-    );
+    follow(req, res, path).then((isDone) => {
+      if (!isDone) next();
+    }, fail);
   };
 }
 

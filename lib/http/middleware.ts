@@ -17,11 +17,12 @@ export function middleware(tracking: Tracking): RequestHandler {
     const link = code === null ? undefined : await tracking.links.find(code);
     if (!link) return;
     // The page may now set a visitor's cookie: no shared cache may hand it to others.
-    res.setHeader('Cache-Control', 'private');
+    if (!res.hasHeader('Cache-Control')) res.setHeader('Cache-Control', 'private');
     await visitor.click(link);
   }
 
   return function referrals(req, res, next) {
+    if (req.referralForRequest === tracking.attached) return next(); // mounted twice
     const isFirst = req.referralForRequest === undefined;
     if (isFirst) req.referralForRequest = tracking.attached;
     else tracking.meet(req, res); // another instance has attached its own; ours answers when named

@@ -1,4 +1,4 @@
-import { databaseUnavailable, referralError } from '../errors';
+import { databaseUnavailable, isAway, referralError } from '../errors';
 import type { Clock } from './clock';
 import type { NewResponse, Responses } from './responses';
 
@@ -54,16 +54,31 @@ export class ClickRecorder {
     await new Promise(setImmediate);
     while (this.#waiting.length > 0) {
       const batch = this.#waiting.splice(0, maxBatch);
-      try {
-        const { recorded, now } = await this.#responses.recordClicks(batch.map(({ click }) => click));
-        this.#clock.learn(now);
-        for (const { click, resolve } of batch)
-          resolve(recorded.has(click.referralId) ? (click.createdAt ?? now) : null);
-      } catch (error) {
+      const error = await this.#writeBatch(batch);
+      if (error === null) continue;
+      if (isAway(error)) {
         // Those behind have waited as long: the database is away for them too, and their visitors go on.
         for (const { reject } of [...batch, ...this.#waiting.splice(0)]) reject(error);
+      } else {
+        // One of them is to blame, say because its referral is being deleted: the others must not suffer for it.
+        for (const one of batch) {
+          const own = await this.#writeBatch([one]);
+          if (own !== null) one.reject(own);
+        }
       }
     }
     this.#writing = null;
+  }
+
+  /** Writes clicks in one statement; answers why it could not. */
+  async #writeBatch(batch: readonly Waiting[]): Promise<unknown> {
+    try {
+      const { recorded, now } = await this.#responses.recordClicks(batch.map(({ click }) => click));
+      this.#clock.learn(now);
+      for (const { click, resolve } of batch) resolve(recorded.has(click.referralId) ? (click.createdAt ?? now) : null);
+      return null;
+    } catch (error) {
+      return error;
+    }
   }
 }

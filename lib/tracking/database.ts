@@ -20,6 +20,8 @@ export class Database {
   readonly columns: { referral: string; response: string };
   readonly #instance: Instance;
   readonly #timeoutMs: number;
+  readonly #underWay = new Set<Promise<unknown>>();
+  #isClosed = false;
 
   constructor({ dataSource, queryTimeoutMs }: Settings, instance: Instance) {
     this.dataSource = dataSource;
@@ -70,28 +72,26 @@ export class Database {
     return manager ? work(manager) : this.#limited((runner) => work(runner.manager));
   }
 
-  /** Several statements as one transaction: part of the host's where a manager is given. */
-  transaction<T>(work: (manager: EntityManager) => Promise<T>, manager?: EntityManager): Promise<T> {
-    if (manager) return work(manager);
+  /** Several statements as one transaction of our own. */
+  transaction<T>(work: (manager: EntityManager) => Promise<T>): Promise<T> {
     return this.#limited((runner) => runner.manager.transaction(work));
   }
 
+  /** Takes no more work of our own, and waits for what is under way. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    await Promise.allSettled(this.#underWay);
+  }
+
   async #limited<T>(work: (runner: QueryRunner) => Promise<T>): Promise<T> {
+    if (this.#isClosed) throw referralError('CLOSED');
     const runner = this.dataSource.createQueryRunner();
-    let timer: NodeJS.Timeout | undefined;
-    let client: { end(): Promise<void> } | undefined;
-    let late = false;
-    const limit = new Promise<never>((_resolve, reject) => {
-      timer = setTimeout(() => {
-        late = true;
-        reject(databaseUnavailable(`no answer within ${this.#timeoutMs} ms`));
-        client?.end().catch(() => undefined);
-      }, this.#timeoutMs);
-    });
+    let client: Client | undefined;
+    let isLate = false;
     const worked = (async () => {
       try {
-        client = (await runner.connect()) as typeof client;
-        if (late) throw databaseUnavailable('no connection in time');
+        client = (await runner.connect()) as Client;
+        if (isLate) throw databaseUnavailable('no connection in time');
         return await work(runner);
       } catch (error) {
         throw explained(error, 'connection');
@@ -100,13 +100,36 @@ export class Database {
         await runner.release();
       }
     })();
-    worked.catch(() => undefined); // it may settle after the limit has
-    try {
-      return await Promise.race([worked, limit]);
-    } finally {
+    let timer: NodeJS.Timeout | undefined;
+    const limit = new Promise<never>((_resolve, reject) => {
+      timer = setTimeout(() => {
+        isLate = true;
+        if (client) this.#giveUp(client);
+        reject(databaseUnavailable(`no answer within ${this.#timeoutMs} ms`));
+      }, this.#timeoutMs);
+    });
+    const answer = Promise.race([worked, limit]).finally(() => {
       clearTimeout(timer);
-    }
+      this.#underWay.delete(answer);
+    });
+    worked.catch(() => undefined); // it may settle after the limit has
+    this.#underWay.add(answer);
+    return answer;
   }
+
+  /** Drops a connection that does not answer, so that the pool makes another, and calls its statement off at the server. */
+  #giveUp(client: Client): void {
+    client.end().catch(() => undefined);
+    if (client.processID)
+      this.dataSource.query('SELECT pg_cancel_backend($1)', [client.processID]).catch(() => undefined);
+  }
+}
+
+/** What we use of a client of `pg`. */
+interface Client {
+  end(): Promise<void>;
+  /** The server's process of this connection. */
+  processID?: number | null;
 }
 
 /** Gives errors of the driver their meaning; every other error is passed on as it is. */
@@ -117,6 +140,12 @@ function explained(error: unknown, scope: 'statement' | 'connection' = 'statemen
   const sqlState = typeof code === 'string' && /^(?=.*\d)[0-9A-Z]{5}$/.test(code) ? code : null;
   if (sqlState === '42P01' || sqlState === '42703' || sqlState === '3F000')
     return Object.assign(referralError('MIGRATIONS_NOT_RUN', error.message), { cause: error });
-  const away = sqlState ? /^(08|53|57|58)/.test(sqlState) : error.name !== 'TypeError' && error.name !== 'RangeError';
-  return scope === 'connection' && away ? databaseUnavailable(error.message, error) : error;
+  const isAway = sqlState
+    ? /^(08|53|57|58)/.test(sqlState)
+    : error.name === 'AggregateError' || /^E[A-Z_]+$/.test(String(code)) || connectionTrouble.test(error.message);
+  return scope === 'connection' && isAway ? databaseUnavailable(error.message, error) : error;
 }
+
+/** How `pg` and its pool say that there is no connection, for want of a code. */
+const connectionTrouble =
+  /^(Connection terminated|timeout exceeded|Client has encountered|Client was closed|Cannot use a pool|Query read timeout)/i;

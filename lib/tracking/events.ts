@@ -1,6 +1,7 @@
 import { EventEmitter } from 'node:events';
 import type { EntityManager, EntitySubscriberInterface, QueryRunner } from 'typeorm';
 import type { ReferralResponse } from '../entities/referral-response';
+import { invalid } from '../errors';
 
 /** The events of an instance and what their listeners get. Each is emitted after the commit of what it tells. */
 export interface ReferralEvents {
@@ -9,6 +10,8 @@ export interface ReferralEvents {
   /** An anonymous visitor's response got its user; once for each response. */
   userLinkedToResponse: [response: ReferralResponse];
 }
+
+const names: ReadonlySet<string> = new Set<keyof ReferralEvents>(['response', 'userLinkedToResponse']);
 
 export type Listener<E extends keyof ReferralEvents> = (...args: ReferralEvents[E]) => void | Promise<void>;
 
@@ -43,6 +46,7 @@ export class Events {
   }
 
   on<E extends keyof ReferralEvents>(event: E, listener: Listener<E>): void {
+    if (!names.has(event)) throw invalid('event', [...names].join(' or '), event);
     this.#emitter.on(event, listener as (...args: unknown[]) => void);
   }
 

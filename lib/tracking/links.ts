@@ -2,7 +2,7 @@ import { LRUCache } from 'lru-cache';
 import type { EntityManager } from 'typeorm';
 import { lengths } from '../entities/columns';
 import type { Referral } from '../entities/referral';
-import { invalid, ReferralError, referralError } from '../errors';
+import { invalid, isAway, referralError } from '../errors';
 import { codeOf, dateOf, isCode, textOf, userIdOf } from '../input';
 import type { Settings } from '../options';
 import type { CreateReferralInput, ReferralDraft, WithManager } from '../types';
@@ -27,16 +27,17 @@ export class Links {
   readonly #clock: Clock;
   readonly #settings: Settings;
   readonly #cache: LRUCache<string, Link>;
+  /** Look-ups under way, so that those at once are one; apart from the cache, where misses could push out links. */
+  readonly #lookUps = new Map<string, Promise<Link | undefined>>();
 
   constructor(database: Database, clock: Clock, settings: Settings) {
     this.#database = database;
     this.#clock = clock;
     this.#settings = settings;
     this.#cache = new LRUCache({
-      ...{ max: settings.linkCache.max, ttl: settings.linkCache.ttlMs },
-      noDeleteOnStaleGet: true,
-      noDeleteOnFetchRejection: true,
-      fetchMethod: (key) => this.#load(key),
+      max: settings.linkCache.max,
+      ttl: settings.linkCache.ttlMs,
+      noDeleteOnStaleGet: true, // of use again while the database is away
     });
   }
 
@@ -50,14 +51,26 @@ export class Links {
     const known = this.#cache.get(key);
     if (known) return known;
     if (manager) return this.#load(key, manager);
-    return this.#cache.fetch(key).catch((error: unknown) => this.#outdated(key, error));
+    let lookUp = this.#lookUps.get(key);
+    if (!lookUp) {
+      lookUp = this.#lookUp(key).finally(() => this.#lookUps.delete(key));
+      this.#lookUps.set(key, lookUp);
+    }
+    return lookUp;
   }
 
-  /** With the database away, a link that was seen before goes on working. */
-  #outdated(key: string, error: unknown): Link {
-    const link = this.#cache.get(key, { allowStale: true });
-    if (link && error instanceof ReferralError && error.status === 503) return link;
-    throw error;
+  async #lookUp(key: string): Promise<Link | undefined> {
+    try {
+      const link = await this.#load(key);
+      if (link) this.#cache.set(key, link);
+      else this.#cache.delete(key);
+      return link;
+    } catch (error) {
+      // With the database away, a link that was seen before goes on working.
+      const outdated = this.#cache.get(key, { allowStale: true });
+      if (outdated && isAway(error)) return outdated;
+      throw error;
+    }
   }
 
   /** Forgets a link that turned out to be outdated. */

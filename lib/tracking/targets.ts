@@ -43,7 +43,7 @@ const noSuchKey = new Set(['22P02', '22003', '22007', '22008']);
 export async function loadTarget(
   dataSource: DataSource,
   { targetType, targetId }: StoredTarget,
-  manager: EntityManager = dataSource.manager,
+  manager: EntityManager,
 ): Promise<object | null> {
   const metadata = dataSource.entityMetadatas.find(({ name }) => name === targetType);
   if (!metadata || targetId === null) return null;
@@ -53,6 +53,9 @@ export async function loadTarget(
     metadata.primaryColumns.map((column, index) => [column.propertyName, keys[index]]),
   );
   try {
+    // In a savepoint of the host's transaction, which a malformed key would abort.
+    if (manager.queryRunner?.isTransactionActive)
+      return await manager.transaction((savepoint) => savepoint.findOneBy(metadata.target, where));
     return await manager.findOneBy(metadata.target, where);
   } catch (error) {
     if (noSuchKey.has((error as { code?: string }).code ?? '')) return null;
@@ -60,10 +63,10 @@ export async function loadTarget(
   }
 }
 
-function parsedKeys(targetId: string): unknown[] | null {
+function parsedKeys(targetId: string): string[] | null {
   try {
     const keys: unknown = JSON.parse(targetId);
-    return Array.isArray(keys) ? keys : null;
+    return Array.isArray(keys) && keys.every((key) => typeof key === 'string') ? keys : null;
   } catch {
     return null;
   }

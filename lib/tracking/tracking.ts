@@ -17,6 +17,7 @@ import { Responses } from './responses';
 import { loadTarget, storedTarget, type StoredTarget } from './targets';
 import { Visitor } from './visitor';
 import { type VisitorStore, visitorStore } from './visitor-store';
+import { newVisitorId } from './visitor-token';
 
 /** From click to known visitor: the parts, wired for one DataSource, behind the entities' static methods. */
 export class Tracking implements Instance {
@@ -53,6 +54,12 @@ export class Tracking implements Instance {
       [],
     );
     this.clock.learn(row!.now);
+  }
+
+  /** Writes what is in flight and takes no more. */
+  async close(): Promise<void> {
+    await this.recorder.close();
+    await this.database.close();
   }
 
   /** Attached to requests as `req.referralForRequest`; also the mark that this instance's middleware has seen one. */
@@ -121,8 +128,14 @@ export class Tracking implements Instance {
     const visitor = this.#visitorOf(req, 'referral.respond');
     const target = this.#checked(action, options);
     const userId = userIdOf('user', options.user) ?? (await visitor.userId());
+    const facts = visitor.facts(referral.id, userId, action, target);
+    // Of somebody who is not signed in, the response could never be found again without a visitor.
+    const isCarried = userId === null && !options.manager && !req.res!.headersSent && (await visitor.consents());
+    if (isCarried) facts.visitorId ??= newVisitorId();
+    const response = await this.responses.record(facts, options.manager);
     visitor.touched();
-    return this.responses.record(visitor.facts(referral.id, userId, action, target), options.manager);
+    if (response && isCarried) visitor.carry(referral, response.visitorId!, response.touchedAt);
+    return response;
   }
 
   #checked(action: string, { target }: RecordOptions): StoredTarget {

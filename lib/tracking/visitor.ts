@@ -2,7 +2,10 @@ import type { Request, Response } from 'express';
 import type { EntityManager } from 'typeorm';
 import { RESPONDED } from '../entities/referral-response';
 import { lengths } from '../entities/columns';
+import type { Referral } from '../entities/referral';
+import { isAway, referralError } from '../errors';
 import { userIdOf } from '../input';
+import type { UserRef } from '../types';
 import type { Attributed } from './attribution';
 import { isNavigation } from './click-rules';
 import { storedIp } from './ip';
@@ -21,7 +24,11 @@ export class Visitor {
   readonly #res: Response;
   /** What the visitor carries now: changes with a click and with sign-in. */
   visit: Visit | null;
-  #attributed: Promise<Attributed | null> | null = null;
+  #isSignInTried = false;
+  #hasDatabase = true;
+  /** The referral that this request has clicked on: it may name the same one as a link and as a parameter. */
+  #clickedOn: number | null = null;
+  #attributed: { userId: string | null; answer: Promise<Attributed | null> } | null = null;
 
   constructor(tracking: Tracking, req: Request, res: Response, visit: Visit | null) {
     this.#tracking = tracking;
@@ -33,7 +40,7 @@ export class Visitor {
   /** Who is signed in, as the host says now: a handler may have signed somebody in since. */
   userId(): string | null | Promise<string | null> {
     const user = this.#tracking.settings.user(this.#req);
-    return isPromise(user) ? user.then((settled) => userIdOf('user', settled)) : userIdOf('user', user);
+    return isPromise(user) ? user.then(idOfUser) : idOfUser(user);
   }
 
   /**
@@ -42,8 +49,9 @@ export class Visitor {
    */
   async signIn(): Promise<void> {
     const { visit } = this;
-    if (!visit) return;
-    const { links, responses, store, settings } = this.#tracking;
+    if (!visit || this.#isSignInTried) return;
+    this.#isSignInTried = true;
+    const { links, responses, store } = this.#tracking;
     try {
       const userId = await this.userId();
       if (userId === null) return;
@@ -57,7 +65,7 @@ export class Visitor {
       this.visit = null;
       store.clear(this.#req, this.#res);
     } catch (error) {
-      settings.onError(error);
+      this.#report(error);
     }
   }
 
@@ -66,33 +74,42 @@ export class Visitor {
    * sign-in. A click that could not be recorded is reported, and carried all the same: sign-in makes up for it.
    */
   async click({ referral }: Link): Promise<void> {
-    const { attribution, clock, links, recorder, settings, store } = this.#tracking;
-    if (!isNavigation(this.#req) || (settings.consent && !(await this.#consents(settings.consent)))) return;
+    if (this.#clickedOn === referral.id || !isNavigation(this.#req)) return;
+    const { clock, links, recorder, settings, store } = this.#tracking;
+    if (settings.consent && !(await this.consents())) return;
+    this.#clickedOn = referral.id;
     const arrivedAt = clock.now();
-    if (referral.expiredAt && referral.expiredAt <= arrivedAt) return;
+    const isExpired = referral.expiredAt !== null && referral.expiredAt <= arrivedAt;
     const user = this.#userIdOrNobody();
     const userId = isPromise(user) ? await user : user;
-    const visitorId = this.visit?.visitorId ?? newVisitorId();
     const click = this.facts(referral.id, userId, RESPONDED);
-    if (userId === null) click.visitorId = visitorId;
+    // A signed-in user's click has a visitor too: should it not be recorded, it is carried under this id.
+    click.visitorId ??= newVisitorId();
     click.createdAt = clock.parameter();
-    let clickedAt: Date | null;
-    let isRecorded = true;
+    let clickedAt: Date | null = null;
+    let isRecorded = this.#hasDatabase;
     try {
-      clickedAt = await recorder.record(click);
+      if (isRecorded) clickedAt = await recorder.record(click);
     } catch (error) {
-      settings.onError(error);
-      clickedAt = arrivedAt;
+      this.#report(error);
       isRecorded = false;
     }
-    if (clickedAt === null) return links.forget(referral.code); // expired or deleted since it was remembered
-    this.touched();
-    if (userId !== null && isRecorded) {
-      if (this.visit) return; // sign-in could not link it yet, and will
-      return store.clear(this.#req, this.#res);
+    if (isRecorded && clickedAt === null) {
+      // Expired or deleted, as the database sees it; if this process remembers otherwise, it is mistaken.
+      if (!isExpired) links.forget(referral.code);
+      return;
     }
+    if (!isRecorded && isExpired) return;
+    this.touched();
+    if (userId === null || !isRecorded) this.carry(referral, click.visitorId, clickedAt ?? arrivedAt);
+    else if (!this.visit) store.clear(this.#req, this.#res); // else: sign-in could not link it yet, and will
+  }
+
+  /** Has the visitor carry a touch from now on, unless an earlier one counts. */
+  carry({ code }: Referral, visitorId: string, clickedAt: Date): void {
+    const { attribution, store } = this.#tracking;
     const before = this.visit;
-    this.visit = attribution.carried(before, { code: referral.code, visitorId, clickedAt });
+    this.visit = attribution.carried(before, { code, visitorId, clickedAt });
     if (this.visit !== before) store.write(this.#req, this.#res, this.visit);
   }
 
@@ -101,20 +118,20 @@ export class Visitor {
     this.#attributed = null;
   }
 
-  /** Whom the visitor came through: decided once a request, unless the host's transaction is to be asked. */
-  attributed(manager?: EntityManager): Promise<Attributed | null> {
-    if (manager) return this.#attribute(manager);
-    if (!this.#attributed) {
-      const attributed = this.#attribute();
-      this.#attributed = attributed;
-      attributed.catch(() => (this.#attributed = null)); // a failure is no answer
+  /** Whom the visitor came through: decided once a request and user, unless the host's transaction is to be asked. */
+  async attributed(manager?: EntityManager): Promise<Attributed | null> {
+    const userId = await this.userId();
+    if (manager) return this.#attribute(userId, manager);
+    if (this.#attributed?.userId !== userId) {
+      const answer = this.#attribute(userId);
+      this.#attributed = { userId, answer };
+      answer.catch(() => this.touched()); // a failure is no answer
     }
-    return this.#attributed;
+    return this.#attributed.answer;
   }
 
-  async #attribute(manager?: EntityManager): Promise<Attributed | null> {
+  async #attribute(userId: string | null, manager?: EntityManager): Promise<Attributed | null> {
     const { attribution } = this.#tracking;
-    const userId = await this.userId();
     if (userId !== null) return attribution.ofUser(userId, this.visit, manager);
     return this.visit && attribution.ofVisit(this.visit, manager);
   }
@@ -127,13 +144,12 @@ export class Visitor {
     target: StoredTarget = noTarget,
     touchedAt: Date | null = null,
   ): NewResponse {
-    const { clientIp, ip } = this.#tracking.settings;
     const { headers } = this.#req;
     return {
       referralId,
       visitorId: this.visit?.visitorId ?? null,
       userId,
-      ipAddress: ip === 'none' ? null : storedIp(clientIp(this.#req), ip),
+      ipAddress: this.#ipAddress(),
       userAgent: headers['user-agent']?.slice(0, lengths.header) ?? null,
       httpReferrer: headers.referer?.slice(0, lengths.header) ?? null,
       action,
@@ -144,11 +160,30 @@ export class Visitor {
     };
   }
 
-  async #consents(consent: NonNullable<Tracking['settings']['consent']>): Promise<boolean> {
+  #ipAddress(): string | null {
+    const { clientIp, ip, onError } = this.#tracking.settings;
+    if (ip === 'none') return null;
     try {
-      return (await consent(this.#req)) === true;
+      return storedIp(clientIp(this.#req), ip);
     } catch (error) {
-      this.#tracking.settings.onError(error);
+      onError(error);
+      return null;
+    }
+  }
+
+  /** What fails here is nobody's to catch; with the database away, the rest of the request does not wait for it again. */
+  #report(error: unknown): void {
+    if (isAway(error)) this.#hasDatabase = false;
+    this.#tracking.settings.onError(error);
+  }
+
+  /** Whether the visitor agreed to be recorded; a host that can't say counts as a no. */
+  async consents(): Promise<boolean> {
+    const { consent, onError } = this.#tracking.settings;
+    try {
+      return consent === undefined || (await consent(this.#req)) === true;
+    } catch (error) {
+      onError(error);
       return false;
     }
   }
@@ -165,6 +200,16 @@ export class Visitor {
     } catch (error) {
       return nobody(error);
     }
+  }
+}
+
+/** An id that the host's own option answers wrongly is the host's mistake, not the visitor's. */
+function idOfUser(user: UserRef | null | undefined): string | null {
+  try {
+    return userIdOf('user', user);
+  } catch {
+    const got = typeof user === 'object' ? user?.id : user;
+    throw referralError('INVALID_OPTION', 'user', 'a function that answers an id, an object with an id, or null', got);
   }
 }
 

@@ -193,6 +193,11 @@ export async function listen(app: Express): Promise<{ url: string; server: Serve
   return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, server };
 }
 
+/** Asks until the answer is yes; what is waited for is an event elsewhere, never the passing of time. */
+export async function waitFor(isSo: () => Promise<boolean>): Promise<void> {
+  while (!(await isSo())) await new Promise((resolve) => setTimeout(resolve, 10));
+}
+
 /** The cookie of ours that an answer sets, as `name=value`; null if it sets none. */
 export function cookieOf(response: request.Response, name = 'referral'): string | null {
   const lines = (response.headers['set-cookie'] ?? []) as unknown as string[];
