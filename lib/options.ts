@@ -273,7 +273,7 @@ export function settingsOf(options: ReferralsOptions): Settings {
     },
     attribution: { model: attribution.model ?? 'last-touch', windowDays: attribution.windowDays ?? null },
     consent: options.consent,
-    clientIp: options.clientIp ?? ((req) => req.ip),
+    clientIp: options.clientIp ?? ipOf,
     ip: options.ip ?? 'masked',
     generateCode: options.generateCode ?? randomCode,
     responsesFilter: options.responsesFilter ?? ((query) => query),
@@ -285,6 +285,11 @@ export function settingsOf(options: ReferralsOptions): Settings {
     linkCache: { max: linkCache.max ?? 10_000, ttlMs: linkCache.ttlMs ?? 10_000 },
     onError: reporter(options.onError),
   };
+}
+
+/** What `req.ip` answers; without the header there is nothing to trust, and no list of proxies to make. */
+function ipOf(req: Request): string | undefined {
+  return req.headers['x-forwarded-for'] === undefined ? req.socket.remoteAddress : req.ip;
 }
 
 /** What reports must not fail in its turn: it is called where nobody could catch it. */

@@ -1,4 +1,4 @@
-import type { RequestHandler, Response } from 'express';
+import type { Request, RequestHandler, Response } from 'express';
 import type { Tracking } from '../tracking/tracking';
 import type { Visitor } from '../tracking/visitor';
 import { templateHelpers } from './template-helpers';
@@ -22,9 +22,9 @@ export function middleware(tracking: Tracking): RequestHandler {
   }
 
   return function referrals(req, res, next) {
-    if (req.referralForRequest === tracking.attached) return next(); // mounted twice
-    const isFirst = req.referralForRequest === undefined;
-    if (isFirst) req.referralForRequest = tracking.attached;
+    const attached = req.referralForRequest as Request['referralForRequest'] | undefined;
+    if (attached === undefined) req.referralForRequest = tracking.attached;
+    else if (attached === tracking.attached) return next(); // mounted twice
     else tracking.meet(req, res); // another instance has attached its own; ours answers when named
     res.locals['referrals'] = helpers(req, res);
     const code = codeParameter === false ? null : queryParameter(req.url, codeParameter);

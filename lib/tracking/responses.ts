@@ -224,6 +224,9 @@ function insertedValue(column: string): string {
   return `g.${column}`;
 }
 
+/** An array a column. One that is all null, as most are for clicks, is sent empty: unnest() fills up with nulls. */
 function parametersOf(responses: readonly NewResponse[]): unknown[] {
-  return facts.map(([fact]) => responses.map((response) => response[fact]));
+  return facts.map(([fact]) =>
+    responses.some((response) => response[fact] !== null) ? responses.map((response) => response[fact]) : [],
+  );
 }

@@ -10,8 +10,8 @@ import { type MeasuredServer, startServer, type Variant } from './servers';
 
 /** How many responses the big table holds; fewer for a quick look. */
 const many = Number(process.env['BENCH_RESPONSES'] ?? 5_000_000);
-const rounds = Number(process.env['BENCH_ROUNDS'] ?? 7);
-const seconds = Number(process.env['BENCH_SECONDS'] ?? 4);
+const rounds = Number(process.env['BENCH_ROUNDS'] ?? 21);
+const seconds = Number(process.env['BENCH_SECONDS'] ?? 1.5);
 /** A busy site: with fewer in flight, it is the database's answer time that is measured, of a client that waits for it. */
 const connections = 128;
 const links = 100;

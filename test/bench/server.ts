@@ -1,6 +1,6 @@
 import type { AddressInfo } from 'node:net';
 import express, { type Request } from 'express';
-import { createReferrals, entities, migrations, Referral } from 'express-referrals';
+import { createReferrals, entities, migrations, Referral, type Referrals } from 'express-referrals';
 import pg from 'pg';
 import { DataSource, type Logger } from 'typeorm';
 import type { ServerOptions, Variant } from './servers';
@@ -18,7 +18,7 @@ const logger = {
   log: () => undefined,
 } as unknown as Logger;
 
-async function withReferrals(app: express.Express): Promise<void> {
+async function wired(): Promise<Referrals> {
   const dataSource = new DataSource({
     type: 'postgres',
     url: databaseUrl,
@@ -28,12 +28,16 @@ async function withReferrals(app: express.Express): Promise<void> {
     logger: variant === 'page' ? logger : undefined,
   });
   await dataSource.initialize();
-  const referrals = createReferrals({
+  return createReferrals({
     dataSource,
     baseUrl: 'https://shop.example',
     secret: 'a secret of at least thirty-two characters',
     user: (req) => req.headers['x-user'] as string | undefined,
   });
+}
+
+async function withReferrals(app: express.Express): Promise<void> {
+  const referrals = await wired();
   app.use(referrals.middleware);
   app.use('/r', referrals.router);
 }
@@ -58,7 +62,11 @@ const apps: Record<Variant, (app: express.Express) => unknown> = {
     });
   },
   'click': withReferrals,
-  'bare page': page,
+  // The same host with the same packages loaded; only the middleware is not mounted.
+  'bare page': async (app) => {
+    await wired();
+    page(app);
+  },
   'page': async (app) => {
     await withReferrals(app);
     page(app);

@@ -32,8 +32,13 @@ export async function startServer(options: ServerOptions): Promise<MeasuredServe
   });
   const ask = <T>(question: object): Promise<T> =>
     new Promise((resolve, reject) => {
-      child.once('message', (answer) => resolve(answer as T));
-      child.once('exit', (code) => reject(new Error(`the server of "${options.variant}" ended with ${code}`)));
+      const ended = (code: number | null): void =>
+        reject(new Error(`the server of "${options.variant}" ended with ${code}`));
+      child.once('exit', ended);
+      child.once('message', (answer) => {
+        child.off('exit', ended);
+        resolve(answer as T);
+      });
       child.send(question);
     });
   const { url } = await new Promise<{ url: string }>((resolve, reject) => {
