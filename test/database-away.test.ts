@@ -6,6 +6,7 @@ import { DataSource } from 'typeorm';
 import { entities, migrations, Referral } from '../lib';
 import { closeAll, cookieOf, type Host, startHost, waitFor } from './support/host';
 import { type OwnServer, startOwnServer } from './support/own-server';
+import { startProxy } from './support/proxy';
 
 /** A server of this file's own, to be stopped and paused. */
 let postgres: OwnServer;
@@ -112,6 +113,27 @@ test('a statement that took too long is called off at the server too, and counte
   });
   expect(await known.responseCount()).toBe(before);
   await recovers();
+});
+
+test('the network swallows everything, and heals: connections that hung do not keep the pool', async () => {
+  const proxy = await startProxy(Number(new URL(postgres.url).port));
+  const url = Object.assign(new URL(postgres.url), { port: String(proxy.port) }).href;
+  const behind = new DataSource({ type: 'postgres', url, entities, poolSize: 2, connectTimeoutMS: 300 });
+  await behind.initialize();
+  const own = await startHost({ dataSource: behind, queryTimeoutMs: 200 });
+  const click = (code: string): Promise<number> =>
+    request(own.app)
+      .get(`/r/${code}`)
+      .then(({ status }) => status);
+  expect(await click(known.code)).toBe(302);
+  proxy.swallow(true);
+  expect(await Promise.all([click(known.code), click(known.code), click('UNSEEN-1')])).toEqual([302, 302, 503]);
+  proxy.swallow(false);
+  await waitFor(async () => (await click('UNSEEN-1')) === 302);
+  expect(await behind.query('SELECT 1 AS one')).toEqual([{ one: 1 }]); // the pool is the host's again
+  await own.referrals.close();
+  await behind.destroy();
+  await proxy.stop();
 });
 
 test('the server is stopped, and started again', async () => {

@@ -23,6 +23,7 @@ class CreateUsers1790000000001 {
 const dataSource = new DataSource({
   type: 'postgres',
   url: process.env.DATABASE_URL,
+  connectTimeoutMS: 3000, // pg's own default is to wait for good
   entities: [...entities, User],
   migrations: [...migrations, CreateUsers1790000000001],
 });

@@ -8,6 +8,7 @@ export async function openDatabase(url: string): Promise<DataSource> {
   const dataSource = new DataSource({
     type: 'postgres',
     url,
+    connectTimeoutMS: 3000, // pg's own default is to wait for good
     entities: [...entities, User, Product, Order],
     migrations: [...migrations, CreateShop1790000001000, StockShop1790000002000],
   });

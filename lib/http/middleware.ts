@@ -22,9 +22,12 @@ export function middleware(tracking: Tracking): RequestHandler {
   }
 
   return function referrals(req, res, next) {
+    // Compared, never called. Looked at once: a property that is not there is looked for in every prototype.
+    // eslint-disable-next-line @typescript-eslint/unbound-method
     const attached = req.referralForRequest as Request['referralForRequest'] | undefined;
     if (attached === undefined) req.referralForRequest = tracking.attached;
-    else if (attached === tracking.attached) return next(); // mounted twice
+    else if (attached === tracking.attached)
+      return next(); // mounted twice
     else tracking.meet(req, res); // another instance has attached its own; ours answers when named
     res.locals['referrals'] = helpers(req, res);
     const code = codeParameter === false ? null : queryParameter(req.url, codeParameter);
