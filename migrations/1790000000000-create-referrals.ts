@@ -44,8 +44,9 @@ export class CreateReferrals1790000000000 implements MigrationInterface {
         CONSTRAINT "fk_referral_responses_referral" FOREIGN KEY ("referral_id")
           REFERENCES ${table('referrals')} ("id") ON DELETE CASCADE
       )`,
+      // Visitors are looked for until they are known. Their ids are random, so this index is the costly one to keep.
       `CREATE INDEX "ix_referral_responses_visitor" ON ${table('referral_responses')} ("visitor_id")
-        WHERE "visitor_id" IS NOT NULL`,
+        WHERE "user_id" IS NULL`,
       `CREATE INDEX "ix_referral_responses_user" ON ${table('referral_responses')} ("user_id", "touched_at", "id")
         WHERE "user_id" IS NOT NULL`,
 

@@ -9,7 +9,7 @@ export const RESPONDED = 'RESPONDED';
 
 /** Something a visitor did through a referral; a click has the action `RESPONDED`. A row changes only to get its user. */
 @Entity({ name: 'referral_responses' })
-@Index('ix_referral_responses_visitor', ['visitorId'], { where: '(visitor_id IS NOT NULL)' })
+@Index('ix_referral_responses_visitor', ['visitorId'], { where: '(user_id IS NULL)' })
 @Index('ix_referral_responses_user', ['userId', 'touchedAt', 'id'], { where: '(user_id IS NOT NULL)' })
 export class ReferralResponse {
   @PrimaryColumn({

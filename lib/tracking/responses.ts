@@ -155,8 +155,9 @@ export class Responses {
       await manager.query(`SELECT id FROM ${tables.referrals} WHERE id = $1 FOR NO KEY UPDATE`, [referral.id]);
       // A statement of its own, so that it sees what was committed while it waited for the lock.
       const [found] = await this.#database.query(
-        `SELECT 1 FROM ${tables.responses} WHERE visitor_id = $1 AND referral_id = $2 AND touched_at >= $3 LIMIT 1`,
-        [visit.visitorId, referral.id, visit.clickedAt],
+        `SELECT 1 FROM ${tables.responses} WHERE visitor_id = $1 AND referral_id = $2 AND touched_at >= $3
+         AND (user_id = $4 OR user_id IS NULL) LIMIT 1`,
+        [visit.visitorId, referral.id, visit.clickedAt, userId],
         manager,
       );
       if (found) return;
@@ -180,9 +181,9 @@ export class Responses {
     return Number(row!.clicks);
   }
 
-  /** All responses of a visitor, known by one or both of the ids, newest first. */
+  /** All responses of a visitor, newest first: the user's, and those of the visitor id that are no user's yet. */
   ofVisitor(userId: string | null, visitorId: string | null, options: ListOptions): Promise<ReferralResponse[]> {
-    return this.#list('user_id = $1 OR visitor_id = $2', [userId, visitorId], options);
+    return this.#list('user_id = $1 OR (visitor_id = $2 AND user_id IS NULL)', [userId, visitorId], options);
   }
 
   /** All responses to the referrals that a user owns, newest first. */
