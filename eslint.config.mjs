@@ -25,7 +25,15 @@ export default tseslint.config(
     },
   },
   {
-    files: ['lib/entities/**', 'lib/input.ts', 'lib/errors.ts', 'lib/registry.ts', 'lib/options.ts', 'lib/types.ts'],
+    files: [
+      'lib/entities/**',
+      'lib/input.ts',
+      'lib/errors.ts',
+      'lib/registry.ts',
+      'lib/options.ts',
+      'lib/option-checks.ts',
+      'lib/types.ts',
+    ],
     rules: forbidden(
       ['http/*', 'cli/*', 'tracking/*', 'rewards/*', 'create-referrals'],
       'Entities and the leaves import nothing from the rooms above them.',

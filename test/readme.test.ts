@@ -3,7 +3,7 @@ import path from 'node:path';
 import ejs from 'ejs';
 import pug from 'pug';
 import { referralErrorCodes } from '../lib/errors';
-import { optionNames } from '../lib/options';
+import { optionNames } from '../lib/option-checks';
 import { closeAll, Product, startHost } from './support/host';
 
 afterAll(closeAll);

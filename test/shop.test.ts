@@ -17,6 +17,7 @@ beforeAll(async () => {
   await admin.query(`CREATE DATABASE ${name}`);
   const url = Object.assign(new URL(databaseUrl()), { pathname: `/${name}` }).href;
   pool = new pg.Pool({ connectionString: url });
+  pool.on('error', () => undefined); // of connections that are closing when the database is dropped
   dataSource = await openDatabase(url);
   shop = createShop({ dataSource, pool, baseUrl: 'http://localhost' });
 });
