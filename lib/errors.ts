@@ -164,7 +164,7 @@ export function invalid(field: string, takes: string, got: unknown): ReferralErr
 }
 
 /** A short, safe picture of any value for a sentence: never a whole object, never more than 80 characters. */
-export function show(value: unknown): string {
+function show(value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(value.length > 80 ? `${value.slice(0, 80)}…` : value);
   if (typeof value === 'function') return `the function ${value.name || '(anonymous)'}`;
   if (Array.isArray(value)) return `an array of ${value.length}`;

@@ -13,7 +13,6 @@ export interface ServerOptions {
 /** A measured app in its own process. */
 export interface MeasuredServer {
   url: string;
-  pid: number;
   /** Asks the process to run something of its own many times; answers the median of one run, in milliseconds. */
   time(what: 'referralForRequest' | 'responseCount', argument: string): Promise<number>;
   /** How many statements our package has run in this process. */
@@ -23,6 +22,7 @@ export interface MeasuredServer {
 
 export async function startServer(options: ServerOptions): Promise<MeasuredServer> {
   const child = fork(path.join(__dirname, 'server.ts'), {
+    // BENCH_PROFILE=folder leaves a CPU profile of each server there, to see where the time goes.
     execArgv: [
       '--import',
       'tsx',
@@ -47,7 +47,6 @@ export async function startServer(options: ServerOptions): Promise<MeasuredServe
   });
   return {
     url,
-    pid: child.pid!,
     time: async (what, argument) => (await ask<{ ms: number }>({ what, argument })).ms,
     statements: async () => (await ask<{ statements: number }>({ what: 'statements' })).statements,
     stop: () =>
