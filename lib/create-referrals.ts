@@ -58,11 +58,11 @@ export function createReferrals(options: ReferralsOptions): Referrals {
     throw referralError('INVALID_OPTION', 'targetTypes', 'entity classes of the DataSource, or words', unknown);
 
   const tracking = new Tracking(settings);
-  registry.add(dataSource, tracking);
+  registry.add(dataSource, { tracking });
   // Entities that the host loads itself find their instance too.
   const owners = [Referral, ReferralResponse].map((entity) => ({
     listenTo: () => entity,
-    afterLoad: (loaded: object) => void registry.own(loaded, tracking),
+    afterLoad: (loaded: object) => void registry.own(loaded, dataSource),
   }));
   const subscribers = [tracking.events.subscriber, ...owners];
   dataSource.subscribers.push(...subscribers);

@@ -5,8 +5,8 @@ import type { ReferralResponse } from './entities/referral-response';
 import { referralError } from './errors';
 import type { CreateReferralInput, ListOptions, RecordOptions, RespondOptions, UserRef, WithManager } from './types';
 
-/** What the entities' static and instance methods need from the instance that `createReferrals` wired. */
-export interface Instance {
+/** What the entities' methods need from the tracking room of an instance. */
+export interface TrackingCalls {
   /** Whether this instance's middleware has seen the request. */
   hasSeen(req: Request): boolean;
   urlOf(referral: Referral): string;
@@ -28,6 +28,11 @@ export interface Instance {
   loadTarget(of: { targetType: string | null; targetId: string | null }, options: WithManager): Promise<object | null>;
 }
 
+/** An instance that `createReferrals` wired, as the entities' static and instance methods reach it. */
+export interface Instance {
+  readonly tracking: TrackingCalls;
+}
+
 /** What a call says about which instance it means. */
 interface Hints extends WithManager {
   req?: Request;
@@ -39,7 +44,7 @@ interface Hints extends WithManager {
  */
 class Registry {
   readonly #instances = new Map<DataSource, Instance>();
-  readonly #owners = new WeakMap<object, Instance>();
+  readonly #owners = new WeakMap<object, DataSource>();
 
   add(dataSource: DataSource, instance: Instance): void {
     if (this.#instances.has(dataSource)) throw referralError('ALREADY_CREATED');
@@ -50,9 +55,9 @@ class Registry {
     this.#instances.delete(dataSource);
   }
 
-  /** Remembers which instance an entity was loaded by. */
-  own<T extends object>(entity: T, instance: Instance): T {
-    this.#owners.set(entity, instance);
+  /** Remembers which DataSource an entity was loaded through. */
+  own<T extends object>(entity: T, dataSource: DataSource): T {
+    this.#owners.set(entity, dataSource);
     return entity;
   }
 
@@ -64,7 +69,7 @@ class Registry {
       return instance;
     }
     const all = [...this.#instances.values()];
-    const fitting = hints.req && all.length > 1 ? all.filter((instance) => instance.hasSeen(hints.req!)) : all;
+    const fitting = hints.req && all.length > 1 ? all.filter(({ tracking }) => tracking.hasSeen(hints.req!)) : all;
     if (fitting.length === 1) return fitting[0]!;
     if (all.length === 0) throw referralError('NO_INSTANCE', call);
     if (hints.req && fitting.length === 0) throw referralError('MIDDLEWARE_MISSING', call);
@@ -75,8 +80,9 @@ class Registry {
   ofEntity(entity: object, call: string, hints: Hints = {}): Instance {
     const owner = this.#owners.get(entity);
     if (!owner || hints.manager) return this.of(call, hints);
-    if (![...this.#instances.values()].includes(owner)) throw referralError('NO_INSTANCE', call);
-    return owner;
+    const instance = this.#instances.get(owner);
+    if (!instance) throw referralError('NO_INSTANCE', call);
+    return instance;
   }
 }
 

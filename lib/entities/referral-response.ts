@@ -80,6 +80,8 @@ export class ReferralResponse {
 
   /** The row that the action was about; null when there is no target, it is gone, or its type is no entity. */
   async loadTarget<T extends object = object>(options: WithManager = {}): Promise<T | null> {
-    return registry.ofEntity(this, 'response.loadTarget', options).loadTarget(this, options) as Promise<T | null>;
+    return registry
+      .ofEntity(this, 'response.loadTarget', options)
+      .tracking.loadTarget(this, options) as Promise<T | null>;
   }
 }

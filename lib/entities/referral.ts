@@ -57,7 +57,7 @@ export class Referral {
 
   /** The absolute address to share: `baseUrl`, `linkPath` and the code. */
   get url(): string {
-    return registry.ofEntity(this, 'referral.url').urlOf(this);
+    return registry.ofEntity(this, 'referral.url').tracking.urlOf(this);
   }
 
   /**
@@ -69,7 +69,7 @@ export class Referral {
    * `REFERRAL_EXISTS` for a given `code`; `CODES_EXHAUSTED`; `DATABASE_UNAVAILABLE`.
    */
   static async create(input: CreateReferralInput, options: WithManager = {}): Promise<Referral> {
-    return registry.of('Referral.create', options).createReferral(input, options);
+    return registry.of('Referral.create', options).tracking.createReferral(input, options);
   }
 
   /**
@@ -81,27 +81,27 @@ export class Referral {
     action: string,
     options: RecordOptions = {},
   ): Promise<ReferralResponse | null> {
-    return registry.of('Referral.recordResponse', { ...options, req }).recordResponse(req, action, options);
+    return registry.of('Referral.recordResponse', { ...options, req }).tracking.recordResponse(req, action, options);
   }
 
   /** The referral that the visitor of `req` came through, by the option `attribution`; null when never referred. */
   static async referralForRequest(req: Request, options: WithManager = {}): Promise<Referral | null> {
-    return registry.of('Referral.referralForRequest', { ...options, req }).referralForRequest(req, options);
+    return registry.of('Referral.referralForRequest', { ...options, req }).tracking.referralForRequest(req, options);
   }
 
   /** All responses of the visitor of `req`, newest first: by the user when signed in, and by the visitor id if carried. */
   static async responsesForRequest(req: Request, options: ListOptions = {}): Promise<ReferralResponse[]> {
-    return registry.of('Referral.responsesForRequest', { ...options, req }).responsesForRequest(req, options);
+    return registry.of('Referral.responsesForRequest', { ...options, req }).tracking.responsesForRequest(req, options);
   }
 
   /** All responses to the referrals that `user` owns, newest first. */
   static async responsesForReferrer(user: UserRef, options: ListOptions = {}): Promise<ReferralResponse[]> {
-    return registry.of('Referral.responsesForReferrer', options).responsesForReferrer(user, options);
+    return registry.of('Referral.responsesForReferrer', options).tracking.responsesForReferrer(user, options);
   }
 
   /** The referral with this code, in any case; null when there is none. */
   static async findByCode(code: string, options: WithManager = {}): Promise<Referral | null> {
-    return registry.of('Referral.findByCode', options).findByCode(code, options);
+    return registry.of('Referral.findByCode', options).tracking.findByCode(code, options);
   }
 
   /**
@@ -112,7 +112,9 @@ export class Referral {
    * @returns null when the referral has expired or is deleted.
    */
   async respond(req: Request, action: string, options: RespondOptions = {}): Promise<ReferralResponse | null> {
-    return registry.ofEntity(this, 'referral.respond', { ...options, req }).respond(this, req, action, options);
+    return registry
+      .ofEntity(this, 'referral.respond', { ...options, req })
+      .tracking.respond(this, req, action, options);
   }
 
   /**
@@ -125,7 +127,7 @@ export class Referral {
   async linkResponsesToUser(user: UserRef, visitorId: string, options: WithManager = {}): Promise<ReferralResponse[]> {
     return registry
       .ofEntity(this, 'referral.linkResponsesToUser', options)
-      .linkResponses(visitorId, user, this.id, options);
+      .tracking.linkResponses(visitorId, user, this.id, options);
   }
 
   /**
@@ -133,16 +135,18 @@ export class Referral {
    * that a host deletes stay counted.
    */
   async responseCount(options: WithManager = {}): Promise<number> {
-    return registry.ofEntity(this, 'referral.responseCount', options).responseCount(this, options);
+    return registry.ofEntity(this, 'referral.responseCount', options).tracking.responseCount(this, options);
   }
 
   /** This referral's responses as the option `responsesFilter` leaves them; by default all, latest recorded first. */
   async filteredResponses(options: ListOptions = {}): Promise<ReferralResponse[]> {
-    return registry.ofEntity(this, 'referral.filteredResponses', options).filteredResponses(this, options);
+    return registry.ofEntity(this, 'referral.filteredResponses', options).tracking.filteredResponses(this, options);
   }
 
   /** The row that the link is about; null when there is no target, it is gone, or its type is no entity. */
   async loadTarget<T extends object = object>(options: WithManager = {}): Promise<T | null> {
-    return registry.ofEntity(this, 'referral.loadTarget', options).loadTarget(this, options) as Promise<T | null>;
+    return registry
+      .ofEntity(this, 'referral.loadTarget', options)
+      .tracking.loadTarget(this, options) as Promise<T | null>;
   }
 }

@@ -1,5 +1,5 @@
 import type { EntityManager } from 'typeorm';
-import type { Referral } from '../entities/referral';
+import { Referral } from '../entities/referral';
 import type { Settings } from '../options';
 import type { Clock } from './clock';
 import type { Database } from './database';
@@ -19,6 +19,7 @@ export class Attribution {
   readonly #database: Database;
   readonly #clock: Clock;
   readonly #links: Links;
+  readonly #columns: string;
   readonly #isFirstTouch: boolean;
   readonly #windowMs: number | null;
 
@@ -26,6 +27,7 @@ export class Attribution {
     this.#database = database;
     this.#clock = clock;
     this.#links = links;
+    this.#columns = database.columns(Referral);
     this.#isFirstTouch = attribution.model === 'first-touch';
     this.#windowMs = attribution.windowDays === null ? null : attribution.windowDays * dayMs;
   }
@@ -39,7 +41,9 @@ export class Attribution {
   async ofVisit(visit: Visit, manager?: EntityManager): Promise<Attributed | null> {
     if (!this.#counts(visit)) return null;
     const link = await this.#links.find(visit.code, manager);
-    return link ? { referral: this.#database.referral({ ...link.referral }), touchedAt: visit.clickedAt } : null;
+    return link
+      ? { referral: this.#database.entity(Referral, { ...link.referral }), touchedAt: visit.clickedAt }
+      : null;
   }
 
   /**
@@ -47,14 +51,14 @@ export class Attribution {
    * in which the visitor signed in, before its responses are linked, and then is one more touch.
    */
   async ofUser(userId: string, visit: Visit | null, manager?: EntityManager): Promise<Attributed | null> {
-    const { tables, columns } = this.#database;
+    const { tables } = this.#database;
     const order = this.#isFirstTouch ? 'ASC' : 'DESC';
     const now = this.#clock.parameter();
     const since = now && this.#windowMs !== null ? new Date(now.getTime() - this.#windowMs) : null;
     const counts = (touchedAt: string): string =>
       `${touchedAt} > coalesce($3::timestamptz, now() - $4::float8 * interval '1 millisecond', '-infinity')`;
     const [row] = await this.#database.query<Referral & { touched_at: Date }>(
-      `SELECT ${columns.referral}, touched_at FROM (
+      `SELECT ${this.#columns}, touched_at FROM (
          (SELECT referral_id, touched_at FROM ${tables.responses}
           WHERE user_id = $1 AND ${counts('touched_at')}
           ORDER BY touched_at ${order}, id ${order} LIMIT 1)
@@ -68,7 +72,7 @@ export class Attribution {
     );
     if (!row) return null;
     const { touched_at: touchedAt, ...referral } = row;
-    return { referral: this.#database.referral(referral), touchedAt };
+    return { referral: this.#database.entity(Referral, referral), touchedAt };
   }
 
   #counts({ clickedAt }: Visit): boolean {

@@ -1,11 +1,13 @@
 import { isNativeError } from 'node:util/types';
-import type { DataSource, EntityManager, EntityMetadata, QueryRunner } from 'typeorm';
+import type { DataSource, EntityManager, QueryRunner } from 'typeorm';
 import { Referral } from '../entities/referral';
 import { ReferralDailyCount } from '../entities/referral-daily-count';
 import { ReferralResponse } from '../entities/referral-response';
 import { databaseUnavailable, ReferralError, referralError } from '../errors';
-import type { Settings } from '../options';
-import { type Instance, registry } from '../registry';
+import { registry } from '../registry';
+
+/** The tables that our own SQL names, by the entity of each. */
+const entityOf = { referrals: Referral, responses: ReferralResponse, dailyCounts: ReferralDailyCount };
 
 /**
  * Runs our SQL: in the host's transaction where a manager is given, else on a connection of its own with a time limit,
@@ -15,46 +17,42 @@ import { type Instance, registry } from '../registry';
 export class Database {
   readonly dataSource: DataSource;
   /** Quoted, with the host's schema. */
-  readonly tables: { referrals: string; responses: string; dailyCounts: string };
-  /** SELECT lists that name each column by its property, for alias-free use behind a single table. */
-  readonly columns: { referral: string; response: string };
-  readonly #instance: Instance;
+  readonly tables: Readonly<Record<keyof typeof entityOf, string>>;
   readonly #timeoutMs: number;
   readonly #underWay = new Set<Promise<unknown>>();
   #isClosed = false;
 
-  constructor({ dataSource, queryTimeoutMs }: Settings, instance: Instance) {
+  constructor(dataSource: DataSource, timeoutMs: number) {
     this.dataSource = dataSource;
-    this.#instance = instance;
-    this.#timeoutMs = queryTimeoutMs;
-    const table = (metadata: EntityMetadata): string =>
-      metadata.tablePath
-        .split('.')
+    this.#timeoutMs = timeoutMs;
+    const quoted = (entity: new () => object): string =>
+      dataSource
+        .getMetadata(entity)
+        .tablePath.split('.')
         .map((part) => dataSource.driver.escape(part))
         .join('.');
-    const columns = (metadata: EntityMetadata): string =>
-      metadata.columns.map((column) => `${column.databaseName} AS "${column.propertyName}"`).join(', ');
-    const referral = dataSource.getMetadata(Referral);
-    const response = dataSource.getMetadata(ReferralResponse);
-    this.tables = {
-      referrals: table(referral),
-      responses: table(response),
-      dailyCounts: table(dataSource.getMetadata(ReferralDailyCount)),
-    };
-    this.columns = { referral: columns(referral), response: columns(response) };
+    this.tables = Object.fromEntries(
+      Object.entries(entityOf).map(([name, entity]) => [name, quoted(entity)]),
+    ) as typeof this.tables;
   }
 
-  /** A row of our own SQL as an entity of this instance. */
-  referral(row: object): Referral {
-    const referral = Object.assign(new Referral(), row);
-    return registry.own(Object.assign(referral, { id: Number(referral.id) }), this.#instance);
+  /** A SELECT list that names each column by its property: of a table's only one, or of the one with this alias. */
+  columns(entity: new () => object, alias = ''): string {
+    const from = alias && `${alias}.`;
+    return this.dataSource
+      .getMetadata(entity)
+      .columns.map(({ databaseName, propertyName }) => `${from}${databaseName} AS "${propertyName}"`)
+      .join(', ');
   }
 
-  /** A row of our own SQL as an entity of this instance. */
-  response(row: object): ReferralResponse {
-    const response = Object.assign(new ReferralResponse(), row);
-    const numbers = { id: Number(response.id), referralId: Number(response.referralId) };
-    return registry.own(Object.assign(response, numbers), this.#instance);
+  /** A row of our own SQL as an entity of this DataSource, its values as TypeORM would have them. */
+  entity<T extends object>(entity: new () => T, row: object): T {
+    const loaded = Object.assign(new entity(), row) as T & Record<string, unknown>;
+    for (const { propertyName, transformer } of this.dataSource.getMetadata(entity).columns) {
+      if (transformer === undefined || Array.isArray(transformer)) continue;
+      (loaded as Record<string, unknown>)[propertyName] = transformer.from(loaded[propertyName]) as unknown;
+    }
+    return registry.own(loaded, this.dataSource);
   }
 
   /** Rows of one statement. */

@@ -1,7 +1,7 @@
 import { LRUCache } from 'lru-cache';
 import type { EntityManager } from 'typeorm';
 import { lengths } from '../entities/columns';
-import type { Referral } from '../entities/referral';
+import { Referral } from '../entities/referral';
 import { invalid, isAway, referralError } from '../errors';
 import { codeOf, dateOf, isCode, textOf, userIdOf } from '../input';
 import type { Settings } from '../options';
@@ -26,6 +26,7 @@ export class Links {
   readonly #database: Database;
   readonly #clock: Clock;
   readonly #settings: Settings;
+  readonly #columns: string;
   readonly #cache: LRUCache<string, Link>;
   /** Look-ups under way, so that those at once are one; apart from the cache, where misses could push out links. */
   readonly #lookUps = new Map<string, Promise<Link | undefined>>();
@@ -34,6 +35,7 @@ export class Links {
     this.#database = database;
     this.#clock = clock;
     this.#settings = settings;
+    this.#columns = database.columns(Referral);
     this.#cache = new LRUCache({
       max: settings.linkCache.max,
       ttl: settings.linkCache.ttlMs,
@@ -87,16 +89,16 @@ export class Links {
 
   async findByCode(code: string, manager?: EntityManager): Promise<Referral | null> {
     if (!isCode(code)) return null;
-    const { tables, columns } = this.#database;
+    const { tables } = this.#database;
     const [row] = await this.#database.query<Referral & { now: Date }>(
-      `SELECT ${columns.referral}, now() FROM ${tables.referrals} WHERE lower(code) = lower($1)`,
+      `SELECT ${this.#columns}, now() FROM ${tables.referrals} WHERE lower(code) = lower($1)`,
       [code],
       manager,
     );
     if (!row) return null;
     const { now, ...referral } = row;
     if (!manager) this.#clock.learn(now);
-    return this.#database.referral(referral);
+    return this.#database.entity(Referral, referral);
   }
 
   async create(input: CreateReferralInput, { manager }: WithManager): Promise<Referral> {
@@ -147,7 +149,7 @@ export class Links {
     expiredAt: Date | null,
     manager: EntityManager | undefined,
   ): Promise<Referral | null> {
-    const { tables, columns } = this.#database;
+    const { tables } = this.#database;
     const [row] = await this.#database.query<Referral>(
       `WITH existing AS (
          SELECT * FROM ${tables.referrals}
@@ -162,10 +164,10 @@ export class Links {
          ON CONFLICT DO NOTHING
          RETURNING *
        )
-       SELECT ${columns.referral} FROM existing UNION ALL SELECT ${columns.referral} FROM created`,
+       SELECT ${this.#columns} FROM existing UNION ALL SELECT ${this.#columns} FROM created`,
       [userId, label, redirectTo, targetType, targetId, code, expiredAt, this.#clock.parameter()],
       manager,
     );
-    return row ? this.#database.referral(row) : null;
+    return row ? this.#database.entity(Referral, row) : null;
   }
 }

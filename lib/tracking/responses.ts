@@ -47,6 +47,7 @@ export class Responses {
   readonly #clock: Clock;
   readonly #events: Events;
   readonly #settings: Settings;
+  readonly #columns: string;
   /** Everything up to the final SELECT, which may read `inserted`. */
   readonly #insert: string;
 
@@ -55,6 +56,7 @@ export class Responses {
     this.#clock = clock;
     this.#events = events;
     this.#settings = settings;
+    this.#columns = database.columns(ReferralResponse);
     const { referrals, responses, dailyCounts } = database.tables;
     const columns = facts.map(([, column]) => column).join(', ');
     // The join decides whether the referral still counts, whatever a process remembers of it. Counts are written in the
@@ -85,13 +87,13 @@ export class Responses {
     const parameters = parametersOf(clicks);
     if (this.#events.has('response')) {
       const rows = await this.#database.query<ReferralResponse & { now: Date }>(
-        `${this.#insert} SELECT now(), ${this.#database.columns.response} FROM (SELECT) AS always LEFT JOIN inserted ON true ORDER BY id`,
+        `${this.#insert} SELECT now(), ${this.#columns} FROM (SELECT) AS always LEFT JOIN inserted ON true ORDER BY id`,
         parameters,
       );
       const now = rows[0]!.now;
       const responses = rows
         .filter((row) => row.id !== null)
-        .map(({ now: _now, ...row }) => this.#database.response(row));
+        .map(({ now: _now, ...row }) => this.#database.entity(ReferralResponse, row));
       for (const response of responses) this.#events.emit(undefined, 'response', response);
       return { recorded: new Set(responses.map(({ referralId }) => referralId)), now };
     }
@@ -105,12 +107,12 @@ export class Responses {
   /** Records one response; null when its referral is deleted, or had expired at the touch. */
   async record(response: NewResponse, manager?: EntityManager): Promise<ReferralResponse | null> {
     const [row] = await this.#database.query<ReferralResponse>(
-      `${this.#insert} SELECT ${this.#database.columns.response} FROM inserted`,
+      `${this.#insert} SELECT ${this.#columns} FROM inserted`,
       parametersOf([{ ...response, createdAt: response.createdAt ?? this.#clock.parameter() }]),
       manager,
     );
     if (!row) return null;
-    const recorded = this.#database.response(row);
+    const recorded = this.#database.entity(ReferralResponse, row);
     this.#events.emit(manager, 'response', recorded);
     return recorded;
   }
@@ -125,7 +127,7 @@ export class Responses {
     referralId: number | null,
     manager?: EntityManager,
   ): Promise<ReferralResponse[]> {
-    const { tables, columns } = this.#database;
+    const { tables } = this.#database;
     const rows = await this.#database.query<ReferralResponse>(
       `WITH found AS (
          SELECT referral_id, id FROM ${tables.responses}
@@ -136,11 +138,11 @@ export class Responses {
          FROM found WHERE r.referral_id = found.referral_id AND r.id = found.id
          RETURNING r.*
        )
-       SELECT ${columns.response} FROM linked ORDER BY created_at, id`,
+       SELECT ${this.#columns} FROM linked ORDER BY created_at, id`,
       [visitorId, userId, referralId],
       manager,
     );
-    const linked = rows.map((row) => this.#database.response(row));
+    const linked = rows.map((row) => this.#database.entity(ReferralResponse, row));
     for (const response of linked) this.#events.emit(manager, 'userLinkedToResponse', response);
     return linked;
   }
@@ -194,15 +196,15 @@ export class Responses {
 
   async #list(where: string, parameters: unknown[], options: ListOptions): Promise<ReferralResponse[]> {
     const { take, skip } = pageOf(options);
-    const { tables, columns } = this.#database;
+    const { tables } = this.#database;
     const count = parameters.length;
     const rows = await this.#database.query<ReferralResponse>(
-      `SELECT ${columns.response} FROM ${tables.responses} WHERE ${where}
+      `SELECT ${this.#columns} FROM ${tables.responses} WHERE ${where}
        ORDER BY created_at DESC, id DESC LIMIT $${count + 1} OFFSET $${count + 2}`,
       [...parameters, take ?? null, skip],
       options.manager,
     );
-    return rows.map((row) => this.#database.response(row));
+    return rows.map((row) => this.#database.entity(ReferralResponse, row));
   }
 
   /** A referral's responses as the host's filter leaves them. */

@@ -5,7 +5,7 @@ import type { ReferralResponse } from '../entities/referral-response';
 import { referralError } from '../errors';
 import { someUserIdOf, textOf, userIdOf, visitorIdOf } from '../input';
 import type { Settings } from '../options';
-import type { Instance } from '../registry';
+import type { TrackingCalls } from '../registry';
 import type { CreateReferralInput, ListOptions, RecordOptions, RespondOptions, UserRef, WithManager } from '../types';
 import { Attribution } from './attribution';
 import { ClickRecorder } from './click-recorder';
@@ -20,7 +20,7 @@ import { type VisitorStore, visitorStore } from './visitor-store';
 import { newVisitorId } from './visitor-token';
 
 /** From click to known visitor: the parts, wired for one DataSource, behind the entities' static methods. */
-export class Tracking implements Instance {
+export class Tracking implements TrackingCalls {
   readonly settings: Settings;
   readonly database: Database;
   readonly clock: Clock;
@@ -35,7 +35,7 @@ export class Tracking implements Instance {
 
   constructor(settings: Settings) {
     this.settings = settings;
-    this.database = new Database(settings, this);
+    this.database = new Database(settings.dataSource, settings.queryTimeoutMs);
     this.clock = new Clock(settings.clock);
     this.events = new Events(settings.onError);
     this.links = new Links(this.database, this.clock, settings);
