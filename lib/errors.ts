@@ -87,15 +87,59 @@ const catalogue = {
   },
   REFERRAL_EXISTS: {
     status: 409,
-    text: (existing: string, code: string) =>
-      `This user has a referral with the same redirectTo, label and target already, with the code "${existing}". ` +
-      `Use that one, or give the one with the code "${code}" a label of its own.`,
+    text: (existing: string, wanted: string) =>
+      `This user has a referral with the same redirectTo, label and target already: the code is "${existing}". ` +
+      `Use that one, or give the one ${wanted} a label of its own.`,
   },
   CODES_EXHAUSTED: {
     status: 500,
     text: (tries: number, last: string) =>
       `No free code was found in ${tries} tries; the last one tried was "${last}". ` +
       'If the option generateCode is set, let it draw from more codes.',
+  },
+  NOT_FOUND: {
+    status: 404,
+    text: (record: string, by: string, missing: readonly (string | number)[]) =>
+      `There is no ${record} with the ${by}${missing.length > 1 ? 's' : ''} ${missing.map((one) => (typeof one === 'string' ? show(one) : one)).join(', ')}.`,
+  },
+  AMBIGUOUS: {
+    status: 409,
+    text: (record: string, by: string, value: string, found: string) =>
+      `There are several of ${record} with the ${by} ${show(value)}: ${found}.`,
+  },
+  NAME_TAKEN: {
+    status: 409,
+    text: (record: string, name: string) =>
+      `There is a ${record} with the name ${show(name)} already. Give another name.`,
+  },
+  IN_USE: {
+    status: 409,
+    text: (record: string, id: number, reason: string) => `The ${record} ${id} can't be deleted: ${reason}.`,
+  },
+  NOT_CHANGEABLE: {
+    status: 409,
+    text: (record: string, id: number, reason: string) => `The ${record} ${id} can't be changed: ${reason}.`,
+  },
+  SIGNUP_REFUSED: {
+    status: 409,
+    text: (sentence: string) => `The sign-up was refused: ${sentence}`,
+  },
+  REFERENCE_REUSED: {
+    status: 409,
+    text: (reference: string, before: string, now: string) =>
+      `The reference ${show(reference)} stands for ${before} of this user already, not for ${now}. ` +
+      'Give each purchase, invoice or correction a reference of its own, and the same one only to repeat a call.',
+  },
+  WRONG_STATE: {
+    status: 409,
+    text: (reference: string, state: string, instead: string) =>
+      `The credit under the reference ${show(reference)} is ${state}: ${instead}.`,
+  },
+  INSUFFICIENT_CREDIT: {
+    status: 402,
+    text: (asked: string, available: string) =>
+      `The user has ${available} of credit for this, less than the ${asked} asked for. ` +
+      'Ask for less, or give partial: true to take what there is.',
   },
   DATABASE_UNAVAILABLE: {
     status: 503,

@@ -1,6 +1,7 @@
 import { lengths } from './entities/columns';
 import { invalid } from './errors';
-import type { ListOptions, UserRef } from './types';
+import type { Amount } from './reward-types';
+import type { ListOptions, RecordRef, UserRef } from './types';
 
 /** PostgreSQL's text can't hold the character U+0000. */
 const nul = '\u0000';
@@ -63,4 +64,64 @@ export function pageOf({ take, skip = 0 }: ListOptions): { take: number | undefi
   if (take !== undefined && !isCount(take)) throw invalid('take', 'a whole number from 0', take);
   if (!isCount(skip)) throw invalid('skip', 'a whole number from 0', skip);
   return { take, skip };
+}
+
+/** Whether a field was left out. */
+export function isNothing(value: unknown): value is null | undefined {
+  return value === null || value === undefined;
+}
+
+/** Refuses a field that the call does not know, rather than ignoring it. */
+export function objectOf<T extends object>(call: string, value: T, known: readonly string[]): T {
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw invalid(call, `an object with ${known.join(', ')}`, value);
+  const unknown = Object.keys(value).find((field) => !known.includes(field));
+  if (unknown !== undefined)
+    throw invalid(unknown, `nothing: ${call} knows ${known.join(', ')}`, Reflect.get(value, unknown));
+  return value;
+}
+
+const amountPattern = /^[+-]?\d{1,16}(\.\d{1,4})?$/;
+
+/** An amount within `numeric(20,4)` as decimal text, for PostgreSQL to compute with. */
+export function amountOf(field: string, value: Amount, sign: 'any' | 'positive' | 'not negative' | 'not zero'): string {
+  const text = typeof value === 'number' && Number.isFinite(value) ? String(value) : value;
+  const isZero = !/[1-9]/.test(String(text));
+  const isNegative = !isZero && String(text).startsWith('-');
+  const isWrong =
+    (sign === 'positive' && (isZero || isNegative)) ||
+    (sign === 'not negative' && isNegative) ||
+    (sign === 'not zero' && isZero);
+  if (typeof text === 'string' && amountPattern.test(text) && !isWrong) return text;
+  const range = { 'any': '', 'positive': ' above 0', 'not negative': ' from 0', 'not zero': ' other than 0' }[sign];
+  throw invalid(
+    field,
+    `an amount${range}: a decimal string such as "12.50", or a finite number, with at most 16 digits before the point and 4 after`,
+    value,
+  );
+}
+
+/** A whole number within bounds. */
+export function wholeOf(field: string, value: unknown, min: number, max: number): number {
+  if (!Number.isSafeInteger(value) || (value as number) < min || (value as number) > max)
+    throw invalid(field, `a whole number from ${min} to ${max}`, value);
+  return value as number;
+}
+
+/** How long a credit lives: up to a hundred years. */
+export function daysOf(field: string, value: unknown): number {
+  return wholeOf(field, value, 1, 36_500);
+}
+
+/** How many sign-ups a code allows; -1 is unlimited. */
+export function allowedUsesOf(value: unknown): number {
+  return wholeOf('allowedUses', value, -1, 2_147_483_647);
+}
+
+/** The id of a record of ours, given as the id or the record. */
+export function recordIdOf(field: string, value: RecordRef): number {
+  const id: unknown = typeof value === 'object' && value !== null ? value.id : value;
+  if (!Number.isSafeInteger(id) || (id as number) < 1)
+    throw invalid(field, 'a record, or its id: a whole number from 1', value);
+  return id as number;
 }

@@ -65,6 +65,8 @@ const checks: Record<string, Check | Record<string, Check>> = {
     }),
   },
   attribution: { model: isOneOf('last-touch', 'first-touch'), windowDays: isPositive },
+  selfReferral: isOneOf('block', 'flag', 'allow'),
+  isSamePerson: isFunction,
   consent: isFunction,
   clientIp: isFunction,
   ip: isOneOf('masked', 'full', 'none'),

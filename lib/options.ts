@@ -1,6 +1,6 @@
 import { randomInt } from 'node:crypto';
 import type { Request, Response } from 'express';
-import type { DataSource, SelectQueryBuilder } from 'typeorm';
+import type { DataSource, EntityManager, SelectQueryBuilder } from 'typeorm';
 import type { Referral } from './entities/referral';
 import type { ReferralResponse } from './entities/referral-response';
 import { referralError } from './errors';
@@ -8,6 +8,16 @@ import { checkOptions } from './option-checks';
 import type { ReferralDraft, UserRef } from './types';
 
 type Awaitable<T> = T | Promise<T>;
+
+/** What is known of a sign-up that is about to be made. */
+export interface SignupContext {
+  /** Null for a sign-up over an API. */
+  readonly req: Request | null;
+  /** The referee as `recordSignup` was given it. */
+  readonly user: UserRef;
+  /** The host's transaction, in which alone a new user may be visible yet. */
+  readonly manager: EntityManager | undefined;
+}
 
 /** What `createReferrals` takes. Everything is checked once, at the call; an unknown or wrong option throws. */
 export interface ReferralsOptions {
@@ -56,6 +66,16 @@ export interface ReferralsOptions {
     /** How many days a touch counts. Default: for good (an anonymous visitor's for `cookie.maxAgeDays`). */
     windowDays?: number;
   };
+  /**
+   * What a sign-up with a referral of one's own is: `'block'`, refused; `'flag'`, made and marked as `isSelfReferral`, with the
+   * credits of any other; `'allow'`, made. Default `'block'`.
+   */
+  selfReferral?: 'block' | 'flag' | 'allow';
+  /**
+   * Whether referrer and referee, two different user ids as text, are one person after all: by their e-mail addresses or devices.
+   * Default: different ids are different people. Called before anything is written; what it throws fails the sign-up.
+   */
+  isSamePerson?: (referrer: string, referee: string, context: SignupContext) => Awaitable<boolean>;
   /** Whether the visitor agreed to be recorded. Without it a click is only redirected. Default: asked elsewhere, yes. */
   consent?: (req: Request) => Awaitable<boolean>;
   /** The visitor's address. Default `req.ip`, which respects the host's `trust proxy`. */
@@ -83,7 +103,10 @@ export interface ReferralsOptions {
   csrf?: (req: Request, res: Response) => { name: string; value: string } | null;
   /** The time that everything is compared with and stored under. Default: the database's `now()`. */
   clock?: () => Date;
-  /** How long a statement of a request may take, in milliseconds, before the visitor goes on without. Default 3000. */
+  /**
+   * How long a statement of a request may take, in milliseconds, before the visitor goes on without. Calls on sign-ups and
+   * credits, which nobody can go on without, wait ten times as long. Default 3000.
+   */
   queryTimeoutMs?: number;
   linkCache?: {
     /** How many links a process remembers. Default 10,000. */
@@ -101,7 +124,15 @@ type Attribution = { model: 'last-touch' | 'first-touch'; windowDays: number | n
 export interface Settings extends Required<
   Pick<
     ReferralsOptions,
-    'dataSource' | 'user' | 'visitor' | 'ip' | 'codeParameter' | 'actionDisplay' | 'queryTimeoutMs' | 'onError'
+    | 'dataSource'
+    | 'user'
+    | 'visitor'
+    | 'ip'
+    | 'codeParameter'
+    | 'actionDisplay'
+    | 'queryTimeoutMs'
+    | 'onError'
+    | 'selfReferral'
   >
 > {
   baseUrl: URL;
@@ -111,6 +142,7 @@ export interface Settings extends Required<
   redirect: { parameter: string | false; allowedOrigins: ReadonlySet<string> };
   attribution: Attribution;
   consent: ReferralsOptions['consent'];
+  isSamePerson: NonNullable<ReferralsOptions['isSamePerson']>;
   clientIp: (req: Request) => string | null | undefined;
   generateCode: (referral: ReferralDraft) => Awaitable<string>;
   responsesFilter: NonNullable<ReferralsOptions['responsesFilter']>;
@@ -148,6 +180,8 @@ export function settingsOf(options: ReferralsOptions): Settings {
       allowedOrigins: new Set([baseUrl.origin, ...(redirect.allowedOrigins ?? []).map((url) => new URL(url).origin)]),
     },
     attribution: { model: attribution.model ?? 'last-touch', windowDays: attribution.windowDays ?? null },
+    selfReferral: options.selfReferral ?? 'block',
+    isSamePerson: options.isSamePerson ?? (() => false),
     consent: options.consent,
     clientIp: options.clientIp ?? ipOf,
     ip: options.ip ?? 'masked',

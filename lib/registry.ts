@@ -1,8 +1,11 @@
 import type { Request } from 'express';
 import type { DataSource } from 'typeorm';
+import type { ReferralRecord } from './entities/record';
 import type { Referral } from './entities/referral';
 import type { ReferralResponse } from './entities/referral-response';
+import type { ReferralSignup } from './entities/referral-signup';
 import { referralError } from './errors';
+import type { RecordSignupOptions } from './reward-types';
 import type { CreateReferralInput, ListOptions, RecordOptions, RespondOptions, UserRef, WithManager } from './types';
 
 /** What the entities' methods need from the tracking room of an instance. */
@@ -28,9 +31,28 @@ export interface TrackingCalls {
   loadTarget(of: { targetType: string | null; targetId: string | null }, options: WithManager): Promise<object | null>;
 }
 
+/** What records need from their managers. */
+export interface RecordCalls {
+  /** The records of a kind whose fields have these values, oldest first. */
+  find<T extends object>(kind: new () => T, where: object, options: WithManager): Promise<T[]>;
+  findById<T extends object>(kind: new () => T, id: number | null, options: WithManager): Promise<T | null>;
+  refresh(record: ReferralRecord<object>, options: WithManager): Promise<void>;
+  update(record: ReferralRecord<object>, changes: object, options: WithManager): Promise<void>;
+  delete(record: ReferralRecord<object>, options: WithManager): Promise<void>;
+  plain(record: object): Record<string, unknown>;
+}
+
+/** What the entities' methods need from the rewards room of an instance. */
+export interface RewardsCalls {
+  readonly records: RecordCalls;
+  recordSignup(req: Request | null, user: UserRef, options: RecordSignupOptions): Promise<ReferralSignup | null>;
+  now(): Date;
+}
+
 /** An instance that `createReferrals` wired, as the entities' static and instance methods reach it. */
 export interface Instance {
   readonly tracking: TrackingCalls;
+  readonly rewards: RewardsCalls;
 }
 
 /** What a call says about which instance it means. */

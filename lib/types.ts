@@ -9,6 +9,9 @@ export type UserRef = string | number | bigint | { readonly id: string | number 
  */
 export type TargetRef = { readonly type: string; readonly id: string | number | bigint } | object;
 
+/** A record of ours: its id, or the record itself. */
+export type RecordRef = number | { readonly id: number };
+
 export interface WithManager {
   /**
    * The host's transaction: what the call writes commits or rolls back with it, and its events are emitted after the
@@ -29,6 +32,10 @@ export interface CreateReferralInput {
   code?: string;
   /** From when on clicks no longer count. Only used when the row is new. Default: never. */
   expiredAt?: Date | null;
+  /** The program whose terms its sign-ups get. Default: none, sign-ups without credits. */
+  program?: RecordRef | null;
+  /** How many sign-ups may use it, -1 for unlimited. Only used when the row is new. Default -1. */
+  allowedUses?: number;
 }
 
 export interface RecordOptions extends WithManager {

@@ -20,7 +20,19 @@ async function tables(dataSource: DataSource, schema: string): Promise<string[]>
   return rows.map(({ name }) => name);
 }
 
-const ours = ['referral_daily_counts', 'referral_responses', 'referrals'];
+const ours = [
+  'referral_credit_spends',
+  'referral_credit_transactions',
+  'referral_credit_types',
+  'referral_credits',
+  'referral_daily_counts',
+  'referral_programs',
+  'referral_responses',
+  'referral_signup_refusals',
+  'referral_signups',
+  'referral_usages',
+  'referrals',
+];
 
 test('up, again, down, and up again, in a schema of the host', async () => {
   const schema = "odd schema; --'";

@@ -6,6 +6,25 @@ export const bigintAsNumber: ValueTransformer = {
   from: (value: string | null) => (value === null ? null : Number(value)),
 };
 
+/**
+ * An amount as we show it: the digits that PostgreSQL keeps, without the zeros after its second decimal: `'25.00'`,
+ * `'0.125'`. Never a number: a float can't hold what `numeric` holds.
+ */
+export function shownAmount(kept: string): string {
+  return kept.replace(/(\.\d\d\d*?)0+$/, '$1');
+}
+
+/** `numeric(20,4)`, in and out as a decimal string. */
+export const amountColumn = {
+  type: 'numeric',
+  precision: 20,
+  scale: 4,
+  transformer: {
+    to: (value: unknown) => value,
+    from: (value: string | null) => (value === null ? null : shownAmount(value)),
+  },
+} as const;
+
 /** Lengths in characters; the migration and the checks of input use the same ones. */
 export const lengths = {
   /** Any id of the host's: users and targets. */
@@ -16,4 +35,10 @@ export const lengths = {
   targetType: 128,
   action: 128,
   header: 1024,
+  /** Of a program, a credit type, a product, a product category or a voucher code. */
+  name: 100,
+  creditName: 300,
+  /** The host's own word for a spend, a usage or a grant: an invoice, an order. */
+  reference: 255,
+  description: 500,
 } as const;

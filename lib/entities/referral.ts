@@ -1,9 +1,12 @@
 import type { Request } from 'express';
-import { Column, Entity, Index, PrimaryColumn } from 'typeorm';
+import { Check, Column, Entity, Index, JoinColumn, ManyToOne, PrimaryColumn } from 'typeorm';
 import { registry } from '../registry';
+import type { RecordSignupOptions } from '../reward-types';
 import type { CreateReferralInput, ListOptions, RecordOptions, RespondOptions, UserRef, WithManager } from '../types';
 import { bigintAsNumber, lengths } from './columns';
+import { ReferralProgram } from './referral-program';
 import type { ReferralResponse } from './referral-response';
+import type { ReferralSignup } from './referral-signup';
 
 /**
  * A link with a code that somebody shares. Rows are made with {@link Referral.create}; a host may change `label`,
@@ -13,6 +16,8 @@ import type { ReferralResponse } from './referral-response';
 @Index('uq_referrals_code', { synchronize: false }) // on lower(code)
 @Index('uq_referrals_identity', { synchronize: false }) // on user, target, label and a digest of the destination
 @Index('ix_referrals_user', ['userId'])
+@Index('ix_referrals_program', ['programId'], { where: '(program_id IS NOT NULL)' })
+@Check('ck_referrals_uses', '"uses" >= 0 AND ("allowed_uses" = -1 OR "uses" <= "allowed_uses")')
 export class Referral {
   @PrimaryColumn({
     name: 'id',
@@ -48,12 +53,32 @@ export class Referral {
   @Column({ name: 'target_id', type: 'varchar', length: lengths.id, nullable: true })
   targetId!: string | null;
 
-  /** From this time on a click is redirected, but neither recorded nor attributed; null for never. */
+  /** The program whose terms its sign-ups get; null for sign-ups without credits. */
+  @Column({ name: 'program_id', type: 'bigint', nullable: true, transformer: bigintAsNumber })
+  programId!: number | null;
+
+  /** How many sign-ups may use it; -1 is unlimited. */
+  @Column({ name: 'allowed_uses', type: 'integer', default: -1 })
+  allowedUses!: number;
+
+  /** How many sign-ups have used it. */
+  @Column({ name: 'uses', type: 'integer', default: 0 })
+  readonly uses!: number;
+
+  /**
+   * From this time on a click is redirected, but neither recorded nor attributed, and the code can't be typed at a sign-up;
+   * null for never.
+   */
   @Column({ name: 'expired_at', type: 'timestamptz', nullable: true })
   expiredAt!: Date | null;
 
   @Column({ name: 'created_at', type: 'timestamptz', default: () => 'now()' })
   readonly createdAt!: Date;
+
+  /** Only loaded where the host asks for the relation. */
+  @ManyToOne(() => ReferralProgram)
+  @JoinColumn({ name: 'program_id', foreignKeyConstraintName: 'fk_referrals_program' })
+  readonly program?: ReferralProgram | null;
 
   /** The absolute address to share: `baseUrl`, `linkPath` and the code. */
   get url(): string {
@@ -65,8 +90,8 @@ export class Referral {
    * unique index, so that any number of calls at once make one row.
    *
    * @param options.manager the host's transaction; without it the call is a transaction of its own.
-   * @throws ReferralError `INVALID_INPUT` naming the field, before anything is written; `CODE_TAKEN` and
-   * `REFERRAL_EXISTS` for a given `code`; `CODES_EXHAUSTED`; `DATABASE_UNAVAILABLE`.
+   * @throws ReferralError `INVALID_INPUT` naming the field, before anything is written; `CODE_TAKEN` for a given `code`, and
+   * `REFERRAL_EXISTS` for one that exists with another `code` or `program` than the given; `CODES_EXHAUSTED`; `DATABASE_UNAVAILABLE`.
    */
   static async create(input: CreateReferralInput, options: WithManager = {}): Promise<Referral> {
     return registry.of('Referral.create', options).tracking.createReferral(input, options);
@@ -82,6 +107,24 @@ export class Referral {
     options: RecordOptions = {},
   ): Promise<ReferralResponse | null> {
     return registry.of('Referral.recordResponse', { ...options, req }).tracking.recordResponse(req, action, options);
+  }
+
+  /**
+   * Binds a new user to the referral of the code that they typed, else to the one that they came through, and gives both
+   * sides' credits that are due. Once for good: a second call answers the first sign-up. In the host's transaction the
+   * code's row is locked until the commit, so call it last.
+   *
+   * @param req null for a sign-up without a visitor, over an API.
+   * @returns null when there is nobody to credit; `referrals.explainSignup(user)` says why.
+   * @throws ReferralError `INVALID_INPUT` naming the field, before anything is written; `DATABASE_UNAVAILABLE`.
+   */
+  static async recordSignup(
+    req: Request | null,
+    user: UserRef,
+    options: RecordSignupOptions = {},
+  ): Promise<ReferralSignup | null> {
+    const hints = req ? { ...options, req } : options;
+    return registry.of('Referral.recordSignup', hints).rewards.recordSignup(req, user, options);
   }
 
   /** The referral that the visitor of `req` came through, by the option `attribution`; null when never referred. */

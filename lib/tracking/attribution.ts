@@ -57,7 +57,7 @@ export class Attribution {
     const since = now && this.#windowMs !== null ? new Date(now.getTime() - this.#windowMs) : null;
     const counts = (touchedAt: string): string =>
       `${touchedAt} > coalesce($3::timestamptz, now() - $4::float8 * interval '1 millisecond', '-infinity')`;
-    const [row] = await this.#database.query<Referral & { touched_at: Date }>(
+    const [row] = await this.#database.query<{ touched_at: Date }>(
       `SELECT ${this.#columns}, touched_at FROM (
          (SELECT referral_id, touched_at FROM ${tables.responses}
           WHERE user_id = $1 AND ${counts('touched_at')}
@@ -70,9 +70,16 @@ export class Attribution {
       [userId, visit?.code ?? null, since, this.#windowMs, visit?.clickedAt ?? null],
       manager,
     );
-    if (!row) return null;
-    const { touched_at: touchedAt, ...referral } = row;
-    return { referral: this.#database.entity(Referral, referral), touchedAt };
+    return row ? { referral: this.#database.entity(Referral, row), touchedAt: row.touched_at } : null;
+  }
+
+  /** Of somebody who is attributed to nobody: whether there were touches, but all outside of the window. */
+  async hasOutlived(userId: string, visit: Visit | null, manager?: EntityManager): Promise<boolean> {
+    if (this.#windowMs === null) return false;
+    if (visit && !this.#counts(visit)) return true;
+    const { responses } = this.#database.tables;
+    const rows = await this.#database.query(`SELECT 1 FROM ${responses} WHERE user_id = $1 LIMIT 1`, [userId], manager);
+    return rows.length > 0;
   }
 
   #counts({ clickedAt }: Visit): boolean {

@@ -1,13 +1,33 @@
 import { isNativeError } from 'node:util/types';
 import type { DataSource, EntityManager, QueryRunner } from 'typeorm';
 import { Referral } from '../entities/referral';
+import { ReferralCredit } from '../entities/referral-credit';
+import { ReferralCreditSpend } from '../entities/referral-credit-spend';
+import { ReferralCreditTransaction } from '../entities/referral-credit-transaction';
+import { ReferralCreditType } from '../entities/referral-credit-type';
 import { ReferralDailyCount } from '../entities/referral-daily-count';
+import { ReferralProgram } from '../entities/referral-program';
 import { ReferralResponse } from '../entities/referral-response';
+import { ReferralSignup } from '../entities/referral-signup';
+import { ReferralSignupRefusal } from '../entities/referral-signup-refusal';
+import { ReferralUsage } from '../entities/referral-usage';
 import { databaseUnavailable, ReferralError, referralError } from '../errors';
 import { registry } from '../registry';
 
 /** The tables that our own SQL names, by the entity of each. */
-const entityOf = { referrals: Referral, responses: ReferralResponse, dailyCounts: ReferralDailyCount };
+const entityOf = {
+  referrals: Referral,
+  responses: ReferralResponse,
+  dailyCounts: ReferralDailyCount,
+  programs: ReferralProgram,
+  creditTypes: ReferralCreditType,
+  signups: ReferralSignup,
+  refusals: ReferralSignupRefusal,
+  usages: ReferralUsage,
+  credits: ReferralCredit,
+  spends: ReferralCreditSpend,
+  transactions: ReferralCreditTransaction,
+};
 
 /**
  * Runs our SQL: in the host's transaction where a manager is given, else on a connection of its own with a time limit,
@@ -16,7 +36,6 @@ const entityOf = { referrals: Referral, responses: ReferralResponse, dailyCounts
  */
 export class Database {
   readonly dataSource: DataSource;
-  /** Quoted, with the host's schema. */
   readonly tables: Readonly<Record<keyof typeof entityOf, string>>;
   readonly #timeoutMs: number;
   readonly #underWay = new Set<Promise<unknown>>();
@@ -25,34 +44,39 @@ export class Database {
   constructor(dataSource: DataSource, timeoutMs: number) {
     this.dataSource = dataSource;
     this.#timeoutMs = timeoutMs;
-    const quoted = (entity: new () => object): string =>
-      dataSource
-        .getMetadata(entity)
-        .tablePath.split('.')
-        .map((part) => dataSource.driver.escape(part))
-        .join('.');
     this.tables = Object.fromEntries(
-      Object.entries(entityOf).map(([name, entity]) => [name, quoted(entity)]),
+      Object.entries(entityOf).map(([name, entity]) => [name, this.table(entity)]),
     ) as typeof this.tables;
   }
 
-  /** A SELECT list that names each column by its property: of a table's only one, or of the one with this alias. */
-  columns(entity: new () => object, alias = ''): string {
+  /** An entity's table, quoted, with the host's schema. */
+  table(entity: new () => object): string {
+    const { tablePath } = this.dataSource.getMetadata(entity);
+    return tablePath
+      .split('.')
+      .map((part) => this.dataSource.driver.escape(part))
+      .join('.');
+  }
+
+  /** A SELECT list that names each column of an entity by its property, with a prefix where rows hold several entities. */
+  columns(entity: new () => object, alias = '', prefix = ''): string {
     const from = alias && `${alias}.`;
     return this.dataSource
       .getMetadata(entity)
-      .columns.map(({ databaseName, propertyName }) => `${from}${databaseName} AS "${propertyName}"`)
+      .columns.map(({ databaseName, propertyName }) => `${from}${databaseName} AS "${prefix}${propertyName}"`)
       .join(', ');
   }
 
   /** A row of our own SQL as an entity of this DataSource, its values as TypeORM would have them. */
-  entity<T extends object>(entity: new () => T, row: object): T {
-    const loaded = Object.assign(new entity(), row) as T & Record<string, unknown>;
+  entity<T extends object>(entity: new () => T, row: object, prefix = ''): T {
+    const values = row as Record<string, unknown>;
+    const loaded: Record<string, unknown> = {};
     for (const { propertyName, transformer } of this.dataSource.getMetadata(entity).columns) {
-      if (transformer === undefined || Array.isArray(transformer)) continue;
-      (loaded as Record<string, unknown>)[propertyName] = transformer.from(loaded[propertyName]) as unknown;
+      const value = values[prefix + propertyName];
+      const isPlain = transformer === undefined || Array.isArray(transformer);
+      loaded[propertyName] = isPlain ? value : (transformer.from(value) as unknown);
     }
-    return registry.own(loaded, this.dataSource);
+    return registry.own(Object.assign(new entity(), loaded), this.dataSource);
   }
 
   /** Rows of one statement. */
@@ -70,9 +94,24 @@ export class Database {
     return manager ? work(manager) : this.#limited((runner) => work(runner.manager));
   }
 
-  /** Several statements as one transaction of our own. */
-  transaction<T>(work: (manager: EntityManager) => Promise<T>): Promise<T> {
-    return this.#limited((runner) => runner.manager.transaction(work));
+  /** Several statements as one transaction of our own; in the host's, as one savepoint. */
+  transaction<T>(work: (manager: EntityManager) => Promise<T>, manager?: EntityManager): Promise<T> {
+    return manager ? manager.transaction(work) : this.#limited((runner) => runner.manager.transaction(work));
+  }
+
+  /** A statement that may fail for a reason of its own without failing the host's transaction. */
+  attempt<T>(work: (manager?: EntityManager) => Promise<T>, manager?: EntityManager): Promise<T> {
+    return manager?.queryRunner?.isTransactionActive ? manager.transaction(work) : work(manager);
+  }
+
+  /** Reads as of one moment, for as long as it takes. */
+  async snapshot<T>(work: (manager: EntityManager) => Promise<T>): Promise<T> {
+    if (this.#isClosed) throw referralError('CLOSED');
+    try {
+      return await this.dataSource.transaction('REPEATABLE READ', work);
+    } catch (error) {
+      throw explained(error, 'connection');
+    }
   }
 
   /** Takes no more work of our own, and waits for what is under way. */
@@ -142,6 +181,16 @@ function explained(error: unknown, scope: 'statement' | 'connection' = 'statemen
     ? /^(08|53|57|58)/.test(sqlState)
     : error.name === 'AggregateError' || /^E[A-Z_]+$/.test(String(code)) || connectionTrouble.test(error.message);
   return scope === 'connection' && isAway ? databaseUnavailable(error.message, error) : error;
+}
+
+/** The name of the constraint that a statement would have violated, or null. */
+export function violatedConstraint(error: unknown): string | null {
+  return (error as { constraint?: string } | null)?.constraint ?? null;
+}
+
+/** Whether PostgreSQL refused what a statement would have written, as against being away or asking to try again. */
+export function isRefusal(error: unknown): boolean {
+  return /^(22|23|42|P0)/.test(String((error as { code?: unknown } | null)?.code));
 }
 
 /** How `pg` and its pool say that there is no connection, for want of a code. */

@@ -1,6 +1,9 @@
 import { EventEmitter } from 'node:events';
 import type { EntityManager, EntitySubscriberInterface, QueryRunner } from 'typeorm';
+import type { ReferralCredit } from '../entities/referral-credit';
+import type { ReferralCreditSpend } from '../entities/referral-credit-spend';
 import type { ReferralResponse } from '../entities/referral-response';
+import type { ReferralSignup } from '../entities/referral-signup';
 import { invalid } from '../errors';
 
 /** The events of an instance and what their listeners get. Each is emitted after the commit of what it tells. */
@@ -9,9 +12,23 @@ export interface ReferralEvents {
   response: [response: ReferralResponse];
   /** An anonymous visitor's response got its user; once for each response. */
   userLinkedToResponse: [response: ReferralResponse];
+  /** A sign-up was made; not for a call that answers an earlier one. */
+  signup: [signup: ReferralSignup];
+  /** A user got a credit: a side of a sign-up, or one given by hand. */
+  creditGranted: [credit: ReferralCredit];
+  /** Credit was spent, or a hold captured. */
+  creditSpent: [spend: ReferralCreditSpend];
 }
 
-const names: ReadonlySet<string> = new Set<keyof ReferralEvents>(['response', 'userLinkedToResponse']);
+const names: ReadonlySet<string> = new Set(
+  Object.keys({
+    response: true,
+    userLinkedToResponse: true,
+    signup: true,
+    creditGranted: true,
+    creditSpent: true,
+  } satisfies Record<keyof ReferralEvents, true>),
+);
 
 export type Listener<E extends keyof ReferralEvents> = (...args: ReferralEvents[E]) => void | Promise<void>;
 

@@ -3,7 +3,7 @@ import type { EntityManager } from 'typeorm';
 import { lengths } from '../entities/columns';
 import { Referral } from '../entities/referral';
 import { invalid, isAway, referralError } from '../errors';
-import { codeOf, dateOf, isCode, textOf, userIdOf } from '../input';
+import { allowedUsesOf, codeOf, dateOf, isCode, isNothing, objectOf, recordIdOf, textOf, userIdOf } from '../input';
 import type { Settings } from '../options';
 import type { CreateReferralInput, ReferralDraft, WithManager } from '../types';
 import type { Clock } from './clock';
@@ -90,29 +90,36 @@ export class Links {
   async findByCode(code: string, manager?: EntityManager): Promise<Referral | null> {
     if (!isCode(code)) return null;
     const { tables } = this.#database;
-    const [row] = await this.#database.query<Referral & { now: Date }>(
+    const [row] = await this.#database.query<{ now: Date }>(
       `SELECT ${this.#columns}, now() FROM ${tables.referrals} WHERE lower(code) = lower($1)`,
       [code],
       manager,
     );
     if (!row) return null;
-    const { now, ...referral } = row;
-    if (!manager) this.#clock.learn(now);
-    return this.#database.entity(Referral, referral);
+    if (!manager) this.#clock.learn(row.now);
+    return this.#database.entity(Referral, row);
   }
 
-  async create(input: CreateReferralInput, { manager }: WithManager): Promise<Referral> {
+  /** The referral of a user, destination, label and target: the one that exists, else a new one. */
+  async create(input: CreateReferralInput, { manager }: WithManager): Promise<{ referral: Referral; isNew: boolean }> {
     const draft = this.#draft(input);
     const code = input.code === undefined ? null : codeOf('code', input.code);
-    const expiredAt = dateOf('expiredAt', input.expiredAt);
+    const terms: Terms = {
+      expiredAt: dateOf('expiredAt', input.expiredAt),
+      programId: isNothing(input.program) ? null : recordIdOf('program', input.program),
+      allowedUses: allowedUsesOf(input.allowedUses ?? -1),
+    };
     let tried = '';
     for (let tries = 0; tries < maxTries; tries++) {
       tried = code ?? codeOf('generateCode', await this.#settings.generateCode(draft));
-      const referral = await this.#getOrCreate(draft, tried, expiredAt, manager);
-      if (referral) {
+      const found = await this.#getOrCreate(draft, tried, terms, manager);
+      if (found) {
+        const { referral } = found;
         if (code !== null && referral.code.toLowerCase() !== code.toLowerCase())
-          throw referralError('REFERRAL_EXISTS', referral.code, code);
-        return referral;
+          throw referralError('REFERRAL_EXISTS', referral.code, `with the code "${code}"`);
+        if (terms.programId !== null && referral.programId !== terms.programId)
+          throw referralError('REFERRAL_EXISTS', referral.code, `with the program ${terms.programId}`);
+        return found;
       }
       // No row: the code is another referral's, or another transaction made ours after this statement's snapshot.
       if (code !== null && tries > 0) throw referralError('CODE_TAKEN', code);
@@ -120,21 +127,21 @@ export class Links {
     throw referralError('CODES_EXHAUSTED', maxTries, tried);
   }
 
+  /** A destination that the options allow. */
+  destinationOf(redirectTo: string): string {
+    const destination = textOf('redirectTo', redirectTo, lengths.redirectTo, 1);
+    if (safeDestination(destination, this.#settings) !== null) return destination;
+    const origins = [...this.#settings.redirect.allowedOrigins].join(', ');
+    throw invalid('redirectTo', `an http(s) URL without user info whose origin is one of ${origins}`, destination);
+  }
+
   #draft(input: CreateReferralInput): ReferralDraft {
-    if (typeof input !== 'object' || input === null) throw invalid('referral', 'an object with a redirectTo', input);
-    const known = ['redirectTo', 'user', 'label', 'target', 'code', 'expiredAt'];
-    const unknown = Object.keys(input).find((field) => !known.includes(field));
-    if (unknown)
-      throw invalid(unknown, `nothing: Referral.create knows ${known.join(', ')}`, Reflect.get(input, unknown));
-    const redirectTo = textOf('redirectTo', input.redirectTo, lengths.redirectTo, 1);
-    if (safeDestination(redirectTo, this.#settings) === null) {
-      const origins = [...this.#settings.redirect.allowedOrigins].join(', ');
-      throw invalid('redirectTo', `an http(s) URL without user info whose origin is one of ${origins}`, redirectTo);
-    }
+    const known = ['redirectTo', 'user', 'label', 'target', 'code', 'expiredAt', 'program', 'allowedUses'];
+    objectOf('referral', input, known);
     return {
       userId: userIdOf('user', input.user),
       label: textOf('label', input.label ?? '', lengths.label),
-      redirectTo,
+      redirectTo: this.destinationOf(input.redirectTo),
       ...storedTarget(this.#database.dataSource, input.target),
     };
   }
@@ -146,28 +153,44 @@ export class Links {
   async #getOrCreate(
     { userId, label, redirectTo, targetType, targetId }: ReferralDraft,
     code: string,
-    expiredAt: Date | null,
+    { expiredAt, programId, allowedUses }: Terms,
     manager: EntityManager | undefined,
-  ): Promise<Referral | null> {
+  ): Promise<{ referral: Referral; isNew: boolean } | null> {
     const { tables } = this.#database;
-    const [row] = await this.#database.query<Referral>(
+    const rows = await this.#database.query<{ isKnownProgram: boolean; isNew: boolean | null }>(
       `WITH existing AS (
          SELECT * FROM ${tables.referrals}
          WHERE coalesce(user_id, '') = coalesce($1, '') AND label = $2 AND md5(redirect_to) = md5($3)
            AND coalesce(target_type, '') = coalesce($4, '') AND coalesce(target_id, '') = coalesce($5, '')
            AND redirect_to = $3
+       ), program AS (
+         SELECT id FROM ${tables.programs} WHERE id = $9
        ), created AS (
          INSERT INTO ${tables.referrals}
-           (user_id, label, redirect_to, target_type, target_id, code, expired_at, created_at)
-         SELECT $1, $2, $3, $4, $5, $6, $7, coalesce($8::timestamptz, now())
-         WHERE NOT EXISTS (SELECT FROM existing)
+           (user_id, label, redirect_to, target_type, target_id, code, expired_at, created_at, program_id, allowed_uses)
+         SELECT $1, $2, $3, $4, $5, $6, $7, coalesce($8::timestamptz, now()), $9, $10::integer
+         WHERE NOT EXISTS (SELECT FROM existing) AND ($9::bigint IS NULL OR EXISTS (SELECT FROM program))
          ON CONFLICT DO NOTHING
          RETURNING *
        )
-       SELECT ${this.#columns} FROM existing UNION ALL SELECT ${this.#columns} FROM created`,
-      [userId, label, redirectTo, targetType, targetId, code, expiredAt, this.#clock.parameter()],
+       SELECT $9::bigint IS NULL OR EXISTS (SELECT FROM program) AS "isKnownProgram", "isNew", ${this.#columns}
+       FROM (SELECT) AS always
+       LEFT JOIN (SELECT false AS "isNew", * FROM existing UNION ALL SELECT true, * FROM created) AS found ON true`,
+      [
+        ...[userId, label, redirectTo, targetType, targetId, code],
+        ...[expiredAt, this.#clock.parameter(), programId, allowedUses],
+      ],
       manager,
     );
-    return row ? this.#database.entity(Referral, row) : null;
+    const { isKnownProgram, isNew } = rows[0]!;
+    if (!isKnownProgram) throw invalid('program', 'a program that exists, or its id', programId);
+    return isNew === null ? null : { referral: this.#database.entity(Referral, rows[0]!), isNew };
   }
+}
+
+/** What only a new referral takes from the call. */
+interface Terms {
+  expiredAt: Date | null;
+  programId: number | null;
+  allowedUses: number;
 }

@@ -93,7 +93,7 @@ export class Responses {
       const now = rows[0]!.now;
       const responses = rows
         .filter((row) => row.id !== null)
-        .map(({ now: _now, ...row }) => this.#database.entity(ReferralResponse, row));
+        .map((row) => this.#database.entity(ReferralResponse, row));
       for (const response of responses) this.#events.emit(undefined, 'response', response);
       return { recorded: new Set(responses.map(({ referralId }) => referralId)), now };
     }

@@ -7,7 +7,7 @@ import { someUserIdOf, textOf, userIdOf, visitorIdOf } from '../input';
 import type { Settings } from '../options';
 import type { TrackingCalls } from '../registry';
 import type { CreateReferralInput, ListOptions, RecordOptions, RespondOptions, UserRef, WithManager } from '../types';
-import { Attribution } from './attribution';
+import { type Attributed, Attribution } from './attribution';
 import { ClickRecorder } from './click-recorder';
 import { Clock } from './clock';
 import { Database } from './database';
@@ -101,8 +101,8 @@ export class Tracking implements TrackingCalls {
     return `${baseUrl.origin}${baseUrl.pathname.replace(/\/$/, '')}${linkPath}/${code}`;
   }
 
-  createReferral(input: CreateReferralInput, options: WithManager): Promise<Referral> {
-    return this.links.create(input, options);
+  async createReferral(input: CreateReferralInput, options: WithManager): Promise<Referral> {
+    return (await this.links.create(input, options)).referral;
   }
 
   findByCode(code: string, { manager }: WithManager): Promise<Referral | null> {
@@ -146,6 +146,18 @@ export class Tracking implements TrackingCalls {
   async referralForRequest(req: Request, { manager }: WithManager): Promise<Referral | null> {
     const attributed = await this.#visitorOf(req, 'Referral.referralForRequest').attributed(manager);
     return attributed && attributed.referral;
+  }
+
+  /** Whom a user who signs up with this request came through, and whether they came too long ago to count. */
+  async attributedAtSignup(
+    req: Request | null,
+    userId: string,
+    { manager }: WithManager,
+  ): Promise<Attributed | 'outside-window' | null> {
+    const visit = req && this.#visitorOf(req, 'Referral.recordSignup').visit;
+    const attributed = await this.attribution.ofUser(userId, visit, manager);
+    if (attributed) return attributed;
+    return (await this.attribution.hasOutlived(userId, visit, manager)) ? 'outside-window' : null;
   }
 
   async responsesForRequest(req: Request, options: ListOptions): Promise<ReferralResponse[]> {

@@ -1,0 +1,69 @@
+import type { ReferralCodeChanges } from '../reward-types';
+import type { WithManager } from '../types';
+import { ReferralRecord, related } from './record';
+import { ReferralCreditType } from './referral-credit-type';
+import { ReferralProgram } from './referral-program';
+import { ReferralSignup } from './referral-signup';
+
+/** A referral as the code that people sign up with: its own fields and the terms of its program, all in one. */
+export class ReferralCode extends ReferralRecord<ReferralCodeChanges> {
+  readonly id!: number;
+  /** Unique without regard to case. */
+  readonly code!: string;
+  /** The code and, where there is one, its program's name, as in `'K7M2PQ (launch)'`. */
+  readonly name!: string;
+  /** The referrer; null for a code of the site itself. */
+  readonly userId!: string | null;
+  readonly label!: string;
+  readonly redirectTo!: string;
+  /** From when on it takes no more sign-ups; null for never. */
+  readonly expiredAt!: Date | null;
+  readonly createdAt!: Date;
+  /** How many sign-ups may use it; -1 is unlimited. */
+  readonly allowedUses!: number;
+  /** How many have. */
+  readonly uses!: number;
+  readonly programId!: number | null;
+  readonly programName!: string | null;
+  /** The opening balance of the referee's credit, as a decimal string; null without one. */
+  readonly referralCreditAmount!: string | null;
+  /** Its life in days. */
+  readonly referralCreditDuration!: number | null;
+  readonly referralCreditTypeId!: number | null;
+  readonly referralCreditTypeName!: string | null;
+  /** The usage that a referee must record before the referrer is rewarded; null without a program. */
+  readonly beforeRewardUsageThreshold!: string | null;
+  /** The opening balance of the referrer's reward credit, as a decimal string; null without one. */
+  readonly rewardCreditAmount!: string | null;
+  /** Its life in days. */
+  readonly rewardCreditDuration!: number | null;
+  readonly rewardCreditTypeId!: number | null;
+  readonly rewardCreditTypeName!: string | null;
+  /** The users who signed up with it, oldest sign-up first. For a code with very many, leave it out with `fields`. */
+  readonly referralIds!: string[];
+
+  /** Who signed up with it, oldest first. */
+  async referrals(options: WithManager = {}): Promise<ReferralSignup[]> {
+    return related(this, 'referrals', options, (records) =>
+      records.find(ReferralSignup, { referralId: this.id }, options),
+    );
+  }
+
+  async program(options: WithManager = {}): Promise<ReferralProgram | null> {
+    return related(this, 'program', options, (records) => records.findById(ReferralProgram, this.programId, options));
+  }
+
+  /** The type of the referee's credit. */
+  async referralCreditType(options: WithManager = {}): Promise<ReferralCreditType | null> {
+    return related(this, 'referralCreditType', options, (records) =>
+      records.findById(ReferralCreditType, this.referralCreditTypeId, options),
+    );
+  }
+
+  /** The type of the referrer's reward credit. */
+  async rewardCreditType(options: WithManager = {}): Promise<ReferralCreditType | null> {
+    return related(this, 'rewardCreditType', options, (records) =>
+      records.findById(ReferralCreditType, this.rewardCreditTypeId, options),
+    );
+  }
+}

@@ -1,0 +1,86 @@
+import { Check, Column, Entity, Index, JoinColumn, ManyToOne, PrimaryColumn } from 'typeorm';
+import type { WithManager } from '../types';
+import { amountColumn, bigintAsNumber, lengths } from './columns';
+import { ReferralRecord, related } from './record';
+import { ReferralCredit } from './referral-credit';
+
+/** An entry of the ledger: only ever added, never changed. */
+@Entity({ name: 'referral_credit_transactions' })
+@Index('ix_referral_credit_transactions_id', ['id'])
+@Index('ix_referral_credit_transactions_reference', ['userId', 'reference'])
+@Index('uq_referral_credit_transactions_adjustment', ['userId', 'creditId', 'reference'], {
+  unique: true,
+  where: "((kind)::text = 'adjustment'::text)",
+})
+@Check('ck_referral_credit_transactions_value', '"value" <> 0')
+export class ReferralCreditTransaction extends ReferralRecord {
+  /** Whose credit it is on. */
+  @PrimaryColumn({
+    name: 'user_id',
+    type: 'varchar',
+    length: lengths.id,
+    primaryKeyConstraintName: 'pk_referral_credit_transactions',
+  })
+  readonly userId!: string;
+
+  @PrimaryColumn({
+    name: 'credit_id',
+    type: 'bigint',
+    primaryKeyConstraintName: 'pk_referral_credit_transactions',
+    transformer: bigintAsNumber,
+  })
+  readonly creditId!: number;
+
+  @PrimaryColumn({
+    name: 'id',
+    type: 'bigint',
+    generated: 'identity',
+    generatedIdentity: 'ALWAYS',
+    primaryKeyConstraintName: 'pk_referral_credit_transactions',
+    transformer: bigintAsNumber,
+  })
+  readonly id!: number;
+
+  /** `spend`, `hold`, `release` (of a hold), `refund` (of a spend), or `adjustment`, by hand. */
+  @Column({ name: 'kind', type: 'varchar', length: 16 })
+  readonly kind!: 'spend' | 'hold' | 'release' | 'refund' | 'adjustment';
+
+  /** What it adds to the balance, as a decimal string: below 0 for what is spent. */
+  @Column({ name: 'value', ...amountColumn })
+  readonly value!: string;
+
+  @Column({ name: 'description', type: 'varchar', length: lengths.description, default: '' })
+  readonly description!: string;
+
+  /** The host's own word for the spend, or for the adjustment. */
+  @Column({ name: 'reference', type: 'varchar', length: lengths.reference, nullable: true })
+  readonly reference!: string | null;
+
+  @Column({ name: 'created_at', type: 'timestamptz', default: () => 'now()' })
+  readonly createdAt!: Date;
+
+  /** Only loaded where the host asks for the relation. */
+  @ManyToOne(() => ReferralCredit, { nullable: false })
+  @JoinColumn([
+    {
+      name: 'user_id',
+      referencedColumnName: 'userId',
+      foreignKeyConstraintName: 'fk_referral_credit_transactions_credit',
+    },
+    {
+      name: 'credit_id',
+      referencedColumnName: 'id',
+      foreignKeyConstraintName: 'fk_referral_credit_transactions_credit',
+    },
+  ])
+  readonly entryOf?: ReferralCredit;
+
+  async credit(options: WithManager = {}): Promise<ReferralCredit> {
+    return related(
+      this,
+      'credit',
+      options,
+      async (records) => (await records.find(ReferralCredit, { userId: this.userId, id: this.creditId }, options))[0]!,
+    );
+  }
+}

@@ -1,0 +1,55 @@
+import { Check, Column, Entity, Index, PrimaryColumn } from 'typeorm';
+import type { CreditTypeInput } from '../reward-types';
+import type { WithManager } from '../types';
+import { bigintAsNumber, lengths } from './columns';
+import { ReferralRecord, related } from './record';
+import { ReferralCredit } from './referral-credit';
+
+/** What credits of a kind can be spent on, and whether they can be refunded. */
+@Entity({ name: 'referral_credit_types' })
+@Index('uq_referral_credit_types_name', ['name'], { unique: true })
+@Check(
+  'ck_referral_credit_types_scope',
+  'cardinality("only_for_products") = 0 OR cardinality("only_for_product_categories") = 0',
+)
+export class ReferralCreditType extends ReferralRecord<Partial<CreditTypeInput>> {
+  @PrimaryColumn({
+    name: 'id',
+    type: 'bigint',
+    generated: 'identity',
+    generatedIdentity: 'ALWAYS',
+    primaryKeyConstraintName: 'pk_referral_credit_types',
+    transformer: bigintAsNumber,
+  })
+  readonly id!: number;
+
+  /** Unique. */
+  @Column({ name: 'name', type: 'varchar', length: lengths.name })
+  readonly name!: string;
+
+  /** The product that the credit is billed as. */
+  @Column({ name: 'product', type: 'varchar', length: lengths.name, nullable: true })
+  readonly product!: string | null;
+
+  /** Whether `credits.refund` gives back what was spent. */
+  @Column({ name: 'refundable', type: 'boolean', default: false })
+  readonly refundable!: boolean;
+
+  /** The only products that it can be spent on. Empty, with the categories empty: all. */
+  @Column({ name: 'only_for_products', type: 'text', array: true, default: () => "'{}'" })
+  readonly onlyForProducts!: string[];
+
+  /** The only categories of products that it can be spent on. Empty, with the products empty: all. */
+  @Column({ name: 'only_for_product_categories', type: 'text', array: true, default: () => "'{}'" })
+  readonly onlyForProductCategories!: string[];
+
+  @Column({ name: 'created_at', type: 'timestamptz', default: () => 'now()' })
+  readonly createdAt!: Date;
+
+  /** All credits of this type, oldest first. */
+  async credits(options: WithManager = {}): Promise<ReferralCredit[]> {
+    return related(this, 'credits', options, (records) =>
+      records.find(ReferralCredit, { creditTypeId: this.id }, options),
+    );
+  }
+}

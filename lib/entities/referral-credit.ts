@@ -1,0 +1,116 @@
+import { Check, Column, Entity, Index, JoinColumn, ManyToOne, PrimaryColumn } from 'typeorm';
+import { registry } from '../registry';
+import type { CreditChanges } from '../reward-types';
+import type { WithManager } from '../types';
+import { amountColumn, bigintAsNumber, lengths } from './columns';
+import { ReferralRecord, related } from './record';
+import { ReferralCreditTransaction } from './referral-credit-transaction';
+import { ReferralCreditType } from './referral-credit-type';
+import { ReferralSignup } from './referral-signup';
+
+/** Spendable balance of a user's, with an expiry. The balance is always the initial one and the sum of the transactions. */
+@Entity({ name: 'referral_credits' })
+@Index('ix_referral_credits_id', ['id'])
+@Index('ix_referral_credits_expiry', ['userId', 'expiryDate', 'id'])
+@Index('uq_referral_credits_side', ['userId', 'kind', 'refereeId'], {
+  unique: true,
+  where: '(referee_id IS NOT NULL)',
+})
+@Index('uq_referral_credits_reference', ['userId', 'reference'], { unique: true, where: '(reference IS NOT NULL)' })
+@Check('ck_referral_credits_balance', '"initial_balance" > 0 AND "current_balance" >= 0')
+@Check('ck_referral_credits_dates', '"expiry_date" > "start_date"')
+export class ReferralCredit extends ReferralRecord<CreditChanges> {
+  /** Whose it is: the user's id in the host, as text. */
+  @PrimaryColumn({
+    name: 'user_id',
+    type: 'varchar',
+    length: lengths.id,
+    primaryKeyConstraintName: 'pk_referral_credits',
+  })
+  readonly userId!: string;
+
+  @PrimaryColumn({
+    name: 'id',
+    type: 'bigint',
+    generated: 'identity',
+    generatedIdentity: 'ALWAYS',
+    primaryKeyConstraintName: 'pk_referral_credits',
+    transformer: bigintAsNumber,
+  })
+  readonly id!: number;
+
+  /** `referral`: the referee's, for signing up; `reward`: the referrer's; `grant`: given by hand. */
+  @Column({ name: 'kind', type: 'varchar', length: 16 })
+  readonly kind!: 'referral' | 'reward' | 'grant';
+
+  /** Made when the credit was, as in `'launch: reward for sign-up 17 with K7M2PQ'`. */
+  @Column({ name: 'name', type: 'varchar', length: lengths.creditName })
+  readonly name!: string;
+
+  @Column({ name: 'type_id', type: 'bigint', transformer: bigintAsNumber })
+  readonly creditTypeId!: number;
+
+  /** A decimal string. */
+  @Column({ name: 'initial_balance', ...amountColumn })
+  readonly initialBalance!: string;
+
+  /** A decimal string: what is left. What is held for a checkout is not in it. */
+  @Column({ name: 'current_balance', ...amountColumn })
+  readonly currentBalance!: string;
+
+  @Column({ name: 'start_date', type: 'timestamptz' })
+  readonly startDate!: Date;
+
+  /** From this time on it can't be spent; what is left stays on record. */
+  @Column({ name: 'expiry_date', type: 'timestamptz' })
+  readonly expiryDate!: Date;
+
+  /** The user whose sign-up it was given for. */
+  @Column({ name: 'referee_id', type: 'varchar', length: lengths.id, nullable: true })
+  readonly refereeId!: string | null;
+
+  @Column({ name: 'voucher_code', type: 'varchar', length: lengths.name, nullable: true })
+  readonly voucherCode!: string | null;
+
+  /** The host's own word for a credit given by hand. */
+  @Column({ name: 'reference', type: 'varchar', length: lengths.reference, nullable: true })
+  readonly reference!: string | null;
+
+  @Column({ name: 'created_at', type: 'timestamptz', default: () => 'now()' })
+  readonly createdAt!: Date;
+
+  /** Only loaded where the host asks for the relation. */
+  @ManyToOne(() => ReferralCreditType, { nullable: false })
+  @JoinColumn({ name: 'type_id', foreignKeyConstraintName: 'fk_referral_credits_type' })
+  readonly type?: ReferralCreditType;
+
+  /** Whether it has expired by now: by the option `clock`, else by the database's time as this process last saw it. */
+  get isExpired(): boolean {
+    return this.expiryDate <= registry.ofEntity(this, 'credit.isExpired').rewards.now();
+  }
+
+  async creditType(options: WithManager = {}): Promise<ReferralCreditType> {
+    return related(
+      this,
+      'creditType',
+      options,
+      async (records) => (await records.findById(ReferralCreditType, this.creditTypeId, options))!,
+    );
+  }
+
+  /** The ledger's entries on this credit, oldest first. */
+  async transactions(options: WithManager = {}): Promise<ReferralCreditTransaction[]> {
+    return related(this, 'transactions', options, (records) =>
+      records.find(ReferralCreditTransaction, { userId: this.userId, creditId: this.id }, options),
+    );
+  }
+
+  /** The sign-up that it was given for; null for one given by hand. */
+  async signup(options: WithManager = {}): Promise<ReferralSignup | null> {
+    return related(this, 'signup', options, async (records) =>
+      this.refereeId === null
+        ? null
+        : ((await records.find(ReferralSignup, { userId: this.refereeId }, options))[0] ?? null),
+    );
+  }
+}

@@ -1,0 +1,68 @@
+import { Check, Column, Entity, Index, JoinColumn, ManyToOne, PrimaryColumn } from 'typeorm';
+import type { ProgramChanges } from '../reward-types';
+import type { WithManager } from '../types';
+import { bigintAsNumber, lengths } from './columns';
+import { ReferralCode } from './referral-code';
+import { ReferralCreditType } from './referral-credit-type';
+import { related } from './record';
+import { ReferralTerms } from './terms';
+
+const isWhole = (side: string): string =>
+  `num_nonnulls("${side}_amount", "${side}_duration", "${side}_type_id") IN (0, 3)
+  AND "${side}_amount" > 0 AND "${side}_duration" > 0`;
+
+/** Terms that many referrals share. A change holds for sign-ups to come; those made keep the terms of their day. */
+@Entity({ name: 'referral_programs' })
+@Index('uq_referral_programs_name', ['name'], { unique: true })
+@Check('ck_referral_programs_threshold', '"before_reward_usage_threshold" >= 0')
+@Check('ck_referral_programs_referral_credit', isWhole('referral_credit'))
+@Check('ck_referral_programs_reward_credit', isWhole('reward_credit'))
+export class ReferralProgram extends ReferralTerms<ProgramChanges> {
+  @PrimaryColumn({
+    name: 'id',
+    type: 'bigint',
+    generated: 'identity',
+    generatedIdentity: 'ALWAYS',
+    primaryKeyConstraintName: 'pk_referral_programs',
+    transformer: bigintAsNumber,
+  })
+  readonly id!: number;
+
+  /** Unique. */
+  @Column({ name: 'name', type: 'varchar', length: lengths.name })
+  readonly name!: string;
+
+  @Column({ name: 'created_at', type: 'timestamptz', default: () => 'now()' })
+  readonly createdAt!: Date;
+
+  /** Only loaded where the host asks for the relation. */
+  @ManyToOne(() => ReferralCreditType)
+  @JoinColumn({ name: 'referral_credit_type_id', foreignKeyConstraintName: 'fk_referral_programs_referral_type' })
+  readonly referralType?: ReferralCreditType | null;
+
+  /** Only loaded where the host asks for the relation. */
+  @ManyToOne(() => ReferralCreditType)
+  @JoinColumn({ name: 'reward_credit_type_id', foreignKeyConstraintName: 'fk_referral_programs_reward_type' })
+  readonly rewardType?: ReferralCreditType | null;
+
+  /** The type of the referee's credit. */
+  async referralCreditType(options: WithManager = {}): Promise<ReferralCreditType | null> {
+    return related(this, 'referralCreditType', options, (records) =>
+      records.findById(ReferralCreditType, this.referralCreditTypeId, options),
+    );
+  }
+
+  /** The type of the referrer's reward credit. */
+  async rewardCreditType(options: WithManager = {}): Promise<ReferralCreditType | null> {
+    return related(this, 'rewardCreditType', options, (records) =>
+      records.findById(ReferralCreditType, this.rewardCreditTypeId, options),
+    );
+  }
+
+  /** The referrals with these terms, oldest first. */
+  async referralCodes(options: WithManager = {}): Promise<ReferralCode[]> {
+    return related(this, 'referralCodes', options, (records) =>
+      records.find(ReferralCode, { programId: this.id }, options),
+    );
+  }
+}

@@ -1,0 +1,25 @@
+import { Column, Entity, PrimaryColumn } from 'typeorm';
+import type { SignupRefusal, Weighed } from '../reward-types';
+import { lengths } from './columns';
+
+/** Why the newest sign-up call of a user credited nobody. */
+@Entity({ name: 'referral_signup_refusals' })
+export class ReferralSignupRefusal {
+  @PrimaryColumn({
+    name: 'user_id',
+    type: 'varchar',
+    length: lengths.id,
+    primaryKeyConstraintName: 'pk_referral_signup_refusals',
+  })
+  readonly userId!: string;
+
+  @Column({ name: 'reason', type: 'varchar', length: 32 })
+  readonly reason!: Exclude<SignupRefusal, 'already-signed-up'>;
+
+  /** What was weighed: the candidates and the rule. */
+  @Column({ name: 'weighed', type: 'jsonb' })
+  readonly weighed!: Weighed;
+
+  @Column({ name: 'created_at', type: 'timestamptz', default: () => 'now()' })
+  readonly createdAt!: Date;
+}

@@ -1,0 +1,116 @@
+import { Column, Entity, Index, JoinColumn, ManyToOne, PrimaryColumn } from 'typeorm';
+import type { Weighed } from '../reward-types';
+import type { WithManager } from '../types';
+import { amountColumn, bigintAsNumber, lengths } from './columns';
+import { Referral } from './referral';
+import { ReferralCode } from './referral-code';
+import { ReferralCredit } from './referral-credit';
+import { ReferralCreditType } from './referral-credit-type';
+import { ReferralProgram } from './referral-program';
+import { related } from './record';
+import { ReferralTerms } from './terms';
+
+/** Binds a referee to one referral, once and for good, with the terms of that day. */
+@Entity({ name: 'referral_signups' })
+@Index('ix_referral_signups_id', ['id'])
+@Index('ix_referral_signups_referral', ['referralId', 'id'])
+export class ReferralSignup extends ReferralTerms {
+  /** The referee's id in the host, as text. */
+  @PrimaryColumn({
+    name: 'user_id',
+    type: 'varchar',
+    length: lengths.id,
+    primaryKeyConstraintName: 'pk_referral_signups',
+  })
+  readonly userId!: string;
+
+  @Column({
+    name: 'id',
+    type: 'bigint',
+    generated: 'identity',
+    generatedIdentity: 'ALWAYS',
+    transformer: bigintAsNumber,
+  })
+  readonly id!: number;
+
+  @Column({ name: 'referral_id', type: 'bigint', transformer: bigintAsNumber })
+  readonly referralId!: number;
+
+  /** Who owned the referral that day; null for one of the site itself. */
+  @Column({ name: 'referrer_id', type: 'varchar', length: lengths.id, nullable: true })
+  readonly referrerId!: string | null;
+
+  @Column({ name: 'program_id', type: 'bigint', nullable: true, transformer: bigintAsNumber })
+  readonly programId!: number | null;
+
+  /** The sum of the usage recorded since the sign-up, as a decimal string. */
+  @Column({ name: 'recorded_usage', ...amountColumn, precision: 28, default: 0 })
+  readonly recordedUsage!: string;
+
+  /** When the usage first reached the threshold: from then on the referrer's reward is due. */
+  @Column({ name: 'threshold_reached_at', type: 'timestamptz', nullable: true })
+  readonly thresholdReachedAt!: Date | null;
+
+  /** Whether the code was typed, or the visitor came through the link. */
+  @Column({ name: 'source', type: 'varchar', length: 16 })
+  readonly source!: 'code' | 'attribution';
+
+  /** When the visitor came through the link; null for a typed code. */
+  @Column({ name: 'touched_at', type: 'timestamptz', nullable: true })
+  readonly touchedAt!: Date | null;
+
+  /** Referrer and referee are the same person; only with the option `selfReferral: 'flag'` or `'allow'`. */
+  @Column({ name: 'is_self_referral', type: 'boolean', default: false })
+  readonly isSelfReferral!: boolean;
+
+  /** What was weighed: the candidates, the rule and the choice. */
+  @Column({ name: 'weighed', type: 'jsonb' })
+  readonly weighed!: Weighed;
+
+  @Column({ name: 'created_at', type: 'timestamptz', default: () => 'now()' })
+  readonly createdAt!: Date;
+
+  /** Only loaded where the host asks for the relation. */
+  @ManyToOne(() => Referral, { nullable: false })
+  @JoinColumn({ name: 'referral_id', foreignKeyConstraintName: 'fk_referral_signups_referral' })
+  readonly referral?: Referral;
+
+  /** Only loaded where the host asks for the relation. */
+  @ManyToOne(() => ReferralProgram)
+  @JoinColumn({ name: 'program_id', foreignKeyConstraintName: 'fk_referral_signups_program' })
+  readonly termsOf?: ReferralProgram | null;
+
+  /** Only loaded where the host asks for the relation. */
+  @ManyToOne(() => ReferralCreditType)
+  @JoinColumn({ name: 'referral_credit_type_id', foreignKeyConstraintName: 'fk_referral_signups_referral_type' })
+  readonly referralType?: ReferralCreditType | null;
+
+  /** Only loaded where the host asks for the relation. */
+  @ManyToOne(() => ReferralCreditType)
+  @JoinColumn({ name: 'reward_credit_type_id', foreignKeyConstraintName: 'fk_referral_signups_reward_type' })
+  readonly rewardType?: ReferralCreditType | null;
+
+  /** The code that was signed up with. */
+  async referralCode(options: WithManager = {}): Promise<ReferralCode> {
+    return related(
+      this,
+      'referralCode',
+      options,
+      async (records) => (await records.findById(ReferralCode, this.referralId, options))!,
+    );
+  }
+
+  /** The codes that are the referee's own, oldest first. */
+  async ownReferralCodes(options: WithManager = {}): Promise<ReferralCode[]> {
+    return related(this, 'ownReferralCodes', options, (records) =>
+      records.find(ReferralCode, { userId: this.userId }, options),
+    );
+  }
+
+  /** The credits of both sides, oldest first. */
+  async credits(options: WithManager = {}): Promise<ReferralCredit[]> {
+    return related(this, 'credits', options, (records) =>
+      records.find(ReferralCredit, { refereeId: this.userId }, options),
+    );
+  }
+}

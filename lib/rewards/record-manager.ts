@@ -1,0 +1,236 @@
+import { type EntityManager, In } from 'typeorm';
+import type { ReferralRecord } from '../entities/record';
+import { invalid, referralError } from '../errors';
+import { objectOf, pageOf, recordIdOf } from '../input';
+import type { Plain, ReadOptions, Search } from '../reward-types';
+import type { RecordRef, WithManager } from '../types';
+import { type Database, violatedConstraint } from '../tracking/database';
+import { checkedOrder, checkedSelect, checkedWhere, type Fields, fieldsOf } from './search';
+
+/** A record as the options of a call ask for it. */
+type As<R, O> = O extends { plain: true } ? Plain<R> : R;
+type Optional<O> = O extends { optional: true } ? null : never;
+
+/** How a search is run, with everything checked. */
+export interface Query {
+  where: object;
+  order: object;
+  /** TypeORM's; undefined for all. */
+  select: object | undefined;
+  /** The names of the fields that were asked for; undefined for all. */
+  fields: readonly string[] | undefined;
+  take?: number | undefined;
+  skip?: number | undefined;
+}
+
+/** What a manager is about. */
+export interface Kind<R> {
+  /** The class of its records. */
+  record: new () => R;
+  /** The entity whose table they are in. Default: the records' class. */
+  entity?: new () => object;
+  /** What a record is called in errors. */
+  word: string;
+  /** Why one can't be deleted, by the constraint that refuses it. */
+  inUse: Readonly<Record<string, string>>;
+  /** Default: the columns of the entity. */
+  fields?: Fields;
+  /** Always loaded, because the records' methods need them. Default: the entity's primary key, and the id. */
+  keys?: readonly string[];
+  /** Fields that are computed, each with the columns that it needs. Default none. */
+  computed?: Readonly<Record<string, readonly string[]>>;
+}
+
+/** Loads, makes, changes and deletes the records of one kind. */
+export abstract class RecordManager<R extends ReferralRecord, Input extends object, Changes extends object> {
+  /** @internal */
+  readonly kind: Required<Kind<R>>;
+  protected readonly database: Database;
+
+  /** @internal */
+  constructor(database: Database, kind: Kind<R>) {
+    const { dataSource } = database;
+    const { entity = kind.record } = kind;
+    const primary = dataSource.getMetadata(entity).primaryColumns.map(({ propertyName }) => propertyName);
+    this.database = database;
+    this.kind = { entity, fields: fieldsOf(dataSource, entity), keys: ['id', ...primary], computed: {}, ...kind };
+  }
+
+  /** The record with an id. @throws ReferralError `NOT_FOUND`, unless `optional`: then null. */
+  async get<const O extends ReadOptions>(id: number, options?: O): Promise<As<R, O> | Optional<O>> {
+    const [record] = await this.list([id], options);
+    return record ?? (null as Optional<O>);
+  }
+
+  /** The records with these ids, in their order. @throws ReferralError `NOT_FOUND` with the missing ids, unless `optional`. */
+  async list<const O extends ReadOptions>(ids: readonly number[], options?: O): Promise<As<R, O>[]> {
+    if (!Array.isArray(ids)) throw invalid('ids', 'an array of ids', ids);
+    const wanted = ids.map((id: number) => recordIdOf('id', id));
+    const { manager, fields, plain, optional } = this.#checked(options);
+    const found = await this.load(this.#query({ id: In(wanted) }, undefined, fields), manager);
+    const byId = new Map(found.map((record) => [record.id, record]));
+    const missing = [...new Set(wanted.filter((id) => !byId.has(id)))];
+    if (missing.length > 0 && !optional) throw referralError('NOT_FOUND', this.kind.word, 'id', missing);
+    const records = wanted.flatMap((id) => byId.get(id) ?? []);
+    return records.map((record) => this.#as(record, plain, fields)) as As<R, O>[];
+  }
+
+  /** The records that fit, by default all, oldest first. */
+  async search<const O extends Search<R>>(search?: O): Promise<As<R, O>[]> {
+    const known = ['where', 'order', 'take', 'skip', 'fields', 'plain', 'manager'];
+    const given = objectOf('search', search ?? ({} as O), known) as Search<R>;
+    const { where = {}, order, fields, plain = false, manager } = given;
+    const query = { ...this.#query(where, order, fields), ...pageOf(given) };
+    const found = await this.load(query, manager);
+    return found.map((record) => this.#as(record, plain, fields)) as As<R, O>[];
+  }
+
+  /** @throws ReferralError `INVALID_INPUT` naming the field, before anything is written. */
+  async create(input: Input, { manager }: WithManager = {}): Promise<R> {
+    return this.database.transaction((within) => this.make(input, within), manager);
+  }
+
+  /** As {@link create}, all or none. */
+  async createMany(inputs: readonly Input[], { manager }: WithManager = {}): Promise<R[]> {
+    if (!Array.isArray(inputs)) throw invalid('inputs', 'an array', inputs);
+    return this.database.transaction(async (within) => {
+      const made: R[] = [];
+      for (const input of inputs as Input[]) made.push(await this.make(input, within));
+      return made;
+    }, manager);
+  }
+
+  /** Changes a record, and answers it as it is then. @throws ReferralError `NOT_FOUND`, `INVALID_INPUT`, `NOT_CHANGEABLE`. */
+  async update(record: RecordRef, changes: Changes, { manager }: WithManager = {}): Promise<R> {
+    const id = recordIdOf('id', record);
+    return this.database.transaction(async (within) => {
+      await this.change(id, changes, within);
+      return this.get(id, { manager: within });
+    }, manager);
+  }
+
+  /** @throws ReferralError `NOT_FOUND`; `IN_USE` with the reason where money or another record depends on it. */
+  async delete(record: RecordRef, { manager }: WithManager = {}): Promise<void> {
+    const id = recordIdOf('id', record);
+    try {
+      await this.database.transaction((within) => this.remove(id, within), manager);
+    } catch (error) {
+      const reason = this.kind.inUse[violatedConstraint(error) ?? ''];
+      throw reason === undefined ? error : referralError('IN_USE', this.kind.word, id, reason);
+    }
+  }
+
+  /** The loaded fields of a record as a plain object. @internal */
+  plain(record: object): Record<string, unknown> {
+    return this.#plain(record, undefined);
+  }
+
+  protected abstract make(input: Input, manager: EntityManager): Promise<R>;
+  protected abstract change(id: number, changes: Changes, manager: EntityManager): Promise<void>;
+  protected abstract remove(id: number, manager: EntityManager): Promise<void>;
+
+  protected load({ where, order, select, take, skip }: Query, manager?: EntityManager): Promise<R[]> {
+    const find = {
+      where,
+      order,
+      ...(select && { select }),
+      ...(take !== undefined && { take }),
+      ...(skip && { skip }),
+    };
+    return this.database.use((within) => within.find(this.kind.record, find), manager);
+  }
+
+  /** The only record with a value. */
+  protected async getBy<O extends ReadOptions>(
+    name: string,
+    value: string,
+    options: O | undefined,
+  ): Promise<As<R, O> | Optional<O>> {
+    if (typeof value !== 'string') throw invalid(name, 'a string', value);
+    const { manager, fields, plain, optional } = this.#checked(options);
+    const found = await this.load({ ...this.#query({ [name]: value }, undefined, fields), take: 11 }, manager);
+    if (found.length > 1) {
+      const ids = found.map(({ id }) => id).slice(0, 10);
+      throw referralError('AMBIGUOUS', `the ${this.kind.word}s`, name, value, `the ids ${ids.join(', ')}, …`);
+    }
+    const [record] = found;
+    if (record) return this.#as(record, plain, fields) as As<R, O>;
+    if (!optional) throw referralError('NOT_FOUND', this.kind.word, name, [value]);
+    return null as Optional<O>;
+  }
+
+  /** One row by its properties. */
+  protected async insert(values: Partial<Record<keyof R & string, unknown>>, manager: EntityManager): Promise<R> {
+    const { target, columns } = this.#assigned(values);
+    const [row] = await this.database.query<object>(
+      `INSERT INTO ${target} (${columns.join(', ')}) VALUES (${columns.map((_, index) => `$${index + 1}`).join(', ')})
+       RETURNING ${this.database.columns(this.kind.entity)}`,
+      Object.values(values),
+      manager,
+    );
+    return this.database.entity(this.kind.record, row!);
+  }
+
+  /** Sets properties of one row. @throws ReferralError `NOT_FOUND`. */
+  protected async write(
+    id: number,
+    values: Partial<Record<keyof R & string, unknown>>,
+    manager: EntityManager,
+  ): Promise<void> {
+    const { target, columns } = this.#assigned(values);
+    const set = columns.map((column, index) => `${column} = $${index + 2}`).join(', ');
+    if (columns.length === 0) return void (await this.get(id, { manager }));
+    const rows = await this.database.query(
+      `WITH written AS (UPDATE ${target} SET ${set} WHERE id = $1 RETURNING 1) SELECT 1 FROM written`,
+      [id, ...Object.values(values)],
+      manager,
+    );
+    if (rows.length === 0) throw referralError('NOT_FOUND', this.kind.word, 'id', [id]);
+  }
+
+  /** Deletes one row. @throws ReferralError `NOT_FOUND`; the driver's error if others depend on it. */
+  protected async erase(id: number, manager: EntityManager): Promise<void> {
+    const { target } = this.#assigned({});
+    const rows = await this.database.query(
+      `WITH erased AS (DELETE FROM ${target} WHERE id = $1 RETURNING 1) SELECT 1 FROM erased`,
+      [id],
+      manager,
+    );
+    if (rows.length === 0) throw referralError('NOT_FOUND', this.kind.word, 'id', [id]);
+  }
+
+  #assigned(values: object): { target: string; columns: string[] } {
+    const metadata = this.database.dataSource.getMetadata(this.kind.entity);
+    return {
+      target: this.database.table(this.kind.entity),
+      columns: Object.keys(values).map((name) => metadata.findColumnWithPropertyName(name)!.databaseName),
+    };
+  }
+
+  #checked(options: ReadOptions | undefined): { optional: boolean; plain: boolean } & ReadOptions {
+    const known = ['optional', 'fields', 'plain', 'manager'];
+    return { optional: false, plain: false, ...objectOf('options', options ?? {}, known) };
+  }
+
+  #query(where: unknown, order: unknown, fields: readonly string[] | undefined): Query {
+    return {
+      where: checkedWhere(this.kind.fields, where),
+      order: checkedOrder(this.kind.fields, order),
+      select: fields && checkedSelect(this.kind, fields),
+      fields,
+    };
+  }
+
+  #as(record: R, plain: boolean, fields: readonly string[] | undefined): R | Record<string, unknown> {
+    return plain ? this.#plain(record, fields) : record;
+  }
+
+  #plain(record: object, fields: readonly string[] | undefined): Record<string, unknown> {
+    const values = record as Record<string, unknown>;
+    const { fields: columns, computed } = this.kind;
+    const isLoaded = (name: string): boolean =>
+      (computed[name] ?? []).every((column) => values[column] !== undefined) && values[name] !== undefined;
+    const names = fields ?? [...columns.keys(), ...Object.keys(computed)];
+    return Object.fromEntries(names.filter(isLoaded).map((name) => [name, values[name]]));
+  }
+}

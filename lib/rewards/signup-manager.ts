@@ -1,0 +1,55 @@
+import type { EntityManager } from 'typeorm';
+import { ReferralSignup } from '../entities/referral-signup';
+import { isNothing, objectOf, textOf } from '../input';
+import { referralError } from '../errors';
+import type { SignupInput } from '../reward-types';
+import type { Database } from '../tracking/database';
+import { RecordManager } from './record-manager';
+import type { Signups } from './signups';
+
+/** `referrals.signups`. */
+export class SignupManager extends RecordManager<ReferralSignup, SignupInput, object> {
+  readonly #signups: Signups;
+
+  /** @internal */
+  constructor(database: Database, signups: Signups) {
+    super(database, { record: ReferralSignup, word: 'sign-up', inUse: {} });
+    this.#signups = signups;
+  }
+
+  /** Signs a user up with a code; what refuses it is an error. */
+  protected async make(input: SignupInput, manager: EntityManager): Promise<ReferralSignup> {
+    const { user, code } = objectOf('signups.create', input, ['user', 'code']);
+    textOf('code', code, Infinity, 1);
+    const signup = await this.#signups.record(null, user, { code, manager });
+    if (signup) return signup;
+    const { sentence } = await this.#signups.explain(user, { manager });
+    throw referralError('SIGNUP_REFUSED', sentence);
+  }
+
+  protected async change(id: number, _changes: object, manager: EntityManager): Promise<never> {
+    await this.get(id, { manager });
+    throw referralError('NOT_CHANGEABLE', this.kind.word, id, 'a sign-up is made once and for good');
+  }
+
+  /** A sign-up without money on it can be taken back, and gives its use back. */
+  protected async remove(id: number, manager: EntityManager): Promise<void> {
+    const { tables } = this.database;
+    const { userId } = await this.get(id, { manager });
+    // Whoever records usage of the user waits from here on; and this sees what they have recorded.
+    await this.database.query(`SELECT FROM ${tables.signups} WHERE user_id = $1 FOR UPDATE`, [userId], manager);
+    const signup = await this.get(id, { manager });
+    if (!isNothing(signup.referralCreditAmount) || !isNothing(signup.rewardCreditAmount))
+      throw referralError('IN_USE', this.kind.word, id, 'it promises credit by its terms');
+    await this.database.query(
+      `WITH uncounted AS (
+         UPDATE ${tables.usages} SET is_counted = false WHERE user_id = $1 AND is_counted
+       ), given_back AS (
+         UPDATE ${tables.referrals} SET uses = uses - 1 WHERE id = $2
+       )
+       DELETE FROM ${tables.signups} WHERE user_id = $1`,
+      [userId, signup.referralId],
+      manager,
+    );
+  }
+}

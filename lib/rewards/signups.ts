@@ -1,0 +1,187 @@
+import type { Request } from 'express';
+import type { EntityManager } from 'typeorm';
+import { lengths } from '../entities/columns';
+import { ReferralCredit } from '../entities/referral-credit';
+import { ReferralSignup } from '../entities/referral-signup';
+import { ReferralSignupRefusal } from '../entities/referral-signup-refusal';
+import { invalid } from '../errors';
+import { isNothing, objectOf, someUserIdOf } from '../input';
+import type { RecordSignupOptions, SignupExplanation, SignupRefusal } from '../reward-types';
+import type { UserRef, WithManager } from '../types';
+import type { Clock } from '../tracking/clock';
+import type { Database } from '../tracking/database';
+import type { Events } from '../tracking/events';
+import type { Grants, Side } from './grants';
+import { type Chosen, refused, type SignupChoice, type Weighing } from './signup-choice';
+
+/** What the statement that makes a sign-up answers: the sign-up, new or not, with a row for each credit; or why there is none. */
+interface Made {
+  'isNew': boolean;
+  'isStale': boolean;
+  'isExpired': boolean;
+  'signup.id': string | null;
+}
+
+const sentences: Record<SignupRefusal, string> = {
+  'no-code': 'No code was typed, and the user came through no referral, or recordSignup was not called for this user.',
+  'unknown-code': 'No referral has the code that was typed.',
+  'expired': 'The code that was typed has expired.',
+  'used-up': 'The code has had as many sign-ups as it allows.',
+  'own-code': 'The code is the own code of the user who signed up.',
+  'already-signed-up': 'The user has signed up already, once and for good.',
+  'outside-window': 'The user came through a referral, but longer ago than the attribution window.',
+};
+
+/** Binds referees to referrals. */
+export class Signups {
+  readonly #database: Database;
+  readonly #clock: Clock;
+  readonly #events: Events;
+  readonly #choice: SignupChoice;
+  readonly #grants: Grants;
+
+  constructor(database: Database, clock: Clock, events: Events, choice: SignupChoice, grants: Grants) {
+    this.#database = database;
+    this.#clock = clock;
+    this.#events = events;
+    this.#choice = choice;
+    this.#grants = grants;
+  }
+
+  async record(req: Request | null, user: UserRef, options: RecordSignupOptions): Promise<ReferralSignup | null> {
+    const { manager, code } = objectOf('recordSignup', options, ['code', 'manager']);
+    const userId = someUserIdOf('user', user);
+    const typed = typedCode(code);
+    for (;;) {
+      let weighing = await this.#choice.of(req, user, userId, typed, manager);
+      if (weighing.chosen) {
+        const made = await this.#make(userId, weighing.chosen, weighing, manager);
+        if (made instanceof ReferralSignup) return made;
+        if (made === 'stale') {
+          this.#choice.forget(weighing.chosen);
+          continue;
+        }
+        weighing = refused(weighing, made);
+      }
+      return this.#refuse(userId, weighing, manager);
+    }
+  }
+
+  /** Why the user has no sign-up, or how it was decided. */
+  async explain(user: UserRef, { manager }: WithManager): Promise<SignupExplanation> {
+    const userId = someUserIdOf('user', user);
+    const { tables } = this.#database;
+    const [row] = await this.#database.query<{ 'signup.id': string | null; 'refusal.userId': string | null }>(
+      `SELECT ${this.#database.columns(ReferralSignup, 's', 'signup.')},
+         ${this.#database.columns(ReferralSignupRefusal, 'f', 'refusal.')}
+       FROM (SELECT) AS always
+       LEFT JOIN ${tables.signups} s ON s.user_id = $1 LEFT JOIN ${tables.refusals} f ON f.user_id = $1`,
+      [userId],
+      manager,
+    );
+    const signup = row!['signup.id'] === null ? null : this.#database.entity(ReferralSignup, row!, 'signup.');
+    const refusal =
+      row!['refusal.userId'] === null ? null : this.#database.entity(ReferralSignupRefusal, row!, 'refusal.');
+    const reason = signup ? 'already-signed-up' : (refusal?.reason ?? 'no-code');
+    const decided = signup ?? refusal;
+    return {
+      reason,
+      sentence: sentences[reason],
+      signup,
+      weighed: decided?.weighed ?? null,
+      decidedAt: decided?.createdAt ?? null,
+    };
+  }
+
+  /**
+   * One statement takes a use of the code and makes the sign-up with the terms of the moment and what is due of its credits.
+   * The code's row decides how many there are: those who wait for it find it as the one before left it. Of a user's sign-ups
+   * at once the key lets one through.
+   */
+  async #make(
+    userId: string,
+    chosen: Chosen,
+    { weighed }: Weighing,
+    manager: EntityManager | undefined,
+  ): Promise<ReferralSignup | 'stale' | 'expired' | 'used-up'> {
+    const { referral, source, touchedAt, isFlagged } = chosen;
+    const parameters = [
+      ...[userId, referral.id, referral.userId, this.#clock.parameter(), source === 'code'],
+      ...[source, touchedAt, isFlagged, JSON.stringify(weighed)],
+    ];
+    const statement = async (sides: readonly Side[], within?: EntityManager): Promise<Made[]> => {
+      const rows = await this.#database.query<Made>(this.#statement(), [...parameters, sides], within);
+      if (rows[0]!.isNew)
+        this.#events.emit(within, 'signup', this.#database.entity(ReferralSignup, rows[0]!, 'signup.'));
+      return rows;
+    };
+    // Should another call for this user be first, the key refuses this one, and the next attempt sees that call's sign-up.
+    const rows = await this.#grants.run(statement, ['referral', 'reward'], manager);
+    const { isStale, isExpired, 'signup.id': id } = rows[0]!;
+    if (id === null) return isStale ? 'stale' : isExpired ? 'expired' : 'used-up';
+    return this.#database.entity(ReferralSignup, rows[0]!, 'signup.');
+  }
+
+  #statement(): string {
+    const { signups, referrals, programs } = this.#database.tables;
+    const terms = `referral_credit_amount, referral_credit_duration, referral_credit_type_id,
+      reward_credit_amount, reward_credit_duration, reward_credit_type_id`;
+    return `
+      WITH at AS (
+        SELECT coalesce($4::timestamptz, now()) AS now
+      ), known AS (
+        SELECT * FROM ${signups} WHERE user_id = $1
+      ), used AS (
+        UPDATE ${referrals} SET uses = uses + 1
+        WHERE id = $2 AND user_id IS NOT DISTINCT FROM $3 AND (allowed_uses = -1 OR uses < allowed_uses)
+          AND (NOT $5 OR expired_at IS NULL OR expired_at > (SELECT now FROM at)) AND NOT EXISTS (SELECT FROM known)
+        RETURNING *
+      ), made AS (
+        INSERT INTO ${signups} (user_id, referral_id, referrer_id, program_id, ${terms}, before_reward_usage_threshold,
+          threshold_reached_at, source, touched_at, is_self_referral, weighed, created_at)
+        SELECT $1, used.id, used.user_id, p.id, ${terms}, coalesce(p.before_reward_usage_threshold, 0),
+          CASE WHEN coalesce(p.before_reward_usage_threshold, 0) = 0 THEN at.now END, $6, $7::timestamptz, $8::boolean, $9::jsonb, at.now
+        FROM used CROSS JOIN at LEFT JOIN ${programs} p ON p.id = used.program_id
+        RETURNING *
+      ), either AS (
+        SELECT * FROM made UNION ALL SELECT * FROM known
+      ), ${this.#grants.sql('either', '$10')}
+      SELECT EXISTS (SELECT FROM made) AS "isNew",
+        r.id IS NULL OR r.user_id IS DISTINCT FROM $3 AS "isStale",
+        coalesce($5 AND r.expired_at <= at.now, false) AS "isExpired",
+        ${this.#database.columns(ReferralSignup, 's', 'signup.')}, ${this.#database.columns(ReferralCredit, 'c', 'credit.')}
+      FROM at LEFT JOIN ${referrals} r ON r.id = $2 LEFT JOIN either s ON true LEFT JOIN granted c ON true
+      ORDER BY c.id`;
+  }
+
+  /** Keeps why there is nobody to credit, unless the user has signed up before: then that is the answer. */
+  async #refuse(
+    userId: string,
+    { reason, weighed }: Weighing,
+    manager: EntityManager | undefined,
+  ): Promise<ReferralSignup | null> {
+    const { signups, refusals } = this.#database.tables;
+    const [known] = await this.#database.query<object>(
+      `WITH known AS (
+         SELECT * FROM ${signups} WHERE user_id = $1
+       ), refused AS (
+         INSERT INTO ${refusals} (user_id, reason, weighed, created_at)
+         SELECT $1, $2, $3::jsonb, coalesce($4::timestamptz, now()) WHERE NOT EXISTS (SELECT FROM known)
+         ON CONFLICT (user_id) DO UPDATE
+           SET reason = excluded.reason, weighed = excluded.weighed, created_at = excluded.created_at
+       )
+       SELECT ${this.#database.columns(ReferralSignup)} FROM known`,
+      [userId, reason, JSON.stringify(weighed), this.#clock.parameter()],
+      manager,
+    );
+    return known ? this.#database.entity(ReferralSignup, known) : null;
+  }
+}
+
+/** What a person typed: anything that can't be a code is one that nobody has. */
+function typedCode(code: unknown): string | null {
+  if (isNothing(code)) return null;
+  if (typeof code !== 'string') throw invalid('code', 'what the user typed, as a string, or nothing', code);
+  const typed = code.trim().replace(/[^\x20-\x7e]/g, '?');
+  return typed.slice(0, lengths.code) || null;
+}

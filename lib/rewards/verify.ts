@@ -1,0 +1,67 @@
+import type { EntityManager } from 'typeorm';
+import type { WithManager } from '../types';
+import type { Database } from '../tracking/database';
+import { invariants } from './invariants';
+
+/** Something that does not add up. */
+export interface Problem {
+  /** What should hold, as a stable name. */
+  invariant: string;
+  /** The table of the row that it was found on. */
+  table: string;
+  /** The row: its id, or, in a table without one, its reference or user. */
+  id: number | string;
+  /** As text; null for nothing. */
+  expected: string | null;
+  found: string | null;
+}
+
+/** What `verify` answers. */
+export interface Verification {
+  ok: boolean;
+  /** How many rows were looked at. */
+  checked: number;
+  /** At most 1,000 for each invariant. */
+  problems: Problem[];
+}
+
+const maxProblems = 1000;
+
+type Row = Pick<Problem, 'id' | 'expected' | 'found'>;
+
+/**
+ * Proves every invariant of sign-ups and credits on live data: one aggregating statement each, all on one snapshot, so that
+ * what is being written meanwhile is either wholly seen or not at all. Locks nothing.
+ */
+export function verify(database: Database, { manager }: WithManager): Promise<Verification> {
+  return manager ? check(database, manager) : database.snapshot((snapshot) => check(database, snapshot));
+}
+
+async function check(database: Database, manager: EntityManager): Promise<Verification> {
+  const { tables } = database;
+  const problems: Problem[] = [];
+  for (const { name, table, sql } of invariants(tables)) {
+    const statement = `SELECT id, expected::text, found::text FROM (${sql}) AS problems LIMIT ${maxProblems}`;
+    const rows = await database.query<Row>(statement, [], manager);
+    for (const { id, expected, found } of rows)
+      problems.push({
+        invariant: name,
+        table,
+        id: typeof id === 'string' && !isKeyed(table) ? Number(id) : id,
+        expected,
+        found,
+      });
+  }
+  const counted = [tables.signups, tables.usages, tables.credits, tables.transactions, tables.spends, tables.referrals];
+  const [row] = await database.query<{ checked: string }>(
+    `SELECT ${counted.map((table) => `(SELECT count(*) FROM ${table})`).join(' + ')} AS checked`,
+    [],
+    manager,
+  );
+  return { ok: problems.length === 0, checked: Number(row!.checked), problems };
+}
+
+/** Tables whose rows have no id of ours. */
+function isKeyed(table: string): boolean {
+  return table === 'referral_credit_spends' || table === 'referral_usages';
+}
