@@ -90,6 +90,7 @@ const checks: Record<string, Check | Record<string, Check>> = {
     'a number of milliseconds from 1 to 2147483647',
     (value) => Number.isFinite(value) && (value as number) >= 1 && (value as number) <= 2_147_483_647,
   ],
+  preparedStatements: ['true or false', (value) => typeof value === 'boolean'],
   linkCache: {
     max: ['a whole number above 0', (value) => Number.isSafeInteger(value) && (value as number) > 0],
     ttlMs: ['a whole number above 0', (value) => Number.isSafeInteger(value) && (value as number) > 0],

@@ -108,6 +108,11 @@ export interface ReferralsOptions {
    * credits, which nobody can go on without, wait ten times as long. Default 3000.
    */
   queryTimeoutMs?: number;
+  /**
+   * Whether the large statements on sign-ups and credits are prepared once a connection, which makes them about three times as
+   * fast. Set false behind a connection pooler that can't (PgBouncer before 1.21, in transaction mode). Default true.
+   */
+  preparedStatements?: boolean;
   linkCache?: {
     /** How many links a process remembers. Default 10,000. */
     max?: number;
@@ -133,6 +138,7 @@ export interface Settings extends Required<
     | 'queryTimeoutMs'
     | 'onError'
     | 'selfReferral'
+    | 'preparedStatements'
   >
 > {
   baseUrl: URL;
@@ -192,6 +198,7 @@ export function settingsOf(options: ReferralsOptions): Settings {
     csrf: options.csrf ?? csrfOfHost,
     clock: options.clock ?? null,
     queryTimeoutMs: options.queryTimeoutMs ?? 3000,
+    preparedStatements: options.preparedStatements ?? true,
     linkCache: { max: linkCache.max ?? 10_000, ttlMs: linkCache.ttlMs ?? 10_000 },
     onError: reporter(options.onError),
   };

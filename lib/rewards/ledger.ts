@@ -6,7 +6,7 @@ import { amountOf, isNothing, objectOf, someUserIdOf, textOf } from '../input';
 import type { CaptureInput, Purpose, SettleInput, SpendInput } from '../reward-types';
 import type { UserRef, WithManager } from '../types';
 import type { Clock } from '../tracking/clock';
-import type { Database } from '../tracking/database';
+import type { Database, Prepared } from '../tracking/database';
 import type { Events } from '../tracking/events';
 import { isSpendable, settleStatement, spendStatement, suits } from './ledger-statements';
 
@@ -41,7 +41,7 @@ export class Ledger {
   readonly #database: Database;
   readonly #clock: Clock;
   readonly #events: Events;
-  readonly #statements: Record<'spend' | 'capture' | 'refund', string>;
+  readonly #statements: Record<'spend' | 'capture' | 'refund', Prepared>;
 
   constructor(database: Database, clock: Clock, events: Events) {
     this.#database = database;
@@ -49,9 +49,9 @@ export class Ledger {
     this.#events = events;
     const columns = database.columns(ReferralCreditSpend, 's');
     this.#statements = {
-      spend: spendStatement(database.tables, columns),
-      capture: settleStatement(database.tables, columns, 'capture'),
-      refund: settleStatement(database.tables, columns, 'refund'),
+      spend: database.prepared(spendStatement(database.tables, columns)),
+      capture: database.prepared(settleStatement(database.tables, columns, 'capture')),
+      refund: database.prepared(settleStatement(database.tables, columns, 'refund')),
     };
   }
 

@@ -40,7 +40,7 @@ export class Rewards implements RewardsCalls {
 
   constructor(settings: Settings, tracking: Tracking) {
     const { clock, events, links } = tracking;
-    const database = new Database(settings.dataSource, Math.min(settings.queryTimeoutMs * patience, 2_147_483_647));
+    const database = new Database(settings, Math.min(settings.queryTimeoutMs * patience, 2_147_483_647));
     const grants = new Grants(database, events, settings);
     this.#database = database;
     this.#tracking = tracking;

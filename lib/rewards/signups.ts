@@ -9,7 +9,7 @@ import { isNothing, objectOf, someUserIdOf } from '../input';
 import type { RecordSignupOptions, SignupExplanation, SignupRefusal } from '../reward-types';
 import type { UserRef, WithManager } from '../types';
 import type { Clock } from '../tracking/clock';
-import type { Database } from '../tracking/database';
+import type { Database, Prepared } from '../tracking/database';
 import type { Events } from '../tracking/events';
 import type { Grants, Side } from './grants';
 import { type Chosen, refused, type SignupChoice, type Weighing } from './signup-choice';
@@ -39,6 +39,7 @@ export class Signups {
   readonly #events: Events;
   readonly #choice: SignupChoice;
   readonly #grants: Grants;
+  readonly #statement: Prepared;
 
   constructor(database: Database, clock: Clock, events: Events, choice: SignupChoice, grants: Grants) {
     this.#database = database;
@@ -46,6 +47,7 @@ export class Signups {
     this.#events = events;
     this.#choice = choice;
     this.#grants = grants;
+    this.#statement = database.prepared(this.#text());
   }
 
   async record(req: Request | null, user: UserRef, options: RecordSignupOptions): Promise<ReferralSignup | null> {
@@ -110,7 +112,7 @@ export class Signups {
       ...[source, touchedAt, isFlagged, JSON.stringify(weighed)],
     ];
     const statement = async (sides: readonly Side[], within?: EntityManager): Promise<Made[]> => {
-      const rows = await this.#database.query<Made>(this.#statement(), [...parameters, sides], within);
+      const rows = await this.#database.query<Made>(this.#statement, [...parameters, sides], within);
       if (rows[0]!.isNew)
         this.#events.emit(within, 'signup', this.#database.entity(ReferralSignup, rows[0]!, 'signup.'));
       return rows;
@@ -122,7 +124,7 @@ export class Signups {
     return this.#database.entity(ReferralSignup, rows[0]!, 'signup.');
   }
 
-  #statement(): string {
+  #text(): string {
     const { signups, referrals, programs } = this.#database.tables;
     const terms = `referral_credit_amount, referral_credit_duration, referral_credit_type_id,
       reward_credit_amount, reward_credit_duration, reward_credit_type_id`;

@@ -7,7 +7,7 @@ import { amountOf, objectOf, someUserIdOf, textOf } from '../input';
 import type { UsageInput } from '../reward-types';
 import type { UserRef } from '../types';
 import type { Clock } from '../tracking/clock';
-import type { Database } from '../tracking/database';
+import type { Database, Prepared } from '../tracking/database';
 import type { Grants, Side } from './grants';
 
 /** Records what referees use, and rewards their referrers once it is enough. */
@@ -15,11 +15,13 @@ export class Usages {
   readonly #database: Database;
   readonly #clock: Clock;
   readonly #grants: Grants;
+  readonly #statement: Prepared;
 
   constructor(database: Database, clock: Clock, grants: Grants) {
     this.#database = database;
     this.#clock = clock;
     this.#grants = grants;
+    this.#statement = database.prepared(this.#text());
   }
 
   async record(user: UserRef, input: UsageInput): Promise<ReferralUsage> {
@@ -29,7 +31,7 @@ export class Usages {
     const reference = textOf('reference', given.reference, lengths.reference, 1);
     const parameters = [userId, reference, amount, this.#clock.parameter()];
     const statement = (sides: readonly Side[], within?: EntityManager): Promise<Answered[]> =>
-      this.#database.query<Answered>(this.#statement(), [...parameters, sides], within);
+      this.#database.query<Answered>(this.#statement, [...parameters, sides], within);
     for (;;) {
       const rows = await this.#grants.run(statement, ['reward'], given.manager);
       const [row] = rows;
@@ -41,7 +43,7 @@ export class Usages {
   }
 
   /** The referee's row decides when the threshold is reached: those who wait for it find the sum as the one before left it. */
-  #statement(): string {
+  #text(): string {
     const { signups, usages } = this.#database.tables;
     return `
       WITH at AS (

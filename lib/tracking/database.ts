@@ -1,5 +1,6 @@
+import { createHash } from 'node:crypto';
 import { isNativeError } from 'node:util/types';
-import type { DataSource, EntityManager, QueryRunner } from 'typeorm';
+import { type DataSource, type EntityManager, QueryFailedError, type QueryRunner } from 'typeorm';
 import { Referral } from '../entities/referral';
 import { ReferralCredit } from '../entities/referral-credit';
 import { ReferralCreditSpend } from '../entities/referral-credit-spend';
@@ -12,6 +13,7 @@ import { ReferralSignup } from '../entities/referral-signup';
 import { ReferralSignupRefusal } from '../entities/referral-signup-refusal';
 import { ReferralUsage } from '../entities/referral-usage';
 import { databaseUnavailable, ReferralError, referralError } from '../errors';
+import type { Settings } from '../options';
 import { registry } from '../registry';
 
 /** The tables that our own SQL names, by the entity of each. */
@@ -37,12 +39,14 @@ const entityOf = {
 export class Database {
   readonly dataSource: DataSource;
   readonly tables: Readonly<Record<keyof typeof entityOf, string>>;
+  readonly #isPreparing: boolean;
   readonly #timeoutMs: number;
   readonly #underWay = new Set<Promise<unknown>>();
   #isClosed = false;
 
-  constructor(dataSource: DataSource, timeoutMs: number) {
+  constructor({ dataSource, preparedStatements }: Settings, timeoutMs: number) {
     this.dataSource = dataSource;
+    this.#isPreparing = preparedStatements;
     this.#timeoutMs = timeoutMs;
     this.tables = Object.fromEntries(
       Object.entries(entityOf).map(([name, entity]) => [name, this.table(entity)]),
@@ -79,13 +83,44 @@ export class Database {
     return registry.own(Object.assign(new entity(), loaded), this.dataSource);
   }
 
+  /** A statement that each connection is to plan once: for those that take longer to plan than to run. */
+  prepared(text: string): Prepared {
+    if (!this.#isPreparing) return { text };
+    return { text, name: `referrals_${createHash('sha256').update(text).digest('hex').slice(0, 32)}` };
+  }
+
   /** Rows of one statement. */
-  async query<Row>(sql: string, parameters: unknown[], manager?: EntityManager): Promise<Row[]> {
-    if (!manager) return this.#limited((runner) => runner.query(sql, parameters) as Promise<Row[]>);
+  async query<Row>(statement: string | Prepared, parameters: unknown[], manager?: EntityManager): Promise<Row[]> {
+    if (!manager) return this.#limited((runner) => this.#send(statement, parameters, runner));
     try {
-      return await manager.query(sql, parameters);
+      // A manager outside of a transaction has no runner of its own.
+      const runner = manager.queryRunner ?? manager;
+      return await this.#send(statement, parameters, runner);
     } catch (error) {
       throw explained(error);
+    }
+  }
+
+  /**
+   * TypeORM has no prepared statements: those go to its connection by themselves, and to the host's logger, as all do. (Its
+   * subscribers' `beforeQuery` and `afterQuery` do not see them.)
+   */
+  async #send<Row>(
+    statement: string | Prepared,
+    parameters: unknown[],
+    through: QueryRunner | EntityManager,
+  ): Promise<Row[]> {
+    if (typeof statement === 'string') return (await through.query(statement, parameters)) as Row[];
+    const { name, text } = statement;
+    if (name === undefined || !('connect' in through)) return (await through.query(text, parameters)) as Row[];
+    const client = (await through.connect()) as Client;
+    const { logger } = this.dataSource;
+    logger.logQuery(text, parameters, through);
+    try {
+      return (await client.query<Row>({ name, text, values: parameters })).rows;
+    } catch (error) {
+      logger.logQueryError(error as Error, text, parameters, through);
+      throw new QueryFailedError(text, parameters, error as Error);
     }
   }
 
@@ -162,8 +197,15 @@ export class Database {
   }
 }
 
+/** A statement, and under which name a connection keeps its plan. */
+export interface Prepared {
+  readonly text: string;
+  readonly name?: string;
+}
+
 /** What we use of a client of `pg`. */
 interface Client {
+  query<Row>(config: { name: string; text: string; values: unknown[] }): Promise<{ rows: Row[] }>;
   end(): Promise<void>;
   /** The server's process of this connection. */
   processID?: number | null;

@@ -35,7 +35,7 @@ export class Tracking implements TrackingCalls {
 
   constructor(settings: Settings) {
     this.settings = settings;
-    this.database = new Database(settings.dataSource, settings.queryTimeoutMs);
+    this.database = new Database(settings, settings.queryTimeoutMs);
     this.clock = new Clock(settings.clock);
     this.events = new Events(settings.onError);
     this.links = new Links(this.database, this.clock, settings);

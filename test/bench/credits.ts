@@ -1,0 +1,205 @@
+import { randomBytes } from 'node:crypto';
+import { rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { createReferrals, Referral, type Referrals } from 'express-referrals';
+import { Pool } from 'pg';
+import type { DataSource } from 'typeorm';
+import { startEmbedded } from '../../examples/embedded-postgres';
+import { openSchema } from './open-schema';
+import { median, rounds, Scores, seconds } from './scores';
+
+/** Calls under way at once, and connections of each side. */
+const workers = 16;
+const users = 20_000;
+/** Sign-ups and spends that are there before. */
+const past = 100_000;
+/** Of stored entries that `verify()` reads. */
+const entries = Number(process.env['BENCH_ENTRIES'] ?? 1_000_000);
+
+/** Something that is done over and over; each call gets a number of its own. */
+type Work = (call: number) => Promise<void>;
+
+let calls = 0;
+
+/** How often a second it is done, by so many workers. */
+async function perSecond(work: Work, during = seconds): Promise<number> {
+  const start = performance.now();
+  const end = start + during * 1000;
+  let done = 0;
+  const worker = async (): Promise<void> => {
+    while (performance.now() < end) {
+      await work(calls++);
+      done++;
+    }
+  };
+  await Promise.all(Array.from({ length: workers }, worker));
+  return done / ((performance.now() - start) / 1000);
+}
+
+/** The same rows on both sides: users with a credit each, one with very much, and a code that anyone may use. */
+async function fill(dataSource: DataSource, schema: string): Promise<void> {
+  const sql = (text: string): Promise<unknown> => dataSource.query(text.replaceAll('@', `"${schema}".`));
+  await sql(`INSERT INTO @referral_credit_types (name) VALUES ('any')`);
+  await sql(`INSERT INTO @referral_programs (name, referral_credit_amount, referral_credit_duration, referral_credit_type_id,
+      before_reward_usage_threshold, reward_credit_amount, reward_credit_duration, reward_credit_type_id)
+    VALUES ('hot', 25, 90, 1, 50, 40, 180, 1)`);
+  await sql(`INSERT INTO @referrals (user_id, code, redirect_to, program_id) VALUES ('owner', 'HOT', '/', 1)`);
+  await sql(`INSERT INTO @referral_credits
+      (user_id, kind, name, type_id, initial_balance, current_balance, start_date, expiry_date)
+    SELECT 'user-' || n, 'grant', 'credit', 1, 1000000, 1000000, now() - interval '1 day', now() + interval '1 year'
+    FROM generate_series(0, ${users}) n`);
+  // A past: on empty tables, PostgreSQL would plan for a page or two.
+  await sql(`INSERT INTO @referral_credit_spends (user_id, reference, kind, amount, covered, captured, description)
+    SELECT 'user-' || n % ${users}, 'past-' || n, 'spend', 1, 1, 1, 'April' FROM generate_series(1, ${past}) n`);
+  await sql(`INSERT INTO @referral_credit_transactions (user_id, credit_id, kind, value, description, reference)
+    SELECT 'user-' || n % ${users}, 1 + n % ${users}, 'spend', -1, 'April', 'past-' || n FROM generate_series(1, ${past}) n`);
+  await sql(`UPDATE @referral_credits c SET current_balance = initial_balance - p.count FROM (
+      SELECT user_id, count(*) FROM @referral_credit_spends GROUP BY 1
+    ) p WHERE p.user_id = c.user_id`);
+  await sql(`INSERT INTO @referral_signups (user_id, referral_id, referrer_id, source, weighed, before_reward_usage_threshold)
+    SELECT 'past-' || n, 1, 'owner', 'code', '{}', 50 FROM generate_series(1, ${past}) n`);
+  await sql(`UPDATE @referrals SET uses = ${past}`);
+}
+
+/** What our calls do, as bare statements on a pool of the same size: BEGIN, two INSERTs, one UPDATE, COMMIT. */
+function bareWork(pool: Pool, schema: string): { spend: (user: string, call: number) => Promise<void>; signUp: Work } {
+  const inTransaction = async (statements: [text: string, values: unknown[]][]): Promise<void> => {
+    const client = await pool.connect();
+    try {
+      await client.query('BEGIN');
+      for (const [text, values] of statements) await client.query(text.replaceAll('@', `"${schema}".`), values);
+      await client.query('COMMIT');
+    } finally {
+      client.release();
+    }
+  };
+  return {
+    spend: (user, call) => {
+      const id = Number(user.slice('user-'.length)) + 1;
+      return inTransaction([
+        [
+          `INSERT INTO @referral_credit_spends (user_id, reference, kind, amount, covered, captured, description, created_at)
+           VALUES ($1, $2, 'spend', 1, 1, 1, 'May', now())`,
+          [user, `invoice-${call}`],
+        ],
+        [
+          `INSERT INTO @referral_credit_transactions (user_id, credit_id, kind, value, description, reference, created_at)
+           VALUES ($1, $2, 'spend', -1, 'May', $3, now())`,
+          [user, id, `invoice-${call}`],
+        ],
+        [
+          'UPDATE @referral_credits SET current_balance = current_balance - 1 WHERE user_id = $1 AND id = $2',
+          [user, id],
+        ],
+      ]);
+    },
+    signUp: (call) =>
+      inTransaction([
+        [
+          `INSERT INTO @referral_signups (user_id, referral_id, referrer_id, program_id, referral_credit_amount,
+             referral_credit_duration, referral_credit_type_id, before_reward_usage_threshold, reward_credit_amount,
+             reward_credit_duration, reward_credit_type_id, source, weighed, created_at)
+           VALUES ($1, 1, 'owner', 1, 25, 90, 1, 50, 40, 180, 1, 'code', $2, now())`,
+          [
+            `new-${call}`,
+            '{"rule":"typed-code","choice":"HOT","candidates":[{"code":"HOT","source":"code","outcome":"chosen","touchedAt":null,"referralId":1}]}',
+          ],
+        ],
+        [
+          `INSERT INTO @referral_credits (user_id, kind, name, type_id, initial_balance, current_balance, start_date,
+             expiry_date, referee_id, created_at)
+           VALUES ($1, 'referral', $2, 1, 25, 25, now(), now() + interval '2160 hours', $1, now())`,
+          [`new-${call}`, `hot: credit for sign-up ${call} with HOT`],
+        ],
+        ['UPDATE @referrals SET uses = uses + 1 WHERE id = 1', []],
+      ]),
+  };
+}
+
+function ourWork(referrals: Referrals): { spend: (user: string, call: number) => Promise<void>; signUp: Work } {
+  return {
+    spend: async (user, call) => {
+      await referrals.credits.spend(user, { amount: '1', reference: `invoice-${call}`, description: 'May' });
+    },
+    signUp: async (call) => {
+      await Referral.recordSignup(null, `new-${call}`, { code: 'HOT' });
+    },
+  };
+}
+
+/** What sign-ups and spends cost, against the same rows written without our checks. */
+export async function credits(): Promise<void> {
+  const folder = path.join(tmpdir(), `express-referrals-bench-${randomBytes(4).toString('hex')}`);
+  const settings = { max_wal_size: '4GB', shared_buffers: '512MB' };
+  const postgres = await startEmbedded({ folder, persistent: false, settings });
+  const scores = new Scores();
+  try {
+    const ours = await openSchema(postgres.url, 'ours', workers);
+    const bare = await openSchema(postgres.url, 'bare', 1);
+    await fill(ours, 'ours');
+    await fill(bare, 'bare');
+    for (const dataSource of [ours, bare]) await dataSource.query('VACUUM ANALYZE');
+    const referrals = createReferrals({
+      ...{ dataSource: ours, baseUrl: 'https://shop.example', secret: randomBytes(32).toString('hex') },
+      ...{ user: () => null, queryTimeoutMs: 60_000 },
+    });
+    const pool = new Pool({ connectionString: postgres.url, max: workers });
+    const [our, theirs] = [ourWork(referrals), bareWork(pool, 'bare')];
+
+    const someone = (call: number): string => `user-${1 + (call % users)}`;
+    const pairs: [measured: string, bound: number, ours: Work, bare: Work][] = [
+      ['spends/s on distinct users', 0.7, (n) => our.spend(someone(n), n), (n) => theirs.spend(someone(n), n)],
+      ['spends/s on one hot user', 0.7, (n) => our.spend('user-0', n), (n) => theirs.spend('user-0', n)],
+      ['sign-ups/s on one hot code', 0.5, our.signUp, theirs.signUp],
+    ];
+    for (const [, , one, other] of pairs) for (const work of [one, other]) await perSecond(work, 3);
+    const measured = pairs.map(() => ({ ours: [] as number[], bare: [] as number[] }));
+    for (let round = 0; round < rounds; round++) {
+      for (const [index, [, , one, other]] of pairs.entries()) {
+        const { ours: ourRates, bare: bareRates } = measured[index]!;
+        // Every other round the other way round.
+        if (round % 2 === 0) ourRates.push(await perSecond(one));
+        bareRates.push(await perSecond(other));
+        if (round % 2 === 1) ourRates.push(await perSecond(one));
+      }
+      const line = measured.map((of) => `${Math.round(of.ours.at(-1)!)} / ${Math.round(of.bare.at(-1)!)}`);
+      console.log(`  round ${round + 1} of ${rounds}, ours / bare a second: ${line.join(', ')}`);
+    }
+    console.log(`\n${rounds} rounds of ${seconds} s each, ${workers} at once; ratios are medians of pairs.`);
+    for (const [index, [what, bound]] of pairs.entries()) {
+      const { ours: ourRates, bare: bareRates } = measured[index]!;
+      const ratios = ourRates.map((rate, round) => rate / bareRates[round]!);
+      const spread = `pairs ${Math.min(...ratios).toFixed(2)}–${Math.max(...ratios).toFixed(2)}`;
+      const detail = `medians ${median(ourRates).toFixed(0)} and ${median(bareRates).toFixed(0)}; ${spread}`;
+      scores.atLeast(what, median(ratios), bound, detail);
+    }
+
+    const [counted] = await ours.query<{ stored: number }[]>(
+      'SELECT count(*)::int AS stored FROM "ours".referral_credit_transactions',
+    );
+    const missing = Math.max(0, entries - counted!.stored);
+    await ours.query(
+      `WITH added AS (
+         INSERT INTO "ours".referral_credit_transactions (user_id, credit_id, kind, value, description)
+         SELECT 'user-' || n % ${users}, 1 + n % ${users}, 'adjustment', 0.01, 'filler'
+         FROM generate_series(1, ${missing}) n RETURNING user_id
+       )
+       UPDATE "ours".referral_credits c SET current_balance = c.current_balance + 0.01 * a.count
+       FROM (SELECT user_id, count(*) FROM added GROUP BY 1) a WHERE a.user_id = c.user_id`,
+    );
+    await ours.query('VACUUM ANALYZE');
+    const start = performance.now();
+    const { ok, checked, problems } = await referrals.verify();
+    const took = ((performance.now() - start) / 1000).toFixed(1);
+    console.log(`  verify(): ok ${ok}, ${checked} rows in ${took} s`, problems.slice(0, 3));
+
+    scores.print();
+    await referrals.close();
+    await pool.end();
+    for (const dataSource of [ours, bare]) await dataSource.destroy();
+  } finally {
+    await postgres.stop();
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
