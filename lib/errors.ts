@@ -89,7 +89,7 @@ const catalogue = {
     status: 409,
     text: (existing: string, wanted: string) =>
       `This user has a referral with the same redirectTo, label and target already: the code is "${existing}". ` +
-      `Use that one, or give the one ${wanted} a label of its own.`,
+      `Use that one, or change it with referralCodes.update; or give the one ${wanted} a label of its own.`,
   },
   CODES_EXHAUSTED: {
     status: 500,

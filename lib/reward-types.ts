@@ -216,7 +216,7 @@ export interface SignupExplanation {
   /** The reason in a sentence. */
   sentence: string;
   signup: ReferralSignup | null;
-  /** What was weighed for the sign-up, or else for the refusal; null if `recordSignup` was never called. */
+  /** What was weighed for the sign-up, or else for the refusal; null if `recordSignup` was never called for the user. */
   weighed: Weighed | null;
   decidedAt: Date | null;
 }

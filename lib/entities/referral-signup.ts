@@ -59,7 +59,7 @@ export class ReferralSignup extends ReferralTerms {
   @Column({ name: 'touched_at', type: 'timestamptz', nullable: true })
   readonly touchedAt!: Date | null;
 
-  /** Referrer and referee are the same person; only with the option `selfReferral: 'flag'` or `'allow'`. */
+  /** Referrer and referee are the same person; only told with the option `selfReferral: 'flag'`. */
   @Column({ name: 'is_self_referral', type: 'boolean', default: false })
   readonly isSelfReferral!: boolean;
 

@@ -1,5 +1,6 @@
 import type { Request } from 'express';
 import type { EntityManager } from 'typeorm';
+import { lengths } from '../entities/columns';
 import type { Referral } from '../entities/referral';
 import type { Settings } from '../options';
 import type { SignupCandidate, SignupRefusal, Weighed } from '../reward-types';
@@ -81,8 +82,9 @@ export class SignupChoice {
     const link = await this.#tracking.links.find(typed, manager);
     const referral = link?.referral ?? null;
     const outcome = referral ? 'chosen' : 'unknown-code';
+    const code = typed.slice(0, lengths.code);
     const candidate: SignupCandidate = {
-      ...{ source: 'code', code: typed, referralId: referral && referral.id, touchedAt: null, outcome },
+      ...{ source: 'code', code, referralId: referral && referral.id, touchedAt: null, outcome },
     };
     return { candidate, referral, touchedAt: null };
   }

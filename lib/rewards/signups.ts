@@ -1,6 +1,5 @@
 import type { Request } from 'express';
 import type { EntityManager } from 'typeorm';
-import { lengths } from '../entities/columns';
 import { ReferralCredit } from '../entities/referral-credit';
 import { ReferralSignup } from '../entities/referral-signup';
 import { ReferralSignupRefusal } from '../entities/referral-signup-refusal';
@@ -23,11 +22,11 @@ interface Made {
 }
 
 const sentences: Record<SignupRefusal, string> = {
-  'no-code': 'No code was typed, and the user came through no referral, or recordSignup was not called for this user.',
+  'no-code': 'No code was typed, and the user came through no referral.',
   'unknown-code': 'No referral has the code that was typed.',
   'expired': 'The code that was typed has expired.',
   'used-up': 'The code has had as many sign-ups as it allows.',
-  'own-code': 'The code is the own code of the user who signed up.',
+  'own-code': 'The code is the user’s own.',
   'already-signed-up': 'The user has signed up already, once and for good.',
   'outside-window': 'The user came through a referral, but longer ago than the attribution window.',
 };
@@ -184,6 +183,5 @@ export class Signups {
 function typedCode(code: unknown): string | null {
   if (isNothing(code)) return null;
   if (typeof code !== 'string') throw invalid('code', 'what the user typed, as a string, or nothing', code);
-  const typed = code.trim().replace(/[^\x20-\x7e]/g, '?');
-  return typed.slice(0, lengths.code) || null;
+  return code.trim().replace(/[^\x20-\x7e]/g, '?') || null;
 }
