@@ -12,11 +12,12 @@ export function newUserOf(req: Request): Outcome {
   const name = field(req, 'name').trim();
   const email = normalisedEmail(field(req, 'email'));
   const password = field(req, 'password');
+  const code = field(req, 'code').trim();
   if (name === '' || name.length > 80 || /\p{Cc}/u.test(name))
     return { problem: 'Please enter a name, up to 80 characters.' };
   if (email.length > 254 || !/^[^\s\p{Cc}@]+@[^\s\p{Cc}@]+$/u.test(email))
     return { problem: 'Please enter an e-mail address.' };
   if (password.length < 8 || password.length > 200)
     return { problem: 'Please choose a password of 8 to 200 characters.' };
-  return { newUser: { name, email, password } };
+  return { newUser: { name, email, password, code } };
 }

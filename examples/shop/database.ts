@@ -1,7 +1,7 @@
 import { entities, migrations, runMigrations } from 'express-referrals';
 import { DataSource } from 'typeorm';
 import { Order, Product, User } from './entities';
-import { CreateShop1790000001000, StockShop1790000002000 } from './migrations';
+import { AddOrderCredit1791000001000, CreateShop1790000001000, StockShop1790000002000 } from './migrations';
 
 /** One DataSource for the shop's entities and the package's: that is what lets them share a transaction. */
 export async function openDatabase(url: string): Promise<DataSource> {
@@ -10,7 +10,7 @@ export async function openDatabase(url: string): Promise<DataSource> {
     url,
     connectTimeoutMS: 3000, // pg's own default is to wait for good
     entities: [...entities, User, Product, Order],
-    migrations: [...migrations, CreateShop1790000001000, StockShop1790000002000],
+    migrations: [...migrations, CreateShop1790000001000, StockShop1790000002000, AddOrderCredit1791000001000],
   });
   await dataSource.initialize();
   try {

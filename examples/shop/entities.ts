@@ -50,6 +50,14 @@ export class Order {
   @Column('int', { name: 'price_cents' })
   priceCents!: number;
 
+  /** How much of the price credit covered. */
+  @Column('int', { name: 'credit_cents', default: 0 })
+  creditCents!: number;
+
   @Column('timestamptz', { name: 'created_at', default: () => 'now()' })
   createdAt!: Date;
+
+  get toPayCents(): number {
+    return this.priceCents - this.creditCents;
+  }
 }

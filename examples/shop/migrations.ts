@@ -55,3 +55,18 @@ export class StockShop1790000002000 implements MigrationInterface {
     await queryRunner.query('DELETE FROM shop_products');
   }
 }
+
+/** Orders from before there was credit were paid without. */
+export class AddOrderCredit1791000001000 implements MigrationInterface {
+  readonly name = 'AddOrderCredit1791000001000';
+
+  async up(queryRunner: QueryRunner): Promise<void> {
+    await queryRunner.query(`
+      ALTER TABLE shop_orders
+        ADD COLUMN credit_cents integer NOT NULL DEFAULT 0 CHECK (credit_cents BETWEEN 0 AND price_cents)`);
+  }
+
+  async down(queryRunner: QueryRunner): Promise<void> {
+    await queryRunner.query('ALTER TABLE shop_orders DROP COLUMN credit_cents');
+  }
+}

@@ -26,7 +26,7 @@ async function start(): Promise<void> {
   // The port first: links carry it.
   const server = createServer();
   const address = `http://localhost:${await listen(server, env['PORT'])}`;
-  const { app, referrals } = createShop({
+  const { app, referrals } = await createShop({
     dataSource,
     pool,
     baseUrl: env['BASE_URL'] ?? address,

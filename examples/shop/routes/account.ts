@@ -1,35 +1,35 @@
 import { type Request, type Response, Router } from 'express';
-import type { DataSource } from 'typeorm';
 import { newUserOf, normalisedEmail } from '../account-form';
 import { issueCsrfToken } from '../csrf';
 import { User } from '../entities';
 import { field, localPath } from '../forms';
 import { isPassword } from '../passwords';
 import { currentUser, signIn, signOut } from '../sessions';
+import type { Shop } from '../shop';
 import { signUp } from '../sign-up';
 
 /** Registering, logging in and out. */
-export function accountRoutes(dataSource: DataSource): Router {
+export function accountRoutes(shop: Shop): Router {
   const router = Router();
 
   router.get(['/register', '/login'], (req, res) => {
     const next = localPath(req.query['next']);
     if (currentUser(res)) return res.redirect(303, next);
     issueCsrfToken(req, res);
-    res.render(req.path === '/login' ? 'login' : 'register', { next, name: '', email: '', problem: null });
+    res.render(req.path === '/login' ? 'login' : 'register', { next, name: '', email: '', code: '', problem: null });
   });
 
   router.post('/register', async (req, res) => {
     const { newUser, problem } = newUserOf(req);
     if (!newUser) return refuse(req, res, 'register', problem);
-    const user = await signUp(dataSource, req, newUser);
-    if (!user) return refuse(req, res, 'register', 'This e-mail address has an account already. Log in instead.');
+    const { user, problem: refusal } = await signUp(shop, req, newUser);
+    if (!user) return refuse(req, res, 'register', refusal);
     await signIn(req, res, user);
     res.redirect(303, localPath(field(req, 'next')));
   });
 
   router.post('/login', async (req, res) => {
-    const user = await dataSource.manager.findOne(User, {
+    const user = await shop.dataSource.manager.findOne(User, {
       where: { email: normalisedEmail(field(req, 'email')) },
       select: { id: true, passwordHash: true },
     });
@@ -49,6 +49,6 @@ export function accountRoutes(dataSource: DataSource): Router {
 
 /** The form once more, with what was entered, except for the password. */
 function refuse(req: Request, res: Response, view: 'register' | 'login', problem: string): void {
-  const next = localPath(field(req, 'next'));
-  res.status(422).render(view, { next, name: field(req, 'name'), email: field(req, 'email'), problem });
+  const [name, email, code] = ['name', 'email', 'code'].map((entered) => field(req, entered));
+  res.status(400).render(view, { next: localPath(field(req, 'next')), name, email, code, problem });
 }

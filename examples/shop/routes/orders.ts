@@ -1,31 +1,22 @@
 import { Router } from 'express';
-import { Referral } from 'express-referrals';
-import type { DataSource } from 'typeorm';
 import { Order } from '../entities';
+import { field } from '../forms';
 import { HttpError } from '../http-error';
 import { findProduct } from '../products';
+import { buy } from '../purchase';
 import { currentUser } from '../sessions';
+import type { Shop } from '../shop';
 
 /** Buying, and the receipt. */
-export function orderRoutes(dataSource: DataSource): Router {
+export function orderRoutes(shop: Shop): Router {
+  const { dataSource } = shop;
   const router = Router();
 
   router.post('/products/:id/buy', async (req, res) => {
     const product = await findProduct(dataSource, req.params.id);
     const user = currentUser(res);
     if (!user) return res.redirect(303, `/login?next=/products/${product.id}`);
-    const order = await dataSource.transaction(async (manager) => {
-      const bought = await manager.save(
-        manager.create(Order, {
-          userId: user.id,
-          productId: product.id,
-          productName: product.name,
-          priceCents: product.priceCents,
-        }),
-      );
-      await Referral.recordResponse(req, 'BOUGHT', { target: bought, manager });
-      return bought;
-    });
+    const order = await buy(shop, req, user, product, field(req, 'useCredit') !== '');
     res.redirect(303, `/orders/${order.id}`);
   });
 

@@ -1,12 +1,12 @@
 import { Router } from 'express';
 import { Referral } from 'express-referrals';
-import type { DataSource } from 'typeorm';
 import { Product, User } from '../entities';
 import { findProduct } from '../products';
 import { currentUser } from '../sessions';
+import type { Shop } from '../shop';
 
 /** The shelves, and one product. */
-export function productRoutes(dataSource: DataSource): Router {
+export function productRoutes({ dataSource, referrals }: Shop): Router {
   const router = Router();
 
   router.get('/', async (req, res) => {
@@ -21,7 +21,8 @@ export function productRoutes(dataSource: DataSource): Router {
   router.get('/products/:id', async (req, res) => {
     const product = await findProduct(dataSource, req.params.id);
     await Referral.recordResponse(req, 'VIEWED', { target: product });
-    res.render('product', { product });
+    const user = currentUser(res);
+    res.render('product', { product, balance: user && (await referrals.credits.balance(user)) });
   });
 
   return router;

@@ -1,11 +1,11 @@
 import { Router } from 'express';
 import { Referral } from 'express-referrals';
-import type { DataSource } from 'typeorm';
 import { responseRows } from '../response-rows';
 import { currentUser } from '../sessions';
+import type { Shop } from '../shop';
 
 /** What somebody's links have brought. */
-export function referralRoutes(dataSource: DataSource): Router {
+export function referralRoutes({ dataSource }: Shop): Router {
   const router = Router();
 
   router.get('/referrals', async (_req, res) => {
@@ -16,7 +16,7 @@ export function referralRoutes(dataSource: DataSource): Router {
     const clicks = await Promise.all(links.map((link) => link.responseCount()));
     const responses = await Referral.responsesForReferrer(user, { take: 100 });
     res.render('referrals', {
-      links: links.map(({ id, url, label }, index) => ({ id, url, label, clicks: clicks[index] })),
+      links: links.map(({ url, label, code, uses }, index) => ({ url, label, code, uses, clicks: clicks[index] })),
       rows: await responseRows(dataSource, links, responses),
     });
   });

@@ -1,0 +1,10 @@
+import type { ReferralProgram, Referrals } from 'express-referrals';
+import type { DataSource } from 'typeorm';
+
+/** What the routes work with. */
+export interface Shop {
+  dataSource: DataSource;
+  referrals: Referrals;
+  /** The terms of every link of the shop's. */
+  program: ReferralProgram;
+}
