@@ -57,7 +57,7 @@ export function checkedWhere(fields: Fields, where: unknown): object {
 function checkValue(name: string, kind: FieldKind, value: unknown): void {
   if (value === null) return;
   if (value instanceof FindOperator) {
-    const inner: unknown = value.value;
+    const inner: unknown = value.child ?? value.value; // of Not(IsNull()), the operator inside
     if (value.type === 'isNull' || value.type === 'raw') return; // without a value; the host's own SQL
     for (const one of Array.isArray(inner) ? (inner as unknown[]) : [inner]) checkValue(name, kind, one);
     return;
