@@ -213,6 +213,9 @@ function show(value: unknown): string {
   if (typeof value === 'function') return `the function ${value.name || '(anonymous)'}`;
   if (Array.isArray(value)) return `an array of ${value.length}`;
   if (value instanceof Date) return Number.isNaN(value.getTime()) ? 'an invalid Date' : value.toISOString();
-  if (typeof value === 'object' && value !== null) return `an object of ${value.constructor?.name ?? 'no class'}`;
+  if (typeof value === 'object' && value !== null) {
+    const name: unknown = value.constructor?.name;
+    return `an object of ${typeof name === 'string' ? name.slice(0, 80) : 'no class'}`;
+  }
   return String(value);
 }

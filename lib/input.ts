@@ -3,20 +3,20 @@ import { invalid } from './errors';
 import type { Amount } from './reward-types';
 import type { ListOptions, RecordRef, UserRef } from './types';
 
-/** PostgreSQL's text can't hold the character U+0000. */
-const nul = '\u0000';
+/** What PostgreSQL's text can't hold: U+0000, and halves of surrogate pairs, which would become one and the same character. */
+const unstorable = /\0|\p{Surrogate}/u;
 
 /** A text of the host's within its column. */
 export function textOf(field: string, value: unknown, max: number, min = 0): string {
-  if (typeof value !== 'string' || value.length < min || value.length > max || value.includes(nul))
-    throw invalid(field, `a string of ${min} to ${max} characters without U+0000`, value);
+  if (typeof value !== 'string' || value.length < min || value.length > max || unstorable.test(value))
+    throw invalid(field, `a string of ${min} to ${max} characters without U+0000 and lone surrogates`, value);
   return value;
 }
 
 /** An id of the host's as text: a string, a bigint or a whole number. */
 export function idOf(field: string, value: unknown): string {
   if (typeof value === 'bigint' || (typeof value === 'number' && Number.isSafeInteger(value))) return String(value);
-  if (typeof value === 'string' && value !== '' && value.length <= lengths.id && !value.includes(nul)) return value;
+  if (typeof value === 'string' && value !== '' && value.length <= lengths.id && !unstorable.test(value)) return value;
   throw invalid(field, `an id: a string of 1 to ${lengths.id} characters, a whole number or a bigint`, value);
 }
 
@@ -47,8 +47,13 @@ export function codeOf(field: string, value: unknown): string {
 
 export function dateOf(field: string, value: Date | null | undefined): Date | null {
   if (value === null || value === undefined) return null;
-  if (!(value instanceof Date) || Number.isNaN(value.getTime())) throw invalid(field, 'a valid Date or null', value);
+  if (!isDate(value)) throw invalid(field, 'a valid Date of the years 1 to 9999, or null', value);
   return value;
+}
+
+/** Whether a value is a Date that PostgreSQL, too, has. */
+export function isDate(value: unknown): value is Date {
+  return value instanceof Date && value.getUTCFullYear() >= 1 && value.getUTCFullYear() <= 9999;
 }
 
 const uuidPattern = /^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$/i;
@@ -85,14 +90,14 @@ const amountPattern = /^[+-]?\d{1,16}(\.\d{1,4})?$/;
 
 /** An amount within `numeric(20,4)` as decimal text, for PostgreSQL to compute with. */
 export function amountOf(field: string, value: Amount, sign: 'any' | 'positive' | 'not negative' | 'not zero'): string {
-  const text = typeof value === 'number' && Number.isFinite(value) ? String(value) : value;
-  const isZero = !/[1-9]/.test(String(text));
-  const isNegative = !isZero && String(text).startsWith('-');
+  const text = typeof value === 'number' || typeof value === 'string' ? String(value) : '';
+  const isZero = !/[1-9]/.test(text);
+  const isNegative = !isZero && text.startsWith('-');
   const isWrong =
     (sign === 'positive' && (isZero || isNegative)) ||
     (sign === 'not negative' && isNegative) ||
     (sign === 'not zero' && isZero);
-  if (typeof text === 'string' && amountPattern.test(text) && !isWrong) return text;
+  if (amountPattern.test(text) && !isWrong) return text;
   const range = { 'any': '', 'positive': ' above 0', 'not negative': ' from 0', 'not zero': ' other than 0' }[sign];
   throw invalid(
     field,

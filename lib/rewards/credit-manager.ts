@@ -3,7 +3,7 @@ import { lengths } from '../entities/columns';
 import { ReferralCredit } from '../entities/referral-credit';
 import type { ReferralCreditSpend } from '../entities/referral-credit-spend';
 import { invalid, referralError } from '../errors';
-import { amountOf, dateOf, daysOf, isNothing, objectOf, recordIdOf, someUserIdOf, textOf } from '../input';
+import { amountOf, dateOf, daysOf, isNothing, objectOf, someUserIdOf, textOf } from '../input';
 import type {
   CaptureInput,
   CreditChanges,
@@ -111,9 +111,8 @@ export class CreditManager extends RecordManager<ReferralCredit, CreditInput, Cr
     const { reference, voucherCode, name, startDate, expiryDate, durationDays } = input;
     if (isNothing(expiryDate) === isNothing(durationDays))
       throw invalid('expiryDate', 'a Date, or durationDays in its place: one of the two', expiryDate ?? durationDays);
-    const typeId = recordIdOf('creditType', input.creditType);
-    const type = await this.#creditTypes.get(typeId, { optional: true, manager });
-    if (!type) throw invalid('creditType', 'a credit type that exists, or its id', typeId);
+    const typeId = await this.#creditTypes.existing('creditType', input.creditType, manager);
+    const type = await this.#creditTypes.get(typeId, { manager });
     const parameters = [
       someUserIdOf('user', input.user),
       isNothing(reference) ? null : textOf('reference', reference, lengths.reference, 1),

@@ -2,7 +2,7 @@ import type { EntityManager } from 'typeorm';
 import { lengths, shownAmount } from '../entities/columns';
 import { ReferralCreditTransaction } from '../entities/referral-credit-transaction';
 import { invalid, referralError } from '../errors';
-import { amountOf, isNothing, objectOf, recordIdOf, textOf } from '../input';
+import { amountOf, isNothing, objectOf, textOf } from '../input';
 import type { CreditTransactionInput } from '../reward-types';
 import type { Clock } from '../tracking/clock';
 import type { Database } from '../tracking/database';
@@ -36,9 +36,8 @@ export class CreditTransactionManager extends RecordManager<ReferralCreditTransa
       ...['credit', 'value', 'description', 'reference'],
     ]);
     const value = amountOf('value', input.value, 'not zero');
-    const creditId = recordIdOf('credit', input.credit);
-    const credit = await this.#credits.get(creditId, { optional: true, manager });
-    if (!credit) throw invalid('credit', 'a credit that exists, or its id', creditId);
+    const creditId = await this.#credits.existing('credit', input.credit, manager);
+    const credit = await this.#credits.get(creditId, { manager });
     const parameters = [
       ...[credit.userId, creditId, value, textOf('description', description ?? '', lengths.description)],
       isNothing(reference) ? null : textOf('reference', reference, lengths.reference, 1),

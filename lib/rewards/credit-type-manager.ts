@@ -51,6 +51,7 @@ export class CreditTypeManager extends RecordManager<ReferralCreditType, CreditT
 function valuesOf(input: Partial<CreditTypeInput>): Record<string, unknown> {
   const values: Record<string, unknown> = {};
   for (const [field, value] of Object.entries(input)) {
+    if (value === undefined && field !== 'name') continue;
     if (field === 'name') values[field] = textOf(field, value, lengths.name, 1);
     else if (field === 'product') values[field] = isNothing(value) ? null : textOf(field, value, lengths.name, 1);
     else if (field === 'refundable') values[field] = booleanOf(field, value ?? false);
@@ -67,7 +68,7 @@ function booleanOf(field: string, value: unknown): boolean {
 
 function listOf(field: string, value: unknown): string[] {
   if (!Array.isArray(value)) throw invalid(field, 'an array of strings', value);
-  return value.map((one, index) => textOf(`${field}[${index}]`, one, lengths.name, 1));
+  return Array.from(value as unknown[], (one, index) => textOf(`${field}[${index}]`, one, lengths.name, 1));
 }
 
 function refuseBoth(products: readonly string[] = [], categories: readonly string[] = []): void {

@@ -1,8 +1,7 @@
 import type { EntityManager } from 'typeorm';
 import { lengths } from '../entities/columns';
 import { ReferralProgram } from '../entities/referral-program';
-import { invalid } from '../errors';
-import { objectOf, recordIdOf, textOf } from '../input';
+import { objectOf, textOf } from '../input';
 import type { CodeTerms, ProgramChanges, ProgramInput, ReadOptions } from '../reward-types';
 import type { RecordRef } from '../types';
 import type { Database } from '../tracking/database';
@@ -39,8 +38,21 @@ export class ProgramManager extends RecordManager<ReferralProgram, ProgramInput,
   }
 
   /** Changes the terms of a code's own program. @internal */
-  changeOwn(id: number, terms: CodeTerms, manager: EntityManager): Promise<void> {
-    return this.#change(id, undefined, terms, codeName, manager);
+  async changeOwn(id: number, terms: CodeTerms, manager: EntityManager): Promise<void> {
+    await this.lock(id, manager);
+    await this.#change(id, undefined, terms, codeName, manager);
+  }
+
+  /** Deletes a code's own program with it, unless it has become others' as well. @internal */
+  async removeOwn(id: number, name: string, manager: EntityManager): Promise<void> {
+    const { programs, referrals, signups } = this.database.tables;
+    await this.database.query(
+      `DELETE FROM ${programs} WHERE id = $1 AND name = $2
+         AND NOT EXISTS (SELECT FROM ${referrals} WHERE program_id = $1)
+         AND NOT EXISTS (SELECT FROM ${signups} WHERE program_id = $1)`,
+      [id, name],
+      manager,
+    );
   }
 
   protected make(input: ProgramInput, manager: EntityManager): Promise<ReferralProgram> {
@@ -71,10 +83,6 @@ export class ProgramManager extends RecordManager<ReferralProgram, ProgramInput,
   }
 
   #typeIdOf(manager: EntityManager): (field: string, type: RecordRef) => Promise<number> {
-    return async (field, type) => {
-      const id = recordIdOf(field, type);
-      if (await this.#creditTypes.get(id, { optional: true, manager })) return id;
-      throw invalid(field, 'a credit type that exists, or its id', id);
-    };
+    return (field, type) => this.#creditTypes.existing(field, type, manager);
   }
 }

@@ -1,7 +1,7 @@
-import { type EntityManager, In } from 'typeorm';
+import { Any, type EntityManager } from 'typeorm';
 import type { ReferralRecord } from '../entities/record';
 import { invalid, referralError } from '../errors';
-import { objectOf, pageOf, recordIdOf } from '../input';
+import { objectOf, pageOf, recordIdOf, textOf } from '../input';
 import type { Plain, ReadOptions, Search } from '../reward-types';
 import type { RecordRef, WithManager } from '../types';
 import { type Database, violatedConstraint } from '../tracking/database';
@@ -67,7 +67,7 @@ export abstract class RecordManager<R extends ReferralRecord, Input extends obje
     if (!Array.isArray(ids)) throw invalid('ids', 'an array of ids', ids);
     const wanted = ids.map((id: number) => recordIdOf('id', id));
     const { manager, fields, plain, optional } = this.#checked(options);
-    const found = await this.load(this.#query({ id: In(wanted) }, undefined, fields), manager);
+    const found = await this.load(this.#query({ id: Any(wanted) }, undefined, fields), manager);
     const byId = new Map(found.map((record) => [record.id, record]));
     const missing = [...new Set(wanted.filter((id) => !byId.has(id)))];
     if (missing.length > 0 && !optional) throw referralError('NOT_FOUND', this.kind.word, 'id', missing);
@@ -81,39 +81,41 @@ export abstract class RecordManager<R extends ReferralRecord, Input extends obje
     const given = objectOf('search', search ?? ({} as O), known) as Search<R>;
     const { where = {}, order, fields, plain = false, manager } = given;
     const query = { ...this.#query(where, order, fields), ...pageOf(given) };
-    const found = await this.load(query, manager);
+    // With joins, TypeORM takes 0 for no limit.
+    const found = query.take === 0 ? [] : await this.load(query, manager);
     return found.map((record) => this.#as(record, plain, fields)) as As<R, O>[];
   }
 
   /** @throws ReferralError `INVALID_INPUT` naming the field, before anything is written. */
-  async create(input: Input, { manager }: WithManager = {}): Promise<R> {
-    return this.database.transaction((within) => this.make(input, within), manager);
+  async create(input: Input, options: WithManager = {}): Promise<R> {
+    return this.database.transaction((within) => this.make(input, within), managerOf(options));
   }
 
   /** As {@link create}, all or none. */
-  async createMany(inputs: readonly Input[], { manager }: WithManager = {}): Promise<R[]> {
+  async createMany(inputs: readonly Input[], options: WithManager = {}): Promise<R[]> {
     if (!Array.isArray(inputs)) throw invalid('inputs', 'an array', inputs);
     return this.database.transaction(async (within) => {
       const made: R[] = [];
       for (const input of inputs as Input[]) made.push(await this.make(input, within));
       return made;
-    }, manager);
+    }, managerOf(options));
   }
 
   /** Changes a record, and answers it as it is then. @throws ReferralError `NOT_FOUND`, `INVALID_INPUT`, `NOT_CHANGEABLE`. */
-  async update(record: RecordRef, changes: Changes, { manager }: WithManager = {}): Promise<R> {
+  async update(record: RecordRef, changes: Changes, options: WithManager = {}): Promise<R> {
     const id = recordIdOf('id', record);
     return this.database.transaction(async (within) => {
+      await this.lock(id, within);
       await this.change(id, changes, within);
       return this.get(id, { manager: within });
-    }, manager);
+    }, managerOf(options));
   }
 
   /** @throws ReferralError `NOT_FOUND`; `IN_USE` with the reason where money or another record depends on it. */
-  async delete(record: RecordRef, { manager }: WithManager = {}): Promise<void> {
+  async delete(record: RecordRef, options: WithManager = {}): Promise<void> {
     const id = recordIdOf('id', record);
     try {
-      await this.database.transaction((within) => this.remove(id, within), manager);
+      await this.database.transaction((within) => this.remove(id, within), managerOf(options));
     } catch (error) {
       const reason = this.kind.inUse[violatedConstraint(error) ?? ''];
       throw reason === undefined ? error : referralError('IN_USE', this.kind.word, id, reason);
@@ -123,6 +125,21 @@ export abstract class RecordManager<R extends ReferralRecord, Input extends obje
   /** The loaded fields of a record as a plain object. @internal */
   plain(record: object): Record<string, unknown> {
     return this.#plain(record, undefined);
+  }
+
+  /** The id of a record that stays as long as the transaction does. @internal */
+  async existing(field: string, record: RecordRef, manager: EntityManager): Promise<number> {
+    const id = recordIdOf(field, record);
+    const sql = `SELECT id FROM ${this.#table} WHERE id = $1 FOR KEY SHARE`;
+    if ((await this.database.query(sql, [id], manager)).length > 0) return id;
+    throw invalid(field, `a ${this.kind.word} that exists, or its id`, id);
+  }
+
+  /** Those who change a record take turns. @throws ReferralError `NOT_FOUND`. */
+  protected async lock(id: number, manager: EntityManager): Promise<void> {
+    const sql = `SELECT id FROM ${this.#table} WHERE id = $1 FOR NO KEY UPDATE`;
+    const rows = await this.database.query(sql, [id], manager);
+    if (rows.length === 0) throw referralError('NOT_FOUND', this.kind.word, 'id', [id]);
   }
 
   protected abstract make(input: Input, manager: EntityManager): Promise<R>;
@@ -146,12 +163,12 @@ export abstract class RecordManager<R extends ReferralRecord, Input extends obje
     value: string,
     options: O | undefined,
   ): Promise<As<R, O> | Optional<O>> {
-    if (typeof value !== 'string') throw invalid(name, 'a string', value);
+    textOf(name, value, Infinity);
     const { manager, fields, plain, optional } = this.#checked(options);
     const found = await this.load({ ...this.#query({ [name]: value }, undefined, fields), take: 11 }, manager);
     if (found.length > 1) {
-      const ids = found.map(({ id }) => id).slice(0, 10);
-      throw referralError('AMBIGUOUS', `the ${this.kind.word}s`, name, value, `the ids ${ids.join(', ')}, …`);
+      const ids = found.map(({ id }, index) => (index < 10 ? id : '…'));
+      throw referralError('AMBIGUOUS', `the ${this.kind.word}s`, name, value, `the ids ${ids.join(', ')}`);
     }
     const [record] = found;
     if (record) return this.#as(record, plain, fields) as As<R, O>;
@@ -161,9 +178,9 @@ export abstract class RecordManager<R extends ReferralRecord, Input extends obje
 
   /** One row by its properties. */
   protected async insert(values: Partial<Record<keyof R & string, unknown>>, manager: EntityManager): Promise<R> {
-    const { target, columns } = this.#assigned(values);
+    const columns = this.#columnsOf(values);
     const [row] = await this.database.query<object>(
-      `INSERT INTO ${target} (${columns.join(', ')}) VALUES (${columns.map((_, index) => `$${index + 1}`).join(', ')})
+      `INSERT INTO ${this.#table} (${columns.join(', ')}) VALUES (${columns.map((_, index) => `$${index + 1}`).join(', ')})
        RETURNING ${this.database.columns(this.kind.entity)}`,
       Object.values(values),
       manager,
@@ -171,40 +188,31 @@ export abstract class RecordManager<R extends ReferralRecord, Input extends obje
     return this.database.entity(this.kind.record, row!);
   }
 
-  /** Sets properties of one row. @throws ReferralError `NOT_FOUND`. */
+  /** Sets properties of one row. */
   protected async write(
     id: number,
     values: Partial<Record<keyof R & string, unknown>>,
     manager: EntityManager,
   ): Promise<void> {
-    const { target, columns } = this.#assigned(values);
-    const set = columns.map((column, index) => `${column} = $${index + 2}`).join(', ');
-    if (columns.length === 0) return void (await this.get(id, { manager }));
-    const rows = await this.database.query(
-      `WITH written AS (UPDATE ${target} SET ${set} WHERE id = $1 RETURNING 1) SELECT 1 FROM written`,
-      [id, ...Object.values(values)],
-      manager,
-    );
-    if (rows.length === 0) throw referralError('NOT_FOUND', this.kind.word, 'id', [id]);
+    const set = this.#columnsOf(values).map((column, index) => `${column} = $${index + 2}`);
+    if (set.length === 0) return;
+    const sql = `UPDATE ${this.#table} SET ${set.join(', ')} WHERE id = $1`;
+    await this.database.query(sql, [id, ...Object.values(values)], manager);
   }
 
   /** Deletes one row. @throws ReferralError `NOT_FOUND`; the driver's error if others depend on it. */
   protected async erase(id: number, manager: EntityManager): Promise<void> {
-    const { target } = this.#assigned({});
-    const rows = await this.database.query(
-      `WITH erased AS (DELETE FROM ${target} WHERE id = $1 RETURNING 1) SELECT 1 FROM erased`,
-      [id],
-      manager,
-    );
-    if (rows.length === 0) throw referralError('NOT_FOUND', this.kind.word, 'id', [id]);
+    await this.lock(id, manager);
+    await this.database.query(`DELETE FROM ${this.#table} WHERE id = $1`, [id], manager);
   }
 
-  #assigned(values: object): { target: string; columns: string[] } {
+  get #table(): string {
+    return this.database.table(this.kind.entity);
+  }
+
+  #columnsOf(values: object): string[] {
     const metadata = this.database.dataSource.getMetadata(this.kind.entity);
-    return {
-      target: this.database.table(this.kind.entity),
-      columns: Object.keys(values).map((name) => metadata.findColumnWithPropertyName(name)!.databaseName),
-    };
+    return Object.keys(values).map((name) => metadata.findColumnWithPropertyName(name)!.databaseName);
   }
 
   #checked(options: ReadOptions | undefined): { optional: boolean; plain: boolean } & ReadOptions {
@@ -233,4 +241,8 @@ export abstract class RecordManager<R extends ReferralRecord, Input extends obje
     const names = fields ?? [...columns.keys(), ...Object.keys(computed)];
     return Object.fromEntries(names.filter(isLoaded).map((name) => [name, values[name]]));
   }
+}
+
+function managerOf(options: WithManager): EntityManager | undefined {
+  return objectOf('options', options, ['manager']).manager;
 }

@@ -4,10 +4,9 @@ import { Referral } from '../entities/referral';
 import { ReferralCode } from '../entities/referral-code';
 import { ReferralProgram } from '../entities/referral-program';
 import { invalid, referralError } from '../errors';
-import { allowedUsesOf, codeOf, dateOf, objectOf, recordIdOf, textOf } from '../input';
+import { allowedUsesOf, codeOf, dateOf, objectOf, textOf } from '../input';
 import { registry } from '../registry';
 import type { CodeTerms, ReadOptions, ReferralCodeChanges, ReferralCodeInput } from '../reward-types';
-import type { RecordRef } from '../types';
 import { type Database, violatedConstraint } from '../tracking/database';
 import type { Links } from '../tracking/links';
 import type { ProgramManager } from './program-manager';
@@ -85,7 +84,9 @@ export class ReferralCodeManager extends RecordManager<ReferralCode, ReferralCod
     for (const [field, { path }] of this.kind.fields)
       values[field] =
         path.reduce<unknown>((value, step) => (value as Record<string, unknown> | null)?.[step], referral) ?? null;
-    const wanted = fields ? [...this.kind.keys, ...fields] : Object.keys(values);
+    const wanted = fields
+      ? [...this.kind.keys, ...fields, ...fields.flatMap((field) => this.kind.computed[field] ?? [])]
+      : Object.keys(values);
     const picked = Object.fromEntries(wanted.map((field) => [field, values[field]]));
     return registry.own(Object.assign(new ReferralCode(), picked), this.database.dataSource);
   }
@@ -138,15 +139,11 @@ export class ReferralCodeManager extends RecordManager<ReferralCode, ReferralCod
       ...(label !== undefined && { label: textOf('label', label, lengths.label) }),
       ...(redirectTo !== undefined && { redirectTo: this.#links.destinationOf(redirectTo) }),
       ...(expiredAt !== undefined && { expiredAt: dateOf('expiredAt', expiredAt) }),
-      ...(program !== undefined && { programId: program && (await this.#programIdOf(program, manager)) }),
+      ...(program !== undefined && {
+        programId: program === null ? null : await this.#programs.existing('program', program, manager),
+      }),
       ...(allowedUses !== undefined && { allowedUses: allowedUsesOf(allowedUses) }),
     };
-  }
-
-  async #programIdOf(program: RecordRef, manager: EntityManager): Promise<number> {
-    const id = recordIdOf('program', program);
-    if (await this.#programs.get(id, { optional: true, manager })) return id;
-    throw invalid('program', 'a program that exists, or its id', id);
   }
 
   /** The program that has these terms from now on: the code's own, changed, or a new one. */
@@ -162,8 +159,9 @@ export class ReferralCodeManager extends RecordManager<ReferralCode, ReferralCod
   }
 
   protected async remove(id: number, manager: EntityManager): Promise<void> {
-    const { code } = await this.get(id, { fields: ['code'], manager });
+    const { code, programId } = await this.get(id, { fields: ['code', 'programId'], manager });
     await this.erase(id, manager);
+    if (programId !== null) await this.#programs.removeOwn(programId, code, manager);
     this.#links.forget(code);
   }
 }

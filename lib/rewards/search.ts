@@ -1,15 +1,16 @@
 import { type DataSource, FindOperator, IsNull } from 'typeorm';
 import { invalid } from '../errors';
+import { isDate } from '../input';
 
 /** What a field holds, as far as a search compares it. */
-export type FieldKind = 'number' | 'text' | 'amount' | 'date' | 'boolean' | 'list' | 'json';
+export type FieldKind = 'id' | 'count' | 'text' | 'amount' | 'date' | 'boolean' | 'list' | 'json';
 
 /** The fields of a record, each with what it holds and where TypeORM finds it: the way through relations. */
 export type Fields = ReadonlyMap<string, { kind: FieldKind; path: readonly string[] }>;
 
 const kinds: Record<string, FieldKind> = {
-  bigint: 'number',
-  integer: 'number',
+  bigint: 'id',
+  integer: 'count',
   varchar: 'text',
   numeric: 'amount',
   timestamptz: 'date',
@@ -27,15 +28,19 @@ export function fieldsOf(dataSource: DataSource, entity: new () => object): Fiel
 }
 
 const tests: Record<FieldKind, readonly [takes: string, test: (value: unknown) => boolean]> = {
-  number: ['a whole number', (value) => Number.isSafeInteger(value)],
-  text: ['a string', (value) => typeof value === 'string' && !value.includes('\u0000')],
+  id: ['a whole number', (value) => Number.isSafeInteger(value)],
+  count: [
+    'a whole number of 32 bits',
+    (value) => Number.isInteger(value) && (value as number) === ((value as number) | 0),
+  ],
+  text: ['a string without U+0000', (value) => typeof value === 'string' && !value.includes('\u0000')],
   amount: [
     'a decimal string or a finite number',
-    (value) => Number.isFinite(value) || (typeof value === 'string' && /^-?\d+(\.\d+)?$/.test(value)),
+    (value) => Number.isFinite(value) || (typeof value === 'string' && /^-?\d{1,30}(\.\d{1,10})?$/.test(value)),
   ],
-  date: ['a valid Date', (value) => value instanceof Date && !Number.isNaN(value.getTime())],
+  date: ['a valid Date of the years 1 to 9999', isDate],
   boolean: ['true or false', (value) => typeof value === 'boolean'],
-  list: ['a string, in ArrayContains, ArrayContainedBy or ArrayOverlap', (value) => typeof value === 'string'],
+  list: ['strings without U+0000', (value) => typeof value === 'string' && !value.includes('\u0000')],
   json: ['no comparison', () => false],
 };
 
@@ -54,16 +59,40 @@ export function checkedWhere(fields: Fields, where: unknown): object {
   return checked;
 }
 
+const anyKind = ['not', 'and', 'or', 'isNull', 'raw'];
+const compared = ['equal', 'in', 'any', 'lessThan', 'lessThanOrEqual', 'moreThan', 'moreThanOrEqual', 'between'];
+
+/** Which of TypeORM's operators fit a field; PostgreSQL has none of the others on such a column. */
+const operators: Record<FieldKind, readonly string[]> = {
+  id: [...anyKind, ...compared],
+  count: [...anyKind, ...compared],
+  text: [...anyKind, ...compared, 'like', 'ilike'],
+  amount: [...anyKind, ...compared],
+  date: [...anyKind, ...compared],
+  boolean: [...anyKind, 'equal', 'in', 'any'],
+  list: [...anyKind, 'arrayContains', 'arrayContainedBy', 'arrayOverlap'],
+  json: ['isNull', 'not'],
+};
+/** Operators that take an array of values. */
+const plural = new Set(['in', 'any', 'between', 'and', 'or', 'arrayContains', 'arrayContainedBy', 'arrayOverlap']);
+
 function checkValue(name: string, kind: FieldKind, value: unknown): void {
   if (value === null) return;
-  if (value instanceof FindOperator) {
-    const inner: unknown = value.child ?? value.value; // of Not(IsNull()), the operator inside
-    if (value.type === 'isNull' || value.type === 'raw') return; // without a value; the host's own SQL
-    for (const one of Array.isArray(inner) ? (inner as unknown[]) : [inner]) checkValue(name, kind, one);
+  const [takes, test] = tests[kind];
+  if (!(value instanceof FindOperator)) {
+    if (kind === 'list' || !test(value))
+      throw invalid(name, `${takes}, null, or an operator of TypeORM's on such`, value);
     return;
   }
-  const [takes, test] = tests[kind];
-  if (!test(value)) throw invalid(name, `${takes}, null, or an operator of TypeORM's on such`, value);
+  if (!operators[kind].includes(value.type))
+    throw invalid(name, `one of the operators ${operators[kind].join(', ')}`, value.type);
+  if (value.type === 'isNull' || value.type === 'raw') return; // without a value; the host's own SQL
+  const inner: unknown = value.child ?? value.value; // of Not(IsNull()), the operator inside
+  if (plural.has(value.type) && !Array.isArray(inner)) throw invalid(name, `an array in ${value.type}`, inner);
+  for (const one of plural.has(value.type) ? (inner as unknown[]) : [inner]) {
+    if (one instanceof FindOperator) checkValue(name, kind, one);
+    else if (!test(one)) throw invalid(name, `${takes} in ${value.type}`, one);
+  }
 }
 
 const directions = new Set<unknown>(['asc', 'desc', 'ASC', 'DESC']);

@@ -1,7 +1,7 @@
 import type { EntityManager } from 'typeorm';
 import { ReferralSignup } from '../entities/referral-signup';
-import { isNothing, objectOf, textOf } from '../input';
-import { referralError } from '../errors';
+import { invalid, referralError } from '../errors';
+import { isNothing, objectOf } from '../input';
 import type { SignupInput } from '../reward-types';
 import type { Database } from '../tracking/database';
 import { RecordManager } from './record-manager';
@@ -20,7 +20,7 @@ export class SignupManager extends RecordManager<ReferralSignup, SignupInput, ob
   /** Signs a user up with a code; what refuses it is an error. */
   protected async make(input: SignupInput, manager: EntityManager): Promise<ReferralSignup> {
     const { user, code } = objectOf('signups.create', input, ['user', 'code']);
-    textOf('code', code, Infinity, 1);
+    if (typeof code !== 'string' || code === '') throw invalid('code', 'a code, as a string', code);
     const signup = await this.#signups.record(null, user, { code, manager });
     if (signup) return signup;
     const { sentence } = await this.#signups.explain(user, { manager });

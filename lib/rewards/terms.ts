@@ -1,4 +1,5 @@
 import type { ReferralProgram } from '../entities/referral-program';
+import { invalid } from '../errors';
 import { amountOf, daysOf, isNothing, objectOf } from '../input';
 import type { CodeTerms, CreditTerms } from '../reward-types';
 import type { RecordRef } from '../types';
@@ -27,7 +28,11 @@ export function flatTerms(input: {
   for (const side of sides) {
     const terms = input[side];
     if (terms === undefined) continue;
-    if (terms !== null) objectOf(side, terms, Object.values(nested));
+    if (terms !== null) {
+      objectOf(side, terms, Object.values(nested));
+      if (Object.values(terms).every((value) => value === undefined))
+        throw invalid(side, `${Object.values(nested).join(', ')}, or null for no credit`, terms);
+    }
     for (const part of parts) flat[`${side}${part}`] = terms === null ? null : terms[nested[part]];
   }
   return flat;
@@ -35,7 +40,7 @@ export function flatTerms(input: {
 
 /**
  * The values of a program's columns for the terms that are given. A side is given as a whole, or, where `before` has it, in
- * parts; all null for no credit. `typeIdOf` refuses a type that there is not.
+ * parts; all three null for no credit. `typeIdOf` refuses a type that there is not.
  */
 export async function termValues(
   terms: CodeTerms,
@@ -50,7 +55,7 @@ export async function termValues(
   for (const side of sides) {
     const given = parts.map((part) => terms[`${side}${part}`]);
     if (given.every((value) => value === undefined)) continue;
-    const isNone = given.every(isNothing);
+    const isNone = given.every((value) => value === null);
     const { Amount, Duration, Type } = { ...columnsOf(before, side), ...definedOf(terms, side) };
     values[`${side}Amount`] = isNone ? null : amountOf(nameOf(side, 'Amount'), Amount!, 'positive');
     values[`${side}Duration`] = isNone ? null : daysOf(nameOf(side, 'Duration'), Duration);

@@ -50,9 +50,11 @@ export class Usages {
         SELECT coalesce($4::timestamptz, now()) AS now
       ), known AS (
         SELECT * FROM ${usages} WHERE user_id = $1 AND reference = $2
+      ), locked AS (
+        SELECT user_id FROM ${signups} WHERE user_id = $1 AND NOT EXISTS (SELECT FROM known) FOR NO KEY UPDATE
       ), recorded AS (
         INSERT INTO ${usages} (user_id, reference, amount, is_counted, created_at)
-        SELECT $1, $2, $3::numeric, EXISTS (SELECT FROM ${signups} WHERE user_id = $1), at.now
+        SELECT $1, $2, $3::numeric, EXISTS (SELECT FROM locked), at.now
         FROM at WHERE NOT EXISTS (SELECT FROM known)
         ON CONFLICT DO NOTHING
         RETURNING *

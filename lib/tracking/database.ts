@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { createHash } from 'node:crypto';
 import { isNativeError } from 'node:util/types';
 import { type DataSource, type EntityManager, QueryFailedError, type QueryRunner } from 'typeorm';
@@ -94,8 +95,7 @@ export class Database {
     if (!manager) return this.#limited((runner) => this.#send(statement, parameters, runner));
     try {
       // A manager outside of a transaction has no runner of its own.
-      const runner = manager.queryRunner ?? manager;
-      return await this.#send(statement, parameters, runner);
+      return await inTurn(manager, () => this.#send(statement, parameters, manager.queryRunner ?? manager));
     } catch (error) {
       throw explained(error);
     }
@@ -126,17 +126,19 @@ export class Database {
 
   /** Work through TypeORM, on the given manager or within the time limit. */
   use<T>(work: (manager: EntityManager) => Promise<T>, manager?: EntityManager): Promise<T> {
-    return manager ? work(manager) : this.#limited((runner) => work(runner.manager));
+    return manager ? inTurn(manager, () => work(manager)) : this.#limited((runner) => work(runner.manager));
   }
 
   /** Several statements as one transaction of our own; in the host's, as one savepoint. */
   transaction<T>(work: (manager: EntityManager) => Promise<T>, manager?: EntityManager): Promise<T> {
-    return manager ? manager.transaction(work) : this.#limited((runner) => runner.manager.transaction(work));
+    return manager
+      ? inTurn(manager, () => manager.transaction(work))
+      : this.#limited((runner) => runner.manager.transaction(work));
   }
 
   /** A statement that may fail for a reason of its own without failing the host's transaction. */
   attempt<T>(work: (manager?: EntityManager) => Promise<T>, manager?: EntityManager): Promise<T> {
-    return manager?.queryRunner?.isTransactionActive ? manager.transaction(work) : work(manager);
+    return manager?.queryRunner?.isTransactionActive ? this.transaction(work, manager) : work(manager);
   }
 
   /** Reads as of one moment, for as long as it takes. */
@@ -195,6 +197,27 @@ export class Database {
     if (client.processID)
       this.dataSource.query('SELECT pg_cancel_backend($1)', [client.processID]).catch(() => undefined);
   }
+}
+
+/** For each connection of a host's transaction, the newest of our calls on it. */
+const turns = new WeakMap<QueryRunner, Promise<unknown>>();
+/** The connections that the code now running has its turn on. */
+const current = new AsyncLocalStorage<readonly QueryRunner[]>();
+
+/**
+ * Savepoints on a connection nest: of calls that a host makes at once in one transaction, each waits for the one before, so that
+ * none of them is rolled back with another's savepoint.
+ */
+function inTurn<T>({ queryRunner }: EntityManager, work: () => Promise<T>): Promise<T> {
+  const mine = current.getStore() ?? [];
+  if (!queryRunner || mine.includes(queryRunner)) return work();
+  const before = turns.get(queryRunner) ?? Promise.resolve();
+  const turn = before.then(() => current.run([...mine, queryRunner], work));
+  turns.set(
+    queryRunner,
+    turn.catch(() => undefined),
+  );
+  return turn;
 }
 
 /** A statement, and under which name a connection keeps its plan. */

@@ -164,7 +164,7 @@ export class Links {
            AND coalesce(target_type, '') = coalesce($4, '') AND coalesce(target_id, '') = coalesce($5, '')
            AND redirect_to = $3
        ), program AS (
-         SELECT id FROM ${tables.programs} WHERE id = $9
+         SELECT id FROM ${tables.programs} WHERE id = $9 FOR KEY SHARE
        ), created AS (
          INSERT INTO ${tables.referrals}
            (user_id, label, redirect_to, target_type, target_id, code, expired_at, created_at, program_id, allowed_uses)
