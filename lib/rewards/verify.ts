@@ -1,4 +1,5 @@
 import type { EntityManager } from 'typeorm';
+import { shownAmount } from '../entities/columns';
 import type { WithManager } from '../types';
 import type { Database } from '../tracking/database';
 import { invariants } from './invariants';
@@ -27,6 +28,9 @@ export interface Verification {
 
 const maxProblems = 1000;
 
+/** Tables whose rows go by the host's references. */
+const isNamed = new Set(['referral_credit_spends', 'referral_usages']);
+
 type Row = Pick<Problem, 'id' | 'expected' | 'found'>;
 
 /**
@@ -47,9 +51,9 @@ async function check(database: Database, manager: EntityManager): Promise<Verifi
       problems.push({
         invariant: name,
         table,
-        id: typeof id === 'string' && !isKeyed(table) ? Number(id) : id,
-        expected,
-        found,
+        id: isNamed.has(table) ? id : Number(id),
+        expected: shown(expected),
+        found: shown(found),
       });
   }
   const counted = [tables.signups, tables.usages, tables.credits, tables.transactions, tables.spends, tables.referrals];
@@ -61,7 +65,7 @@ async function check(database: Database, manager: EntityManager): Promise<Verifi
   return { ok: problems.length === 0, checked: Number(row!.checked), problems };
 }
 
-/** Tables whose rows have no id of ours. */
-function isKeyed(table: string): boolean {
-  return table === 'referral_credit_spends' || table === 'referral_usages';
+/** Amounts as everywhere else. */
+function shown(value: string | null): string | null {
+  return value !== null && /^-?\d+\.\d+$/.test(value) ? shownAmount(value) : value;
 }
