@@ -1,0 +1,65 @@
+import type { Request } from 'express';
+import { Referral, type ReferralProgram, type Referrals } from 'express-referrals';
+import type { EntityManager } from 'typeorm';
+
+interface User {
+  id: number;
+}
+
+/** Once, by hand: what the credit can be spent on, and the terms. */
+export async function launch({ creditTypes, programs }: Referrals): Promise<ReferralProgram> {
+  const compute = await creditTypes.create({
+    name: 'compute',
+    product: 'credit-compute', // what it is billed as
+    refundable: true,
+    onlyForProductCategories: ['instances'],
+  });
+  return programs.create({
+    name: 'launch',
+    referralCredit: { amount: '25', durationDays: 90, type: compute }, // for whoever signs up, at once
+    rewardCredit: { amount: '40', durationDays: 180, type: compute }, // for the referrer,
+    beforeRewardUsageThreshold: '50', // once they have used as much
+  });
+}
+
+/** Anybody's link, with a code that a hundred people may sign up with. */
+export function invite(user: User, program: ReferralProgram): Promise<Referral> {
+  return Referral.create({ user, redirectTo: '/', program, allowedUses: 100 });
+}
+
+/** In the transaction that makes the user. Answers what to tell somebody whose code was refused, or null. */
+export async function signUp(
+  referrals: Referrals,
+  req: Request,
+  user: User,
+  manager: EntityManager,
+): Promise<string | null> {
+  const { code } = req.body as { code?: string };
+  const signup = await Referral.recordSignup(req, user, { code, manager }); // the typed code, else the visitor's link
+  if (signup || !code) return null;
+  const { reason } = await referrals.explainSignup(user, { manager });
+  return reason === 'used-up' ? 'This code has been used up.' : 'This code does not work.';
+}
+
+/** An invoice: credit pays what it can, the card the rest, and what was used counts towards the referrer's reward. */
+export async function bill(referrals: Referrals, user: User, number: number, amount: string): Promise<string> {
+  const reference = `invoice-${number}`; // makes both calls idempotent: after a crash, bill again
+  const productCategory = 'instances';
+  const { covered } = await referrals.credits.spend(user, { amount, reference, productCategory, partial: true });
+  await referrals.recordUsage(user, { amount, reference });
+  return covered;
+}
+
+/** A checkout that takes time: the credit is held, then spent or given back. */
+export async function checkOut(
+  { credits }: Referrals,
+  user: User,
+  reference: string,
+  amount: string,
+  pay: () => Promise<boolean>,
+): Promise<boolean> {
+  await credits.hold(user, { amount, reference, productCategory: 'instances' });
+  const isPaid = await pay();
+  await (isPaid ? credits.capture({ user, reference }) : credits.release({ user, reference }));
+  return isPaid;
+}

@@ -1,0 +1,47 @@
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import express from 'express';
+import { createReferrals, entities, migrations, runMigrations } from 'express-referrals';
+import request from 'supertest';
+import { DataSource } from 'typeorm';
+import { bill, checkOut, invite, launch, signUp } from '../examples/credits/credits';
+import { databaseUrl } from './support/host';
+
+test('the README shows the example as it is, and it does what it says', async () => {
+  const read = (file: string): string => readFileSync(path.join(__dirname, '..', file), 'utf8');
+  expect(read('README.md')).toContain(`\`\`\`ts\n${read('examples/credits/credits.ts')}\`\`\``);
+
+  const schema = 'credits example';
+  const dataSource = new DataSource({ type: 'postgres', url: databaseUrl(), schema, entities, migrations });
+  await dataSource.initialize();
+  await dataSource.query(`CREATE SCHEMA "${schema}"`);
+  await runMigrations(dataSource);
+  const secret = 'a secret of at least thirty-two characters';
+  const referrals = createReferrals({ dataSource, baseUrl: 'https://shop.example', secret, user: () => null });
+  try {
+    const [anna, carl] = [{ id: 1 }, { id: 2 }];
+    const { code } = await invite(anna, await launch(referrals));
+    const app = express();
+    app.use(referrals.middleware);
+    app.post('/register', express.json(), async (req, res) => {
+      res.json(await dataSource.transaction((manager) => signUp(referrals, req, carl, manager)));
+    });
+    await request(app).post('/register').send({}).expect('null');
+    await request(app).post('/register').send({ code: 'NOBODY' }).expect('"This code does not work."');
+    await request(app).post('/register').send({ code }).expect('null');
+
+    const balance = (user: { id: number }) => referrals.credits.balance(user, { productCategory: 'instances' });
+    expect(await balance(carl)).toBe('25.00');
+    for (let again = 0; again < 2; again++) expect(await bill(referrals, carl, 881, '10')).toBe('10.00');
+    expect(await checkOut(referrals, carl, 'order-1', '5', () => Promise.resolve(false))).toBe(false);
+    expect(await checkOut(referrals, carl, 'order-2', '5', () => Promise.resolve(true))).toBe(true);
+    expect([await balance(carl), await balance(anna)]).toEqual(['10.00', '0.00']);
+    expect(await bill(referrals, carl, 882, '40')).toBe('10.00');
+    expect([await balance(carl), await balance(anna)]).toEqual(['0.00', '40.00']);
+    expect(await referrals.verify()).toMatchObject({ ok: true, problems: [] });
+  } finally {
+    await referrals.close();
+    await dataSource.query(`DROP SCHEMA "${schema}" CASCADE`);
+    await dataSource.destroy();
+  }
+});
