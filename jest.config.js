@@ -5,8 +5,9 @@ const shared = {
   modulePathIgnorePatterns: ['<rootDir>/dist/', '<rootDir>/\\.postgres/'],
 };
 
-/** The main journey once more, on the oldest majors that the package supports. */
+/** The main journey once more, on the oldest majors that the package supports; and what leans on TypeORM the most. */
 const compatibility = '<rootDir>/test/compatibility.test.ts';
+const typeorm = ['managers', 'managers-records', 'signups', 'ledger'].map((name) => `<rootDir>/test/${name}.test.ts`);
 
 /** @type {import('jest').Config} */
 module.exports = {
@@ -25,7 +26,7 @@ module.exports = {
     {
       ...shared,
       displayName: 'typeorm 0.3',
-      testMatch: [compatibility],
+      testMatch: [compatibility, ...typeorm],
       moduleNameMapper: { '^typeorm$': '<rootDir>/node_modules/typeorm-0.3' },
     },
   ],

@@ -91,9 +91,10 @@ test('a TypeScript project, with strict types and none of ours skipped', async (
       'index.ts': `
         import { createRequire } from 'node:module';
         import express from 'express';
-        import { DataSource } from 'typeorm';
+        import { DataSource, MoreThan } from 'typeorm';
         import {
-          createReferrals, entities, migrations, Referral, type ReferralResponse, type ReferralsOptions, runMigrations,
+          createReferrals, entities, migrations, Referral, type ReferralCode, type ReferralResponse, type ReferralsOptions,
+          runMigrations,
         } from 'express-referrals';
 
         export function wire(url: string): express.Express {
@@ -112,6 +113,19 @@ test('a TypeScript project, with strict types and none of ours skipped', async (
             const referral: Referral | null = await req.referralForRequest();
             const response: ReferralResponse | null = await Referral.recordResponse(req, 'SEEN', { target: { type: 'a', id: 1n } });
             res.json([referral?.url, response?.createdAt.getTime(), referral?.userId?.length]);
+          });
+          app.post('/', async (req, res) => {
+            const code: ReferralCode | null = await referrals.referralCodes.getByCode('A', { optional: true });
+            // @ts-expect-error it may be missing
+            await (await referrals.referralCodes.get(1, { optional: true })).refresh();
+            const rich = await referrals.credits.search({ where: { currentBalance: MoreThan('0') }, order: { expiryDate: 'ASC' } });
+            const [plain] = await referrals.signups.search({ where: [{ userId: 'a' }, { referrerId: null }], plain: true });
+            // @ts-expect-error a plain object has no methods
+            void plain.credits;
+            // @ts-expect-error amounts are strings or numbers
+            await referrals.credits.spend('a', { amount: 1n, reference: 'b' });
+            await referrals.programs.update(code!.programId!, { rewardCredit: { amount: '5' }, beforeRewardUsageThreshold: 0 });
+            res.json([code?.rewardCreditAmount, rich.map(({ isExpired }) => isExpired), plain?.recordedUsage]);
           });
           return app;
         }
