@@ -32,7 +32,7 @@ interface Server {
 /** An app in a process of its own, on the built package. */
 async function startApp(): Promise<Server> {
   const child = fork(path.join(__dirname, 'support', 'app.js'), [], {
-    env: { ...process.env, APP_DATABASE_URL: postgres.url },
+    env: { ...process.env, TEST_DATABASE_URL: postgres.url },
   });
   const url = await new Promise<string>((resolve, reject) => {
     child.once('message', (message) => resolve(message as string));

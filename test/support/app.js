@@ -1,17 +1,9 @@
 // An app in a process of its own, on the built package: only links. 'stop' ends it in good order.
 const express = require('express');
-const { DataSource } = require('typeorm');
-const { createReferrals, entities } = require('express-referrals');
+const { start } = require('./built');
 
 async function main() {
-  const dataSource = new DataSource({ type: 'postgres', url: process.env.APP_DATABASE_URL, entities });
-  await dataSource.initialize();
-  const referrals = createReferrals({
-    dataSource,
-    baseUrl: 'https://shop.example',
-    secret: 'a secret of at least thirty-two characters',
-    user: () => null,
-  });
+  const { referrals, stop } = await start();
   const app = express();
   let isStopping = false;
   app.use((_req, res, next) => {
@@ -24,8 +16,7 @@ async function main() {
   process.once('message', () => {
     isStopping = true;
     server.close(async () => {
-      await referrals.close();
-      await dataSource.destroy();
+      await stop();
       process.disconnect();
     });
   });

@@ -1,21 +1,9 @@
 // A process of its own, on the built package: does the calls that it is sent, so many at once, and answers each as it ends.
-const { DataSource } = require('typeorm');
-const { createReferrals, entities, Referral } = require('express-referrals');
+const { Referral } = require('express-referrals');
+const { start } = require('./built');
 
 async function main() {
-  const dataSource = new DataSource({
-    type: 'postgres',
-    url: process.env.TEST_DATABASE_URL,
-    schema: process.env.SCHEMA,
-    entities,
-  });
-  await dataSource.initialize();
-  const referrals = createReferrals({
-    dataSource,
-    baseUrl: 'https://shop.example',
-    secret: 'a secret of at least thirty-two characters',
-    user: () => null,
-  });
+  const { dataSource, referrals, stop } = await start();
   const { credits } = referrals;
   const calls = {
     signUp: (user, options) => Referral.recordSignup(null, user, options),
@@ -45,10 +33,7 @@ async function main() {
     await Promise.all(Array.from({ length: atOnce }, worker));
     process.send('done');
   });
-  process.once('disconnect', async () => {
-    await referrals.close();
-    await dataSource.destroy();
-  });
+  process.once('disconnect', stop);
   process.send('ready');
 }
 
