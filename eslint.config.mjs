@@ -33,6 +33,7 @@ export default tseslint.config(
       'lib/options.ts',
       'lib/option-checks.ts',
       'lib/types.ts',
+      'lib/reward-types.ts',
     ],
     rules: forbidden(
       ['http/*', 'cli/*', 'tracking/*', 'rewards/*', 'create-referrals'],
@@ -40,8 +41,15 @@ export default tseslint.config(
     ),
   },
   {
-    files: ['lib/tracking/**', 'lib/rewards/**'],
-    rules: forbidden(['http/*', 'cli/*', 'create-referrals'], 'Tracking and rewards do not look up to Express.'),
+    files: ['lib/rewards/**'],
+    rules: forbidden(['http/*', 'cli/*', 'create-referrals'], 'Rewards do not look up to Express.'),
+  },
+  {
+    files: ['lib/tracking/**'],
+    rules: forbidden(
+      ['http/*', 'cli/*', 'rewards/*', 'create-referrals'],
+      'Tracking looks neither up to Express nor over to rewards, which build on it.',
+    ),
   },
   {
     // Answers of supertest, templates and raw queries are any: there, tests say what they expect of them.

@@ -32,7 +32,10 @@ export interface CreateReferralInput {
   code?: string;
   /** From when on clicks no longer count. Only used when the row is new. Default: never. */
   expiredAt?: Date | null;
-  /** The program whose terms its sign-ups get. Default: none, sign-ups without credits. */
+  /**
+   * The program whose terms its sign-ups get from now on; one that exists without a program takes it, one of another program is an
+   * error. Default: none, sign-ups without credits.
+   */
   program?: RecordRef | null;
   /** How many sign-ups may use it, -1 for unlimited. Only used when the row is new. Default -1. */
   allowedUses?: number;

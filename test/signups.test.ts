@@ -339,3 +339,35 @@ test('an error of ours reaches Express with its status', async () => {
   await request(app).post('/signup').expect(400, { field: 'code' });
   expect(cookieOf(await request(app).post('/signup'))).toBeNull();
 });
+
+describe('the program of a referral', () => {
+  test('is taken by one that exists without; one of another program is an error', async () => {
+    const { program, dataSource, referrals } = await startRewards();
+    const { manager } = dataSource;
+    const create = (of?: number) => Referral.create({ user: 'anna', redirectTo: '/', program: of }, { manager });
+    const { id } = await create();
+    const calls = await Promise.all(Array.from({ length: 5 }, () => create(program.id)));
+    expect(calls.map((referral) => [referral.id, referral.programId])).toEqual(calls.map(() => [id, program.id]));
+    expect(await create()).toMatchObject({ id, programId: program.id });
+    const { id: other } = await referrals.programs.create({ name: 'other' });
+    await expect(create(other)).rejects.toMatchObject({ code: 'REFERRAL_EXISTS', status: 409 });
+    await expect(create(4711)).rejects.toMatchObject({ code: 'INVALID_INPUT', field: 'program' });
+    await referrals.referralCodes.update(id, { program: other });
+    expect(await create(other)).toMatchObject({ id, programId: other });
+  });
+
+  test.each([
+    ['program', { program: '1' }],
+    ['program', { program: 0 }],
+    ['program', { program: 4711 }],
+    ['allowedUses', { allowedUses: -2 }],
+    ['allowedUses', { allowedUses: 1.5 }],
+    ['allowedUses', { allowedUses: 2 ** 31 }],
+  ])('a wrong %s is refused, and nothing written: %p', async (field, given) => {
+    const { manager } = (shared ??= await startRewards()).dataSource;
+    const call = Referral.create({ redirectTo: '/', label: 'wrong', ...given } as never, { manager });
+    await expect(call).rejects.toMatchObject({ code: 'INVALID_INPUT', field });
+    expect(await manager.countBy(Referral, { label: 'wrong' })).toBe(0);
+  });
+  let shared: RewardsHost | undefined;
+});

@@ -38,10 +38,9 @@ async function ensured<Record, Input extends { name: string }>(
 }
 
 /**
- * Puts a link under the program if it has none yet. Two kinds have none: those that the forms on the pages make, by a
- * route that knows of no program, and those from before the shop had one; `Referral.create` answers a link that exists,
- * but refuses to change its program. What a link promises matters when somebody signs up with it, so that is when it
- * joins, and no start of the shop has to bring all links up to date, nor misses what an older process makes meanwhile.
+ * Puts a link under the program if it has none yet: those that the forms on the pages make have none, because their route
+ * knows of no program, and neither have those from before the shop had one. What a link promises matters when somebody
+ * signs up with it, so that is when it joins, and no start of the shop has to bring all links up to date.
  */
 export async function joinProgram(program: ReferralProgram, link: Referral, manager: EntityManager): Promise<void> {
   if (link.programId !== null) return;

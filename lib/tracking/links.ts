@@ -165,6 +165,10 @@ export class Links {
            AND redirect_to = $3
        ), program AS (
          SELECT id FROM ${tables.programs} WHERE id = $9 FOR KEY SHARE
+       ), adopted AS (
+         UPDATE ${tables.referrals} SET program_id = $9
+         WHERE id IN (SELECT id FROM existing) AND program_id IS NULL AND EXISTS (SELECT FROM program)
+         RETURNING *
        ), created AS (
          INSERT INTO ${tables.referrals}
            (user_id, label, redirect_to, target_type, target_id, code, expired_at, created_at, program_id, allowed_uses)
@@ -175,7 +179,10 @@ export class Links {
        )
        SELECT $9::bigint IS NULL OR EXISTS (SELECT FROM program) AS "isKnownProgram", "isNew", ${this.#columns}
        FROM (SELECT) AS always
-       LEFT JOIN (SELECT false AS "isNew", * FROM existing UNION ALL SELECT true, * FROM created) AS found ON true`,
+       LEFT JOIN (
+         SELECT false AS "isNew", * FROM existing WHERE NOT EXISTS (SELECT FROM adopted)
+         UNION ALL SELECT false, * FROM adopted UNION ALL SELECT true, * FROM created
+       ) AS found ON true`,
       [
         ...[userId, label, redirectTo, targetType, targetId, code],
         ...[expiredAt, this.#clock.parameter(), programId, allowedUses],
