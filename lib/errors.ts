@@ -137,9 +137,12 @@ const catalogue = {
   },
   INSUFFICIENT_CREDIT: {
     status: 402,
-    text: (asked: string, available: string) =>
+    text: (asked: string, available: string, isForAnything: boolean) =>
       `The user has ${available} of credit for this, less than the ${asked} asked for. ` +
-      'Ask for less, or give partial: true to take what there is.',
+      'Ask for less, or give partial: true to take what there is.' +
+      (isForAnything
+        ? ' Credit for some products only is not in it: name the product or productCategory to use it.'
+        : ''),
   },
   DATABASE_UNAVAILABLE: {
     status: 503,
@@ -200,6 +203,13 @@ export function databaseUnavailable(detail: string, cause?: unknown): ReferralEr
 /** Whether an error says that the database, or the instance, is away. */
 export function isAway(error: unknown): boolean {
   return error instanceof ReferralError && error.status === 503;
+}
+
+/** The refusal of a field that a call does not have. */
+export function unknownField(call: string, field: string, known: readonly string[]): ReferralError {
+  return new ReferralError('INVALID_INPUT', `${call} has no field "${field}". It knows ${known.join(', ')}.`, {
+    field,
+  });
 }
 
 /** The refusal of one field of a call's input, before anything is written. */

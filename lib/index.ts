@@ -24,6 +24,7 @@ export type {
   CreditTerms,
   CreditTransactionInput,
   CreditTypeInput,
+  FieldOf,
   Plain,
   ProgramChanges,
   ProgramInput,

@@ -1,5 +1,6 @@
+import type { EntityManager } from 'typeorm';
 import { lengths } from './entities/columns';
-import { invalid } from './errors';
+import { invalid, unknownField } from './errors';
 import type { Amount } from './reward-types';
 import type { ListOptions, RecordRef, UserRef } from './types';
 
@@ -81,8 +82,7 @@ export function objectOf<T extends object>(call: string, value: T, known: readon
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     throw invalid(call, `an object with ${known.join(', ')}`, value);
   const unknown = Object.keys(value).find((field) => !known.includes(field));
-  if (unknown !== undefined)
-    throw invalid(unknown, `nothing: ${call} knows ${known.join(', ')}`, Reflect.get(value, unknown));
+  if (unknown !== undefined) throw unknownField(call, unknown, known);
   return value;
 }
 
@@ -129,4 +129,12 @@ export function recordIdOf(field: string, value: RecordRef): number {
   if (!Number.isSafeInteger(id) || (id as number) < 1)
     throw invalid(field, 'a record, or its id: a whole number from 1', value);
   return id as number;
+}
+
+/** Whether a value can be what `manager` takes. */
+export function isManager(value: unknown): value is EntityManager {
+  const { transaction, getRepository } = (value ?? {}) as Partial<EntityManager>;
+  return (
+    typeof transaction === 'function' && typeof getRepository === 'function' && !('entityMetadatas' in Object(value))
+  );
 }

@@ -4,7 +4,8 @@ import type { ReferralRecord } from './entities/record';
 import type { Referral } from './entities/referral';
 import type { ReferralResponse } from './entities/referral-response';
 import type { ReferralSignup } from './entities/referral-signup';
-import { referralError } from './errors';
+import { invalid, referralError } from './errors';
+import { isManager } from './input';
 import type { RecordSignupOptions } from './reward-types';
 import type { CreateReferralInput, ListOptions, RecordOptions, RespondOptions, UserRef, WithManager } from './types';
 
@@ -86,6 +87,8 @@ class Registry {
   /** The instance of the manager, else of the request, else the only one; else an error that says what to name. */
   of(call: string, hints: Hints = {}): Instance {
     if (hints.manager) {
+      if (!isManager(hints.manager))
+        throw invalid('manager', 'an EntityManager, as dataSource.transaction() gives it', hints.manager);
       const instance = this.#instances.get(hints.manager.connection);
       if (!instance) throw referralError('NO_INSTANCE', call);
       return instance;

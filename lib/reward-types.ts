@@ -1,4 +1,4 @@
-import type { FindOptionsOrder, FindOptionsWhere } from 'typeorm';
+import type { FindOptionsWhere } from 'typeorm';
 import type { ReferralSignup } from './entities/referral-signup';
 import type { CreateReferralInput, RecordRef, UserRef, WithManager } from './types';
 
@@ -119,7 +119,7 @@ export interface CreditTransactionInput {
 
 export interface RecordSignupOptions extends WithManager {
   /** What the user typed; wins over the link that the visitor came through. Empty or missing: nothing typed. */
-  code?: string | null;
+  code?: string | null | undefined;
 }
 
 export interface UsageInput extends WithManager {
@@ -158,11 +158,11 @@ export interface CaptureInput extends SettleInput {
   amount?: Amount;
 }
 
-export interface ReadOptions extends WithManager {
+export interface ReadOptions<Field extends string = string> extends WithManager {
   /** A missing record is null (`get`), or left out (`list`), instead of an error. */
   optional?: boolean;
-  /** Only these fields are loaded. Default: all. */
-  fields?: readonly string[];
+  /** Only these fields are loaded, and what the record's methods need. Default: all. */
+  fields?: readonly Field[];
   /** Plain objects instead of records. */
   plain?: boolean;
 }
@@ -172,17 +172,22 @@ export type Plain<R> = {
   [Field in keyof R as R[Field] extends (...args: never[]) => unknown ? never : Field]: R[Field];
 };
 
+/** The name of a record's field. */
+export type FieldOf<R> = keyof Plain<R> & string;
+
 /** As TypeORM's, on the record's fields only. A null means "is null". */
-export interface Search<Fields extends object> extends Omit<ReadOptions, 'optional'> {
+export interface Search<Fields extends object> extends Omit<ReadOptions<FieldOf<Fields>>, 'optional'> {
   where?: SearchWhere<Fields> | SearchWhere<Fields>[];
-  order?: FindOptionsOrder<Fields>;
+  order?: { [Field in FieldOf<Fields>]?: 'ASC' | 'DESC' | 'asc' | 'desc' };
   /** At most so many. Default: all. */
   take?: number;
   /** So many are left out. Default 0. */
   skip?: number;
 }
 
-type SearchWhere<Fields> = { [Field in keyof FindOptionsWhere<Fields>]?: FindOptionsWhere<Fields>[Field] | null };
+type SearchWhere<Fields> = {
+  [Field in FieldOf<Fields> & keyof FindOptionsWhere<Fields>]?: FindOptionsWhere<Fields>[Field] | null;
+};
 
 /** Why a sign-up credited nobody. */
 export type SignupRefusal =

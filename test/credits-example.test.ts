@@ -33,8 +33,17 @@ test('the README shows the example as it is, and it does what it says', async ()
     const balance = (user: { id: number }) => referrals.credits.balance(user, { productCategory: 'instances' });
     expect(await balance(carl)).toBe('25.00');
     for (let again = 0; again < 2; again++) expect(await bill(referrals, carl, 881, '10')).toBe('10.00');
-    expect(await checkOut(referrals, carl, 'order-1', '5', () => Promise.resolve(false))).toBe(false);
-    expect(await checkOut(referrals, carl, 'order-2', '5', () => Promise.resolve(true))).toBe(true);
+    let paid = 0;
+    const attempt = (reference: string, pay: () => Promise<boolean>) =>
+      checkOut(referrals, carl, { reference, amount: '5', pay });
+    const refuse = () => Promise.resolve(false);
+    const crash = () => Promise.reject(new Error('no network'));
+    const accept = () => Promise.resolve(++paid > 0);
+    expect(await attempt('order-1, first', refuse)).toBe(false);
+    await expect(attempt('order-1, second', crash)).rejects.toThrow('no network');
+    for (let again = 0; again < 2; again++) expect(await attempt('order-1, third', accept)).toBe(true);
+    expect(paid).toBe(1);
+    expect((await launch(referrals)).name).toBe('launch');
     expect([await balance(carl), await balance(anna)]).toEqual(['10.00', '0.00']);
     expect(await bill(referrals, carl, 882, '40')).toBe('10.00');
     expect([await balance(carl), await balance(anna)]).toEqual(['0.00', '40.00']);

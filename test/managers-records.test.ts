@@ -202,7 +202,11 @@ describe('records', () => {
 
   test('with some fields know what they are, and load the rest with refresh', async () => {
     const some = await referrals.credits.get(credit.id, { fields: ['name'] });
-    expect(some.toJSON()).toEqual({ id: credit.id, userId: 'bob', name: credit.name });
+    expect(some.toJSON()).toEqual({
+      ...{ id: credit.id, userId: 'bob', name: credit.name, creditTypeId: credit.creditTypeId, refereeId: 'bob' },
+      ...{ expiryDate: credit.expiryDate, isExpired: credit.isExpired },
+    });
+    expect((await some.creditType()).id).toBe(credit.creditTypeId);
     expect((await some.transactions()).map(({ id }) => id)).toEqual([entry.id]);
     expect((await some.refresh()).toJSON()).toEqual(credit.toJSON());
     expect(await referrals.credits.get(credit.id, { fields: ['isExpired'], plain: true })).toEqual({
@@ -210,7 +214,8 @@ describe('records', () => {
     });
     const { id } = code;
     const referees = await referrals.referralCodes.get(id, { fields: ['referralIds'] });
-    expect(referees.toJSON()).toEqual({ id, referralIds: ['bob'] });
+    expect(referees.toJSON()).toMatchObject({ id, referralIds: ['bob'] });
+    expect(referees.code).toBeUndefined();
     expect((await referrals.referralCodes.get(id, { fields: ['code'] })).referralIds).toBeUndefined();
     expect((await referrals.referralCodes.get(id, { fields: ['name'] })).name).toBe('Anna (launch)');
   });
@@ -219,7 +224,12 @@ describe('records', () => {
     const { id } = code;
     expect(await referrals.referralCodes.get(id, { fields: ['name'], plain: true })).toEqual({ name: 'Anna (launch)' });
     expect((await referrals.referralCodes.get(id, { fields: ['name'] })).toJSON()).toEqual({
-      ...{ id, code: 'Anna', programName: 'launch' }, // what it is made of is loaded with it
+      ...{ id, code: 'Anna', programName: 'launch' }, // what it is made of is loaded with it, and its keys
+      ...{
+        programId: code.programId,
+        referralCreditTypeId: expect.any(Number),
+        rewardCreditTypeId: expect.any(Number),
+      },
       name: 'Anna (launch)',
     });
   });

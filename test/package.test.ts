@@ -120,6 +120,11 @@ test('a TypeScript project, with strict types and none of ours skipped', async (
             await (await referrals.referralCodes.get(1, { optional: true })).refresh();
             const rich = await referrals.credits.search({ where: { currentBalance: MoreThan('0') }, order: { expiryDate: 'ASC' } });
             const [plain] = await referrals.signups.search({ where: [{ userId: 'a' }, { referrerId: null }], plain: true });
+            // @ts-expect-error a code has no such field
+            await referrals.referralCodes.search({ fields: ['codes'] });
+            const flag: boolean = Date.now() > 0;
+            // @ts-expect-error it may be missing
+            await (await referrals.programs.get(1, { optional: flag })).refresh();
             // @ts-expect-error a plain object has no methods
             void plain.credits;
             // @ts-expect-error amounts are strings or numbers

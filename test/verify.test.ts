@@ -55,7 +55,7 @@ const broken: [what: string, sql: () => string, problem: Partial<Problem>][] = [
     {
       invariant: 'spend = its entries',
       table: 'referral_credit_spends',
-      id: 'annas',
+      id: 'anna/annas',
       expected: '10.00',
       found: '0',
     },
@@ -123,21 +123,96 @@ const broken: [what: string, sql: () => string, problem: Partial<Problem>][] = [
     {
       invariant: 'spend = its entries',
       table: 'referral_credit_spends',
-      id: 'spent',
+      id: 'carl/spent',
       expected: '2.00',
       found: '3.00',
     },
   ],
   [
+    'more covered than was taken for a hold that is captured',
+    () => `UPDATE ${table('referral_credit_spends')} SET covered = 6, amount = 6 WHERE reference = 'captured'`,
+    { invariant: 'spend = its entries', table: 'referral_credit_spends', expected: '6.00', found: '5.00' },
+  ],
+  [
+    'a spend that became a hold',
+    () => `UPDATE ${table('referral_credit_spends')} SET kind = 'hold' WHERE reference = 'spent'`,
+    {
+      invariant: 'spend = its entries',
+      table: 'referral_credit_spends',
+      id: 'carl/spent',
+      expected: '3.00',
+      found: '0',
+    },
+  ],
+  [
+    'a release that became a refund',
+    () => `UPDATE ${table('referral_credit_transactions')} SET kind = 'refund' WHERE kind = 'release'`,
+    { invariant: 'spend = its entries', table: 'referral_credit_spends', expected: '4.00', found: '0' },
+  ],
+  [
+    'an entry of no spend',
+    () => `UPDATE ${table('referral_credit_transactions')} SET reference = NULL WHERE reference = 'annas'`,
+    { invariant: 'spend = its entries', table: 'referral_credit_spends', id: 'anna/' },
+  ],
+  [
+    'a spend that is there twice',
+    () => `${dropped(table('referral_credit_spends'), 'pk_referral_credit_spends')}
+      INSERT INTO ${table('referral_credit_spends')} SELECT * FROM ${table('referral_credit_spends')} WHERE reference = 'spent'`,
+    { invariant: 'one spend a reference of a user', table: 'referral_credit_spends', id: 'carl/spent', found: '2' },
+  ],
+  [
+    'a spend that did not capture what it covers',
+    () => `UPDATE ${table('referral_credit_spends')} SET captured = 1 WHERE reference = 'spent'`,
+    { invariant: 'a spend captures what it covers', table: 'referral_credit_spends', expected: '3.00', found: '1.00' },
+  ],
+  [
+    'a reward below the threshold',
+    () => `UPDATE ${table('referral_signups')} SET before_reward_usage_threshold = 61 WHERE user_id = 'carl'`,
+    { invariant: 'the threshold is reached by usage', table: 'referral_signups', expected: '61.00', found: '60.00' },
+  ],
+  [
+    'a balance that is no number',
+    () => `UPDATE ${table('referral_credits')} SET current_balance = 'NaN' WHERE user_id = 'carl'`,
+    { invariant: 'balance from 0', table: 'referral_credits' },
+  ],
+  [
+    'a credit of another type than was promised',
+    () => `INSERT INTO ${table('referral_credit_types')} (name) VALUES ('other');
+      UPDATE ${table('referral_credits')} SET type_id = (SELECT max(id) FROM ${table('referral_credit_types')}) WHERE user_id = 'dora'`,
+    {
+      invariant: 'every credit has a type, of a sign-up the one of its terms',
+      table: 'referral_credits',
+      expected: '1',
+      found: '2',
+    },
+  ],
+  [
+    'a credit whose type is gone',
+    () => `${dropped(table('referral_credits'), 'fk_referral_credits_type')}
+      UPDATE ${table('referral_credits')} SET type_id = 4711 WHERE user_id = 'dora'`,
+    {
+      invariant: 'every credit has a type, of a sign-up the one of its terms',
+      table: 'referral_credits',
+      expected: '1',
+      found: null,
+    },
+  ],
+  [
     'a spend that is gone',
     () => `DELETE FROM ${table('referral_credit_spends')} WHERE reference = 'spent'`,
-    { invariant: 'spend = its entries', table: 'referral_credit_spends', id: 'spent', expected: null, found: '3.00' },
+    {
+      invariant: 'spend = its entries',
+      table: 'referral_credit_spends',
+      id: 'carl/spent',
+      expected: '0',
+      found: '3.00',
+    },
   ],
   [
     'a refund of more than was spent',
     () => `${dropped(table('referral_credit_spends'), 'ck_referral_credit_spends_amounts')}
       UPDATE ${table('referral_credit_spends')} SET refunded = 5 WHERE reference = 'refunded'`,
-    { invariant: 'refunded <= captured <= covered <= amount', table: 'referral_credit_spends', id: 'refunded' },
+    { invariant: 'refunded <= captured <= covered <= amount', table: 'referral_credit_spends', id: 'carl/refunded' },
   ],
   [
     'an entry that gives back to a credit that nothing was taken from',
@@ -167,7 +242,7 @@ const broken: [what: string, sql: () => string, problem: Partial<Problem>][] = [
   [
     'usage that counts for nobody',
     () => `UPDATE ${table('referral_usages')} SET is_counted = true WHERE user_id = 'nobody'`,
-    { invariant: 'usage is counted for a sign-up', table: 'referral_usages', id: 'early', expected: 'nobody' },
+    { invariant: 'usage is counted for a sign-up', table: 'referral_usages', id: 'nobody/early', expected: 'nobody' },
   ],
   [
     'a sign-up that is gone',

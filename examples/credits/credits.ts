@@ -6,8 +6,10 @@ interface User {
   id: number;
 }
 
-/** Once, by hand: what the credit can be spent on, and the terms. */
+/** At start-up, or by hand: what the credit can be spent on, and the terms. */
 export async function launch({ creditTypes, programs }: Referrals): Promise<ReferralProgram> {
+  const known = await programs.getByName('launch', { optional: true });
+  if (known) return known;
   const compute = await creditTypes.create({
     name: 'compute',
     product: 'credit-compute', // what it is billed as
@@ -50,16 +52,20 @@ export async function bill(referrals: Referrals, user: User, number: number, amo
   return covered;
 }
 
-/** A checkout that takes time: the credit is held, then spent or given back. */
+/** A checkout that takes time: the credit is held, then spent, or given back. Each attempt has a reference of its own. */
 export async function checkOut(
   { credits }: Referrals,
   user: User,
-  reference: string,
-  amount: string,
-  pay: () => Promise<boolean>,
+  attempt: { reference: string; amount: string; pay: () => Promise<boolean> },
 ): Promise<boolean> {
-  await credits.hold(user, { amount, reference, productCategory: 'instances' });
-  const isPaid = await pay();
-  await (isPaid ? credits.capture({ user, reference }) : credits.release({ user, reference }));
+  const { reference, amount, pay } = attempt;
+  const held = await credits.hold(user, { amount, reference, productCategory: 'instances' });
+  if (held.captured !== null) return true; // this attempt was paid before
+  let isPaid = false;
+  try {
+    isPaid = await pay();
+  } finally {
+    await (isPaid ? credits.capture({ user, reference }) : credits.release({ user, reference }));
+  }
   return isPaid;
 }

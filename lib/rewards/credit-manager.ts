@@ -9,6 +9,7 @@ import type {
   CreditChanges,
   CreditInput,
   Purpose,
+  FieldOf,
   ReadOptions,
   SettleInput,
   SpendInput,
@@ -19,7 +20,8 @@ import { type Database, violatedConstraint } from '../tracking/database';
 import type { Events } from '../tracking/events';
 import type { CreditTypeManager } from './credit-type-manager';
 import type { Ledger } from './ledger';
-import { RecordManager } from './record-manager';
+import { type NoOptions, RecordManager } from './record-manager';
+import { timeOf } from './time';
 
 const creatable = [
   ...['user', 'creditType', 'initialBalance', 'startDate', 'expiryDate', 'durationDays', 'name', 'voucherCode'],
@@ -43,7 +45,7 @@ export class CreditManager extends RecordManager<ReferralCredit, CreditInput, Cr
   constructor(database: Database, clock: Clock, events: Events, ledger: Ledger, creditTypes: CreditTypeManager) {
     super(database, {
       ...{ record: ReferralCredit, word: 'credit', inUse: {} },
-      computed: { isExpired: ['expiryDate'] },
+      ...{ keys: ['refereeId', 'expiryDate'], computed: { isExpired: ['expiryDate'] } },
     });
     this.#clock = clock;
     this.#events = events;
@@ -102,7 +104,7 @@ export class CreditManager extends RecordManager<ReferralCredit, CreditInput, Cr
   }
 
   /** @throws ReferralError `NOT_FOUND`, unless `optional`: then null; `AMBIGUOUS` if several have the name. */
-  getByName<const O extends ReadOptions>(name: string, options?: O) {
+  getByName<const O extends ReadOptions<FieldOf<ReferralCredit>> = NoOptions>(name: string, options?: O) {
     return this.getBy('name', name, options);
   }
 
@@ -149,7 +151,7 @@ export class CreditManager extends RecordManager<ReferralCredit, CreditInput, Cr
     try {
       return await this.database.query<Granted>(
         `WITH at AS (
-           SELECT coalesce($11::timestamptz, now()) AS now, coalesce($8::timestamptz, $11::timestamptz, now()) AS start
+           SELECT ${timeOf('$11')} AS now, coalesce($8::timestamptz, ${timeOf('$11')}) AS start
          ), known AS (
            SELECT * FROM ${credits} WHERE user_id = $1 AND reference = $2
          ), given AS (

@@ -8,6 +8,7 @@ import type { Clock } from '../tracking/clock';
 import type { Database } from '../tracking/database';
 import type { CreditManager } from './credit-manager';
 import { RecordManager } from './record-manager';
+import { timeOf } from './time';
 
 const isForGood =
   'entries of the ledger are only ever added; add one that makes up for it, with creditTransactions.create';
@@ -61,7 +62,7 @@ export class CreditTransactionManager extends RecordManager<ReferralCreditTransa
          RETURNING 1
        ), entered AS (
          INSERT INTO ${transactions} (user_id, credit_id, kind, value, description, reference, created_at)
-         SELECT $1, $2, 'adjustment', $3::numeric, $4, $5, coalesce($6::timestamptz, now()) FROM adjusted
+         SELECT $1, $2, 'adjustment', $3::numeric, $4, $5, ${timeOf('$6')} FROM adjusted
          RETURNING *
        )
        SELECT e.value = $3::numeric AS "isSame", c.current_balance AS balance,

@@ -3,10 +3,10 @@ import { lengths } from '../entities/columns';
 import { ReferralCreditType } from '../entities/referral-credit-type';
 import { invalid } from '../errors';
 import { isNothing, objectOf, textOf } from '../input';
-import type { CreditTypeInput, ReadOptions } from '../reward-types';
+import type { CreditTypeInput, FieldOf, ReadOptions } from '../reward-types';
 import type { Database } from '../tracking/database';
 import { named } from './named';
-import { RecordManager } from './record-manager';
+import { type NoOptions, RecordManager } from './record-manager';
 
 const known = ['name', 'product', 'refundable', 'onlyForProducts', 'onlyForProductCategories'];
 
@@ -26,7 +26,7 @@ export class CreditTypeManager extends RecordManager<ReferralCreditType, CreditT
   }
 
   /** @throws ReferralError `NOT_FOUND`, unless `optional`: then null. */
-  getByName<const O extends ReadOptions>(name: string, options?: O) {
+  getByName<const O extends ReadOptions<FieldOf<ReferralCreditType>> = NoOptions>(name: string, options?: O) {
     return this.getBy('name', name, options);
   }
 

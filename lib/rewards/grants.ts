@@ -49,7 +49,7 @@ export class Grants {
   /**
    * Runs a statement that grants, and tells of the credits in its rows, whose columns have the prefix `credit.`. If PostgreSQL
    * refuses it, what it is about is done without the credits, then each side is tried by itself, so that one side's failure
-   * neither blocks nor repeats the other. A side that fails is reported, and made up for by the next such call.
+   * neither blocks nor repeats the other. A side that fails is reported, and made up for by the next such call for the same referee.
    */
   async run<Row extends object>(
     statement: (sides: readonly Side[], manager?: EntityManager) => Promise<Row[]>,
@@ -66,7 +66,12 @@ export class Grants {
     } catch (error) {
       if (!isRefusal(error)) throw error;
       const rows = await attempt([]);
-      for (const side of sides) await attempt([side]).catch(this.#onError);
+      for (const side of sides) {
+        await attempt([side]).catch((failure: unknown) => {
+          if (!isRefusal(failure)) throw failure;
+          this.#onError(failure);
+        });
+      }
       return rows;
     }
   }

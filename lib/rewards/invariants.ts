@@ -19,6 +19,7 @@ const tableOf = {
 /** Every invariant of sign-ups and credits. */
 export function invariants({
   credits,
+  creditTypes,
   transactions,
   spends,
   signups,
@@ -28,11 +29,10 @@ export function invariants({
   const side = (kind: 'referral' | 'reward', owner: string, isDue: string): string => `
     SELECT s.id, CASE WHEN ${isDue} THEN s.${kind}_credit_amount END AS expected, c.amount AS found
     FROM ${signups} s LEFT JOIN (
-      SELECT referee_id, user_id, sum(initial_balance) AS amount, min(type_id) AS type_id
+      SELECT referee_id, user_id, sum(initial_balance) AS amount
       FROM ${credits} WHERE kind = '${kind}' GROUP BY 1, 2
     ) c ON c.referee_id = s.user_id AND c.user_id = ${owner}
-    WHERE CASE WHEN ${isDue} THEN s.${kind}_credit_amount END IS DISTINCT FROM c.amount
-      OR (c.amount IS NOT NULL AND c.type_id IS DISTINCT FROM s.${kind}_credit_type_id)`;
+    WHERE CASE WHEN ${isDue} THEN s.${kind}_credit_amount END IS DISTINCT FROM c.amount`;
   const all: [name: string, on: keyof typeof tableOf, sql: string][] = [
     [
       'balance = initial + entries',
@@ -47,7 +47,7 @@ export function invariants({
       'balance from 0',
       'credits',
       `SELECT id, '0' AS expected, least(initial_balance, current_balance) AS found FROM ${credits}
-       WHERE current_balance < 0 OR initial_balance <= 0`,
+       WHERE current_balance < 0 OR initial_balance <= 0 OR 'NaN' IN (initial_balance, current_balance)`,
     ],
     [
       'expiry after start',
@@ -63,20 +63,41 @@ export function invariants({
     [
       'spend = its entries',
       'spends',
-      `SELECT coalesce(s.reference, e.reference) AS id,
-         coalesce(s.captured, s.covered) - coalesce(s.refunded, 0) AS expected, -coalesce(e.value, 0) AS found
+      // By kind: what was taken, as what it began as, what was released of it, and what was refunded.
+      `SELECT coalesce(s.user_id, e.user_id) || '/' || coalesce(s.reference, e.reference, '') AS id, sums.expected, sums.found
        FROM ${spends} s FULL JOIN (
-         SELECT user_id, reference, sum(value) AS value FROM ${transactions} WHERE kind <> 'adjustment' GROUP BY 1, 2
+         SELECT user_id, reference, ${['spend', 'hold', 'release', 'refund']
+           .map((kind) => `coalesce(sum(value) FILTER (WHERE kind = '${kind}'), 0) AS ${kind}`)
+           .join(', ')}
+         FROM ${transactions} WHERE kind <> 'adjustment' GROUP BY 1, 2
        ) e ON e.user_id = s.user_id AND e.reference = s.reference
-       WHERE coalesce(s.captured, s.covered) - coalesce(s.refunded, 0) IS DISTINCT FROM -coalesce(e.value, 0)`,
+       CROSS JOIN LATERAL (VALUES
+         (CASE s.kind WHEN 'spend' THEN s.covered ELSE 0 END, -coalesce(e.spend, 0)),
+         (CASE s.kind WHEN 'hold' THEN s.covered ELSE 0 END, -coalesce(e.hold, 0)),
+         (coalesce(s.covered - s.captured, 0), coalesce(e.release, 0)),
+         (coalesce(s.refunded, 0), coalesce(e.refund, 0))
+       ) AS sums (expected, found)
+       WHERE sums.expected IS DISTINCT FROM sums.found`,
+    ],
+    [
+      'one spend a reference of a user',
+      'spends',
+      `SELECT user_id || '/' || reference AS id, '1' AS expected, count(*) AS found FROM ${spends}
+       GROUP BY user_id, reference HAVING count(*) > 1`,
     ],
     [
       'refunded <= captured <= covered <= amount',
       'spends',
-      `SELECT reference AS id, amount AS expected, greatest(covered, captured, refunded) AS found FROM ${spends}
+      `SELECT user_id || '/' || reference AS id, amount AS expected, greatest(covered, captured, refunded) AS found
+       FROM ${spends}
        WHERE amount <= 0 OR covered NOT BETWEEN 0 AND amount OR captured NOT BETWEEN 0 AND covered
-         OR refunded NOT BETWEEN 0 AND captured OR (refunded IS NOT NULL AND captured IS NULL)
-         OR (kind = 'spend' AND captured IS DISTINCT FROM covered)`,
+         OR refunded NOT BETWEEN 0 AND captured OR (refunded IS NOT NULL AND captured IS NULL)`,
+    ],
+    [
+      'a spend captures what it covers',
+      'spends',
+      `SELECT user_id || '/' || reference AS id, covered AS expected, captured AS found FROM ${spends}
+       WHERE kind = 'spend' AND captured IS DISTINCT FROM covered`,
     ],
     [
       'nothing goes back where it did not come from',
@@ -119,7 +140,7 @@ export function invariants({
     [
       'usage is counted for a sign-up',
       'usages',
-      `SELECT u.reference AS id, u.user_id AS expected, NULL AS found
+      `SELECT u.user_id || '/' || u.reference AS id, u.user_id AS expected, NULL AS found
        FROM ${usages} u LEFT JOIN ${signups} s ON s.user_id = u.user_id WHERE u.is_counted AND s.user_id IS NULL`,
     ],
     [
@@ -127,6 +148,25 @@ export function invariants({
       'signups',
       `SELECT id, before_reward_usage_threshold AS expected, recorded_usage AS found FROM ${signups}
        WHERE recorded_usage >= before_reward_usage_threshold AND threshold_reached_at IS NULL`,
+    ],
+    [
+      'the threshold is reached by usage',
+      'signups',
+      // Corrections lower the sum, but a threshold that was reached stays so.
+      `SELECT s.id, s.before_reward_usage_threshold AS expected, coalesce(u.amount, 0) AS found
+       FROM ${signups} s LEFT JOIN (
+         SELECT user_id, sum(amount) AS amount FROM ${usages} WHERE is_counted AND amount > 0 GROUP BY 1
+       ) u ON u.user_id = s.user_id
+       WHERE s.threshold_reached_at IS NOT NULL AND coalesce(u.amount, 0) < s.before_reward_usage_threshold`,
+    ],
+    [
+      'every credit has a type, of a sign-up the one of its terms',
+      'credits',
+      `SELECT c.id, CASE c.kind WHEN 'referral' THEN s.referral_credit_type_id WHEN 'reward' THEN s.reward_credit_type_id
+           ELSE c.type_id END AS expected, t.id AS found
+       FROM ${credits} c LEFT JOIN ${creditTypes} t ON t.id = c.type_id LEFT JOIN ${signups} s ON s.user_id = c.referee_id
+       WHERE t.id IS NULL OR (c.kind = 'referral' AND t.id <> s.referral_credit_type_id)
+         OR (c.kind = 'reward' AND t.id <> s.reward_credit_type_id)`,
     ],
     ['the referee has the credit of the sign-up, once', 'signups', side('referral', 's.user_id', 'true')],
     [

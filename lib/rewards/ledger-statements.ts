@@ -1,4 +1,5 @@
 import type { Database } from '../tracking/database';
+import { timeOf } from './time';
 
 type Tables = Database['tables'];
 
@@ -19,13 +20,14 @@ export function suits(product: string, category: string): string {
  * `$1` user, `$2` reference, `$3` kind, `$4` amount, `$5` whether less will do, `$6` description, `$7` product, `$8` category,
  * `$9` now, `$10` whether all credits are locked, and not only as many as were enough when the statement began.
  *
- * The locked rows are read as they are once locked. The key of spends lets one of several calls with a reference through,
+ * The locked rows are read as they are once locked, and the new balances are made of those: on what the statement saw when it
+ * began, PostgreSQL would test the constraint of the balance too early. The key of spends lets one of several calls with a reference through,
  * and only what it lets through changes a balance.
  */
 export function spendStatement({ spends, credits, creditTypes, transactions }: Tables, columns: string): string {
   return `
     WITH at AS (
-      SELECT coalesce($9::timestamptz, now()) AS now
+      SELECT ${timeOf('$9')} AS now
     ), known AS (
       SELECT * FROM ${spends} WHERE user_id = $1 AND reference = $2
     ), candidates AS (
@@ -35,13 +37,13 @@ export function spendStatement({ spends, credits, creditTypes, transactions }: T
       WHERE c.user_id = $1 AND c.current_balance > 0 AND ${isSpendable('at.now')} AND ${suits('$7', '$8')}
         AND NOT EXISTS (SELECT FROM known)
     ), locked AS (
-      SELECT id, expiry_date, current_balance FROM ${credits}
-      WHERE user_id = $1 AND id IN (
+      SELECT c.id, c.expiry_date, c.current_balance FROM ${credits} c
+      WHERE c.user_id = $1 AND ${isSpendable('(SELECT now FROM at)')} AND c.id IN (
         SELECT id FROM candidates WHERE ($5 OR total >= $4::numeric) AND ($10::boolean OR before < $4::numeric)
       )
-      ORDER BY expiry_date, id FOR NO KEY UPDATE
+      ORDER BY c.expiry_date, c.id FOR NO KEY UPDATE
     ), share AS (
-      SELECT id, least(current_balance, $4::numeric - before) AS amount
+      SELECT id, current_balance AS held, least(current_balance, $4::numeric - before) AS amount
       FROM (
         SELECT id, current_balance, sum(current_balance) OVER (ORDER BY expiry_date, id) - current_balance AS before
         FROM locked
@@ -57,7 +59,7 @@ export function spendStatement({ spends, credits, creditTypes, transactions }: T
       ON CONFLICT DO NOTHING
       RETURNING *
     ), debited AS (
-      UPDATE ${credits} c SET current_balance = c.current_balance - share.amount
+      UPDATE ${credits} c SET current_balance = share.held - share.amount
       FROM share CROSS JOIN claimed WHERE c.user_id = $1 AND c.id = share.id
     ), entered AS (
       INSERT INTO ${transactions} (user_id, credit_id, kind, value, description, reference, created_at)
@@ -65,10 +67,10 @@ export function spendStatement({ spends, credits, creditTypes, transactions }: T
       FROM share CROSS JOIN claimed CROSS JOIN at ORDER BY share.id
     )
     SELECT ${columns}, EXISTS (SELECT FROM claimed) AS "isNew", s.amount = $4::numeric AND s.kind = $3::text AS "isSame",
-      available, available >= $4::numeric AS "wasEnough", locked, locked >= $4::numeric AS "isEnough"
+      available::text, available >= $4::numeric AS "wasEnough", locked::text, locked >= $4::numeric AS "isEnough"
     FROM (
-      SELECT coalesce((SELECT total FROM candidates LIMIT 1), 0) AS available,
-        coalesce((SELECT sum(current_balance) FROM locked), 0) AS locked
+      SELECT coalesce((SELECT total FROM candidates LIMIT 1), 0.0000) AS available,
+        coalesce((SELECT sum(current_balance) FROM locked), 0.0000) AS locked
     ) AS sums
     LEFT JOIN (SELECT * FROM claimed UNION ALL SELECT * FROM known) AS s ON true`;
 }
@@ -108,7 +110,7 @@ export function settleStatement(
   const { set, when, isSame, back, from, entry } = settlements[how];
   return `
     WITH at AS (
-      SELECT coalesce($3::timestamptz, now()) AS now
+      SELECT ${timeOf('$3')} AS now
     ), taken AS (
       SELECT e.credit_id, -sum(e.value) AS amount
       FROM ${transactions} e JOIN ${credits} c ON c.user_id = e.user_id AND c.id = e.credit_id
@@ -119,18 +121,18 @@ export function settleStatement(
       UPDATE ${spends} SET ${set} WHERE user_id = $1 AND reference = $2 AND ${when}
       RETURNING *
     ), locked AS (
-      SELECT c.id, c.expiry_date, taken.amount, ${back} AS back
+      SELECT c.id, c.expiry_date, c.current_balance, taken.amount, ${back} AS back
       FROM ${credits} c JOIN taken ON taken.credit_id = c.id CROSS JOIN settled
       WHERE c.user_id = $1
       ORDER BY c.expiry_date, c.id FOR NO KEY UPDATE OF c
     ), share AS (
-      SELECT id, least(amount, back - before) AS amount
+      SELECT id, current_balance AS held, least(amount, back - before) AS amount
       FROM (
-        SELECT id, amount, back, sum(amount) OVER (ORDER BY expiry_date DESC, id DESC) - amount AS before FROM locked
+        SELECT id, current_balance, amount, back, sum(amount) OVER (ORDER BY expiry_date DESC, id DESC) - amount AS before FROM locked
       ) AS running
       WHERE before < back
     ), credited AS (
-      UPDATE ${credits} c SET current_balance = c.current_balance + share.amount
+      UPDATE ${credits} c SET current_balance = share.held + share.amount
       FROM share WHERE c.user_id = $1 AND c.id = share.id
     ), entered AS (
       INSERT INTO ${transactions} (user_id, credit_id, kind, value, description, reference, created_at)

@@ -9,6 +9,7 @@ import type { Clock } from '../tracking/clock';
 import type { Database, Prepared } from '../tracking/database';
 import type { Events } from '../tracking/events';
 import { isSpendable, settleStatement, spendStatement, suits } from './ledger-statements';
+import { timeOf } from './time';
 
 /** What the statement of a spend answers: the spend, new or not; or nulls, and what there was to take. */
 interface Taken {
@@ -22,6 +23,13 @@ interface Taken {
   /** What there was of it once it was locked. */
   locked: string;
   isEnough: boolean;
+}
+
+/** Rolls back a try that took nothing. */
+class NotTaken extends Error {
+  constructor(readonly row: Taken) {
+    super('nothing was taken');
+  }
 }
 
 interface Settled {
@@ -60,9 +68,9 @@ export class Ledger {
     objectOf('credits.balance', input, ['product', 'productCategory', 'manager']);
     const { credits, creditTypes } = this.#database.tables;
     const [row] = await this.#database.query<{ balance: string }>(
-      `SELECT coalesce(sum(c.current_balance), 0)::numeric(38,4) AS balance
+      `SELECT coalesce(sum(c.current_balance), 0)::text AS balance
        FROM ${credits} c JOIN ${creditTypes} t ON t.id = c.type_id
-       WHERE c.user_id = $1 AND ${isSpendable('coalesce($2::timestamptz, now())')}
+       WHERE c.user_id = $1 AND ${isSpendable(timeOf('$2'))}
          AND (($3::text IS NULL AND $4::text IS NULL) OR ${suits('$3', '$4')})`,
       [someUserIdOf('user', user), this.#clock.parameter(), ...purposeOf(input)],
       input.manager,
@@ -83,24 +91,44 @@ export class Ledger {
     ];
     for (let tries = 0; ; tries++) {
       // Only as many credits are locked as are enough. If others have spent of those meanwhile, all are, and that decides.
-      const [row] = await this.#database.query<Taken>(this.#statements.spend, [...parameters, tries > 0], manager);
-      const { userId, isNew, isSame, available, wasEnough, locked, isEnough } = row!;
-      if (userId !== null) {
-        const spend = this.#database.entity(ReferralCreditSpend, row!);
-        if (!isSame)
+      const taken = await this.#take([...parameters, tries > 0], manager);
+      if (taken instanceof NotTaken) {
+        const { available, wasEnough, locked, isEnough } = taken.row;
+        if (!partial && (!wasEnough || (!isEnough && tries > 0))) {
+          const isForAnything = isNothing(input.product) && isNothing(input.productCategory);
           throw referralError(
-            'REFERENCE_REUSED',
-            reference,
-            `a ${spend.kind} of ${spend.amount}`,
-            `a ${kind} of ${amount}`,
+            'INSUFFICIENT_CREDIT',
+            amount,
+            shownAmount(wasEnough ? locked : available),
+            isForAnything,
           );
-        if (isNew && kind === 'spend') this.#tell(spend, manager);
-        return spend;
+        }
+        continue; // also where another call with the same reference has come first: the next statement sees it
       }
-      if (!partial && !wasEnough) throw referralError('INSUFFICIENT_CREDIT', amount, shownAmount(available));
-      if (!partial && !isEnough && tries > 0) throw referralError('INSUFFICIENT_CREDIT', amount, shownAmount(locked));
-      // Otherwise another call with the same reference is about to commit: the next statement sees it.
+      const spend = this.#database.entity(ReferralCreditSpend, taken);
+      if (!taken.isSame)
+        throw referralError(
+          'REFERENCE_REUSED',
+          reference,
+          `a ${spend.kind} of ${spend.amount}`,
+          `a ${kind} of ${amount}`,
+        );
+      if (taken.isNew && kind === 'spend') this.#tell(spend, manager);
+      return spend;
     }
+  }
+
+  /** In the host's transaction, a try that takes nothing keeps no locks: the next one locks in an order of its own. */
+  async #take(parameters: unknown[], manager: EntityManager | undefined): Promise<Taken | NotTaken> {
+    const attempt = this.#database.attempt(async (within) => {
+      const [row] = await this.#database.query<Taken>(this.#statements.spend, parameters, within);
+      if (row!.userId === null) throw new NotTaken(row!);
+      return row!;
+    }, manager);
+    return attempt.catch((error: unknown) => {
+      if (error instanceof NotTaken) return error;
+      throw error;
+    });
   }
 
   /** Spends what is held, or less of it; the rest goes back to the credits, last to expire first. */
@@ -142,9 +170,9 @@ export class Ledger {
       ? await this.#userOf(reference, input.manager)
       : someUserIdOf('user', input.user);
     for (;;) {
-      const [row] = await this.#database.query<SettledRow>(
-        this.#statements[how],
-        [userId, reference, this.#clock.parameter(), ...parameters],
+      const settling = [userId, reference, this.#clock.parameter(), ...parameters];
+      const [row] = await this.#database.attempt(
+        (within) => this.#database.query<SettledRow>(this.#statements[how], settling, within),
         input.manager,
       );
       const { isNew, isSame, isOvertaken } = row!;

@@ -2,12 +2,12 @@ import type { EntityManager } from 'typeorm';
 import { lengths } from '../entities/columns';
 import { ReferralProgram } from '../entities/referral-program';
 import { objectOf, textOf } from '../input';
-import type { CodeTerms, ProgramChanges, ProgramInput, ReadOptions } from '../reward-types';
+import type { CodeTerms, ProgramChanges, ProgramInput, FieldOf, ReadOptions } from '../reward-types';
 import type { RecordRef } from '../types';
 import type { Database } from '../tracking/database';
 import type { CreditTypeManager } from './credit-type-manager';
 import { named } from './named';
-import { RecordManager } from './record-manager';
+import { type NoOptions, RecordManager } from './record-manager';
 import { codeName, flatTerms, type NameOf, programName, termValues } from './terms';
 
 const known = ['name', 'referralCredit', 'rewardCredit', 'beforeRewardUsageThreshold'];
@@ -28,7 +28,7 @@ export class ProgramManager extends RecordManager<ReferralProgram, ProgramInput,
   }
 
   /** @throws ReferralError `NOT_FOUND`, unless `optional`: then null. */
-  getByName<const O extends ReadOptions>(name: string, options?: O) {
+  getByName<const O extends ReadOptions<FieldOf<ReferralProgram>> = NoOptions>(name: string, options?: O) {
     return this.getBy('name', name, options);
   }
 

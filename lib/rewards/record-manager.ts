@@ -2,14 +2,17 @@ import { Any, type EntityManager } from 'typeorm';
 import type { ReferralRecord } from '../entities/record';
 import { invalid, referralError } from '../errors';
 import { objectOf, pageOf, recordIdOf, textOf } from '../input';
-import type { Plain, ReadOptions, Search } from '../reward-types';
+import type { FieldOf, Plain, ReadOptions, Search } from '../reward-types';
 import type { RecordRef, WithManager } from '../types';
 import { type Database, violatedConstraint } from '../tracking/database';
 import { checkedOrder, checkedSelect, checkedWhere, type Fields, fieldsOf } from './search';
 
+/** What a call without options is typed by. */
+export type NoOptions = Record<never, never>;
+
 /** A record as the options of a call ask for it. */
 type As<R, O> = O extends { plain: true } ? Plain<R> : R;
-type Optional<O> = O extends { optional: true } ? null : never;
+export type Optional<O> = O extends { optional: infer Is } ? (Is extends false ? never : null) : never;
 
 /** How a search is run, with everything checked. */
 export interface Query {
@@ -35,7 +38,7 @@ export interface Kind<R> {
   inUse: Readonly<Record<string, string>>;
   /** Default: the columns of the entity. */
   fields?: Fields;
-  /** Always loaded, because the records' methods need them. Default: the entity's primary key, and the id. */
+  /** Always loaded, because the records' methods need them, besides the id, the primary key and the foreign keys. */
   keys?: readonly string[];
   /** Fields that are computed, each with the columns that it needs. Default none. */
   computed?: Readonly<Record<string, readonly string[]>>;
@@ -51,19 +54,33 @@ export abstract class RecordManager<R extends ReferralRecord, Input extends obje
   constructor(database: Database, kind: Kind<R>) {
     const { dataSource } = database;
     const { entity = kind.record } = kind;
-    const primary = dataSource.getMetadata(entity).primaryColumns.map(({ propertyName }) => propertyName);
+    const fields = fieldsOf(dataSource, entity);
+    const { columns } = dataSource.getMetadata(entity);
+    const keys = columns.filter(({ isPrimary, referencedColumn }) => isPrimary || referencedColumn !== undefined);
     this.database = database;
-    this.kind = { entity, fields: fieldsOf(dataSource, entity), keys: ['id', ...primary], computed: {}, ...kind };
+    this.kind = {
+      entity,
+      fields,
+      computed: {},
+      ...kind,
+      keys: ['id', ...keys.map(({ propertyName }) => propertyName), ...(kind.keys ?? [])],
+    };
   }
 
   /** The record with an id. @throws ReferralError `NOT_FOUND`, unless `optional`: then null. */
-  async get<const O extends ReadOptions>(id: number, options?: O): Promise<As<R, O> | Optional<O>> {
+  async get<const O extends ReadOptions<FieldOf<R>> = NoOptions>(
+    id: number,
+    options?: O,
+  ): Promise<As<R, O> | Optional<O>> {
     const [record] = await this.list([id], options);
     return record ?? (null as Optional<O>);
   }
 
   /** The records with these ids, in their order. @throws ReferralError `NOT_FOUND` with the missing ids, unless `optional`. */
-  async list<const O extends ReadOptions>(ids: readonly number[], options?: O): Promise<As<R, O>[]> {
+  async list<const O extends ReadOptions<FieldOf<R>> = NoOptions>(
+    ids: readonly number[],
+    options?: O,
+  ): Promise<As<R, O>[]> {
     if (!Array.isArray(ids)) throw invalid('ids', 'an array of ids', ids);
     const wanted = ids.map((id: number) => recordIdOf('id', id));
     const { manager, fields, plain, optional } = this.#checked(options);
@@ -76,7 +93,7 @@ export abstract class RecordManager<R extends ReferralRecord, Input extends obje
   }
 
   /** The records that fit, by default all, oldest first. */
-  async search<const O extends Search<R>>(search?: O): Promise<As<R, O>[]> {
+  async search<const O extends Search<R> = NoOptions>(search?: O): Promise<As<R, O>[]> {
     const known = ['where', 'order', 'take', 'skip', 'fields', 'plain', 'manager'];
     const given = objectOf('search', search ?? ({} as O), known) as Search<R>;
     const { where = {}, order, fields, plain = false, manager } = given;

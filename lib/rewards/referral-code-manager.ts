@@ -6,11 +6,11 @@ import { ReferralProgram } from '../entities/referral-program';
 import { invalid, referralError } from '../errors';
 import { allowedUsesOf, codeOf, dateOf, objectOf, textOf } from '../input';
 import { registry } from '../registry';
-import type { CodeTerms, ReadOptions, ReferralCodeChanges, ReferralCodeInput } from '../reward-types';
+import type { CodeTerms, FieldOf, ReadOptions, ReferralCodeChanges, ReferralCodeInput } from '../reward-types';
 import { type Database, violatedConstraint } from '../tracking/database';
 import type { Links } from '../tracking/links';
 import type { ProgramManager } from './program-manager';
-import { type Query, RecordManager } from './record-manager';
+import { type NoOptions, type Optional, type Query, RecordManager } from './record-manager';
 import { type Fields, fieldsOf } from './search';
 
 const inUse = {
@@ -38,6 +38,7 @@ export class ReferralCodeManager extends RecordManager<ReferralCode, ReferralCod
   constructor(database: Database, links: Links, programs: ProgramManager) {
     super(database, {
       ...{ record: ReferralCode, entity: Referral, word: 'referral code', inUse, fields: fieldsOfCodes(database) },
+      keys: ['referralCreditTypeId', 'rewardCreditTypeId'],
       computed: { name: ['code', 'programName'], referralIds: ['id'] },
     });
     this.#links = links;
@@ -45,11 +46,11 @@ export class ReferralCodeManager extends RecordManager<ReferralCode, ReferralCod
   }
 
   /** The record of a code, in any case. @throws ReferralError `NOT_FOUND`, unless `optional`: then null. */
-  async getByCode<const O extends ReadOptions>(code: string, options?: O) {
+  async getByCode<const O extends ReadOptions<FieldOf<ReferralCode>> = NoOptions>(code: string, options?: O) {
     if (typeof code !== 'string') throw invalid('code', 'a string', code);
     const referral = await this.#links.findByCode(code, options?.manager);
     if (!referral && !options?.optional) throw referralError('NOT_FOUND', this.kind.word, 'code', [code]);
-    return referral ? this.get(referral.id, options) : (null as O extends { optional: true } ? null : never);
+    return referral ? this.get(referral.id, options) : (null as Optional<O>);
   }
 
   protected override load(

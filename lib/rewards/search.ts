@@ -1,5 +1,5 @@
 import { type DataSource, FindOperator, IsNull } from 'typeorm';
-import { invalid } from '../errors';
+import { invalid, unknownField } from '../errors';
 import { isDate } from '../input';
 
 /** What a field holds, as far as a search compares it. */
@@ -33,14 +33,19 @@ const tests: Record<FieldKind, readonly [takes: string, test: (value: unknown) =
     'a whole number of 32 bits',
     (value) => Number.isInteger(value) && (value as number) === ((value as number) | 0),
   ],
-  text: ['a string without U+0000', (value) => typeof value === 'string' && !value.includes('\u0000')],
+  // Ids of the host's are text, however they are given.
+  text: [
+    'a string',
+    (value) =>
+      (typeof value === 'string' && !value.includes('\0')) || typeof value === 'bigint' || Number.isSafeInteger(value),
+  ],
   amount: [
     'a decimal string or a finite number',
     (value) => Number.isFinite(value) || (typeof value === 'string' && /^-?\d{1,30}(\.\d{1,10})?$/.test(value)),
   ],
   date: ['a valid Date of the years 1 to 9999', isDate],
   boolean: ['true or false', (value) => typeof value === 'boolean'],
-  list: ['strings without U+0000', (value) => typeof value === 'string' && !value.includes('\u0000')],
+  list: ['strings', (value) => typeof value === 'string' && !value.includes('\u0000')],
   json: ['no comparison', () => false],
 };
 
@@ -52,7 +57,7 @@ export function checkedWhere(fields: Fields, where: unknown): object {
   const checked: Record<string, unknown> = {};
   for (const [name, value] of Object.entries(where)) {
     const field = fields.get(name);
-    if (!field) throw invalid(`where.${name}`, `nothing: the fields are ${[...fields.keys()].join(', ')}`, value);
+    if (!field) throw unknownField('search', `where.${name}`, [...fields.keys()]);
     checkValue(`where.${name}`, field.kind, value);
     put(checked, field.path, value === null ? IsNull() : value);
   }
@@ -103,8 +108,7 @@ export function checkedOrder(fields: Fields, order: unknown = {}): object {
   const checked: Record<string, unknown> = {};
   for (const [name, direction] of Object.entries({ ...order, ...('id' in order ? {} : { id: 'ASC' }) })) {
     const field = fields.get(name);
-    if (!field || field.kind === 'json')
-      throw invalid(`order.${name}`, `nothing: the fields are ${[...fields.keys()].join(', ')}`, direction);
+    if (!field || field.kind === 'json') throw unknownField('search', `order.${name}`, [...fields.keys()]);
     if (!directions.has(direction)) throw invalid(`order.${name}`, "'ASC' or 'DESC'", direction);
     put(checked, field.path, direction);
   }

@@ -12,12 +12,15 @@ import type { Database, Prepared } from '../tracking/database';
 import type { Events } from '../tracking/events';
 import type { Grants, Side } from './grants';
 import { type Chosen, refused, type SignupChoice, type Weighing } from './signup-choice';
+import { timeOf } from './time';
 
 /** What the statement that makes a sign-up answers: the sign-up, new or not, with a row for each credit; or why there is none. */
 interface Made {
   'isNew': boolean;
+  /** Not, or not any more, the referral that was chosen. */
   'isStale': boolean;
   'isExpired': boolean;
+  'isUsedUp': boolean;
   'signup.id': string | null;
 }
 
@@ -87,7 +90,7 @@ export class Signups {
     const decided = signup ?? refusal;
     return {
       reason,
-      sentence: sentences[reason],
+      sentence: decided ? sentences[reason] : 'No sign-up of this user was asked for, or it was rolled back.',
       signup,
       weighed: decided?.weighed ?? null,
       decidedAt: decided?.createdAt ?? null,
@@ -96,8 +99,8 @@ export class Signups {
 
   /**
    * One statement takes a use of the code and makes the sign-up with the terms of the moment and what is due of its credits.
-   * The code's row decides how many there are: those who wait for it find it as the one before left it. Of a user's sign-ups
-   * at once the key lets one through.
+   * The code's row decides how many there are: those who wait for it find it as the one before left it. Who finds it changed in
+   * any other way has used nothing, and looks again. Of a user's sign-ups at once the key lets one through.
    */
   async #make(
     userId: string,
@@ -107,7 +110,7 @@ export class Signups {
   ): Promise<ReferralSignup | 'stale' | 'expired' | 'used-up'> {
     const { referral, source, touchedAt, isFlagged } = chosen;
     const parameters = [
-      ...[userId, referral.id, referral.userId, this.#clock.parameter(), source === 'code'],
+      ...[userId, referral.id, referral.userId, this.#clock.parameter(), source === 'code' ? referral.code : null],
       ...[source, touchedAt, isFlagged, JSON.stringify(weighed)],
     ];
     const statement = async (sides: readonly Side[], within?: EntityManager): Promise<Made[]> => {
@@ -116,11 +119,14 @@ export class Signups {
         this.#events.emit(within, 'signup', this.#database.entity(ReferralSignup, rows[0]!, 'signup.'));
       return rows;
     };
-    // Should another call for this user be first, the key refuses this one, and the next attempt sees that call's sign-up.
-    const rows = await this.#grants.run(statement, ['referral', 'reward'], manager);
-    const { isStale, isExpired, 'signup.id': id } = rows[0]!;
-    if (id === null) return isStale ? 'stale' : isExpired ? 'expired' : 'used-up';
-    return this.#database.entity(ReferralSignup, rows[0]!, 'signup.');
+    for (;;) {
+      // Should another call for this user be first, the key refuses this one, and the next attempt sees that call's sign-up.
+      const [row] = await this.#grants.run(statement, ['referral', 'reward'], manager);
+      if (row!['signup.id'] !== null) return this.#database.entity(ReferralSignup, row!, 'signup.');
+      if (row!.isStale) return 'stale';
+      if (row!.isExpired) return 'expired';
+      if (row!.isUsedUp) return 'used-up';
+    }
   }
 
   #text(): string {
@@ -129,13 +135,14 @@ export class Signups {
       reward_credit_amount, reward_credit_duration, reward_credit_type_id`;
     return `
       WITH at AS (
-        SELECT coalesce($4::timestamptz, now()) AS now
+        SELECT ${timeOf('$4')} AS now
       ), known AS (
         SELECT * FROM ${signups} WHERE user_id = $1
       ), used AS (
-        UPDATE ${referrals} SET uses = uses + 1
-        WHERE id = $2 AND user_id IS NOT DISTINCT FROM $3 AND (allowed_uses = -1 OR uses < allowed_uses)
-          AND (NOT $5 OR expired_at IS NULL OR expired_at > (SELECT now FROM at)) AND NOT EXISTS (SELECT FROM known)
+        UPDATE ${referrals} u SET uses = u.uses + 1
+        WHERE u.id = $2 AND NOT (${isStale('u')}) AND NOT (${isExpired('u', '(SELECT now FROM at)')}) AND NOT (${isUsedUp('u')})
+          AND u.program_id IS NOT DISTINCT FROM (SELECT program_id FROM ${referrals} WHERE id = $2)
+          AND NOT EXISTS (SELECT FROM known)
         RETURNING *
       ), made AS (
         INSERT INTO ${signups} (user_id, referral_id, referrer_id, program_id, ${terms}, before_reward_usage_threshold,
@@ -148,8 +155,7 @@ export class Signups {
         SELECT * FROM made UNION ALL SELECT * FROM known
       ), ${this.#grants.sql('either', '$10')}
       SELECT EXISTS (SELECT FROM made) AS "isNew",
-        r.id IS NULL OR r.user_id IS DISTINCT FROM $3 AS "isStale",
-        coalesce($5 AND r.expired_at <= at.now, false) AS "isExpired",
+        r.id IS NULL OR ${isStale('r')} AS "isStale", ${isExpired('r', 'at.now')} AS "isExpired", ${isUsedUp('r')} AS "isUsedUp",
         ${this.#database.columns(ReferralSignup, 's', 'signup.')}, ${this.#database.columns(ReferralCredit, 'c', 'credit.')}
       FROM at LEFT JOIN ${referrals} r ON r.id = $2 LEFT JOIN either s ON true LEFT JOIN granted c ON true
       ORDER BY c.id`;
@@ -167,7 +173,7 @@ export class Signups {
          SELECT * FROM ${signups} WHERE user_id = $1
        ), refused AS (
          INSERT INTO ${refusals} (user_id, reason, weighed, created_at)
-         SELECT $1, $2, $3::jsonb, coalesce($4::timestamptz, now()) WHERE NOT EXISTS (SELECT FROM known)
+         SELECT $1, $2, $3::jsonb, ${timeOf('$4')} WHERE NOT EXISTS (SELECT FROM known)
          ON CONFLICT (user_id) DO UPDATE
            SET reason = excluded.reason, weighed = excluded.weighed, created_at = excluded.created_at
        )
@@ -177,6 +183,20 @@ export class Signups {
     );
     return known ? this.#database.entity(ReferralSignup, known) : null;
   }
+}
+
+/** Not the owner's whom the choice was made for, or, where the code was typed (`$5`), not of this code: both may change. */
+function isStale(referral: string): string {
+  return `${referral}.user_id IS DISTINCT FROM $3 OR coalesce(lower(${referral}.code) <> lower($5::text), false)`;
+}
+
+/** Who came through a link before it expired may still sign up with it; a code is typed now. */
+function isExpired(referral: string, now: string): string {
+  return `coalesce($5::text IS NOT NULL AND ${referral}.expired_at <= ${now}, false)`;
+}
+
+function isUsedUp(referral: string): string {
+  return `coalesce(${referral}.allowed_uses <> -1 AND ${referral}.uses >= ${referral}.allowed_uses, false)`;
 }
 
 /** What a person typed: anything that can't be a code is one that nobody has. */

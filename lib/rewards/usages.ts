@@ -9,6 +9,7 @@ import type { UserRef } from '../types';
 import type { Clock } from '../tracking/clock';
 import type { Database, Prepared } from '../tracking/database';
 import type { Grants, Side } from './grants';
+import { timeOf } from './time';
 
 /** Records what referees use, and rewards their referrers once it is enough. */
 export class Usages {
@@ -47,7 +48,7 @@ export class Usages {
     const { signups, usages } = this.#database.tables;
     return `
       WITH at AS (
-        SELECT coalesce($4::timestamptz, now()) AS now
+        SELECT ${timeOf('$4')} AS now
       ), known AS (
         SELECT * FROM ${usages} WHERE user_id = $1 AND reference = $2
       ), locked AS (

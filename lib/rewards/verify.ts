@@ -10,7 +10,7 @@ export interface Problem {
   invariant: string;
   /** The table of the row that it was found on. */
   table: string;
-  /** The row: its id, or, in a table without one, its reference or user. */
+  /** The row: its id, or, in a table without one, its `user/reference`. */
   id: number | string;
   /** As text; null for nothing. */
   expected: string | null;
@@ -28,14 +28,15 @@ export interface Verification {
 
 const maxProblems = 1000;
 
-/** Tables whose rows go by the host's references. */
+/** Tables whose rows go by the host's users and references. */
 const isNamed = new Set(['referral_credit_spends', 'referral_usages']);
 
 type Row = Pick<Problem, 'id' | 'expected' | 'found'>;
 
 /**
- * Proves every invariant of sign-ups and credits on live data: one aggregating statement each, all on one snapshot, so that
- * what is being written meanwhile is either wholly seen or not at all. Locks nothing.
+ * Proves every invariant of sign-ups and credits on live data: one aggregating statement each, all on one snapshot (with the
+ * host's manager: as its isolation has it), so that what is being written meanwhile is either wholly seen or not at all.
+ * Locks nothing.
  */
 export function verify(database: Database, { manager }: WithManager): Promise<Verification> {
   return manager ? check(database, manager) : database.snapshot((snapshot) => check(database, snapshot));

@@ -1,7 +1,13 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { createHash } from 'node:crypto';
 import { isNativeError } from 'node:util/types';
-import { type DataSource, type EntityManager, QueryFailedError, type QueryRunner } from 'typeorm';
+import {
+  type DataSource,
+  type EntityManager,
+  QueryFailedError,
+  type QueryRunner,
+  QueryRunnerAlreadyReleasedError,
+} from 'typeorm';
 import { Referral } from '../entities/referral';
 import { ReferralCredit } from '../entities/referral-credit';
 import { ReferralCreditSpend } from '../entities/referral-credit-spend';
@@ -13,7 +19,8 @@ import { ReferralResponse } from '../entities/referral-response';
 import { ReferralSignup } from '../entities/referral-signup';
 import { ReferralSignupRefusal } from '../entities/referral-signup-refusal';
 import { ReferralUsage } from '../entities/referral-usage';
-import { databaseUnavailable, ReferralError, referralError } from '../errors';
+import { databaseUnavailable, invalid, ReferralError, referralError } from '../errors';
+import { isManager } from '../input';
 import type { Settings } from '../options';
 import { registry } from '../registry';
 
@@ -68,7 +75,11 @@ export class Database {
     const from = alias && `${alias}.`;
     return this.dataSource
       .getMetadata(entity)
-      .columns.map(({ databaseName, propertyName }) => `${from}${databaseName} AS "${prefix}${propertyName}"`)
+      .columns.map(({ databaseName, propertyName, type }) => {
+        // As text, whatever parser the host has given its driver for numbers.
+        const exact = type === 'numeric' ? '::text' : '';
+        return `${from}${databaseName}${exact} AS "${prefix}${propertyName}"`;
+      })
       .join(', ');
   }
 
@@ -93,6 +104,7 @@ export class Database {
   /** Rows of one statement. */
   async query<Row>(statement: string | Prepared, parameters: unknown[], manager?: EntityManager): Promise<Row[]> {
     if (!manager) return this.#limited((runner) => this.#send(statement, parameters, runner));
+    this.#own(manager);
     try {
       // A manager outside of a transaction has no runner of its own.
       return await inTurn(manager, () => this.#send(statement, parameters, manager.queryRunner ?? manager));
@@ -113,6 +125,8 @@ export class Database {
     if (typeof statement === 'string') return (await through.query(statement, parameters)) as Row[];
     const { name, text } = statement;
     if (name === undefined || !('connect' in through)) return (await through.query(text, parameters)) as Row[];
+    // Its connection is another's by now, and would take the statement into that one's transaction.
+    if (through.isReleased) throw new QueryRunnerAlreadyReleasedError();
     const client = (await through.connect()) as Client;
     const { logger } = this.dataSource;
     logger.logQuery(text, parameters, through);
@@ -125,20 +139,30 @@ export class Database {
   }
 
   /** Work through TypeORM, on the given manager or within the time limit. */
-  use<T>(work: (manager: EntityManager) => Promise<T>, manager?: EntityManager): Promise<T> {
-    return manager ? inTurn(manager, () => work(manager)) : this.#limited((runner) => work(runner.manager));
+  async use<T>(work: (manager: EntityManager) => Promise<T>, manager?: EntityManager): Promise<T> {
+    return manager ? inTurn(this.#own(manager), () => work(manager)) : this.#limited((runner) => work(runner.manager));
   }
 
   /** Several statements as one transaction of our own; in the host's, as one savepoint. */
-  transaction<T>(work: (manager: EntityManager) => Promise<T>, manager?: EntityManager): Promise<T> {
+  async transaction<T>(work: (manager: EntityManager) => Promise<T>, manager?: EntityManager): Promise<T> {
     return manager
-      ? inTurn(manager, () => manager.transaction(work))
+      ? inTurn(this.#own(manager), () => manager.transaction(work))
       : this.#limited((runner) => runner.manager.transaction(work));
   }
 
-  /** A statement that may fail for a reason of its own without failing the host's transaction. */
-  attempt<T>(work: (manager?: EntityManager) => Promise<T>, manager?: EntityManager): Promise<T> {
-    return manager?.queryRunner?.isTransactionActive ? this.transaction(work, manager) : work(manager);
+  /**
+   * A statement that may fail without failing the host's transaction, and without keeping what it has locked. By itself, it is
+   * begun again should PostgreSQL have chosen it to end a deadlock.
+   */
+  async attempt<T>(work: (manager?: EntityManager) => Promise<T>, manager?: EntityManager): Promise<T> {
+    if (manager?.queryRunner?.isTransactionActive) return this.transaction(work, manager);
+    for (let tries = 1; ; tries++) {
+      try {
+        return await work(manager);
+      } catch (error) {
+        if (sqlStateOf(error) !== deadlockDetected || tries === maxTries) throw error;
+      }
+    }
   }
 
   /** Reads as of one moment, for as long as it takes. */
@@ -149,6 +173,19 @@ export class Database {
     } catch (error) {
       throw explained(error, 'connection');
     }
+  }
+
+  /** Refuses what is no manager of this DataSource, before anything is written to another database. */
+  #own(manager: EntityManager): EntityManager {
+    if (!isManager(manager) || manager.connection !== this.dataSource)
+      throw invalid('manager', 'an EntityManager of the DataSource that createReferrals was given', manager);
+    if (manager.queryRunner?.isReleased)
+      throw invalid(
+        'manager',
+        'the EntityManager of a transaction that is under way, not of one that is over',
+        manager,
+      );
+    return manager;
   }
 
   /** Takes no more work of our own, and waits for what is under way. */
@@ -179,7 +216,11 @@ export class Database {
       timer = setTimeout(() => {
         isLate = true;
         if (client) this.#giveUp(client);
-        reject(databaseUnavailable(`no answer within ${this.#timeoutMs} ms`));
+        reject(
+          databaseUnavailable(
+            `no answer within ${this.#timeoutMs} ms; should the call wait for a lock of your own transaction, pass it the manager`,
+          ),
+        );
       }, this.#timeoutMs);
     });
     const answer = Promise.race([worked, limit]).finally(() => {
@@ -208,7 +249,8 @@ const current = new AsyncLocalStorage<readonly QueryRunner[]>();
  * Savepoints on a connection nest: of calls that a host makes at once in one transaction, each waits for the one before, so that
  * none of them is rolled back with another's savepoint.
  */
-function inTurn<T>({ queryRunner }: EntityManager, work: () => Promise<T>): Promise<T> {
+function inTurn<T>(manager: EntityManager, work: () => Promise<T>): Promise<T> {
+  const { queryRunner } = manager;
   const mine = current.getStore() ?? [];
   if (!queryRunner || mine.includes(queryRunner)) return work();
   const before = turns.get(queryRunner) ?? Promise.resolve();
@@ -238,8 +280,7 @@ interface Client {
 function explained(error: unknown, scope: 'statement' | 'connection' = 'statement'): unknown {
   if (error instanceof ReferralError || !isNativeError(error)) return error;
   const { code } = error as { code?: unknown };
-  // Codes of sockets may have five letters too (EPIPE), but no digit.
-  const sqlState = typeof code === 'string' && /^(?=.*\d)[0-9A-Z]{5}$/.test(code) ? code : null;
+  const sqlState = sqlStateOf(error);
   if (sqlState === '42P01' || sqlState === '42703' || sqlState === '3F000')
     return Object.assign(referralError('MIGRATIONS_NOT_RUN', error.message), { cause: error });
   const isAway = sqlState
@@ -255,7 +296,17 @@ export function violatedConstraint(error: unknown): string | null {
 
 /** Whether PostgreSQL refused what a statement would have written, as against being away or asking to try again. */
 export function isRefusal(error: unknown): boolean {
-  return /^(22|23|42|P0)/.test(String((error as { code?: unknown } | null)?.code));
+  const sqlState = error instanceof ReferralError ? null : sqlStateOf(error);
+  return sqlState !== null && !/^(08|25|40|53|55|57|58)/.test(sqlState);
+}
+
+const deadlockDetected = '40P01';
+const maxTries = 10;
+
+/** PostgreSQL's code of an error; null for any other error. Codes of sockets may have five letters too (EPIPE), but no digit. */
+function sqlStateOf(error: unknown): string | null {
+  const code = (error as { code?: unknown } | null)?.code;
+  return typeof code === 'string' && /^(?=.*\d)[0-9A-Z]{5}$/.test(code) ? code : null;
 }
 
 /** How `pg` and its pool say that there is no connection, for want of a code. */

@@ -30,7 +30,7 @@ const names: ReadonlySet<string> = new Set(
   } satisfies Record<keyof ReferralEvents, true>),
 );
 
-export type Listener<E extends keyof ReferralEvents> = (...args: ReferralEvents[E]) => void | Promise<void>;
+export type Listener<E extends keyof ReferralEvents> = (...args: ReferralEvents[E]) => unknown;
 
 /**
  * Emits events once what they tell is committed: at once outside of a transaction, else when the outermost transaction

@@ -117,6 +117,8 @@ export class Links {
         const { referral } = found;
         if (code !== null && referral.code.toLowerCase() !== code.toLowerCase())
           throw referralError('REFERRAL_EXISTS', referral.code, `with the code "${code}"`);
+        // Still without a program: another call is giving it one, and the next look tells which.
+        if (terms.programId !== null && referral.programId === null) continue;
         if (terms.programId !== null && referral.programId !== terms.programId)
           throw referralError('REFERRAL_EXISTS', referral.code, `with the program ${terms.programId}`);
         return found;
