@@ -9,13 +9,7 @@ import { middleware } from './http/middleware';
 import { type ReferralsOptions, settingsOf } from './options';
 import { registry } from './registry';
 import type { SignupExplanation, UsageInput } from './reward-types';
-import type { CreditManager } from './rewards/credit-manager';
-import type { CreditTransactionManager } from './rewards/credit-transaction-manager';
-import type { CreditTypeManager } from './rewards/credit-type-manager';
-import type { ProgramManager } from './rewards/program-manager';
-import type { ReferralCodeManager } from './rewards/referral-code-manager';
-import { Rewards } from './rewards/rewards';
-import type { SignupManager } from './rewards/signup-manager';
+import { type Managers, Rewards } from './rewards/rewards';
 import type { Verification } from './rewards/verify';
 import type { Listener, ReferralEvents } from './tracking/events';
 import { Tracking } from './tracking/tracking';
@@ -36,7 +30,7 @@ declare global {
 }
 
 /** What {@link createReferrals} answers. */
-export interface Referrals {
+export interface Referrals extends Managers {
   /** To be mounted for the whole app, after the session and before the router: `app.use(referrals.middleware)`. */
   readonly middleware: RequestHandler;
   /** The links, `GET /:code`, and `POST /`: `app.use('/r', referrals.router)`, at the option `linkPath`. */
@@ -44,18 +38,6 @@ export interface Referrals {
   /** Calls the listener after the commit of each such event. What a listener throws reaches the option `onError` only. */
   on<E extends keyof ReferralEvents>(event: E, listener: Listener<E>): void;
   off<E extends keyof ReferralEvents>(event: E, listener: Listener<E>): void;
-  /** What credits can be spent on. */
-  readonly creditTypes: CreditTypeManager;
-  /** Terms that many referrals share. */
-  readonly programs: ProgramManager;
-  /** Referrals as codes to sign up with. */
-  readonly referralCodes: ReferralCodeManager;
-  /** Who signed up with which referral. */
-  readonly signups: SignupManager;
-  /** Credits, and what users do with them: `balance`, `spend`, `hold`, `capture`, `release`, `refund`. */
-  readonly credits: CreditManager;
-  /** The entries of the ledger. */
-  readonly creditTransactions: CreditTransactionManager;
   /** Why the newest `Referral.recordSignup` of a user credited nobody, or what was weighed for the sign-up that they have. */
   explainSignup(user: UserRef, options?: WithManager): Promise<SignupExplanation>;
   /**
@@ -117,12 +99,7 @@ export function createReferrals(options: ReferralsOptions): Referrals {
     router: linkRouter(tracking),
     on: (event, listener) => tracking.events.on(event, listener),
     off: (event, listener) => tracking.events.off(event, listener),
-    creditTypes: rewards.creditTypes,
-    programs: rewards.programs,
-    referralCodes: rewards.referralCodes,
-    signups: rewards.signups,
-    credits: rewards.credits,
-    creditTransactions: rewards.creditTransactions,
+    ...rewards.managers,
     explainSignup: async (user, options = {}) => rewards.explainSignup(user, options),
     recordUsage: async (user, input) => rewards.recordUsage(user, input),
     verify: async (options = {}) => rewards.verify(options),

@@ -4,7 +4,7 @@ import type { WithManager } from '../types';
 import type { RecordManager } from './record-manager';
 
 /** Any manager, as records see it: what it takes is checked by itself. */
-type AnyManager = RecordManager<ReferralRecord, object, object>;
+export type AnyManager = RecordManager<ReferralRecord, object, object>;
 
 /** What records ask of their managers, found by the class of the record. */
 export class Records implements RecordCalls {

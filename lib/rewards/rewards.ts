@@ -13,7 +13,7 @@ import { CreditTypeManager } from './credit-type-manager';
 import { Grants } from './grants';
 import { Ledger } from './ledger';
 import { ProgramManager } from './program-manager';
-import { Records } from './records';
+import { type AnyManager, Records } from './records';
 import { ReferralCodeManager } from './referral-code-manager';
 import { SignupChoice } from './signup-choice';
 import { SignupManager } from './signup-manager';
@@ -24,14 +24,25 @@ import { type Verification, verify } from './verify';
 /** A visitor goes on without an answer; who asks about money needs one, so that it is waited for longer. */
 const patience = 10;
 
+/** The records of the program, for the host's staff and scripts. */
+export interface Managers {
+  /** What credits can be spent on. */
+  readonly creditTypes: CreditTypeManager;
+  /** Terms that many referrals share. */
+  readonly programs: ProgramManager;
+  /** Referrals as codes to sign up with. */
+  readonly referralCodes: ReferralCodeManager;
+  /** Who signed up with which referral. */
+  readonly signups: SignupManager;
+  /** Credits, and what users do with them: `balance`, `spend`, `hold`, `capture`, `release`, `refund`. */
+  readonly credits: CreditManager;
+  /** The entries of the ledger. */
+  readonly creditTransactions: CreditTransactionManager;
+}
+
 /** From sign-up to money: the parts, wired for one DataSource. */
 export class Rewards implements RewardsCalls {
-  readonly creditTypes: CreditTypeManager;
-  readonly programs: ProgramManager;
-  readonly referralCodes: ReferralCodeManager;
-  readonly signups: SignupManager;
-  readonly credits: CreditManager;
-  readonly creditTransactions: CreditTransactionManager;
+  readonly managers: Managers;
   readonly records: Records;
   readonly #database: Database;
   readonly #tracking: Tracking;
@@ -46,14 +57,14 @@ export class Rewards implements RewardsCalls {
     this.#tracking = tracking;
     this.#signups = new Signups(database, clock, events, new SignupChoice(tracking, settings), grants);
     this.#usages = new Usages(database, clock, grants);
-    this.creditTypes = new CreditTypeManager(database);
-    this.programs = new ProgramManager(database, this.creditTypes);
-    this.referralCodes = new ReferralCodeManager(database, links, this.programs);
-    this.signups = new SignupManager(database, this.#signups);
-    this.credits = new CreditManager(database, clock, events, new Ledger(database, clock, events), this.creditTypes);
-    this.creditTransactions = new CreditTransactionManager(database, clock, this.credits);
-    const { creditTypes, programs, referralCodes, signups, credits, creditTransactions } = this;
-    this.records = new Records([creditTypes, programs, referralCodes, signups, credits, creditTransactions]);
+    const creditTypes = new CreditTypeManager(database);
+    const programs = new ProgramManager(database, creditTypes);
+    const referralCodes = new ReferralCodeManager(database, links, programs);
+    const signups = new SignupManager(database, this.#signups);
+    const credits = new CreditManager(database, clock, events, new Ledger(database, clock, events), creditTypes);
+    const creditTransactions = new CreditTransactionManager(database, clock, credits);
+    this.managers = { creditTypes, programs, referralCodes, signups, credits, creditTransactions };
+    this.records = new Records(Object.values(this.managers) as AnyManager[]);
   }
 
   recordSignup(req: Request | null, user: UserRef, options: RecordSignupOptions): Promise<ReferralSignup | null> {
