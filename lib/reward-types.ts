@@ -1,4 +1,4 @@
-import type { FindOptionsWhere } from 'typeorm';
+import type { FindOptionsOrderValue, FindOptionsWhere } from 'typeorm';
 import type { ReferralSignup } from './entities/referral-signup';
 import type { CreateReferralInput, RecordRef, UserRef, WithManager } from './types';
 
@@ -178,7 +178,7 @@ export type FieldOf<R> = keyof Plain<R> & string;
 /** As TypeORM's, on the record's fields only. A null means "is null". */
 export interface Search<Fields extends object> extends Omit<ReadOptions<FieldOf<Fields>>, 'optional'> {
   where?: SearchWhere<Fields> | SearchWhere<Fields>[];
-  order?: { [Field in FieldOf<Fields>]?: 'ASC' | 'DESC' | 'asc' | 'desc' };
+  order?: { [Field in FieldOf<Fields>]?: FindOptionsOrderValue };
   /** At most so many. Default: all. */
   take?: number;
   /** So many are left out. Default 0. */

@@ -146,6 +146,8 @@ describe.each(names)('%s', (name) => {
     const byTime = [...(await of(name).search())] as unknown as { id: number; createdAt: Date }[];
     byTime.sort((a, b) => b.createdAt.getTime() - a.createdAt.getTime() || a.id - b.id);
     expect((await Promise.all(pages)).flat().map(({ id }) => id)).toEqual(byTime.map(({ id }) => id));
+    const nullsLast = { direction: 'DESC', nulls: 'LAST' } as const;
+    expect(labels(name, await of(name).search({ order: { id: nullsLast } }))).toEqual(['three', 'two', 'one']);
     expect(labels(name, await of(name).search({ take: 2 }))).toEqual(['one', 'two']);
     expect(labels(name, await of(name).search({ skip: 1 }))).toEqual(['two', 'three']);
   });
@@ -197,7 +199,8 @@ describe.each(names)('%s', (name) => {
     ['order.__proto__', { order: JSON.parse('{"__proto__":"ASC"}') as object }],
     ['order.id; DROP TABLE referrals', { order: { 'id; DROP TABLE referrals': 'ASC' } }],
     ['order.id', { order: { id: 'ASC; DROP TABLE referrals' } }],
-    ['order.id', { order: { id: 1 } }],
+    ['order.id', { order: { id: 2 } }],
+    ['order.id', { order: { id: { direction: 'ASC', nulls: 'MIDDLE' } } }],
     ['take', { take: -1 }],
     ['take', { take: 1.5 }],
     ['take', { take: '1' }],

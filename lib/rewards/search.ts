@@ -100,7 +100,15 @@ function checkValue(name: string, kind: FieldKind, value: unknown): void {
   }
 }
 
-const directions = new Set<unknown>(['asc', 'desc', 'ASC', 'DESC']);
+const directions = new Set<unknown>(['asc', 'desc', 'ASC', 'DESC', 1, -1]);
+const nulls = new Set<unknown>(['first', 'last', 'FIRST', 'LAST', undefined]);
+
+/** What TypeORM takes for a field: a direction, by itself or with the place of nulls. */
+function isOrder(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return directions.has(value);
+  const { direction = 'ASC', nulls: place, ...rest } = value as Record<string, unknown>;
+  return directions.has(direction) && nulls.has(place) && Object.keys(rest).length === 0;
+}
 
 /** TypeORM's `order`, with only known fields and directions; ends with the id, so that pages never overlap. */
 export function checkedOrder(fields: Fields, order: unknown = {}): object {
@@ -109,7 +117,8 @@ export function checkedOrder(fields: Fields, order: unknown = {}): object {
   for (const [name, direction] of Object.entries({ ...order, ...('id' in order ? {} : { id: 'ASC' }) })) {
     const field = fields.get(name);
     if (!field || field.kind === 'json') throw unknownField('search', `order.${name}`, [...fields.keys()]);
-    if (!directions.has(direction)) throw invalid(`order.${name}`, "'ASC' or 'DESC'", direction);
+    if (!isOrder(direction))
+      throw invalid(`order.${name}`, "'ASC', 'DESC' or { direction, nulls: 'FIRST' or 'LAST' }", direction);
     put(checked, field.path, direction);
   }
   return checked;
