@@ -18,11 +18,14 @@ export function suits(product: string, category: string): string {
  * Takes an amount from a user's credits, soonest to expire first.
  *
  * `$1` user, `$2` reference, `$3` kind, `$4` amount, `$5` whether less will do, `$6` description, `$7` product, `$8` category,
- * `$9` now, `$10` whether all credits are locked, and not only as many as were enough when the statement began.
+ * `$9` now.
+ *
+ * Only as many credits are locked as were enough when the statement began. If others have spent of those meanwhile, it may take
+ * nothing, and is to be asked again.
  *
  * The locked rows are read as they are once locked, and the new balances are made of those: on what the statement saw when it
- * began, PostgreSQL would test the constraint of the balance too early. The key of spends lets one of several calls with a reference through,
- * and only what it lets through changes a balance.
+ * began, PostgreSQL would test the constraint of the balance too early. The key of spends lets one of several calls with a
+ * reference through, and only what it lets through changes a balance.
  */
 export function spendStatement({ spends, credits, creditTypes, transactions }: Tables, columns: string): string {
   return `
@@ -39,7 +42,7 @@ export function spendStatement({ spends, credits, creditTypes, transactions }: T
     ), locked AS (
       SELECT c.id, c.expiry_date, c.current_balance FROM ${credits} c
       WHERE c.user_id = $1 AND ${isSpendable('(SELECT now FROM at)')} AND c.id IN (
-        SELECT id FROM candidates WHERE ($5 OR total >= $4::numeric) AND ($10::boolean OR before < $4::numeric)
+        SELECT id FROM candidates WHERE ($5 OR total >= $4::numeric) AND before < $4::numeric
       )
       ORDER BY c.expiry_date, c.id FOR NO KEY UPDATE
     ), share AS (
@@ -55,7 +58,7 @@ export function spendStatement({ spends, credits, creditTypes, transactions }: T
       SELECT $1, $2, $3::text, $4::numeric, covered, CASE $3::text WHEN 'spend' THEN covered END, $6, $7, $8, at.now
       FROM at, (SELECT coalesce(sum(amount), 0) AS covered FROM share) AS sums
       WHERE NOT EXISTS (SELECT FROM known) AND (covered = $4::numeric
-        OR ($5 AND ($10 OR coalesce((SELECT total FROM candidates LIMIT 1), 0) < $4::numeric)))
+        OR ($5 AND coalesce((SELECT total FROM candidates LIMIT 1), 0) < $4::numeric))
       ON CONFLICT DO NOTHING
       RETURNING *
     ), debited AS (
@@ -67,11 +70,8 @@ export function spendStatement({ spends, credits, creditTypes, transactions }: T
       FROM share CROSS JOIN claimed CROSS JOIN at ORDER BY share.id
     )
     SELECT ${columns}, EXISTS (SELECT FROM claimed) AS "isNew", s.amount = $4::numeric AND s.kind = $3::text AS "isSame",
-      available::text, available >= $4::numeric AS "wasEnough", locked::text, locked >= $4::numeric AS "isEnough"
-    FROM (
-      SELECT coalesce((SELECT total FROM candidates LIMIT 1), 0.0000) AS available,
-        coalesce((SELECT sum(current_balance) FROM locked), 0.0000) AS locked
-    ) AS sums
+      available::text, available >= $4::numeric AS "wasEnough"
+    FROM (SELECT coalesce((SELECT total FROM candidates LIMIT 1), 0.0000) AS available) AS sums
     LEFT JOIN (SELECT * FROM claimed UNION ALL SELECT * FROM known) AS s ON true`;
 }
 

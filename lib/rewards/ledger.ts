@@ -20,9 +20,6 @@ interface Taken {
   /** What there was when the statement began. */
   available: string;
   wasEnough: boolean;
-  /** What there was of it once it was locked. */
-  locked: string;
-  isEnough: boolean;
 }
 
 /** Rolls back a try that took nothing. */
@@ -89,21 +86,13 @@ export class Ledger {
       ...[someUserIdOf('user', user), reference, kind, amount, partial],
       ...[textOf('description', description ?? '', lengths.description), ...purposeOf(input), this.#clock.parameter()],
     ];
-    for (let tries = 0; ; tries++) {
-      // Only as many credits are locked as are enough. If others have spent of those meanwhile, all are, and that decides.
-      const taken = await this.#take([...parameters, tries > 0], manager);
+    for (;;) {
+      const taken = await this.#take(parameters, manager);
       if (taken instanceof NotTaken) {
-        const { available, wasEnough, locked, isEnough } = taken.row;
-        if (!partial && (!wasEnough || (!isEnough && tries > 0))) {
-          const isForAnything = isNothing(input.product) && isNothing(input.productCategory);
-          throw referralError(
-            'INSUFFICIENT_CREDIT',
-            amount,
-            shownAmount(wasEnough ? locked : available),
-            isForAnything,
-          );
-        }
-        continue; // also where another call with the same reference has come first: the next statement sees it
+        const { available, wasEnough } = taken.row;
+        if (partial || wasEnough) continue; // others were first, perhaps with the same reference: now they are seen
+        const isForAnything = isNothing(input.product) && isNothing(input.productCategory);
+        throw referralError('INSUFFICIENT_CREDIT', amount, shownAmount(available), isForAnything);
       }
       const spend = this.#database.entity(ReferralCreditSpend, taken);
       if (!taken.isSame)
