@@ -16,7 +16,8 @@ import type {
 } from '../reward-types';
 import type { UserRef, WithManager } from '../types';
 import type { Clock } from '../tracking/clock';
-import { type Database, violatedConstraint } from '../tracking/database';
+import type { Database } from '../tracking/database';
+import { violatedConstraint } from '../tracking/driver-errors';
 import type { Events } from '../tracking/events';
 import type { CreditTypeManager } from './credit-type-manager';
 import type { Ledger } from './ledger';

@@ -2,7 +2,8 @@ import type { EntityManager } from 'typeorm';
 import { ReferralCredit } from '../entities/referral-credit';
 import { isNothing } from '../input';
 import type { Settings } from '../options';
-import { type Database, isRefusal } from '../tracking/database';
+import type { Database } from '../tracking/database';
+import { isRefusal } from '../tracking/driver-errors';
 import type { Events } from '../tracking/events';
 
 /** The two sides of a sign-up; each gets its credit under a key of its own. */

@@ -1,5 +1,5 @@
 import { referralError } from '../errors';
-import { violatedConstraint } from '../tracking/database';
+import { violatedConstraint } from '../tracking/driver-errors';
 
 const uniqueNames = new Set<string | null>(['uq_referral_credit_types_name', 'uq_referral_programs_name']);
 

@@ -4,7 +4,8 @@ import { invalid, referralError } from '../errors';
 import { objectOf, pageOf, recordIdOf, textOf } from '../input';
 import type { FieldOf, Plain, ReadOptions, Search } from '../reward-types';
 import type { RecordRef, WithManager } from '../types';
-import { type Database, violatedConstraint } from '../tracking/database';
+import type { Database } from '../tracking/database';
+import { violatedConstraint } from '../tracking/driver-errors';
 import { checkedOrder, checkedSelect, checkedWhere, type Fields, fieldsOf } from './search';
 
 /** What a call without options is typed by. */

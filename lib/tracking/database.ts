@@ -1,6 +1,4 @@
-import { AsyncLocalStorage } from 'node:async_hooks';
 import { createHash } from 'node:crypto';
-import { isNativeError } from 'node:util/types';
 import {
   type DataSource,
   type EntityManager,
@@ -19,10 +17,15 @@ import { ReferralResponse } from '../entities/referral-response';
 import { ReferralSignup } from '../entities/referral-signup';
 import { ReferralSignupRefusal } from '../entities/referral-signup-refusal';
 import { ReferralUsage } from '../entities/referral-usage';
-import { databaseUnavailable, invalid, ReferralError, referralError } from '../errors';
+import { databaseUnavailable, invalid, referralError } from '../errors';
 import { isManager } from '../input';
 import type { Settings } from '../options';
 import { registry } from '../registry';
+import { explained, isDeadlock } from './driver-errors';
+import { inTurn } from './turns';
+
+/** How often a statement is begun again that PostgreSQL has chosen to end a deadlock. */
+const maxTries = 10;
 
 /** The tables that our own SQL names, by the entity of each. */
 const entityOf = {
@@ -160,7 +163,7 @@ export class Database {
       try {
         return await work(manager);
       } catch (error) {
-        if (sqlStateOf(error) !== deadlockDetected || tries === maxTries) throw error;
+        if (!isDeadlock(error) || tries === maxTries) throw error;
       }
     }
   }
@@ -240,28 +243,6 @@ export class Database {
   }
 }
 
-/** For each connection of a host's transaction, the newest of our calls on it. */
-const turns = new WeakMap<QueryRunner, Promise<unknown>>();
-/** The connections that the code now running has its turn on. */
-const current = new AsyncLocalStorage<readonly QueryRunner[]>();
-
-/**
- * Savepoints on a connection nest: of calls that a host makes at once in one transaction, each waits for the one before, so that
- * none of them is rolled back with another's savepoint.
- */
-function inTurn<T>(manager: EntityManager, work: () => Promise<T>): Promise<T> {
-  const { queryRunner } = manager;
-  const mine = current.getStore() ?? [];
-  if (!queryRunner || mine.includes(queryRunner)) return work();
-  const before = turns.get(queryRunner) ?? Promise.resolve();
-  const turn = before.then(() => current.run([...mine, queryRunner], work));
-  turns.set(
-    queryRunner,
-    turn.catch(() => undefined),
-  );
-  return turn;
-}
-
 /** A statement, and under which name a connection keeps its plan. */
 export interface Prepared {
   readonly text: string;
@@ -275,40 +256,3 @@ interface Client {
   /** The server's process of this connection. */
   processID?: number | null;
 }
-
-/** Gives errors of the driver their meaning; every other error is passed on as it is. */
-function explained(error: unknown, scope: 'statement' | 'connection' = 'statement'): unknown {
-  if (error instanceof ReferralError || !isNativeError(error)) return error;
-  const { code } = error as { code?: unknown };
-  const sqlState = sqlStateOf(error);
-  if (sqlState === '42P01' || sqlState === '42703' || sqlState === '3F000')
-    return Object.assign(referralError('MIGRATIONS_NOT_RUN', error.message), { cause: error });
-  const isAway = sqlState
-    ? /^(08|53|57|58)/.test(sqlState)
-    : error.name === 'AggregateError' || /^E[A-Z_]+$/.test(String(code)) || connectionTrouble.test(error.message);
-  return scope === 'connection' && isAway ? databaseUnavailable(error.message, error) : error;
-}
-
-/** The name of the constraint that a statement would have violated, or null. */
-export function violatedConstraint(error: unknown): string | null {
-  return (error as { constraint?: string } | null)?.constraint ?? null;
-}
-
-/** Whether PostgreSQL refused what a statement would have written, as against being away or asking to try again. */
-export function isRefusal(error: unknown): boolean {
-  const sqlState = error instanceof ReferralError ? null : sqlStateOf(error);
-  return sqlState !== null && !/^(08|25|40|53|55|57|58)/.test(sqlState);
-}
-
-const deadlockDetected = '40P01';
-const maxTries = 10;
-
-/** PostgreSQL's code of an error; null for any other error. Codes of sockets may have five letters too (EPIPE), but no digit. */
-function sqlStateOf(error: unknown): string | null {
-  const code = (error as { code?: unknown } | null)?.code;
-  return typeof code === 'string' && /^(?=.*\d)[0-9A-Z]{5}$/.test(code) ? code : null;
-}
-
-/** How `pg` and its pool say that there is no connection, for want of a code. */
-const connectionTrouble =
-  /^(Connection terminated|timeout exceeded|Client has encountered|Client was closed|Cannot use a pool|Query read timeout)/i;
