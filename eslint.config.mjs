@@ -33,6 +33,7 @@ export default tseslint.config(
       'lib/options.ts',
       'lib/option-checks.ts',
       'lib/types.ts',
+      'lib/earning-types.ts',
       'lib/reward-types.ts',
     ],
     rules: forbidden(

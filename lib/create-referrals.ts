@@ -1,14 +1,25 @@
 import { IncomingMessage } from 'node:http';
 import type { RequestHandler } from 'express';
+import type {
+  EarnOutProgress,
+  PurchaseInput,
+  Quote,
+  RecordedPurchase,
+  RecordedRefund,
+  RefundInput,
+  RunEarnOutsOptions,
+} from './earning-types';
 import { entities } from './entities';
 import type { Referral } from './entities/referral';
 import type { ReferralUsage } from './entities/referral-usage';
 import { referralError } from './errors';
+import { api } from './http/api/api';
 import { linkRouter } from './http/link-router';
 import { middleware } from './http/middleware';
 import { type ReferralsOptions, settingsOf } from './options';
 import { registry } from './registry';
-import type { SignupExplanation, UsageInput } from './reward-types';
+import type { Amount, SignupExplanation, UsageInput } from './reward-types';
+import type { Coupons } from './rewards/commissions/coupons';
 import { type Managers, Rewards } from './rewards/rewards';
 import type { Verification } from './rewards/verify';
 import type { Listener, ReferralEvents } from './tracking/events';
@@ -35,6 +46,10 @@ export interface Referrals extends Managers {
   readonly middleware: RequestHandler;
   /** The links, `GET /:code`, and `POST /`: `app.use('/r', referrals.router)`, at the option `linkPath`. */
   readonly router: RequestHandler;
+  /** The JSON API of a user's own earnings: `app.use('/api/v2/referral', referrals.api)`. `GET openapi.json` describes it. */
+  readonly api: RequestHandler;
+  /** The coupons that users have applied. */
+  readonly coupons: Coupons;
   /** Calls the listener after the commit of each such event. What a listener throws reaches the option `onError` only. */
   on<E extends keyof ReferralEvents>(event: E, listener: Listener<E>): void;
   off<E extends keyof ReferralEvents>(event: E, listener: Listener<E>): void;
@@ -49,6 +64,36 @@ export interface Referrals extends Managers {
    * `DATABASE_UNAVAILABLE`.
    */
   recordUsage(user: UserRef, usage: UsageInput): Promise<ReferralUsage>;
+  /**
+   * What a purchase would cost the buyer with the coupon that they have applied; rounded half up to cents.
+   *
+   * @throws ReferralError `INVALID_INPUT` naming the field; `DATABASE_UNAVAILABLE`.
+   */
+  quote(buyer: UserRef, amount: Amount, options?: WithManager): Promise<Quote>;
+  /**
+   * Records what a buyer paid, redeems the coupon that they have applied, and gives the referrer the commission: of the coupon's
+   * owner, else of who referred the buyer's sign-up, or their attribution; at the channel's, the program's, or the option's rate;
+   * rounded half up to cents, within the limit for each referee. Idempotent by (buyer, reference): the same again answers the
+   * first result. Those who refer the most are waited for in a host's transaction until its commit, so call it last.
+   *
+   * @throws ReferralError `INVALID_INPUT` naming the field, before anything is written; `REFERENCE_REUSED` for a reference that stands
+   * for another amount; `DATABASE_UNAVAILABLE`.
+   */
+  recordPurchase(buyer: UserRef, input: PurchaseInput): Promise<RecordedPurchase>;
+  /**
+   * Records what a buyer was paid back of a purchase, and takes the commission back in proportion, by an entry; what was paid out
+   * already is netted by the next earn-out. Idempotent by (buyer, reference), as {@link recordPurchase}.
+   *
+   * @throws ReferralError `INVALID_INPUT` naming the field, also for more than is left of the purchase; `NOT_FOUND`,
+   * `NOTHING_TO_REFUND`, `REFERENCE_REUSED`; `DATABASE_UNAVAILABLE`.
+   */
+  recordRefund(buyer: UserRef, input: RefundInput): Promise<RecordedRefund>;
+  /**
+   * Pays each account that is due and has the minimum available: in the mode `credits` with credit, in the mode `payout` by the option
+   * `earnOuts.payout`. For a cron job; as many processes at once as you like, each commission is paid once. Whatever a run leaves
+   * behind when its process dies, the next one goes on with.
+   */
+  runEarnOuts(options?: RunEarnOutsOptions): Promise<EarnOutProgress>;
   /** Proves on live data that all of it adds up. Reads every row of our ledger: seconds for a million entries. */
   verify(options?: WithManager): Promise<Verification>;
   /** Writes what is still in flight and takes no more. The DataSource stays open: it is the host's. */
@@ -97,11 +142,17 @@ export function createReferrals(options: ReferralsOptions): Referrals {
   return {
     middleware: middleware(tracking),
     router: linkRouter(tracking),
+    api: api(tracking, rewards),
+    coupons: rewards.coupons,
     on: (event, listener) => tracking.events.on(event, listener),
     off: (event, listener) => tracking.events.off(event, listener),
     ...rewards.managers,
     explainSignup: async (user, options = {}) => rewards.explainSignup(user, options),
     recordUsage: async (user, input) => rewards.recordUsage(user, input),
+    quote: async (buyer, amount, options = {}) => rewards.quote(buyer, amount, options),
+    recordPurchase: async (buyer, input) => rewards.recordPurchase(buyer, input),
+    recordRefund: async (buyer, input) => rewards.recordRefund(buyer, input),
+    runEarnOuts: async (options = {}) => rewards.runEarnOuts(options),
     verify: async (options = {}) => rewards.verify(options),
     close: () => (closed ??= close()),
   };

@@ -144,6 +144,35 @@ const catalogue = {
         ? ' Credit for some products only is not in it: name the product or productCategory to use it.'
         : ''),
   },
+  NOT_CREATABLE: {
+    status: 409,
+    text: (record: string, instead: string) => `A ${record} can't be made by itself: ${instead}.`,
+  },
+  NOTHING_TO_REFUND: {
+    status: 409,
+    text: (reference: string) =>
+      `The purchase ${show(reference)} is refunded already, all of it. To repeat a call, give its own reference.`,
+  },
+  COUPON_NOT_FOUND: {
+    status: 400,
+    text: (code: string) => `There is no coupon with the code ${show(code)}. Check the spelling.`,
+  },
+  COUPON_INACTIVE: {
+    status: 400,
+    text: (code: string) => `The coupon ${show(code)} is not active now.`,
+  },
+  COUPON_EXPIRED: {
+    status: 400,
+    text: (code: string) => `The coupon ${show(code)} has expired.`,
+  },
+  COUPON_OWN: {
+    status: 400,
+    text: (code: string) => `The coupon ${show(code)} is the user's own: it is for others.`,
+  },
+  COUPON_REDEEMED: {
+    status: 400,
+    text: (code: string) => `The user has redeemed the coupon ${show(code)} already: it is good once.`,
+  },
   DATABASE_UNAVAILABLE: {
     status: 503,
     text: (detail: string) =>

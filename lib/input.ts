@@ -106,6 +106,28 @@ export function amountOf(field: string, value: Amount, sign: 'any' | 'positive' 
   );
 }
 
+/** A share from 0 to 1, as decimal text. */
+export function ratioOf(field: string, value: Amount): string {
+  const text = amountOf(field, value, 'not negative');
+  if (Number(text) > 1) throw invalid(field, 'a share from 0 to 1, such as "0.25"', value);
+  return text;
+}
+
+/** True or false, where it is given. */
+export function booleanOf(field: string, value: unknown): boolean {
+  if (typeof value !== 'boolean') throw invalid(field, 'true or false', value);
+  return value;
+}
+
+// One @, something before it, and a name with a dot after it: the rest only a mail can tell.
+const emailPattern = /^[^\s@\p{Cc}]+@[^\s@\p{Cc}.]+(\.[^\s@\p{Cc}.]+)+$/u;
+
+export function emailOf(field: string, value: unknown): string {
+  if (typeof value === 'string' && value.length <= lengths.email && emailPattern.test(value) && !unstorable.test(value))
+    return value;
+  throw invalid(field, `an e-mail address of up to ${lengths.email} characters`, value);
+}
+
 /** A whole number within bounds. */
 export function wholeOf(field: string, value: unknown, min: number, max: number): number {
   if (!Number.isSafeInteger(value) || (value as number) < min || (value as number) > max)

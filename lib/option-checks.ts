@@ -27,6 +27,17 @@ const isHttp = (url: URL | null): url is URL =>
 
 const isSecret = (value: unknown): boolean => typeof value === 'string' && value.length >= 32;
 
+const isAmount = (value: unknown): value is string | number =>
+  (typeof value === 'string' || typeof value === 'number') && /^\d{1,16}(\.\d{1,4})?$/.test(String(value));
+const isAmountAbove0: Check = [
+  'an amount above 0, with at most 4 decimals, such as "10.00"',
+  (value) => isAmount(value) && Number(value) > 0,
+];
+const isWholeOf = (min: number, max: number): Check => [
+  `a whole number from ${min} to ${max}`,
+  (value) => Number.isSafeInteger(value) && (value as number) >= min && (value as number) <= max,
+];
+
 /** One check an option; a nested object is checked option by option. */
 const checks: Record<string, Check | Record<string, Check>> = {
   dataSource: ['a TypeORM DataSource', (value) => typeof (value as DataSource | null)?.hasMetadata === 'function'],
@@ -67,6 +78,39 @@ const checks: Record<string, Check | Record<string, Check>> = {
   attribution: { model: isOneOf('last-touch', 'first-touch'), windowDays: isPositive },
   selfReferral: isOneOf('block', 'flag', 'allow'),
   isSamePerson: isFunction,
+  commission: {
+    ratio: [
+      'a share from 0 to 1, with at most 4 decimals, such as "0.25"',
+      (value) => isAmount(value) && Number(value) <= 1,
+    ],
+    maxPerReferee: isAmountAbove0,
+    pendingDays: isWholeOf(0, 36_500),
+  },
+  earnOuts: {
+    every: [
+      'an object with days, a number above 0 that makes a second at least, up to 36500, such as { days: 7 }',
+      (value) => {
+        const { days, ...rest } = Object(value) as { days?: number };
+        return Number.isFinite(days) && days! * 86_400 >= 1 && days! <= 36_500 && Object.keys(rest).length === 0;
+      },
+    ],
+    minimum: isAmountAbove0,
+    payout: isFunction,
+    creditType: [
+      'a name of 1 to 100 characters',
+      (value) => typeof value === 'string' && value.length > 0 && value.length <= 100 && !value.includes('\0'),
+    ],
+    creditDurationDays: isWholeOf(1, 36_500),
+  },
+  api: {
+    rateLimitStore: [
+      'a store of express-rate-limit, with increment, decrement and resetKey',
+      (value) =>
+        ['increment', 'decrement', 'resetKey'].every(
+          (name) => typeof (value as Record<string, unknown> | null)?.[name] === 'function',
+        ),
+    ],
+  },
   consent: isFunction,
   clientIp: isFunction,
   ip: isOneOf('masked', 'full', 'none'),

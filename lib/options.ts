@@ -1,10 +1,13 @@
 import { randomInt } from 'node:crypto';
 import type { Request, Response } from 'express';
 import type { DataSource, EntityManager, SelectQueryBuilder } from 'typeorm';
+import type { Store } from 'express-rate-limit';
+import type { Payout } from './earning-types';
 import type { Referral } from './entities/referral';
 import type { ReferralResponse } from './entities/referral-response';
 import { referralError } from './errors';
 import { checkOptions } from './option-checks';
+import type { Amount } from './reward-types';
 import type { ReferralDraft, UserRef } from './types';
 
 type Awaitable<T> = T | Promise<T>;
@@ -76,6 +79,37 @@ export interface ReferralsOptions {
    * Default: different ids are different people. Called before anything is written; what it throws fails the sign-up.
    */
   isSamePerson?: (referrer: string, referee: string, context: SignupContext) => Awaitable<boolean>;
+  commission?: {
+    /**
+     * The share of a referee's purchase that the referrer earns, from 0 to 1 with at most 4 decimals, where neither a channel nor a
+     * program says otherwise. Default `'0'`: none.
+     */
+    ratio?: Amount;
+    /** The most that one referee can earn a referrer. Default: no limit. */
+    maxPerReferee?: Amount;
+    /** How many days after the purchase a commission becomes available, whole days of 24 hours from 0. Default 30. */
+    pendingDays?: number;
+  };
+  earnOuts?: {
+    /** How often what is available is paid, for each account from the day that it was made. Default `{ days: 7 }`. */
+    every?: { days: number };
+    /** What must be available for an earn-out, above 0. Default `'0.01'`. */
+    minimum?: Amount;
+    /**
+     * Pays an earn-out of the mode `payout`. Called with the same `idempotencyKey` on each try, again after a crash: give it to the
+     * provider of payments. What it throws makes the earn-out `failed`, and its amount goes into the next one: throw only where
+     * nothing was paid. Default: nobody can choose the mode `payout`.
+     */
+    payout?: Payout;
+    /** The name of the type of the credit that an earn-out of the mode `credits` gives; made when first needed. Default `'Commissions'`. */
+    creditType?: string;
+    /** How many days that credit lives, 1 to 36,500. Default 36,500, a hundred years. */
+    creditDurationDays?: number;
+  };
+  api?: {
+    /** Where the applications of coupons are counted, as express-rate-limit's stores do. Default: the process's memory. */
+    rateLimitStore?: Store;
+  };
   /** Whether the visitor agreed to be recorded. Without it a click is only redirected. Default: asked elsewhere, yes. */
   consent?: (req: Request) => Awaitable<boolean>;
   /** The visitor's address. Default `req.ip`, which respects the host's `trust proxy`. */
@@ -147,6 +181,15 @@ export interface Settings extends Required<
   cookie: { name: string; maxAgeMs: number; domain: string | undefined; secure: boolean | 'auto' };
   redirect: { parameter: string | false; allowedOrigins: ReadonlySet<string> };
   attribution: Attribution;
+  commission: { ratio: string; maxPerReferee: string | null; pendingDays: number };
+  earnOuts: {
+    everyMs: number;
+    minimum: string;
+    payout: Payout | null;
+    creditType: string;
+    creditDurationDays: number;
+  };
+  rateLimitStore: Store | undefined;
   consent: ReferralsOptions['consent'];
   isSamePerson: NonNullable<ReferralsOptions['isSamePerson']>;
   clientIp: (req: Request) => string | null | undefined;
@@ -166,7 +209,7 @@ export function settingsOf(options: ReferralsOptions): Settings {
     throw referralError('INVALID_OPTION', 'options', 'an object with dataSource, baseUrl, secret and user', options);
   checkOptions(options as unknown as Record<string, unknown>);
   const baseUrl = new URL(options.baseUrl);
-  const { cookie = {}, redirect = {}, attribution = {}, linkCache = {} } = options;
+  const { cookie = {}, redirect = {}, attribution = {}, linkCache = {}, commission = {}, earnOuts = {} } = options;
   return {
     dataSource: options.dataSource,
     baseUrl,
@@ -188,6 +231,19 @@ export function settingsOf(options: ReferralsOptions): Settings {
     attribution: { model: attribution.model ?? 'last-touch', windowDays: attribution.windowDays ?? null },
     selfReferral: options.selfReferral ?? 'block',
     isSamePerson: options.isSamePerson ?? (() => false),
+    commission: {
+      ratio: String(commission.ratio ?? 0),
+      maxPerReferee: commission.maxPerReferee === undefined ? null : String(commission.maxPerReferee),
+      pendingDays: commission.pendingDays ?? 30,
+    },
+    earnOuts: {
+      everyMs: (earnOuts.every?.days ?? 7) * dayMs,
+      minimum: String(earnOuts.minimum ?? '0.01'),
+      payout: earnOuts.payout ?? null,
+      creditType: earnOuts.creditType ?? 'Commissions',
+      creditDurationDays: earnOuts.creditDurationDays ?? 36_500,
+    },
+    rateLimitStore: options.api?.rateLimitStore,
     consent: options.consent,
     clientIp: options.clientIp ?? ipOf,
     ip: options.ip ?? 'masked',

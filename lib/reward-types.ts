@@ -1,4 +1,5 @@
 import type { FindOptionsOrderValue, FindOptionsWhere } from 'typeorm';
+import type { CommissionTerms } from './earning-types';
 import type { ReferralSignup } from './entities/referral-signup';
 import type { CreateReferralInput, RecordRef, UserRef, WithManager } from './types';
 
@@ -27,6 +28,8 @@ export interface ProgramInput {
   rewardCredit?: CreditTerms | null;
   /** The usage from which on the referrer is rewarded. Default `'0'`: at the sign-up. */
   beforeRewardUsageThreshold?: Amount;
+  /** What referees' purchases earn the referrer. Default: as the option `commission` says. */
+  commission?: CommissionTerms | null;
 }
 
 export interface ProgramChanges extends Partial<Omit<ProgramInput, 'referralCredit' | 'rewardCredit'>> {
@@ -58,6 +61,10 @@ export interface CodeTerms {
   /** In days. */
   rewardCreditDuration?: number | null;
   rewardCreditType?: RecordRef | null;
+  /** From 0 to 1; null for the option's. */
+  commissionRatio?: Amount | null;
+  /** Only with a ratio; null for no limit. */
+  commissionMaxPerReferee?: Amount | null;
 }
 
 /** Either `program`, or terms, which make a program of the code's own, by the name of the code. */

@@ -1,10 +1,15 @@
 import { type DataSource, MigrationExecutor, type MigrationInterface } from 'typeorm';
 import { CreateReferrals1790000000000 } from './1790000000000-create-referrals';
 import { CreateRewards1791000000000 } from './1791000000000-create-rewards';
+import { CreateCommissions1792000000000 } from './1792000000000-create-commissions';
 import { migrationLock } from './once';
 
 /** For the host's DataSource, in order: `migrations: [...migrations, /* yours *\/]`. */
-export const migrations: (new () => MigrationInterface)[] = [CreateReferrals1790000000000, CreateRewards1791000000000];
+export const migrations: (new () => MigrationInterface)[] = [
+  CreateReferrals1790000000000,
+  CreateRewards1791000000000,
+  CreateCommissions1792000000000,
+];
 
 /**
  * Runs all pending migrations of the DataSource, the host's too, as `dataSource.runMigrations()` does, but safely for any

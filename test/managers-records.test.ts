@@ -172,7 +172,7 @@ describe('records', () => {
     const terms = {
       ...{ referralCreditAmount: '5.00', referralCreditDuration: 30, referralCreditTypeId: type.id },
       ...{ rewardCreditAmount: '10.50', rewardCreditDuration: 60, rewardCreditTypeId: type.id },
-      beforeRewardUsageThreshold: '0.00',
+      ...{ beforeRewardUsageThreshold: '0.00', commissionRatio: null, commissionMaxPerReferee: null },
     };
     expect(type.toJSON()).toEqual({
       ...{ id: type.id, name: 'shop credit', product: 'credit', refundable: true, createdAt: expect.any(Date) },

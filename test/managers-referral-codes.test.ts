@@ -26,6 +26,7 @@ const noTerms = {
   ...{ programId: null, programName: null, beforeRewardUsageThreshold: null },
   ...{ referralCreditAmount: null, referralCreditDuration: null, referralCreditTypeId: null, referralCreditTypeName: null },
   ...{ rewardCreditAmount: null, rewardCreditDuration: null, rewardCreditTypeId: null, rewardCreditTypeName: null },
+  ...{ commissionRatio: null, commissionMaxPerReferee: null },
 }; // prettier-ignore
 
 describe('referralCodes', () => {
@@ -48,6 +49,7 @@ describe('referralCodes', () => {
       ...{ id: made.id, code: 'Anna_1', name: 'Anna_1 (launch)', userId: '7', label: 'card', redirectTo: '/welcome' },
       ...{ targetType: 'Product', targetId: String(product.id), expiredAt, allowedUses: 3, uses: 2 },
       ...{ programId: program.id, programName: 'launch', beforeRewardUsageThreshold: '50.00' },
+      ...{ commissionRatio: null, commissionMaxPerReferee: null },
       ...{ referralCreditAmount: '5.00', referralCreditDuration: 30 },
       ...{ referralCreditTypeId: type.id, referralCreditTypeName: 'shop credit' },
       ...{ rewardCreditAmount: '12.3456', rewardCreditDuration: 30 },

@@ -21,12 +21,23 @@ async function tables(dataSource: DataSource, schema: string): Promise<string[]>
 }
 
 const ours = [
+  'referral_account_totals',
+  'referral_accounts',
+  'referral_buyers',
+  'referral_channels',
+  'referral_commission_entries',
+  'referral_commissions',
   'referral_credit_spends',
   'referral_credit_transactions',
   'referral_credit_types',
   'referral_credits',
   'referral_daily_counts',
+  'referral_earn_outs',
   'referral_programs',
+  'referral_purchases',
+  'referral_redemptions',
+  'referral_referees',
+  'referral_refunds',
   'referral_responses',
   'referral_signup_refusals',
   'referral_signups',

@@ -45,7 +45,7 @@ async function consumer(
   return project;
 }
 
-const expected = 'function function true true function 11 2\n';
+const expected = 'function function true true function 22 3\n';
 
 test('a CommonJS project', async () => {
   const project = await consumer(

@@ -43,4 +43,5 @@ export const lengths = {
   /** The host's own word for a spend, a usage or a grant: an invoice, an order. */
   reference: 255,
   description: 500,
+  email: 254,
 } as const;

@@ -1,10 +1,21 @@
 import { Referral } from './referral';
+import { ReferralAccount } from './referral-account';
+import { ReferralAccountTotal } from './referral-account-total';
+import { ReferralBuyer } from './referral-buyer';
+import { ReferralChannel } from './referral-channel';
+import { ReferralCommission } from './referral-commission';
+import { ReferralCommissionEntry } from './referral-commission-entry';
 import { ReferralCredit } from './referral-credit';
 import { ReferralCreditSpend } from './referral-credit-spend';
 import { ReferralCreditTransaction } from './referral-credit-transaction';
 import { ReferralCreditType } from './referral-credit-type';
 import { ReferralDailyCount } from './referral-daily-count';
+import { ReferralEarnOut } from './referral-earn-out';
 import { ReferralProgram } from './referral-program';
+import { ReferralPurchase } from './referral-purchase';
+import { ReferralRedemption } from './referral-redemption';
+import { ReferralReferee } from './referral-referee';
+import { ReferralRefund } from './referral-refund';
 import { ReferralResponse } from './referral-response';
 import { ReferralSignup } from './referral-signup';
 import { ReferralSignupRefusal } from './referral-signup-refusal';
@@ -23,4 +34,15 @@ export const entities = [
   ReferralCredit,
   ReferralCreditTransaction,
   ReferralCreditSpend,
+  ReferralChannel,
+  ReferralAccount,
+  ReferralAccountTotal,
+  ReferralReferee,
+  ReferralBuyer,
+  ReferralRedemption,
+  ReferralPurchase,
+  ReferralRefund,
+  ReferralEarnOut,
+  ReferralCommission,
+  ReferralCommissionEntry,
 ];

@@ -39,6 +39,10 @@ export class ReferralCode extends ReferralRecord<ReferralCodeChanges> {
   readonly rewardCreditDuration!: number | null;
   readonly rewardCreditTypeId!: number | null;
   readonly rewardCreditTypeName!: string | null;
+  /** The share of referees' purchases that the referrer earns, as a decimal string; null for the option's. */
+  readonly commissionRatio!: string | null;
+  /** The most that one referee can earn the referrer, as a decimal string; null for no limit. */
+  readonly commissionMaxPerReferee!: string | null;
   /** The users who signed up with it, oldest sign-up first. For a code with very many, leave it out with `fields`. */
   readonly referralIds!: string[];
 

@@ -17,6 +17,11 @@ const isWhole = (side: string): string =>
 @Check('ck_referral_programs_threshold', '"before_reward_usage_threshold" >= 0')
 @Check('ck_referral_programs_referral_credit', isWhole('referral_credit'))
 @Check('ck_referral_programs_reward_credit', isWhole('reward_credit'))
+@Check(
+  'ck_referral_programs_commission',
+  `("commission_ratio" IS NULL) <= ("commission_max_per_referee" IS NULL)
+  AND "commission_ratio" BETWEEN 0 AND 1 AND "commission_max_per_referee" > 0`,
+)
 export class ReferralProgram extends ReferralTerms<ProgramChanges> {
   @PrimaryColumn({
     name: 'id',

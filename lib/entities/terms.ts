@@ -29,4 +29,12 @@ export abstract class ReferralTerms<Changes extends object = object> extends Ref
 
   @Column({ name: 'reward_credit_type_id', type: 'bigint', nullable: true, transformer: bigintAsNumber })
   readonly rewardCreditTypeId!: number | null;
+
+  /** The share of what a referee pays that the referrer earns, from 0 to 1, as a decimal string; null for the option's. */
+  @Column({ name: 'commission_ratio', ...amountColumn, nullable: true })
+  readonly commissionRatio!: string | null;
+
+  /** The most that one referee can earn the referrer under that ratio, as a decimal string; null for no limit. */
+  @Column({ name: 'commission_max_per_referee', ...amountColumn, nullable: true })
+  readonly commissionMaxPerReferee!: string | null;
 }

@@ -3,6 +3,9 @@ import type { Tracking } from '../tracking/tracking';
 import type { Visitor } from '../tracking/visitor';
 import { templateHelpers } from './template-helpers';
 
+/** The question of the JSON API what a code promises, which is no visit through it. */
+const asksForCode = /\/code\/info\/?\?/;
+
 /**
  * Attaches `req.referralForRequest()` and `res.locals.referrals`, links a visitor's responses once they are signed in, and
  * counts `?referral_code=CODE` on any page. A visitor who was never referred passes through without a promise or a query;
@@ -30,7 +33,8 @@ export function middleware(tracking: Tracking): RequestHandler {
       return next(); // mounted twice
     else tracking.meet(req, res); // another instance has attached its own; ours answers when named
     res.locals['referrals'] = helpers(req, res);
-    const code = codeParameter === false ? null : queryParameter(req.url, codeParameter);
+    const isVisit = codeParameter !== false && !asksForCode.test(req.url);
+    const code = isVisit ? queryParameter(req.url, codeParameter) : null;
     if (code === null && !tracking.store.carries(req)) return next();
     const visitor = tracking.meet(req, res);
     if (code === null && visitor.visit === null) return next();

@@ -2,7 +2,7 @@ import type { EntityManager } from 'typeorm';
 import { lengths } from '../entities/columns';
 import { ReferralCreditType } from '../entities/referral-credit-type';
 import { invalid } from '../errors';
-import { isNothing, objectOf, textOf } from '../input';
+import { booleanOf, isNothing, objectOf, textOf } from '../input';
 import type { CreditTypeInput, FieldOf, ReadOptions } from '../reward-types';
 import type { Database } from '../tracking/database';
 import { named } from './named';
@@ -28,6 +28,24 @@ export class CreditTypeManager extends RecordManager<ReferralCreditType, CreditT
   /** @throws ReferralError `NOT_FOUND`, unless `optional`: then null. */
   getByName<const O extends ReadOptions<FieldOf<ReferralCreditType>> = NoOptions>(name: string, options?: O) {
     return this.getBy('name', name, options);
+  }
+
+  /** The id of the type with a name, made if there is none. @internal */
+  async idOf(name: string, manager: EntityManager): Promise<number> {
+    const { creditTypes } = this.database.tables;
+    for (;;) {
+      const [row] = await this.database.query<{ id: string }>(
+        `WITH known AS (
+           SELECT id FROM ${creditTypes} WHERE name = $1
+         ), made AS (
+           INSERT INTO ${creditTypes} (name) SELECT $1::varchar WHERE NOT EXISTS (SELECT FROM known) ON CONFLICT DO NOTHING RETURNING id
+         )
+         SELECT id FROM known UNION ALL SELECT id FROM made`,
+        [name],
+        manager,
+      );
+      if (row) return Number(row.id); // else another call has just made it: now it is seen
+    }
   }
 
   protected async make(input: CreditTypeInput, manager: EntityManager): Promise<ReferralCreditType> {
@@ -59,11 +77,6 @@ function valuesOf(input: Partial<CreditTypeInput>): Record<string, unknown> {
   }
   refuseBoth(values['onlyForProducts'] as string[], values['onlyForProductCategories'] as string[]);
   return values;
-}
-
-function booleanOf(field: string, value: unknown): boolean {
-  if (typeof value !== 'boolean') throw invalid(field, 'true or false', value);
-  return value;
 }
 
 function listOf(field: string, value: unknown): string[] {

@@ -10,7 +10,7 @@ import { named } from './named';
 import { type NoOptions, RecordManager } from './record-manager';
 import { codeName, flatTerms, type NameOf, programName, termValues } from './terms';
 
-const known = ['name', 'referralCredit', 'rewardCredit', 'beforeRewardUsageThreshold'];
+const known = ['name', 'referralCredit', 'rewardCredit', 'beforeRewardUsageThreshold', 'commission'];
 
 const inUse = {
   fk_referrals_program: 'there are referrals with it; give them another with referralCodes.update',

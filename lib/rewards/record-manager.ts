@@ -104,6 +104,13 @@ export abstract class RecordManager<R extends ReferralRecord, Input extends obje
     return found.map((record) => this.#as(record, plain, fields)) as As<R, O>[];
   }
 
+  /** How many records fit, by default of all. */
+  async count(search: Pick<Search<R>, 'where' | 'manager'> = {}): Promise<number> {
+    const { where = {}, manager } = objectOf('count', search, ['where', 'manager']);
+    const checked = checkedWhere(this.kind.fields, where);
+    return this.database.use((within) => within.count(this.kind.entity, { where: checked }), manager);
+  }
+
   /** @throws ReferralError `INVALID_INPUT` naming the field, before anything is written. */
   async create(input: Input, options: WithManager = {}): Promise<R> {
     return this.database.transaction((within) => this.make(input, within), managerOf(options));

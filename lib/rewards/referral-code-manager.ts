@@ -17,6 +17,9 @@ import { type Fields, fieldsOf } from './search';
 const inUse = {
   fk_referral_signups_referral:
     'people have signed up with it; to close it, set its expiredAt, or its allowedUses to its uses',
+  fk_referral_channels_referral: 'it is the code of a channel; write channels.delete',
+  fk_referral_accounts_referral: 'it is the code of its owner’s account',
+  fk_referral_commissions_referral: 'it has earned commissions',
 };
 
 const termNames = [
@@ -27,6 +30,8 @@ const termNames = [
   'rewardCreditAmount',
   'rewardCreditDuration',
   'rewardCreditType',
+  'commissionRatio',
+  'commissionMaxPerReferee',
 ] as const;
 const changeable = ['code', 'label', 'redirectTo', 'expiredAt', 'program', 'allowedUses'];
 

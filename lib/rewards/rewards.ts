@@ -1,12 +1,32 @@
 import type { Request } from 'express';
+import type {
+  EarnOutProgress,
+  PurchaseInput,
+  Quote,
+  RecordedPurchase,
+  RecordedRefund,
+  RefundInput,
+  RunEarnOutsOptions,
+} from '../earning-types';
 import type { ReferralSignup } from '../entities/referral-signup';
 import type { ReferralUsage } from '../entities/referral-usage';
 import type { Settings } from '../options';
 import type { RewardsCalls } from '../registry';
-import type { RecordSignupOptions, SignupExplanation, UsageInput } from '../reward-types';
+import type { Amount, RecordSignupOptions, SignupExplanation, UsageInput } from '../reward-types';
 import type { UserRef, WithManager } from '../types';
 import { Database } from '../tracking/database';
 import type { Tracking } from '../tracking/tracking';
+import { AccountManager } from './commissions/account-manager';
+import { ChannelManager } from './commissions/channel-manager';
+import { CodeTerms } from './commissions/code-terms';
+import { CommissionManager } from './commissions/commission-manager';
+import { CommissionPages } from './commissions/commission-pages';
+import { Coupons } from './commissions/coupons';
+import { EarnOutManager } from './commissions/earn-out-manager';
+import { EarnOuts } from './commissions/earn-outs';
+import { PurchaseManager } from './commissions/purchase-manager';
+import { Purchases } from './commissions/purchases';
+import { Totals } from './commissions/totals';
 import { CreditManager } from './credit-manager';
 import { CreditTransactionManager } from './credit-transaction-manager';
 import { CreditTypeManager } from './credit-type-manager';
@@ -38,16 +58,31 @@ export interface Managers {
   readonly credits: CreditManager;
   /** The entries of the ledger. */
   readonly creditTransactions: CreditTransactionManager;
+  /** Referrals whose codes are coupons. */
+  readonly channels: ChannelManager;
+  /** Users' own referral settings and totals. */
+  readonly accounts: AccountManager;
+  /** What users paid. */
+  readonly purchases: PurchaseManager;
+  /** What that has earned their referrers. */
+  readonly commissions: CommissionManager;
+  /** What was paid out of it. */
+  readonly earnOuts: EarnOutManager;
 }
 
 /** From sign-up to money: the parts, wired for one DataSource. */
 export class Rewards implements RewardsCalls {
   readonly managers: Managers;
   readonly records: Records;
+  readonly coupons: Coupons;
+  readonly pages: CommissionPages;
+  readonly codeTerms: CodeTerms;
   readonly #database: Database;
   readonly #tracking: Tracking;
   readonly #signups: Signups;
   readonly #usages: Usages;
+  readonly #purchases: Purchases;
+  readonly #earnOuts: EarnOuts;
 
   constructor(settings: Settings, tracking: Tracking) {
     const { clock, events, links } = tracking;
@@ -63,7 +98,21 @@ export class Rewards implements RewardsCalls {
     const signups = new SignupManager(database, this.#signups);
     const credits = new CreditManager(database, clock, events, new Ledger(database, clock, events), creditTypes);
     const creditTransactions = new CreditTransactionManager(database, clock, credits);
-    this.managers = { creditTypes, programs, referralCodes, signups, credits, creditTransactions };
+    const totals = new Totals(database, clock);
+    this.coupons = new Coupons(database, clock, settings);
+    this.pages = new CommissionPages(database, clock, totals);
+    this.codeTerms = new CodeTerms(database, clock, settings);
+    this.#purchases = new Purchases(database, tracking, settings, this.coupons);
+    this.#earnOuts = new EarnOuts(database, clock, events, settings, creditTypes);
+    const channels = new ChannelManager(database, clock, links, settings);
+    const accounts = new AccountManager(database, clock, links, settings, totals);
+    const purchases = new PurchaseManager(database, this.#purchases);
+    const commissions = new CommissionManager(database);
+    const earnOuts = new EarnOutManager(database);
+    this.managers = {
+      ...{ creditTypes, programs, referralCodes, signups, credits, creditTransactions },
+      ...{ channels, accounts, purchases, commissions, earnOuts },
+    };
     this.records = new Records(Object.values(this.managers) as AnyManager[]);
   }
 
@@ -77,6 +126,22 @@ export class Rewards implements RewardsCalls {
 
   recordUsage(user: UserRef, input: UsageInput): Promise<ReferralUsage> {
     return this.#usages.record(user, input);
+  }
+
+  quote(user: UserRef, amount: Amount, options: WithManager): Promise<Quote> {
+    return this.coupons.quote(user, amount, options);
+  }
+
+  recordPurchase(user: UserRef, input: PurchaseInput): Promise<RecordedPurchase> {
+    return this.#purchases.record(user, input);
+  }
+
+  recordRefund(user: UserRef, input: RefundInput): Promise<RecordedRefund> {
+    return this.#purchases.refund(user, input);
+  }
+
+  runEarnOuts(options: RunEarnOutsOptions): Promise<EarnOutProgress> {
+    return this.#earnOuts.run(options);
   }
 
   verify(options: WithManager): Promise<Verification> {

@@ -46,9 +46,14 @@ export class SignupManager extends RecordManager<ReferralSignup, SignupInput, ob
          UPDATE ${tables.usages} SET is_counted = false WHERE user_id = $1 AND is_counted
        ), given_back AS (
          UPDATE ${tables.referrals} SET uses = uses - 1 WHERE id = $2
+       ), unmet AS (
+         DELETE FROM ${tables.referees} WHERE user_id = $3 AND referee_id = $1 AND earned = 0 AND upgraded_at IS NULL
+         RETURNING *
+       ), uncounted_user AS (
+         UPDATE ${tables.accounts} SET users_referred = users_referred - 1 WHERE user_id IN (SELECT user_id FROM unmet)
        )
        DELETE FROM ${tables.signups} WHERE user_id = $1`,
-      [userId, signup.referralId],
+      [userId, signup.referralId, signup.referrerId],
       manager,
     );
   }

@@ -130,9 +130,9 @@ export class Signups {
   }
 
   #text(): string {
-    const { signups, referrals, programs } = this.#database.tables;
+    const { signups, referrals, programs, referees, accounts } = this.#database.tables;
     const terms = `referral_credit_amount, referral_credit_duration, referral_credit_type_id,
-      reward_credit_amount, reward_credit_duration, reward_credit_type_id`;
+      reward_credit_amount, reward_credit_duration, reward_credit_type_id, commission_ratio, commission_max_per_referee`;
     return `
       WITH at AS (
         SELECT ${timeOf('$4')} AS now
@@ -151,6 +151,15 @@ export class Signups {
           CASE WHEN coalesce(p.before_reward_usage_threshold, 0) = 0 THEN at.now END, $6, $7::timestamptz, $8::boolean, $9::jsonb, at.now
         FROM used CROSS JOIN at LEFT JOIN ${programs} p ON p.id = used.program_id
         RETURNING *
+      ), met AS (
+        INSERT INTO ${referees} (user_id, referee_id, created_at)
+        SELECT made.referrer_id, $1, at.now FROM made CROSS JOIN at WHERE made.referrer_id IS NOT NULL
+        ON CONFLICT DO NOTHING
+        RETURNING *
+      ), account AS (
+        INSERT INTO ${accounts} AS a (user_id, users_referred, created_at, updated_at)
+        SELECT met.user_id, 1, at.now, at.now FROM met CROSS JOIN at
+        ON CONFLICT (user_id) DO UPDATE SET users_referred = a.users_referred + 1
       ), either AS (
         SELECT * FROM made UNION ALL SELECT * FROM known
       ), ${this.#grants.sql('either', '$10')}

@@ -1,6 +1,7 @@
 import type { ReferralProgram } from '../entities/referral-program';
 import { invalid } from '../errors';
-import { amountOf, daysOf, isNothing, objectOf } from '../input';
+import { amountOf, daysOf, isNothing, objectOf, ratioOf } from '../input';
+import type { CommissionTerms } from '../earning-types';
 import type { CodeTerms, CreditTerms } from '../reward-types';
 import type { RecordRef } from '../types';
 
@@ -23,8 +24,16 @@ export function flatTerms(input: {
   referralCredit?: Partial<CreditTerms> | null;
   rewardCredit?: Partial<CreditTerms> | null;
   beforeRewardUsageThreshold?: CodeTerms['beforeRewardUsageThreshold'];
+  commission?: CommissionTerms | null;
 }): CodeTerms {
   const flat: Record<string, unknown> = { beforeRewardUsageThreshold: input.beforeRewardUsageThreshold };
+  const { commission } = input;
+  if (commission !== undefined) {
+    if (commission !== null) objectOf('commission', commission, ['ratio', 'maxPerReferee']);
+    // As a whole: a limit belongs to its ratio.
+    flat['commissionRatio'] = commission === null ? null : ratioOf('commission.ratio', commission.ratio);
+    flat['commissionMaxPerReferee'] = commission?.maxPerReferee ?? null;
+  }
   for (const side of sides) {
     const terms = input[side];
     if (terms === undefined) continue;
@@ -52,6 +61,7 @@ export async function termValues(
   const { beforeRewardUsageThreshold: threshold } = terms;
   if (threshold !== undefined)
     values['beforeRewardUsageThreshold'] = amountOf('beforeRewardUsageThreshold', threshold, 'not negative');
+  Object.assign(values, commissionValues(terms, before));
   for (const side of sides) {
     const given = parts.map((part) => terms[`${side}${part}`]);
     if (given.every((value) => value === undefined)) continue;
@@ -60,6 +70,21 @@ export async function termValues(
     values[`${side}Amount`] = isNone ? null : amountOf(nameOf(side, 'Amount'), Amount!, 'positive');
     values[`${side}Duration`] = isNone ? null : daysOf(nameOf(side, 'Duration'), Duration);
     values[`${side}TypeId`] = isNone ? null : await typeIdOf(nameOf(side, 'Type'), Type!);
+  }
+  return values;
+}
+
+function commissionValues(
+  { commissionRatio: ratio, commissionMaxPerReferee: max }: CodeTerms,
+  before: ReferralProgram | null,
+): Record<string, unknown> {
+  const values: Record<string, unknown> = {};
+  if (ratio !== undefined) values['commissionRatio'] = ratio === null ? null : ratioOf('commissionRatio', ratio);
+  if (max !== undefined)
+    values['commissionMaxPerReferee'] = max === null ? null : amountOf('commissionMaxPerReferee', max, 'positive');
+  if (isNothing(ratio === undefined ? before?.commissionRatio : ratio)) {
+    if (!isNothing(max)) throw invalid('commissionMaxPerReferee', 'a limit together with a commissionRatio only', max);
+    if (ratio === null) values['commissionMaxPerReferee'] = null;
   }
   return values;
 }

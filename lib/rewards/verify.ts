@@ -2,6 +2,7 @@ import type { EntityManager } from 'typeorm';
 import { shownAmount } from '../entities/columns';
 import type { WithManager } from '../types';
 import type { Database } from '../tracking/database';
+import { commissionInvariants } from './commissions/invariants';
 import { invariants } from './invariants';
 
 /** Something that does not add up. */
@@ -10,7 +11,7 @@ export interface Problem {
   invariant: string;
   /** The table of the row that it was found on. */
   table: string;
-  /** The row: its id, or, in a table without one, its `user/reference`. */
+  /** The row: its id, or, in a table that goes by users, its user and what else tells it apart, as `user/reference`. */
   id: number | string;
   /** As text; null for nothing. */
   expected: string | null;
@@ -29,23 +30,34 @@ export interface Verification {
 const maxProblems = 1000;
 
 /** Tables whose rows go by the host's users and references. */
-const isNamed = new Set(['referral_credit_spends', 'referral_usages']);
+const isNamed = new Set(
+  ['credit_spends', 'usages', 'refunds', 'account_totals', 'referees', 'redemptions', 'buyers', 'accounts'].map(
+    (name) => `referral_${name}`,
+  ),
+);
+
+/** The tables that the invariants are about. */
+const checkedTables = [
+  ...(['referrals', 'signups', 'usages', 'credits', 'transactions', 'spends'] as const),
+  ...(['channels', 'accounts', 'totals', 'referees', 'buyers', 'redemptions', 'purchases', 'refunds'] as const),
+  ...(['commissions', 'commissionEntries', 'earnOuts'] as const),
+];
 
 type Row = Pick<Problem, 'id' | 'expected' | 'found'>;
 
 /**
- * Proves every invariant of sign-ups and credits on live data: one aggregating statement each, all on one snapshot (with the
+ * Proves every invariant of sign-ups, credits and commissions on live data: one aggregating statement each, all on one snapshot (with the
  * host's manager: as its isolation has it), so that what is being written meanwhile is either wholly seen or not at all.
  * Locks nothing.
  */
 export function verify(database: Database, { manager }: WithManager): Promise<Verification> {
-  return manager ? check(database, manager) : database.snapshot((snapshot) => check(database, snapshot));
+  return manager ? check(database, manager) : database.unlimited('snapshot', (snapshot) => check(database, snapshot));
 }
 
 async function check(database: Database, manager: EntityManager): Promise<Verification> {
   const { tables } = database;
   const problems: Problem[] = [];
-  for (const { name, table, sql } of invariants(tables)) {
+  for (const { name, table, sql } of [...invariants(tables), ...commissionInvariants(tables)]) {
     const statement = `SELECT id, expected::text, found::text FROM (${sql}) AS problems LIMIT ${maxProblems}`;
     const rows = await database.query<Row>(statement, [], manager);
     for (const { id, expected, found } of rows)
@@ -57,7 +69,7 @@ async function check(database: Database, manager: EntityManager): Promise<Verifi
         found: shown(found),
       });
   }
-  const counted = [tables.signups, tables.usages, tables.credits, tables.transactions, tables.spends, tables.referrals];
+  const counted = checkedTables.map((name) => tables[name]);
   const [row] = await database.query<{ checked: string }>(
     `SELECT ${counted.map((table) => `(SELECT count(*) FROM ${table})`).join(' + ')} AS checked`,
     [],

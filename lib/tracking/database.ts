@@ -6,41 +6,16 @@ import {
   type QueryRunner,
   QueryRunnerAlreadyReleasedError,
 } from 'typeorm';
-import { Referral } from '../entities/referral';
-import { ReferralCredit } from '../entities/referral-credit';
-import { ReferralCreditSpend } from '../entities/referral-credit-spend';
-import { ReferralCreditTransaction } from '../entities/referral-credit-transaction';
-import { ReferralCreditType } from '../entities/referral-credit-type';
-import { ReferralDailyCount } from '../entities/referral-daily-count';
-import { ReferralProgram } from '../entities/referral-program';
-import { ReferralResponse } from '../entities/referral-response';
-import { ReferralSignup } from '../entities/referral-signup';
-import { ReferralSignupRefusal } from '../entities/referral-signup-refusal';
-import { ReferralUsage } from '../entities/referral-usage';
 import { databaseUnavailable, invalid, referralError } from '../errors';
 import { isManager } from '../input';
 import type { Settings } from '../options';
 import { registry } from '../registry';
 import { explained, isDeadlock } from './driver-errors';
+import { entityOf } from './tables';
 import { inTurn } from './turns';
 
 /** How often a statement is begun again that PostgreSQL has chosen to end a deadlock. */
 const maxTries = 10;
-
-/** The tables that our own SQL names, by the entity of each. */
-const entityOf = {
-  referrals: Referral,
-  responses: ReferralResponse,
-  dailyCounts: ReferralDailyCount,
-  programs: ReferralProgram,
-  creditTypes: ReferralCreditType,
-  signups: ReferralSignup,
-  refusals: ReferralSignupRefusal,
-  usages: ReferralUsage,
-  credits: ReferralCredit,
-  spends: ReferralCreditSpend,
-  transactions: ReferralCreditTransaction,
-};
 
 /**
  * Runs our SQL: in the host's transaction where a manager is given, else on a connection of its own with a time limit,
@@ -146,33 +121,33 @@ export class Database {
     return manager ? inTurn(this.#own(manager), () => work(manager)) : this.#limited((runner) => work(runner.manager));
   }
 
-  /** Several statements as one transaction of our own; in the host's, as one savepoint. */
+  /**
+   * Several statements as one transaction of our own, begun again should PostgreSQL have chosen it to end a deadlock; in the host's,
+   * as one savepoint.
+   */
   async transaction<T>(work: (manager: EntityManager) => Promise<T>, manager?: EntityManager): Promise<T> {
     return manager
       ? inTurn(this.#own(manager), () => manager.transaction(work))
-      : this.#limited((runner) => runner.manager.transaction(work));
+      : undeadlocked(() => this.#limited((runner) => runner.manager.transaction(work)));
   }
 
   /**
    * A statement that may fail without failing the host's transaction, and without keeping what it has locked. By itself, it is
-   * begun again should PostgreSQL have chosen it to end a deadlock.
+   * begun again as a transaction is.
    */
   async attempt<T>(work: (manager?: EntityManager) => Promise<T>, manager?: EntityManager): Promise<T> {
     if (manager?.queryRunner?.isTransactionActive) return this.transaction(work, manager);
-    for (let tries = 1; ; tries++) {
-      try {
-        return await work(manager);
-      } catch (error) {
-        if (!isDeadlock(error) || tries === maxTries) throw error;
-      }
-    }
+    return undeadlocked(() => work(manager));
   }
 
-  /** Reads as of one moment, for as long as it takes. */
-  async snapshot<T>(work: (manager: EntityManager) => Promise<T>): Promise<T> {
+  /** A transaction of our own that takes as long as it takes; as a snapshot, all of it reads as of one moment. */
+  async unlimited<T>(kind: 'snapshot' | 'ordinary', work: (manager: EntityManager) => Promise<T>): Promise<T> {
     if (this.#isClosed) throw referralError('CLOSED');
+    const isolation = kind === 'snapshot' ? 'REPEATABLE READ' : 'READ COMMITTED';
+    const worked = this.dataSource.transaction(isolation, work).finally(() => this.#underWay.delete(worked));
+    this.#underWay.add(worked);
     try {
-      return await this.dataSource.transaction('REPEATABLE READ', work);
+      return await worked;
     } catch (error) {
       throw explained(error, 'connection');
     }
@@ -240,6 +215,16 @@ export class Database {
     client.end().catch(() => undefined);
     if (client.processID)
       this.dataSource.query('SELECT pg_cancel_backend($1)', [client.processID]).catch(() => undefined);
+  }
+}
+
+async function undeadlocked<T>(work: () => Promise<T>): Promise<T> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await work();
+    } catch (error) {
+      if (!isDeadlock(error) || tries === maxTries) throw error;
+    }
   }
 }
 

@@ -1,7 +1,11 @@
 import { EventEmitter } from 'node:events';
 import type { EntityManager, EntitySubscriberInterface, QueryRunner } from 'typeorm';
+import type { ReferralCommission } from '../entities/referral-commission';
 import type { ReferralCredit } from '../entities/referral-credit';
 import type { ReferralCreditSpend } from '../entities/referral-credit-spend';
+import type { ReferralEarnOut } from '../entities/referral-earn-out';
+import type { ReferralPurchase } from '../entities/referral-purchase';
+import type { ReferralRefund } from '../entities/referral-refund';
 import type { ReferralResponse } from '../entities/referral-response';
 import type { ReferralSignup } from '../entities/referral-signup';
 import { invalid } from '../errors';
@@ -18,6 +22,14 @@ export interface ReferralEvents {
   creditGranted: [credit: ReferralCredit];
   /** Credit was spent, or a hold captured. */
   creditSpent: [spend: ReferralCreditSpend];
+  /** A purchase was recorded. */
+  purchase: [purchase: ReferralPurchase];
+  /** A purchase earned its referrer a commission. */
+  commissionEarned: [commission: ReferralCommission];
+  /** A refund took from a commission: all of it, if its `revertedAt` is set, else a part. */
+  commissionReverted: [commission: ReferralCommission, refund: ReferralRefund];
+  /** An earn-out was completed, or failed: its `status` says which. */
+  earnOut: [earnOut: ReferralEarnOut];
 }
 
 const names: ReadonlySet<string> = new Set(
@@ -27,6 +39,10 @@ const names: ReadonlySet<string> = new Set(
     signup: true,
     creditGranted: true,
     creditSpent: true,
+    purchase: true,
+    commissionEarned: true,
+    commissionReverted: true,
+    earnOut: true,
   } satisfies Record<keyof ReferralEvents, true>),
 );
 

@@ -1,0 +1,68 @@
+import type { ReferralChannel, ReferralEarnOut, Referrals, ReferralsOptions } from 'express-referrals';
+import type { EntityManager } from 'typeorm';
+
+interface User {
+  id: number;
+}
+
+/** A provider of payments, that pays a key once however often it is asked to. */
+export interface Provider {
+  pay(payment: { to: string; amount: string; key: string }): Promise<void>;
+}
+
+/** For `createReferrals({ …, ...earnings(paypal) })`. */
+export function earnings(provider: Provider): Pick<ReferralsOptions, 'commission' | 'earnOuts'> {
+  return {
+    commission: { ratio: '0.25', maxPerReferee: '100', pendingDays: 30 }, // a quarter of what referees pay
+    earnOuts: {
+      every: { days: 7 },
+      minimum: '10',
+      // The same key on each try, also after a crash. Throw only what is sure not to have been paid.
+      payout: ({ payoutEmail, amount, idempotencyKey }: ReferralEarnOut) =>
+        provider.pay({ to: payoutEmail!, amount, key: idempotencyKey }),
+    },
+  };
+}
+
+/** By the site's staff: a coupon for buyers, which earns its owner 30% of what they pay in their first year, then 10%. */
+export function sponsor({ channels }: Referrals, owner: User): Promise<ReferralChannel> {
+  return channels.create({
+    ...{ user: owner, code: 'SUMMER20', description: '20% off the first purchase' },
+    ...{ promoType: 'percent_off', promoValue: '0.20', isRecurring: false, endDate: null },
+    ...{ initialRate: '0.30', ongoingRate: '0.10', initialRatePeriodDays: 365, maxEarningsPerReferred: '100' },
+  });
+}
+
+/** The checkout: the coupon lowers the price, and the purchase earns the commission, all in the transaction of the order. */
+export async function buy(
+  referrals: Referrals,
+  buyer: User,
+  order: { reference: string; price: string },
+  manager: EntityManager,
+): Promise<string> {
+  const { total, code } = await referrals.quote(buyer, order.price, { manager }); // code: 'SUMMER20', or null
+  await manager.query('INSERT INTO orders (reference, total, coupon) VALUES ($1, $2, $3)', [
+    ...[order.reference, total, code],
+  ]);
+  await referrals.recordPurchase(buyer, { amount: total, reference: order.reference, manager });
+  return total;
+}
+
+/** The customer gets money back, and the referrer's commission goes down in proportion. */
+export async function refund(
+  referrals: Referrals,
+  buyer: User,
+  back: { order: string; reference: string; amount?: string },
+): Promise<string | null> {
+  const { order: purchase, reference, amount } = back; // without an amount: all that is left
+  const { commission } = await referrals.recordRefund(buyer, { purchase, reference, amount });
+  return commission && commission.amount;
+}
+
+/** From cron, every hour, in as many processes as you like: pays each account that is due. */
+export async function payEarnings(referrals: Referrals): Promise<void> {
+  const { completed, failed, amount } = await referrals.runEarnOuts({
+    onProgress: (progress) => console.log(progress),
+  });
+  console.log(`${completed} earn-outs of ${amount} in all; ${failed} failed, and are tried again next time`);
+}

@@ -1,0 +1,96 @@
+import { Check, Column, Entity, JoinColumn, OneToOne, PrimaryColumn } from 'typeorm';
+import type { ChannelChanges } from '../earning-types';
+import type { WithManager } from '../types';
+import { amountColumn, bigintAsNumber, lengths } from './columns';
+import { Referral } from './referral';
+import { ReferralCommission } from './referral-commission';
+import { ReferralRecord, related } from './record';
+
+/** A referral whose code is a coupon: a discount for the buyer, a commission for the owner. It has the referral's id. */
+@Entity({ name: 'referral_channels' })
+@Check('ck_referral_channels_promo', `"promo_value" >= 0 AND ("promo_type" <> 'percent_off' OR "promo_value" <= 1)`)
+@Check('ck_referral_channels_dates', '"end_date" > "start_date"')
+@Check(
+  'ck_referral_channels_rates',
+  `"initial_rate" BETWEEN 0 AND 1 AND "ongoing_rate" BETWEEN 0 AND 1 AND "initial_rate_period_days" >= 0
+  AND "max_earnings_per_referred" > 0`,
+)
+export class ReferralChannel extends ReferralRecord<ChannelChanges> {
+  @PrimaryColumn({
+    name: 'id',
+    type: 'bigint',
+    primaryKeyConstraintName: 'pk_referral_channels',
+    transformer: bigintAsNumber,
+  })
+  readonly id!: number;
+
+  /** Who owns the code and earns by it; loaded by `referrals.channels`, as the next five fields are. */
+  readonly userId!: string;
+
+  /** What buyers type, in any case. */
+  readonly code!: string;
+
+  /** How many users have redeemed it. */
+  readonly totalUses!: number;
+
+  /** What it has earned its owner, net of refunds, as a decimal string. */
+  readonly totalCommission!: string;
+
+  /** What was paid with it, net of refunds, as a decimal string; not by users who came through another's referral. */
+  readonly totalRevenue!: string;
+
+  @Column({ name: 'description', type: 'varchar', length: lengths.description, default: '' })
+  readonly description!: string;
+
+  @Column({ name: 'promo_type', type: 'varchar', length: 16 })
+  readonly promoType!: 'percent_off' | 'value_off';
+
+  /** A decimal string: from 0 to 1 of the price for `percent_off`, an amount for `value_off`. */
+  @Column({ name: 'promo_value', ...amountColumn })
+  readonly promoValue!: string;
+
+  /** Whether it can be applied, and redeemed for the first time. */
+  @Column({ name: 'is_active', type: 'boolean', default: true })
+  readonly isActive!: boolean;
+
+  /** Whether the discount is on every renewal, or on the first purchase only. */
+  @Column({ name: 'is_recurring', type: 'boolean', default: false })
+  readonly isRecurring!: boolean;
+
+  @Column({ name: 'start_date', type: 'timestamptz' })
+  readonly startDate!: Date;
+
+  /** From this time on it can neither be applied nor redeemed; null for never. Who redeemed it before keeps it. */
+  @Column({ name: 'end_date', type: 'timestamptz', nullable: true })
+  readonly endDate!: Date | null;
+
+  /** The share that the owner earns in the first days after the buyer's first purchase, from 0 to 1, as a decimal string. */
+  @Column({ name: 'initial_rate', ...amountColumn })
+  readonly initialRate!: string;
+
+  /** The share after those days. */
+  @Column({ name: 'ongoing_rate', ...amountColumn })
+  readonly ongoingRate!: string;
+
+  @Column({ name: 'initial_rate_period_days', type: 'integer' })
+  readonly initialRatePeriodDays!: number;
+
+  /** The most that one buyer can earn the owner, as a decimal string; null for no limit. */
+  @Column({ name: 'max_earnings_per_referred', ...amountColumn, nullable: true })
+  readonly maxEarningsPerReferred!: string | null;
+
+  @Column({ name: 'created_at', type: 'timestamptz', default: () => 'now()' })
+  readonly createdAt!: Date;
+
+  /** Only loaded where the host asks for the relation. */
+  @OneToOne(() => Referral, { nullable: false })
+  @JoinColumn({ name: 'id', foreignKeyConstraintName: 'fk_referral_channels_referral' })
+  readonly referral?: Referral;
+
+  /** What it has earned its owner, oldest first. */
+  async commissions(options: WithManager = {}): Promise<ReferralCommission[]> {
+    return related(this, 'commissions', options, (records) =>
+      records.find(ReferralCommission, { userId: this.userId, channelId: this.id }, options),
+    );
+  }
+}

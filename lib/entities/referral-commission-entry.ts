@@ -1,0 +1,69 @@
+import { Check, Column, Entity, Index, JoinColumn, ManyToOne, PrimaryColumn } from 'typeorm';
+import { amountColumn, bigintAsNumber, lengths } from './columns';
+import { ReferralCommission } from './referral-commission';
+
+/** What a refund took from a commission: only ever added. One made after the earn-out is netted by the next. */
+@Entity({ name: 'referral_commission_entries' })
+@Index('uq_referral_commission_entries_refund', ['userId', 'commissionId', 'refund'], { unique: true })
+@Index('ix_referral_commission_entries_unpaid', ['userId', 'commissionId'], { where: '(earn_out_id IS NULL)' })
+@Index('ix_referral_commission_entries_earn_out', ['userId', 'earnOutId'], { where: '(earn_out_id IS NOT NULL)' })
+@Check('ck_referral_commission_entries_amount', '"amount" < 0')
+export class ReferralCommissionEntry {
+  /** Who had earned it. */
+  @PrimaryColumn({
+    name: 'user_id',
+    type: 'varchar',
+    length: lengths.id,
+    primaryKeyConstraintName: 'pk_referral_commission_entries',
+  })
+  readonly userId!: string;
+
+  @PrimaryColumn({
+    name: 'commission_id',
+    type: 'bigint',
+    primaryKeyConstraintName: 'pk_referral_commission_entries',
+    transformer: bigintAsNumber,
+  })
+  readonly commissionId!: number;
+
+  @PrimaryColumn({
+    name: 'id',
+    type: 'bigint',
+    generated: 'identity',
+    generatedIdentity: 'ALWAYS',
+    primaryKeyConstraintName: 'pk_referral_commission_entries',
+    transformer: bigintAsNumber,
+  })
+  readonly id!: number;
+
+  /** Below 0, as a decimal string. */
+  @Column({ name: 'amount', ...amountColumn })
+  readonly amount!: string;
+
+  /** The reference of the refund. */
+  @Column({ name: 'refund', type: 'varchar', length: lengths.reference })
+  readonly refund!: string;
+
+  /** The earn-out that it was netted in; null while it waits for one. */
+  @Column({ name: 'earn_out_id', type: 'bigint', nullable: true, transformer: bigintAsNumber })
+  readonly earnOutId!: number | null;
+
+  @Column({ name: 'created_at', type: 'timestamptz', default: () => 'now()' })
+  readonly createdAt!: Date;
+
+  /** Only loaded where the host asks for the relation. */
+  @ManyToOne(() => ReferralCommission, { nullable: false })
+  @JoinColumn([
+    {
+      name: 'user_id',
+      referencedColumnName: 'userId',
+      foreignKeyConstraintName: 'fk_referral_commission_entries_commission',
+    },
+    {
+      name: 'commission_id',
+      referencedColumnName: 'id',
+      foreignKeyConstraintName: 'fk_referral_commission_entries_commission',
+    },
+  ])
+  readonly commission?: ReferralCommission;
+}

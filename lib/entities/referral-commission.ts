@@ -1,0 +1,127 @@
+import { Check, Column, Entity, Index, JoinColumn, ManyToOne, PrimaryColumn } from 'typeorm';
+import type { CommissionStatus, EarningMode } from '../earning-types';
+import { registry } from '../registry';
+import type { WithManager } from '../types';
+import { amountColumn, bigintAsNumber, lengths } from './columns';
+import { Referral } from './referral';
+import { ReferralChannel } from './referral-channel';
+import { ReferralEarnOut } from './referral-earn-out';
+import { ReferralPurchase } from './referral-purchase';
+import { ReferralRecord, related } from './record';
+
+/** What a referee's purchase earned the referrer. What was earned never changes; refunds lower the amount by entries. */
+@Entity({ name: 'referral_commissions' })
+@Index('ix_referral_commissions_id', ['id'])
+@Index('uq_referral_commissions_purchase', ['userId', 'refereeId', 'purchase'], { unique: true })
+@Index('ix_referral_commissions_amount', { synchronize: false }) // descending, with columns included
+@Index('ix_referral_commissions_created', { synchronize: false }) // the same
+@Index('ix_referral_commissions_available', { synchronize: false }) // with an expression
+@Index('ix_referral_commissions_unpaid', ['userId', 'mode', 'availableAt'], { where: '(earn_out_id IS NULL)' })
+@Index('ix_referral_commissions_earn_out', ['userId', 'earnOutId'], { where: '(earn_out_id IS NOT NULL)' })
+@Check('ck_referral_commissions_amounts', '"earned" > 0 AND "amount" BETWEEN 0 AND "earned"')
+export class ReferralCommission extends ReferralRecord {
+  /** Who earned it: the referrer. */
+  @PrimaryColumn({
+    name: 'user_id',
+    type: 'varchar',
+    length: lengths.id,
+    primaryKeyConstraintName: 'pk_referral_commissions',
+  })
+  readonly userId!: string;
+
+  @PrimaryColumn({
+    name: 'id',
+    type: 'bigint',
+    generated: 'identity',
+    generatedIdentity: 'ALWAYS',
+    primaryKeyConstraintName: 'pk_referral_commissions',
+    transformer: bigintAsNumber,
+  })
+  readonly id!: number;
+
+  /** Who paid. */
+  @Column({ name: 'referee_id', type: 'varchar', length: lengths.id })
+  readonly refereeId!: string;
+
+  /** The reference of the purchase. */
+  @Column({ name: 'purchase', type: 'varchar', length: lengths.reference })
+  readonly purchase!: string;
+
+  @Column({ name: 'referral_id', type: 'bigint', transformer: bigintAsNumber })
+  readonly referralId!: number;
+
+  /** The channel whose code earned it; null for a link. */
+  @Column({ name: 'channel_id', type: 'bigint', nullable: true, transformer: bigintAsNumber })
+  readonly channelId!: number | null;
+
+  /** The referrer's mode at the time. */
+  @Column({ name: 'mode', type: 'varchar', length: 8 })
+  readonly mode!: EarningMode;
+
+  /** The share of the purchase, from 0 to 1, as a decimal string. */
+  @Column({ name: 'rate', ...amountColumn })
+  readonly rate!: string;
+
+  /** The most that the referee could earn the referrer at the time; null for no limit. */
+  @Column({ name: 'max_per_referee', ...amountColumn, nullable: true })
+  readonly maxPerReferee!: string | null;
+
+  /** What the purchase earned, as a decimal string: rate times amount, rounded half up to cents, within the limit. */
+  @Column({ name: 'earned', ...amountColumn })
+  readonly earned!: string;
+
+  /** What refunds have left of it. */
+  @Column({ name: 'amount', ...amountColumn })
+  readonly amount!: string;
+
+  /** When it becomes, or became, available. */
+  @Column({ name: 'available_at', type: 'timestamptz' })
+  readonly availableAt!: Date;
+
+  /** When the purchase was refunded as a whole. */
+  @Column({ name: 'reverted_at', type: 'timestamptz', nullable: true })
+  readonly revertedAt!: Date | null;
+
+  /** The earn-out that pays it; null while it waits for one. */
+  @Column({ name: 'earn_out_id', type: 'bigint', nullable: true, transformer: bigintAsNumber })
+  readonly earnOutId!: number | null;
+
+  @Column({ name: 'created_at', type: 'timestamptz', default: () => 'now()' })
+  readonly createdAt!: Date;
+
+  /** When it was made, or last lowered by a refund. */
+  @Column({ name: 'updated_at', type: 'timestamptz', default: () => 'now()' })
+  readonly updatedAt!: Date;
+
+  /** Only loaded where the host asks for the relation. */
+  @ManyToOne(() => Referral, { nullable: false })
+  @JoinColumn({ name: 'referral_id', foreignKeyConstraintName: 'fk_referral_commissions_referral' })
+  readonly referral?: Referral;
+
+  /** Only loaded where the host asks for the relation. */
+  @ManyToOne(() => ReferralChannel)
+  @JoinColumn({ name: 'channel_id', foreignKeyConstraintName: 'fk_referral_commissions_channel' })
+  readonly ofChannel?: ReferralChannel | null;
+
+  /** By the option `clock`, else by the database's time as this process last saw it. */
+  get status(): CommissionStatus {
+    if (this.revertedAt !== null) return 'reverted';
+    return this.availableAt <= registry.ofEntity(this, 'commission.status').rewards.now() ? 'available' : 'pending';
+  }
+
+  async channel(options: WithManager = {}): Promise<ReferralChannel | null> {
+    return related(this, 'channel', options, (records) => records.findById(ReferralChannel, this.channelId, options));
+  }
+
+  /** The earn-out that pays it; null while it waits for one. */
+  async earnOut(options: WithManager = {}): Promise<ReferralEarnOut | null> {
+    return related(this, 'earnOut', options, (records) => records.findById(ReferralEarnOut, this.earnOutId, options));
+  }
+
+  async ofPurchase(options: WithManager = {}): Promise<ReferralPurchase> {
+    return related(this, 'ofPurchase', options, async (records) => {
+      const where = { userId: this.refereeId, reference: this.purchase };
+      return (await records.find(ReferralPurchase, where, options))[0]!;
+    });
+  }
+}

@@ -1,0 +1,75 @@
+import { Check, Column, Entity, Index, PrimaryColumn } from 'typeorm';
+import type { EarningMode } from '../earning-types';
+import type { WithManager } from '../types';
+import { amountColumn, bigintAsNumber, lengths } from './columns';
+import { ReferralCommission } from './referral-commission';
+import { ReferralRecord, related } from './record';
+
+/** What a user had available is paid out, or turned into credit. */
+@Entity({ name: 'referral_earn_outs' })
+@Index('ix_referral_earn_outs_id', ['id'])
+@Index('uq_referral_earn_outs_processing', ['mode', 'userId'], {
+  unique: true,
+  where: "((status)::text = 'processing'::text)",
+})
+@Check('ck_referral_earn_outs_amount', '"amount" > 0')
+@Check('ck_referral_earn_outs_status', `"status" IN ('processing', 'completed', 'failed')`)
+export class ReferralEarnOut extends ReferralRecord {
+  /** Who is paid. */
+  @PrimaryColumn({
+    name: 'user_id',
+    type: 'varchar',
+    length: lengths.id,
+    primaryKeyConstraintName: 'pk_referral_earn_outs',
+  })
+  readonly userId!: string;
+
+  @PrimaryColumn({
+    name: 'id',
+    type: 'bigint',
+    generated: 'identity',
+    generatedIdentity: 'ALWAYS',
+    primaryKeyConstraintName: 'pk_referral_earn_outs',
+    transformer: bigintAsNumber,
+  })
+  readonly id!: number;
+
+  @Column({ name: 'mode', type: 'varchar', length: 8 })
+  readonly mode!: EarningMode;
+
+  /** Where the payout goes; null in the mode `credits`. */
+  @Column({ name: 'payout_email', type: 'varchar', length: lengths.email, nullable: true })
+  readonly payoutEmail!: string | null;
+
+  /** A decimal string. */
+  @Column({ name: 'amount', ...amountColumn, precision: 28 })
+  readonly amount!: string;
+
+  /** How many commissions it is of. */
+  @Column({ name: 'commissions', type: 'integer' })
+  readonly commissionCount!: number;
+
+  @Column({ name: 'status', type: 'varchar', length: 16, default: 'processing' })
+  readonly status!: 'processing' | 'completed' | 'failed';
+
+  /** Why it failed; the amount then waits for the next run. */
+  @Column({ name: 'error_reason', type: 'varchar', length: lengths.description, nullable: true })
+  readonly errorReason!: string | null;
+
+  /** The same on each try of this earn-out, for the provider of payments to know it again. */
+  @Column({ name: 'idempotency_key', type: 'varchar', length: 36 })
+  readonly idempotencyKey!: string;
+
+  @Column({ name: 'created_at', type: 'timestamptz', default: () => 'now()' })
+  readonly createdAt!: Date;
+
+  @Column({ name: 'updated_at', type: 'timestamptz', default: () => 'now()' })
+  readonly updatedAt!: Date;
+
+  /** The commissions that it pays, oldest first; of one that failed, none any more. */
+  async commissions(options: WithManager = {}): Promise<ReferralCommission[]> {
+    return related(this, 'commissions', options, (records) =>
+      records.find(ReferralCommission, { userId: this.userId, earnOutId: this.id }, options),
+    );
+  }
+}

@@ -1,0 +1,36 @@
+import { Column, Entity, Index, JoinColumn, ManyToOne, PrimaryColumn } from 'typeorm';
+import { bigintAsNumber, lengths } from './columns';
+import { ReferralChannel } from './referral-channel';
+
+/** A user has used a channel's code, once for good. */
+@Entity({ name: 'referral_redemptions' })
+@Index('ix_referral_redemptions_channel', ['channelId'])
+export class ReferralRedemption {
+  @PrimaryColumn({
+    name: 'user_id',
+    type: 'varchar',
+    length: lengths.id,
+    primaryKeyConstraintName: 'pk_referral_redemptions',
+  })
+  readonly userId!: string;
+
+  @PrimaryColumn({
+    name: 'channel_id',
+    type: 'bigint',
+    primaryKeyConstraintName: 'pk_referral_redemptions',
+    transformer: bigintAsNumber,
+  })
+  readonly channelId!: number;
+
+  /** The purchase that used it first. */
+  @Column({ name: 'reference', type: 'varchar', length: lengths.reference })
+  readonly reference!: string;
+
+  @Column({ name: 'created_at', type: 'timestamptz', default: () => 'now()' })
+  readonly createdAt!: Date;
+
+  /** Only loaded where the host asks for the relation. */
+  @ManyToOne(() => ReferralChannel, { nullable: false })
+  @JoinColumn({ name: 'channel_id', foreignKeyConstraintName: 'fk_referral_redemptions_channel' })
+  readonly channel?: ReferralChannel;
+}

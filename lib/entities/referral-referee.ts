@@ -1,0 +1,35 @@
+import { Check, Column, Entity, PrimaryColumn } from 'typeorm';
+import { amountColumn, lengths } from './columns';
+
+/** A user who signed up or bought through another, once for each of those. */
+@Entity({ name: 'referral_referees' })
+@Check('ck_referral_referees_earned', '"earned" >= 0')
+export class ReferralReferee {
+  /** The referrer. */
+  @PrimaryColumn({
+    name: 'user_id',
+    type: 'varchar',
+    length: lengths.id,
+    primaryKeyConstraintName: 'pk_referral_referees',
+  })
+  readonly userId!: string;
+
+  @PrimaryColumn({
+    name: 'referee_id',
+    type: 'varchar',
+    length: lengths.id,
+    primaryKeyConstraintName: 'pk_referral_referees',
+  })
+  readonly refereeId!: string;
+
+  /** What the referee has earned the referrer, net of refunds, as a decimal string. */
+  @Column({ name: 'earned', ...amountColumn, precision: 28, default: 0 })
+  readonly earned!: string;
+
+  /** When the referee first paid. */
+  @Column({ name: 'upgraded_at', type: 'timestamptz', nullable: true })
+  readonly upgradedAt!: Date | null;
+
+  @Column({ name: 'created_at', type: 'timestamptz', default: () => 'now()' })
+  readonly createdAt!: Date;
+}

@@ -1,0 +1,46 @@
+import { Check, Column, Entity, Index, JoinColumn, ManyToOne, PrimaryColumn } from 'typeorm';
+import { amountColumn, lengths } from './columns';
+import { ReferralPurchase } from './referral-purchase';
+
+/** What was paid back of a purchase, under one reference of the host's. */
+@Entity({ name: 'referral_refunds' })
+@Index('ix_referral_refunds_purchase', ['userId', 'purchase'])
+@Check('ck_referral_refunds_amount', '"amount" > 0')
+export class ReferralRefund {
+  /** Who had paid. */
+  @PrimaryColumn({
+    name: 'user_id',
+    type: 'varchar',
+    length: lengths.id,
+    primaryKeyConstraintName: 'pk_referral_refunds',
+  })
+  readonly userId!: string;
+
+  /** The host's own word for it. */
+  @PrimaryColumn({
+    name: 'reference',
+    type: 'varchar',
+    length: lengths.reference,
+    primaryKeyConstraintName: 'pk_referral_refunds',
+  })
+  readonly reference!: string;
+
+  /** The reference of the purchase. */
+  @Column({ name: 'purchase', type: 'varchar', length: lengths.reference })
+  readonly purchase!: string;
+
+  /** A decimal string. */
+  @Column({ name: 'amount', ...amountColumn })
+  readonly amount!: string;
+
+  @Column({ name: 'created_at', type: 'timestamptz', default: () => 'now()' })
+  readonly createdAt!: Date;
+
+  /** Only loaded where the host asks for the relation. */
+  @ManyToOne(() => ReferralPurchase, { nullable: false })
+  @JoinColumn([
+    { name: 'user_id', referencedColumnName: 'userId', foreignKeyConstraintName: 'fk_referral_refunds_purchase' },
+    { name: 'purchase', referencedColumnName: 'reference', foreignKeyConstraintName: 'fk_referral_refunds_purchase' },
+  ])
+  readonly ofPurchase?: ReferralPurchase;
+}

@@ -1,0 +1,133 @@
+import type { Request } from 'express';
+import { commissionOrders } from '../../rewards/commissions/commission-pages';
+import { modeSchema, ref, type Schema, schemas, statusSchema } from './openapi-schemas';
+
+const json = (schema: Schema): Schema => ({ 'application/json': { schema } });
+const ok = (name: string): Schema => ({ description: 'OK', content: json(ref(name)) });
+const listOf = (name: string): Schema => ({
+  description: 'OK',
+  content: json({ type: 'array', items: ref(name) }),
+});
+const fails = (description: string, ...names: string[]): Schema => ({
+  description,
+  content: json(names.length === 1 ? ref(names[0]!) : { anyOf: names.map(ref) }),
+});
+
+const unavailable = { 500: fails('Something went wrong.', 'Detail'), 503: fails('Try again later.', 'Detail') };
+const signedIn = { 401: fails('Nobody is signed in.', 'Detail'), ...unavailable };
+const missing = { 404: fails('There is none, or it is another user’s.', 'Detail') };
+const badParameters = { 400: fails('A parameter is wrong.', 'FieldErrors') };
+const badBody = {
+  400: fails('The body, or a field of it, is wrong.', 'FieldErrors', 'Detail'),
+  413: fails('The body is over 10 kB.', 'Detail'),
+};
+
+const id: Schema = { name: 'id', in: 'path', required: true, schema: { type: 'integer', minimum: 1 } };
+const inQuery = (name: string, schema: Schema, description?: string): Schema => ({
+  ...{ name, in: 'query', schema },
+  ...(description && { description }),
+});
+const pages = [
+  inQuery('page', { type: 'integer', minimum: 1, default: 1 }, 'A page past the end is 404.'),
+  inQuery('page_size', { type: 'integer', minimum: 1, maximum: 100, default: 25 }),
+];
+const body = (name: string): Schema => ({ required: true, content: json(ref(name)) });
+const open = { security: [] };
+
+const paths: Record<string, Schema> = {
+  '/credit/': {
+    get: {
+      operationId: 'listCredits',
+      parameters: [
+        ...[inQuery('mode', modeSchema), inQuery('status', statusSchema)],
+        inQuery('referral_channel', { type: 'string' }, 'The id of a channel of one’s own; empty for no channel.'),
+        inQuery('ordering', { enum: commissionOrders, default: '-created_at' }, 'Ties go by the id.'),
+        ...pages,
+      ],
+      responses: { 200: ok('CreditPage'), ...badParameters, ...missing, ...signedIn },
+    },
+  },
+  '/credit/{id}/': {
+    get: { operationId: 'getCredit', parameters: [id], responses: { 200: ok('Credit'), ...missing, ...signedIn } },
+  },
+  '/earnout/': {
+    get: {
+      operationId: 'listEarnOuts',
+      parameters: pages,
+      responses: { 200: ok('EarnOutPage'), ...badParameters, ...missing, ...signedIn },
+    },
+  },
+  '/earnout/{id}/': {
+    get: { operationId: 'getEarnOut', parameters: [id], responses: { 200: ok('EarnOut'), ...missing, ...signedIn } },
+  },
+  '/config/': {
+    get: { operationId: 'getConfig', responses: { 200: ok('Config'), ...signedIn } },
+    patch: {
+      operationId: 'changeConfig',
+      requestBody: body('ConfigChanges'),
+      responses: { 200: ok('Config'), ...badBody, ...signedIn },
+    },
+  },
+  '/channel/': { get: { operationId: 'listChannels', responses: { 200: listOf('Channel'), ...signedIn } } },
+  '/coupon-code/': {
+    get: { operationId: 'getCoupon', responses: { 200: ok('Coupon'), ...signedIn } },
+    post: {
+      operationId: 'applyCoupon',
+      requestBody: body('CouponInput'),
+      responses: {
+        ...{ 200: ok('Coupon'), ...badBody, ...signedIn },
+        429: {
+          ...fails('More than 5 a minute.', 'Detail'),
+          headers: { 'Retry-After': { description: 'In seconds.', schema: { type: 'integer' } } },
+        },
+      },
+    },
+    delete: {
+      operationId: 'removeCoupon',
+      responses: { 204: { description: 'None is applied any more, unless it is redeemed.' }, ...signedIn },
+    },
+  },
+  '/code/info/': {
+    get: {
+      operationId: 'getCodeInfo',
+      ...open,
+      parameters: [{ ...inQuery('referral_code', { type: 'string' }), required: true }],
+      responses: {
+        200: ok('CodeInfo'),
+        ...badParameters,
+        404: fails('There is no such code.', 'Detail'),
+        ...unavailable,
+      },
+    },
+  },
+  '/openapi.json': {
+    get: {
+      operationId: 'getOpenApi',
+      ...open,
+      responses: { 200: { description: 'This document.', content: json({ type: 'object' }) } },
+    },
+  },
+};
+
+/** The OpenAPI 3.1 document of the API, as it is mounted. Who asks is the host's matter: by a session, or a token. */
+export function openApi(req: Request, { origin, pathname }: URL): object {
+  const below = pathname.replace(/\/$/, '');
+  return {
+    openapi: '3.1.0',
+    info: { title: 'Referrals', version: '2', description: 'What a user has earned by referrals.' },
+    servers: [{ url: `${origin}${req.baseUrl.startsWith(`${below}/`) ? '' : below}${req.baseUrl}` }],
+    paths,
+    components: {
+      schemas,
+      securitySchemes: {
+        user: {
+          type: 'apiKey',
+          in: 'header',
+          name: 'Authorization',
+          description: 'Or however else the site knows its users.',
+        },
+      },
+    },
+    security: [{ user: [] }],
+  };
+}

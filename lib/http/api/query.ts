@@ -1,0 +1,81 @@
+import type { Request } from 'express';
+import { badField, notFound } from './problem';
+
+const defaultPageSize = 25;
+const maxPageSize = 100;
+
+/** The parameters of a request, whatever query parser the host uses; of one that is given twice, the last. */
+export function queryOf(req: Request): ReadonlyMap<string, string> {
+  const start = req.url.indexOf('?');
+  return new Map(start === -1 ? [] : new URLSearchParams(req.url.slice(start)));
+}
+
+/** A parameter that is one of some words; undefined if it is missing or empty. */
+export function wordOf<W extends string>(
+  query: ReadonlyMap<string, string>,
+  name: string,
+  words: readonly W[],
+): W | undefined {
+  const value = query.get(name) || undefined;
+  if (value === undefined || words.includes(value as W)) return value as W | undefined;
+  throw badField(name, `One of ${words.join(', ')}.`, 'invalid_choice');
+}
+
+/** The id in a path; what can't be one is found nowhere. */
+export function idOf(text: unknown): number {
+  const id = wholeOf(text);
+  if (id === null || id < 1) throw notFound();
+  return id;
+}
+
+export function wholeOf(text: unknown): number | null {
+  return typeof text === 'string' && /^\d{1,15}$/.test(text) ? Number(text) : null;
+}
+
+/** A page of a list. */
+export interface Page {
+  page: number;
+  pageSize: number;
+}
+
+export function pageOf(query: ReadonlyMap<string, string>): Page {
+  const given = (name: string, fallback: number, max: number): number => {
+    const text = query.get(name);
+    const value = text === undefined ? fallback : wholeOf(text);
+    if (value !== null && value >= 1 && value <= max) return value;
+    throw badField(name, `A whole number from 1${max < Infinity ? ` to ${max}` : ''}.`);
+  };
+  return { page: given('page', 1, Infinity), pageSize: given('page_size', defaultPageSize, maxPageSize) };
+}
+
+/**
+ * The answer of a list: `results` of the page, asked for only where it is not past the end, and the addresses of its neighbours,
+ * which keep the other parameters.
+ */
+export async function paged(
+  req: Request,
+  baseUrl: URL,
+  { page, pageSize }: Page,
+  count: number,
+  results: (take: number, skip: number) => Promise<object[]>,
+): Promise<object> {
+  const pages = Math.max(1, Math.ceil(count / pageSize));
+  if (page > pages) throw notFound();
+  const address = (to: number): string | null => (to < 1 || to > pages ? null : addressOf(req, baseUrl, to));
+  return {
+    count,
+    next: address(page + 1),
+    previous: address(page - 1),
+    results: await results(pageSize, (page - 1) * pageSize),
+  };
+}
+
+/** This request's address with another page, on the site's public origin: what a client says of its host counts for nothing. */
+function addressOf(req: Request, { origin, pathname }: URL, page: number): string {
+  const below = pathname.replace(/\/$/, '');
+  const path = req.baseUrl + req.path;
+  const query = new URLSearchParams([...queryOf(req)]);
+  query.set('page', String(page));
+  // Below a path of baseUrl, the app itself may be mounted there.
+  return `${origin}${path.startsWith(`${below}/`) ? '' : below}${path}?${query.toString()}`;
+}

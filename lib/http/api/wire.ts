@@ -1,0 +1,133 @@
+import type { AccountTotals, Coupon } from '../../earning-types';
+import type { ReferralAccount } from '../../entities/referral-account';
+import type { ReferralChannel } from '../../entities/referral-channel';
+import type { ReferralEarnOut } from '../../entities/referral-earn-out';
+import type { Settings } from '../../options';
+import type { PromisedTerms } from '../../rewards/commissions/code-terms';
+import type { SeenCommission } from '../../rewards/commissions/commission-pages';
+
+// The names, types and formats of the fields are those of Webshare's referral API, which its clients expect.
+
+const dayMs = 86_400_000;
+
+/** A user's id as a number where the host's ids are numbers. */
+function userIdOf(id: string): number | string {
+  const number = Number(id);
+  return Number.isSafeInteger(number) && String(number) === id ? number : id;
+}
+
+/** A duration as Django writes it: `7 00:00:00`, days and then HH:MM:SS; without the days if there are none. */
+export function durationOf(ms: number): string {
+  const seconds = Math.round(ms / 1000);
+  const part = (count: number): string => String(Math.floor(count)).padStart(2, '0');
+  const time = [(seconds % 86_400) / 3600, (seconds % 3600) / 60, seconds % 60].map(part).join(':');
+  const days = Math.floor(seconds / 86_400);
+  return days === 0 ? time : `${days} ${time}`;
+}
+
+export function creditOf({ commission, status, channelCode }: SeenCommission): object {
+  return {
+    id: commission.id,
+    user_id: userIdOf(commission.refereeId),
+    mode: commission.mode,
+    amount: Number(commission.amount),
+    status,
+    referral_channel: commission.channelId,
+    referral_channel_code: channelCode,
+    created_at: commission.createdAt,
+    updated_at: commission.updatedAt,
+    reverted_at: commission.revertedAt,
+  };
+}
+
+export function earnOutOf(earnOut: ReferralEarnOut): object {
+  return {
+    id: earnOut.id,
+    mode: earnOut.mode,
+    paypal_payout_email: earnOut.payoutEmail,
+    amount: Number(earnOut.amount),
+    status: earnOut.status,
+    error_reason: earnOut.errorReason,
+    created_at: earnOut.createdAt,
+    updated_at: earnOut.updatedAt,
+  };
+}
+
+/** The discount of a user's own code: for which purchases, of which kind; percent as 0–100. */
+export function promoOf({ promo }: PromisedTerms): { promo_type: string | null; promo_value: number | null } {
+  if (!promo) return { promo_type: null, promo_value: null };
+  const { promoType, promoValue, isRecurring } = promo;
+  // A factor of 100 moves the point: through a float, 0.29 would become 28.999….
+  const value = promoType === 'percent_off' ? Number(`${promoValue}e2`) : Number(promoValue);
+  return { promo_type: `${isRecurring ? 'always' : 'first_time'}_${promoType}`, promo_value: value };
+}
+
+export function configOf(
+  account: ReferralAccount,
+  totals: AccountTotals,
+  terms: PromisedTerms,
+  { baseUrl, codeParameter, linkPath, earnOuts, commission }: Settings,
+): object {
+  const site = `${baseUrl.origin}${baseUrl.pathname.replace(/\/$/, '')}`;
+  const max = terms.maxPerReferee === null ? null : Number(terms.maxPerReferee);
+  return {
+    id: account.id,
+    mode: account.mode,
+    paypal_payout_email: account.payoutEmail,
+    id_verification_required: false,
+    credits_earned: Number(totals.creditsEarned),
+    payouts_earned: Number(totals.payoutsEarned),
+    total_credits_earned: Number(totals.totalCreditsEarned),
+    total_payouts_earned: Number(totals.totalPayoutsEarned),
+    number_of_users_referred: totals.usersReferred,
+    number_of_users_upgraded: totals.usersUpgraded,
+    earn_out_frequency: durationOf(earnOuts.everyMs),
+    next_earn_out_date: totals.nextEarnOutAt,
+    minimum_earn_out_amount: Number(earnOuts.minimum),
+    referral_code: terms.code,
+    referral_url:
+      codeParameter === false ? `${site}${linkPath}/${terms.code}` : `${site}/?${codeParameter}=${terms.code}`,
+    referral_maximum_credits: max,
+    referral_credit_ratio: Number(terms.initialRate),
+    referral_payment_pending_days: durationOf(commission.pendingDays * dayMs),
+    ...promoOf(terms),
+    initial_rate: Number(terms.initialRate),
+    ongoing_rate: Number(terms.ongoingRate),
+    initial_rate_period_days: terms.initialRatePeriodDays,
+    max_earnings_per_referred: max,
+    created_at: account.createdAt,
+    updated_at: account.updatedAt,
+  };
+}
+
+export function channelOf(channel: ReferralChannel): object {
+  return {
+    id: channel.id,
+    code: channel.code,
+    description: channel.description,
+    promo_type: channel.promoType,
+    promo_value: channel.promoValue,
+    is_active: channel.isActive,
+    is_recurring: channel.isRecurring,
+    start_date: channel.startDate,
+    end_date: channel.endDate,
+    total_uses: channel.totalUses,
+    total_commission: Number(channel.totalCommission),
+    total_revenue: Number(channel.totalRevenue),
+    initial_rate: channel.initialRate,
+    ongoing_rate: channel.ongoingRate,
+    initial_rate_period_days: channel.initialRatePeriodDays,
+    max_earnings_per_referred: channel.maxEarningsPerReferred,
+    created_at: channel.createdAt,
+  };
+}
+
+export function couponOf(coupon: Coupon | null): object {
+  return {
+    code: coupon?.code ?? null,
+    promo_type: coupon?.promoType ?? null,
+    promo_value: coupon?.promoValue ?? null,
+    description: coupon?.description ?? null,
+    is_recurring: coupon?.isRecurring ?? null,
+  };
+}

@@ -1,0 +1,208 @@
+import type { EntityManager } from 'typeorm';
+import { lengths, shownAmount } from '../../entities/columns';
+import { ReferralCredit } from '../../entities/referral-credit';
+import { ReferralEarnOut } from '../../entities/referral-earn-out';
+import type { EarnOutProgress, RunEarnOutsOptions } from '../../earning-types';
+import { invalid } from '../../errors';
+import { objectOf } from '../../input';
+import type { Settings } from '../../options';
+import type { Clock } from '../../tracking/clock';
+import type { Database } from '../../tracking/database';
+import { isRefusal } from '../../tracking/driver-errors';
+import type { Events } from '../../tracking/events';
+import type { CreditTypeManager } from '../credit-type-manager';
+import * as statements from './earn-out-statements';
+
+/** How many accounts are bound, or given credit, in one transaction. */
+const batchSize = 500;
+/** How many payouts of the host's run at once; should the process die, that many are asked for again. */
+const payoutsAtOnce = 8;
+
+/**
+ * Pays what has become available. First the commissions are bound to an earn-out, which commits; then it is paid; then it is
+ * completed. Each step is a transaction that takes its rows for itself and leaves out what another process has taken: so any
+ * number of processes share the work, and what one leaves behind when it dies, the next run goes on with.
+ */
+export class EarnOuts {
+  readonly #database: Database;
+  readonly #clock: Clock;
+  readonly #events: Events;
+  readonly #settings: Settings['earnOuts'];
+  readonly #creditTypes: CreditTypeManager;
+
+  constructor(
+    database: Database,
+    clock: Clock,
+    events: Events,
+    { earnOuts }: Settings,
+    creditTypes: CreditTypeManager,
+  ) {
+    this.#database = database;
+    this.#clock = clock;
+    this.#events = events;
+    this.#settings = earnOuts;
+    this.#creditTypes = creditTypes;
+  }
+
+  async run(options: RunEarnOutsOptions): Promise<EarnOutProgress> {
+    const { onProgress } = objectOf('runEarnOuts', options, ['onProgress']);
+    if (onProgress !== undefined && typeof onProgress !== 'function')
+      throw invalid('onProgress', 'a function', onProgress);
+    const progress = new Progress(this.#database, onProgress);
+    // All is bound before any is paid: so what fails, or another run has left behind, is not bound once more by this run.
+    for (let after: string | null = ''; after !== null;) after = await this.#bind(after, progress);
+    await this.#pay(() => this.#giveCredit(), progress);
+    if (this.#settings.payout) await this.#pay(() => this.#payOut(), progress);
+    return progress.shown();
+  }
+
+  /** Binds one batch; answers after which user the next one begins, null after the last. */
+  async #bind(after: string, progress: Progress): Promise<string | null> {
+    const { everyMs, minimum, payout } = this.#settings;
+    const facts = [this.#clock.parameter(), everyMs, payout !== null, minimum];
+    const bound = await this.#database.unlimited('ordinary', async (manager) => {
+      const lock = statements.lockStatement(this.#database);
+      const due = await this.#database.query<{ userId: string }>(lock, [...facts, after, batchSize], manager);
+      if (due.length === 0) return null;
+      const userIds = due.map(({ userId }) => userId);
+      // A statement of its own: it sees what those had bound who held the locks before.
+      const bind = statements.bindStatement(this.#database);
+      const [row] = await this.#database.query<{ made: string }>(bind, [...facts, userIds], manager);
+      return { last: userIds.at(-1)!, made: Number(row!.made) };
+    });
+    if (bound) await progress.bound(bound.made);
+    return bound && bound.last;
+  }
+
+  async #pay(batch: () => Promise<Settled[]>, progress: Progress): Promise<void> {
+    for (let settled = await batch(); settled.length > 0; settled = await batch()) await progress.settled(settled);
+  }
+
+  /** Credit is ours: it is given in the transaction that completes the earn-out, a batch at once. */
+  async #giveCredit(): Promise<Settled[]> {
+    try {
+      return await this.#database.unlimited('ordinary', async (manager) => {
+        const waiting = await this.#waiting('credits', batchSize, manager);
+        return waiting.length === 0 ? [] : this.#credit(waiting, manager);
+      });
+    } catch (error) {
+      if (!isRefusal(error)) throw error;
+      // Something refuses one of them, perhaps a trigger of the host's: one by one, only that one fails.
+      return this.#database.unlimited('ordinary', async (manager) => {
+        const settled: Settled[] = [];
+        for (const earnOut of await this.#waiting('credits', batchSize, manager))
+          settled.push(...(await this.#creditOrFail(earnOut, manager)));
+        return settled;
+      });
+    }
+  }
+
+  async #creditOrFail(earnOut: ReferralEarnOut, manager: EntityManager): Promise<Settled[]> {
+    try {
+      return await manager.transaction((within) => this.#credit([earnOut], within));
+    } catch (error) {
+      if (!isRefusal(error)) throw error;
+      return [await this.#fail(earnOut, error, manager)];
+    }
+  }
+
+  async #credit(earnOuts: readonly ReferralEarnOut[], manager: EntityManager): Promise<Settled[]> {
+    const { creditType, creditDurationDays } = this.#settings;
+    const type = await this.#creditTypes.idOf(creditType, manager);
+    const parameters = [...keysOf(earnOuts), this.#clock.parameter(), type, creditDurationDays];
+    const given = await this.#database.query<object>(statements.creditStatement(this.#database), parameters, manager);
+    for (const row of given) this.#events.emit(manager, 'creditGranted', this.#database.entity(ReferralCredit, row));
+    return this.#complete(earnOuts, manager);
+  }
+
+  /**
+   * The host pays while the earn-outs are locked: the lock goes when this process does, at once, and nobody else pays meanwhile. The
+   * key that the host passes on makes up for a death between the payment and its commit.
+   */
+  async #payOut(): Promise<Settled[]> {
+    return this.#database.unlimited('ordinary', async (manager) => {
+      await this.#database.query('SET LOCAL idle_in_transaction_session_timeout = 0', [], manager);
+      const waiting = await this.#waiting('payout', payoutsAtOnce, manager);
+      const answers = await Promise.allSettled(
+        waiting.map((earnOut) => Promise.resolve(earnOut).then(this.#settings.payout)),
+      );
+      const paid = waiting.filter((_, index) => answers[index]!.status === 'fulfilled');
+      const settled = paid.length === 0 ? [] : await this.#complete(paid, manager);
+      for (const [index, answer] of answers.entries())
+        if (answer.status === 'rejected') settled.push(await this.#fail(waiting[index]!, answer.reason, manager));
+      return settled;
+    });
+  }
+
+  async #waiting(mode: 'credits' | 'payout', size: number, manager: EntityManager): Promise<ReferralEarnOut[]> {
+    const statement = statements.waitingStatement(this.#database);
+    const rows = await this.#database.query<object>(statement, [mode, size], manager);
+    return rows.map((row) => this.#database.entity(ReferralEarnOut, row));
+  }
+
+  async #complete(earnOuts: readonly ReferralEarnOut[], manager: EntityManager): Promise<Settled[]> {
+    const parameters = [...keysOf(earnOuts), this.#clock.parameter()];
+    const rows = await this.#database.query<object>(statements.completeStatement(this.#database), parameters, manager);
+    return rows.map((row) => this.#told(row, manager));
+  }
+
+  async #fail({ userId, id }: ReferralEarnOut, error: unknown, manager: EntityManager): Promise<Settled> {
+    const reason = (error instanceof Error ? error.message : String(error)).replace(/\0|\p{Surrogate}/gu, '');
+    const { accounts } = this.#database.tables;
+    // First the account, as whoever binds does.
+    await this.#database.query(`SELECT FROM ${accounts} WHERE user_id = $1 FOR NO KEY UPDATE`, [userId], manager);
+    const parameters = [
+      userId,
+      id,
+      this.#clock.parameter(),
+      reason.slice(0, lengths.description) || 'without a reason',
+    ];
+    const [row] = await this.#database.query<object>(statements.failStatement(this.#database), parameters, manager);
+    return this.#told(row!, manager);
+  }
+
+  #told(row: object, manager: EntityManager): Settled {
+    const earnOut = this.#database.entity(ReferralEarnOut, row);
+    this.#events.emit(manager, 'earnOut', earnOut);
+    return earnOut;
+  }
+}
+
+type Settled = Pick<ReferralEarnOut, 'status' | 'amount'>;
+
+function keysOf(earnOuts: readonly ReferralEarnOut[]): [string[], number[]] {
+  return [earnOuts.map(({ userId }) => userId), earnOuts.map(({ id }) => id)];
+}
+
+/** Adds up what a run has done, and tells of it; amounts in PostgreSQL, as everywhere. */
+class Progress {
+  readonly #database: Database;
+  readonly #tell: RunEarnOutsOptions['onProgress'];
+  readonly #sum: EarnOutProgress = { bound: 0, completed: 0, failed: 0, amount: '0' };
+
+  constructor(database: Database, tell: RunEarnOutsOptions['onProgress']) {
+    this.#database = database;
+    this.#tell = tell;
+  }
+
+  async bound(count: number): Promise<void> {
+    this.#sum.bound += count;
+    await this.#tell?.(this.shown());
+  }
+
+  async settled(settled: readonly Settled[]): Promise<void> {
+    const completed = settled.filter(({ status }) => status === 'completed').map(({ amount }) => amount);
+    const [row] = await this.#database.query<{ sum: string }>(
+      'SELECT sum(amount)::text AS sum FROM unnest($1::numeric[] || $2::numeric) AS amount',
+      [completed, this.#sum.amount],
+    );
+    this.#sum.amount = row!.sum;
+    this.#sum.completed += completed.length;
+    this.#sum.failed += settled.length - completed.length;
+    await this.#tell?.(this.shown());
+  }
+
+  shown(): EarnOutProgress {
+    return { ...this.#sum, amount: shownAmount(this.#sum.amount) };
+  }
+}
