@@ -60,9 +60,11 @@ async function fill(dataSource: DataSource, schema: string): Promise<void> {
   await sql(`INSERT INTO @referral_signups (user_id, referral_id, referrer_id, source, weighed, before_reward_usage_threshold)
     SELECT 'past-' || n, 1, 'owner', 'code', '{}', 50 FROM generate_series(1, ${past}) n`);
   await sql(`UPDATE @referrals SET uses = ${past}`);
+  await sql(`INSERT INTO @referral_referees (user_id, referee_id) SELECT referrer_id, user_id FROM @referral_signups`);
+  await sql(`INSERT INTO @referral_accounts (user_id, users_referred) VALUES ('owner', ${past})`);
 }
 
-/** What our calls do, as bare statements on a pool of the same size: BEGIN, two INSERTs, one UPDATE, COMMIT. */
+/** What our calls do, as bare statements on a pool of the same size: BEGIN, INSERTs, UPDATEs, COMMIT. */
 function bareWork(pool: Pool, schema: string): { spend: (user: string, call: number) => Promise<void>; signUp: Work } {
   const inTransaction = async (statements: [text: string, values: unknown[]][]): Promise<void> => {
     const client = await pool.connect();
@@ -112,7 +114,12 @@ function bareWork(pool: Pool, schema: string): { spend: (user: string, call: num
            VALUES ($1, 'referral', $2, 1, 25, 25, now(), now() + interval '2160 hours', $1, now())`,
           [`new-${call}`, `hot: credit for sign-up ${call} with HOT`],
         ],
+        [
+          `INSERT INTO @referral_referees (user_id, referee_id, created_at) VALUES ('owner', $1, now())`,
+          [`new-${call}`],
+        ],
         ['UPDATE @referrals SET uses = uses + 1 WHERE id = 1', []],
+        [`UPDATE @referral_accounts SET users_referred = users_referred + 1 WHERE user_id = 'owner'`, []],
       ]),
   };
 }

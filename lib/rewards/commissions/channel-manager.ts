@@ -125,7 +125,8 @@ export class ChannelManager extends RecordManager<ReferralChannel, ChannelInput,
       ...{ startDate: input.startDate ?? now },
     });
     // Its label keeps it apart from the user's other referrals.
-    const { referral } = await this.#links.create({ user, code, label: code, redirectTo: '/' }, { manager });
+    const { referral, isNew } = await this.#links.create({ user, code, label: code, redirectTo: '/' }, { manager });
+    if (!isNew) throw referralError('CODE_TAKEN', code);
     await refusingDates(input.endDate, () =>
       this.insert(
         { id: referral.id, createdAt: now, ...values, ...checkedPromo(input.promoType, input.promoValue) },

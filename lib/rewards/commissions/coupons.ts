@@ -80,7 +80,8 @@ export class Coupons {
   }
 
   /** What a purchase of an amount would cost the buyer. */
-  async quote(user: UserRef, amount: Amount, { manager }: WithManager): Promise<Quote> {
+  async quote(user: UserRef, amount: Amount, options: WithManager): Promise<Quote> {
+    const { manager } = objectOf('quote', options, ['manager']);
     const { buyers, channels, referrals } = this.#database.tables;
     const [row] = await this.#database.query<Quote>(
       `SELECT $2::numeric::text AS amount, coalesce(q.discount, 0)::text AS discount,
