@@ -65,7 +65,8 @@ export interface Referrals extends Managers {
    */
   recordUsage(user: UserRef, usage: UsageInput): Promise<ReferralUsage>;
   /**
-   * What a purchase would cost the buyer with the coupon that they have applied; rounded half up to cents.
+   * What a purchase would cost the buyer with the coupon that they have applied; rounded half up to cents. In the transaction of
+   * the purchase (`manager`), others of the same buyer wait, so that a coupon that is good once lowers one price.
    *
    * @throws ReferralError `INVALID_INPUT` naming the field; `DATABASE_UNAVAILABLE`.
    */

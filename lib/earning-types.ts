@@ -87,7 +87,7 @@ export interface AccountTotals {
   usersReferred: number;
   /** How many of those have paid. */
   usersUpgraded: number;
-  /** From when on an earn-out is due. */
+  /** When the next period of earn-outs begins. What was due before and is not paid yet does not wait for it. */
   nextEarnOutAt: Date;
 }
 

@@ -54,7 +54,7 @@ export class ReferralAccountTotal {
   @Column({ name: 'redemptions', type: 'integer', default: 0 })
   readonly redemptions!: number;
 
-  /** What was paid with the channel's code, net of refunds. */
+  /** What the channel's buyers paid, net of refunds. */
   @Column({ name: 'revenue', ...amountColumn, precision: 28, default: 0 })
   readonly revenue!: string;
 }

@@ -36,7 +36,7 @@ export class ReferralChannel extends ReferralRecord<ChannelChanges> {
   /** What it has earned its owner, net of refunds, as a decimal string. */
   readonly totalCommission!: string;
 
-  /** What was paid with it, net of refunds, as a decimal string; not by users who came through another's referral. */
+  /** What its buyers paid, net of refunds, as a decimal string; not those who came through another's referral. */
   readonly totalRevenue!: string;
 
   @Column({ name: 'description', type: 'varchar', length: lengths.description, default: '' })

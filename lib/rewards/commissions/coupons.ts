@@ -79,9 +79,12 @@ export class Coupons {
     );
   }
 
-  /** What a purchase of an amount would cost the buyer. */
+  /** What a purchase of an amount would cost the buyer. In a transaction, the coupon stays what it is until the end. */
   async quote(user: UserRef, amount: Amount, options: WithManager): Promise<Quote> {
     const { manager } = objectOf('quote', options, ['manager']);
+    const userId = someUserIdOf('user', user);
+    const wanted = amountOf('amount', amount, 'not negative');
+    if (manager?.queryRunner?.isTransactionActive) await this.lock(userId, manager);
     const { buyers, channels, referrals } = this.#database.tables;
     const [row] = await this.#database.query<Quote>(
       `SELECT $2::numeric::text AS amount, coalesce(q.discount, 0)::text AS discount,
@@ -91,7 +94,7 @@ export class Coupons {
          FROM ${buyers} b JOIN ${channels} c ON c.id = b.channel_id JOIN ${referrals} r ON r.id = c.id
          WHERE b.user_id = $1 AND (b.is_redeemed OR ${isOpen(timeOf('$3'))})
        ) AS q ON true`,
-      [someUserIdOf('user', user), amountOf('amount', amount, 'not negative'), this.#clock.parameter()],
+      [userId, wanted, this.#clock.parameter()],
       manager,
     );
     const quote = row!;

@@ -36,7 +36,7 @@ export function lookStatement(database: Database): string {
  * attributed to, `$7` whether that is the buyer's own, `$8` the option's ratio, `$9` its limit, `$10` its pending days.
  *
  * The rows that many buyers share are touched last, in one order: the referrer's account, if it counts one more user, then the
- * totals. A sign-up that is made meanwhile may have counted the user first: then nothing stands in `counted`, and all of it is to be
+ * totals. (PostgreSQL tests the constraint of an account on the row to be inserted too, also where one is updated in its place.) A sign-up that is made meanwhile may have counted the user first: then nothing stands in `counted`, and all of it is to be
  * done again. So it is, by an answer without a row, if the purchase was recorded while the lock was waited for.
  */
 export function purchaseStatement(database: Database): string {
@@ -119,10 +119,10 @@ export function purchaseStatement(database: Database): string {
       RETURNING *
     ), account AS (
       INSERT INTO ${tables.accounts} AS a (user_id, users_referred, users_upgraded, created_at, updated_at)
-      SELECT k.referrer_id, k.is_new::integer, k.is_upgrade::integer, at.now, at.now
+      SELECT k.referrer_id, k.is_new::integer, (k.is_new AND k.is_upgrade)::integer, at.now, at.now
       FROM earning k CROSS JOIN at CROSS JOIN counted WHERE k.is_first_use OR k.is_new OR k.is_upgrade
       ON CONFLICT (user_id) DO UPDATE SET users_referred = a.users_referred + excluded.users_referred,
-        users_upgraded = a.users_upgraded + excluded.users_upgraded
+        users_upgraded = a.users_upgraded + (SELECT is_upgrade::integer FROM earning)
       RETURNING user_id
     ), added AS (
       INSERT INTO ${tables.totals} AS t (user_id, channel_id, mode, commissions, amount, matured, matured_amount, matured_until,
