@@ -1,26 +1,29 @@
 import { randomBytes } from 'node:crypto';
 import pg from 'pg';
 import request from 'supertest';
-import { createShop } from '../examples/shop/app';
+import { createShop, type ShopOptions } from '../examples/shop/app';
 import { openDatabase } from '../examples/shop/database';
-import { User } from '../examples/shop/entities';
+import { Order, Payout, User } from '../examples/shop/entities';
 import { friendsProgram } from '../examples/shop/friends';
-import { databaseUrl } from './support/host';
+import { payouts } from '../examples/shop/payouts';
+import { databaseUrl, TestClock } from './support/host';
 
 interface Opened extends Awaited<ReturnType<typeof createShop>> {
   dataSource: Awaited<ReturnType<typeof openDatabase>>;
   close: () => Promise<void>;
 }
 
+const partnerPassword = 'as the test says';
 const databases: string[] = [];
 const shops: Opened[] = [];
 let admin: pg.Client;
 let shop: Opened;
+const clock = new TestClock();
 
 beforeAll(async () => {
   admin = new pg.Client(databaseUrl());
   await admin.connect();
-  shop = await openShop(await createDatabase());
+  shop = await openShop(await createDatabase(), { clock: clock.read, partnerPassword });
 });
 
 afterAll(async () => {
@@ -36,11 +39,11 @@ async function createDatabase(): Promise<string> {
   return Object.assign(new URL(databaseUrl()), { pathname: `/${name}` }).href;
 }
 
-async function openShop(url: string): Promise<Opened> {
+async function openShop(url: string, options: Partial<ShopOptions> = {}): Promise<Opened> {
   const pool = new pg.Pool({ connectionString: url });
   pool.on('error', () => undefined); // of connections that are closing when the database is dropped
   const dataSource = await openDatabase(url);
-  const created = await createShop({ dataSource, pool, baseUrl: 'http://localhost' });
+  const created = await createShop({ dataSource, pool, baseUrl: 'http://localhost', ...options });
   let closed: Promise<void> | undefined;
   const opened = { ...created, dataSource, close: () => (closed ??= close()) };
   async function close(): Promise<void> {
@@ -81,17 +84,54 @@ async function buy(browser: Browser, product: number, fields: object = {}): Prom
   return [...text.matchAll(/<dd>(.*?)<\/dd>/g)].map(([, sum]) => sum!);
 }
 
-/** What a page of credits says: the balance, then each credit, newest first. */
-async function creditsOf(browser: Browser): Promise<string[]> {
-  const { text } = await browser.get('/credits');
+/** The words of each row of a page's tables, without times. */
+function rowsIn(text: string): string[] {
   const rows = [...text.matchAll(/<tr>\s*<td>([\s\S]*?)<\/tr>/g)].map(([, row]) => row!);
-  const words = rows.map((row) =>
+  return rows.map((row) =>
     row
       .replace(/<time[\s\S]*?<\/time>|<[^>]*>/g, ' ')
       .replace(/\s+/g, ' ')
       .trim(),
   );
-  return [/You have <strong>(.*?)<\/strong>/.exec(text)![1]!, ...words];
+}
+
+/** What a page of credits says: the balance, then each credit, newest first. */
+async function creditsOf(browser: Browser): Promise<string[]> {
+  const { text } = await browser.get('/credits');
+  return [/You have <strong>(.*?)<\/strong>/.exec(text)![1]!, ...rowsIn(text)];
+}
+
+/** What a page of earnings says: the sums as credit and as money, then coupons, commissions, earn-outs and payouts. */
+const earningsOf = async (browser: Browser): Promise<string[]> => rowsIn((await browser.get('/earnings')).text);
+
+/** Presses the button, and answers what the page says to it. */
+async function runEarnOuts(browser: Browser): Promise<string> {
+  const { text } = await submit(browser, '/earnings', '/earnings/run', {});
+  return /<p class="notice" role="status">(.*?)<\/p>/.exec(text)![1]!;
+}
+
+const applyCoupon = (browser: Browser, code: string): Promise<request.Response> =>
+  submit(browser, '/products/1', '/products/1/coupon', { code });
+
+/** The price of a product as its page shows it, a struck-out one first. */
+async function pricesOf(browser: Browser, product: number): Promise<string[]> {
+  const { text } = await browser.get(`/products/${product}`);
+  return [.../<p class="price">([\s\S]*?)<\/p>/.exec(text)![1]!.matchAll(/€[\d.]+/g)].map(([price]) => price);
+}
+
+async function partner(): Promise<Browser> {
+  const browser = open();
+  const fields = { email: 'partner@shop.example', password: partnerPassword };
+  expect((await submit(browser, '/login', '/login', fields)).status).toBe(303);
+  return browser;
+}
+
+/** The page of the newest order of a user. */
+async function orderOf(name: string): Promise<string> {
+  const { manager } = shop.dataSource;
+  const { id: userId } = await manager.findOneByOrFail(User, { name });
+  const [order] = await manager.find(Order, { where: { userId }, order: { id: 'DESC' }, take: 1 });
+  return `/orders/${order!.id}`;
 }
 
 /** The code of the link that a user's account came with. */
@@ -207,10 +247,186 @@ test('credit that has expired is shown as such, and can not be spent', async () 
   expect(await shop.referrals.verify()).toMatchObject({ ok: true, problems: [] });
 });
 
-test('of several processes that start at once, one makes the credit type and the program', async () => {
+test('a coupon is typed, taken off and redeemed, its owner earns, and a refund takes that back', async () => {
+  const [visitor, ivan, jana, owner] = [open(), open(), open(), await partner()];
+  expect((await visitor.get('/')).text).toContain('<strong>SUMMER20</strong>: 20% off your first order with it.');
+  expect((await visitor.get('/products/1')).text).not.toContain('name="code"');
+  await register(ivan, 'Ivan');
+  await register(jana, 'Jana');
+
+  const mistyped = await applyCoupon(ivan, 'WINTER<20');
+  expect(mistyped.status).toBe(400);
+  expect(mistyped.text).toContain('There is no coupon with the code &#34;WINTER&lt;20&#34;. Check the spelling.');
+  expect(mistyped.text).toContain('value="WINTER&lt;20"');
+  expect(await pricesOf(ivan, 1)).toEqual(['€18.00']);
+  expect((await applyCoupon(owner, 'SUMMER20')).text).toContain('is the user&#39;s own');
+
+  expect((await applyCoupon(ivan, ' summer20 ')).headers['location']).toBe('/products/1');
+  expect(await pricesOf(ivan, 1)).toEqual(['€18.00', '€14.40']);
+  expect(await pricesOf(ivan, 4)).toEqual(['€9.50', '€7.60']);
+  expect((await submit(ivan, '/products/1', '/products/1/coupon/remove', {})).status).toBe(303);
+  expect(await pricesOf(ivan, 1)).toEqual(['€18.00']);
+  await applyCoupon(ivan, 'SUMMER20');
+  expect(await buy(ivan, 1)).toEqual(['€18.00', '-€3.60', '€0.00', '€14.40']);
+  const order = await orderOf('Ivan');
+  expect((await applyCoupon(ivan, 'SUMMER20')).text).toContain('The user has redeemed the coupon');
+  expect(await buy(ivan, 4)).toEqual(['€9.50', '€0.00', '€9.50']);
+
+  // 30% of the one, and of the other too, as who came by a coupon stays its owner's.
+  const coupon = (paid: string, earned: string): string =>
+    `SUMMER20 20% off your first order with it 1 ${paid} ${earned}`;
+  expect(await earningsOf(owner)).toEqual([
+    ...['As credit €7.17 €7.17', 'As money €0.00 €0.00', coupon('€23.90', '€7.17')],
+    ...['Ivan SUMMER20 €2.85 €2.85 available', 'Ivan SUMMER20 €4.32 €4.32 available'],
+  ]);
+
+  expect((await submit(jana, '/products/1', `${order}/refund`, {})).status).toBe(404);
+  expect((await jana.get(order)).status).toBe(404);
+  expect((await ivan.post(`${order}/refund`)).status).toBe(403);
+  expect((await ivan.get(order)).text).not.toContain('Refunded');
+  for (const _ of ['once', 'twice'])
+    expect((await submit(ivan, order, `${order}/refund`, {})).headers['location']).toBe(order);
+  expect((await ivan.get(order)).text).toContain('Refunded');
+  expect((await ivan.get(await orderOf('Ivan'))).text).not.toContain('Refunded');
+  expect(await earningsOf(owner)).toEqual([
+    ...['As credit €2.85 €2.85', 'As money €0.00 €0.00', coupon('€9.50', '€2.85')],
+    ...['Ivan SUMMER20 €2.85 €2.85 available', 'Ivan SUMMER20 €4.32 €0.00 reverted'],
+  ]);
+  expect(await shop.referrals.verify()).toMatchObject({ ok: true, problems: [] });
+});
+
+test('the discount comes first, then credit; commission is on the rest; a refund gives all of it back', async () => {
+  const [karl, lena, owner] = [open(), open(), await partner()];
+  await register(karl, 'Karl');
+  await register(lena, 'Lena', { code: await welcomeCodeOf(karl) });
+  await applyCoupon(lena, 'SUMMER20');
+  expect(await buy(lena, 1, { useCredit: 'yes' })).toEqual(['€18.00', '-€3.60', '€10.00', '€4.40']);
+  expect(await earningsOf(owner)).toContain('Lena SUMMER20 €1.32 €1.32 available');
+  const order = await orderOf('Lena');
+  await submit(lena, order, `${order}/refund`, {});
+  expect(await creditsOf(lena)).toEqual(['€10.00', expect.stringMatching(/€10.00 €10.00$/)]);
+  expect(await earningsOf(owner)).toContain('Lena SUMMER20 €1.32 €0.00 reverted');
+
+  // 18.00 paid and given back, and 9.50: no 20.00 yet, that a reward takes.
+  expect(await buy(lena, 1)).toEqual(['€18.00', '€0.00', '€18.00']);
+  const second = await orderOf('Lena');
+  await submit(lena, second, `${second}/refund`, {});
+  expect(await buy(lena, 4, { useCredit: 'yes' })).toEqual(['€9.50', '€9.50', '€0.00']);
+  const paid = await orderOf('Lena');
+  expect((await submit(lena, paid, `${paid}/refund`, {})).status).toBe(303);
+  expect(await creditsOf(lena)).toEqual(['€10.00', expect.stringMatching(/€10.00 €10.00$/)]);
+  expect(await buy(lena, 4)).toEqual(['€9.50', '€0.00', '€9.50']);
+  expect(await creditsOf(karl)).toEqual(['€0.00']);
+  expect(await earningsOf(karl)).toEqual([
+    ...['As credit €2.38 €2.38', 'As money €0.00 €0.00'],
+    ...['Lena a link €2.38 €2.38 available', 'Lena a link €4.50 €0.00 reverted'],
+  ]);
+  expect(await shop.referrals.verify()).toMatchObject({ ok: true, problems: [] });
+});
+
+test('an order from before the shop recorded purchases can be refunded, and takes no commission back', async () => {
+  const moritz = open();
+  await register(moritz, 'Moritz');
+  const { manager } = shop.dataSource;
+  const { id: userId } = await manager.findOneByOrFail(User, { name: 'Moritz' });
+  await manager.save(manager.create(Order, { userId, productId: 4, productName: 'Field notebook', priceCents: 950 }));
+  const order = await orderOf('Moritz');
+  expect((await submit(moritz, order, `${order}/refund`, {})).status).toBe(303);
+  expect((await moritz.get(order)).text).toContain('Refunded');
+});
+
+test('of orders placed at once, one gets the discount of the coupon', async () => {
+  const nora = open();
+  await register(nora, 'Nora');
+  await applyCoupon(nora, 'SUMMER20');
+  const answers = await Promise.all([1, 2, 3, 4].map((id) => submit(nora, '/products/1', `/products/${id}/buy`, {})));
+  for (const { status } of answers) expect([303, 409]).toContain(status);
+  const { manager } = shop.dataSource;
+  const { id: userId } = await manager.findOneByOrFail(User, { name: 'Nora' });
+  const orders = await manager.findBy(Order, { userId });
+  expect(orders).toHaveLength(answers.filter(({ status }) => status === 303).length);
+  expect(orders.filter(({ couponCode }) => couponCode !== null)).toHaveLength(1);
+  expect(orders.filter(({ discountCents }) => discountCents > 0)).toHaveLength(1);
+});
+
+test('an earn-out makes credit or sends money, once, and nets what is refunded after it', async () => {
+  const [otto, petra] = [open(), open()];
+  await register(otto, 'Otto');
+  await register(petra, 'Petra', { code: await welcomeCodeOf(otto) });
+  expect(await buy(petra, 3)).toEqual(['€69.00', '€0.00', '€69.00']);
+  const [credits] = await earningsOf(otto);
+  expect(credits).toBe('As credit €17.25 €17.25');
+  expect(await runEarnOuts(otto)).toBe('Earn-outs completed: 0, failed: 0.'); // of an account made this minute
+  clock.advanceDays(1);
+  await runEarnOuts(otto);
+  for (const _ of ['once', 'twice']) {
+    expect((await creditsOf(otto))[0]).toBe('€32.25'); // and the program's reward, 15.00
+    expect(await earningsOf(otto)).toEqual([
+      ...['As credit €17.25 €0.00', 'As money €0.00 €0.00'],
+      ...['Petra a link €17.25 €17.25 available', 'credit €17.25 completed'],
+    ]);
+    clock.advanceDays(1);
+    expect(await runEarnOuts(petra)).toBe('Earn-outs completed: 0, failed: 0.');
+  }
+
+  const wanted = (payoutEmail: string): Promise<request.Response> =>
+    submit(otto, '/earnings', '/earnings', { mode: 'payout', payoutEmail });
+  const refused = await wanted(' ');
+  expect([refused.status, refused.text]).toEqual([
+    400,
+    expect.stringContaining('Please enter the e-mail address that payouts should go to.'),
+  ]);
+  expect((await wanted('otto@bank.example')).headers['location']).toBe('/earnings');
+  const { text } = await otto.get('/earnings');
+  expect(text).toMatch(/<option value="payout" selected>[\s\S]*value="otto@bank.example"/);
+  await buy(petra, 2);
+  expect(await runEarnOuts(otto)).toBe('Earn-outs completed: 1, failed: 0.');
+  const sent = await earningsOf(otto);
+  expect(sent).toEqual([
+    ...['As credit €17.25 €0.00', 'As money €6.00 €0.00'],
+    ...['Petra a link €6.00 €6.00 available', 'Petra a link €17.25 €17.25 available'],
+    ...['money €6.00 completed', 'credit €17.25 completed', 'otto@bank.example €6.00'],
+  ]);
+  clock.advanceDays(1);
+  expect(await runEarnOuts(otto)).toBe('Earn-outs completed: 0, failed: 0.');
+  expect(await earningsOf(otto)).toEqual(sent);
+
+  const order = await orderOf('Petra');
+  await submit(petra, order, `${order}/refund`, {});
+  expect((await earningsOf(otto))[1]).toBe('As money €0.00 -€6.00');
+  await buy(petra, 3);
+  clock.advanceDays(1);
+  await runEarnOuts(otto);
+  expect((await earningsOf(otto)).slice(-2)).toEqual(['otto@bank.example €11.25', 'otto@bank.example €6.00']);
+  expect(await shop.referrals.verify()).toMatchObject({ ok: true, problems: [] });
+});
+
+test('money that is asked for twice under one key is sent once', async () => {
+  const { manager } = shop.dataSource;
+  const [earnOut] = await shop.referrals.earnOuts.search({ where: { mode: 'payout' } });
+  const sent = await manager.count(Payout);
+  await payouts(shop.dataSource)(earnOut!);
+  expect(await manager.count(Payout)).toBe(sent);
+});
+
+test('the JSON API answers who is signed in, and a form can not post to it', async () => {
+  const quentin = open();
+  const path = '/api/v2/referral';
+  expect((await quentin.get(`${path}/config/`)).status).toBe(401);
+  await register(quentin, 'Quentin');
+  expect((await quentin.get(`${path}/config/`)).body).toMatchObject({ mode: 'credits', referral_credit_ratio: 0.25 });
+  const posted = await quentin.post(`${path}/coupon-code/`).type('form').send({ code: 'SUMMER20' });
+  expect(posted.status).toBe(400);
+  expect(await pricesOf(quentin, 1)).toEqual(['€18.00']);
+  expect((await quentin.post(`${path}/coupon-code/`).send({ code: 'SUMMER20' })).status).toBe(200);
+  expect(await pricesOf(quentin, 1)).toEqual(['€18.00', '€14.40']);
+});
+
+test('of several processes that start at once, one makes the credit type, the program and the coupon', async () => {
   const url = await createDatabase();
   const started = await Promise.all(Array.from({ length: 4 }, () => openShop(url)));
-  const { programs, creditTypes } = started[0]!.referrals;
+  const { programs, creditTypes, channels } = started[0]!.referrals;
+  expect(await channels.search({ fields: ['code'], plain: true })).toEqual([{ code: 'SUMMER20' }]);
   // Starting, they took turns with the migrations; now all of them find nothing.
   for (const program of await programs.search()) await program.delete();
   for (const type of await creditTypes.search()) await type.delete();

@@ -1,15 +1,17 @@
 import path from 'node:path';
 import express, { type Express } from 'express';
-import { createReferrals, type Referrals } from 'express-referrals';
+import type { Referrals } from 'express-referrals';
 import type { Pool } from 'pg';
-import type { DataSource } from 'typeorm';
 import { checkCsrfToken, showCsrfToken } from './csrf';
-import { Product } from './entities';
 import { errorPage, notFound } from './error-pages';
 import { credit, money, time } from './format';
 import { friendsProgram } from './friends';
+import { partnersCoupon } from './partner';
+import { shopReferrals, type ShopReferralsOptions } from './referrals';
 import { accountRoutes } from './routes/account';
+import { couponRoutes } from './routes/coupons';
 import { creditRoutes } from './routes/credits';
+import { earningRoutes } from './routes/earnings';
 import { orderRoutes } from './routes/orders';
 import { productRoutes } from './routes/products';
 import { referralRoutes } from './routes/referrals';
@@ -17,42 +19,28 @@ import { securityHeaders } from './security-headers';
 import { loadUser, sessions } from './sessions';
 import type { Shop } from './shop';
 
-export interface ShopOptions {
-  /** Initialised and migrated, as `openDatabase` leaves it. */
-  dataSource: DataSource;
+export interface ShopOptions extends ShopReferralsOptions {
   /** For the session store. */
   pool: Pool;
-  /** The public origin, for example `https://shop.example`. */
-  baseUrl: string;
-  referralsSecret?: string;
   sessionSecret?: string;
+  /** Of the partner whose coupon the front page names. */
+  partnerPassword?: string;
   /** As Express' `trust proxy`; only behind a proxy, because anybody can send its headers. */
   trustProxy?: string | number;
 }
 
 // Good for development only: anybody can read them here.
-const developmentReferralsSecret = 'development only: set REFERRALS_SECRET in production';
 const developmentSessionSecret = 'development only: set SESSION_SECRET in production';
+const developmentPassword = 'partner password';
 
 /** The shop, once the terms of its referrals are in the database. One per DataSource at a time. */
 export async function createShop(options: ShopOptions): Promise<{ app: Express; referrals: Referrals }> {
-  const { dataSource, baseUrl } = options;
-  const referrals = createReferrals({
-    dataSource,
-    baseUrl,
-    secret: options.referralsSecret ?? developmentReferralsSecret,
-    user: (req) => req.session.userId,
-    targetTypes: [Product],
-    actionDisplay: {
-      RESPONDED: 'Opened the link',
-      VIEWED: 'Looked at',
-      REGISTERED: 'Signed up',
-      BOUGHT: 'Bought',
-    },
-  });
-
+  const { dataSource, partnerPassword = developmentPassword } = options;
+  const referrals = shopReferrals(options);
   try {
-    return { app: createApp(options, { dataSource, referrals, program: await friendsProgram(referrals) }), referrals };
+    const program = await friendsProgram(referrals);
+    const coupon = await partnersCoupon(dataSource, referrals, partnerPassword);
+    return { app: createApp(options, { dataSource, referrals, program, coupon }), referrals };
   } catch (error) {
     await referrals.close();
     throw error;
@@ -73,9 +61,12 @@ function createApp({ pool, sessionSecret, trustProxy }: ShopOptions, shop: Shop)
   app.use(showCsrfToken);
   app.use(shop.referrals.middleware); // after the session, because the option `user` reads it
   app.use('/r', shop.referrals.router);
+  // Before the check of forms: it takes JSON only, which no form of another site can send.
+  app.use('/api/v2/referral', shop.referrals.api);
   app.use(loadUser(shop.dataSource));
   app.use(express.urlencoded({ extended: false, limit: '10kb' }), checkCsrfToken);
-  app.use(productRoutes(shop), orderRoutes(shop), accountRoutes(shop), referralRoutes(shop), creditRoutes(shop));
+  app.use(productRoutes(shop), couponRoutes(shop), orderRoutes(shop), accountRoutes(shop));
+  app.use(referralRoutes(shop), creditRoutes(shop), earningRoutes(shop));
   app.use(notFound, errorPage);
   return app;
 }

@@ -1,4 +1,4 @@
-import { Column, Entity, PrimaryGeneratedColumn } from 'typeorm';
+import { Column, Entity, PrimaryColumn, PrimaryGeneratedColumn } from 'typeorm';
 
 @Entity('shop_users')
 export class User {
@@ -50,14 +50,48 @@ export class Order {
   @Column('int', { name: 'price_cents' })
   priceCents!: number;
 
-  /** How much of the price credit covered. */
+  /** What the coupon took off the price. */
+  @Column('int', { name: 'discount_cents', default: 0 })
+  discountCents!: number;
+
+  @Column('text', { name: 'coupon_code', nullable: true })
+  couponCode!: string | null;
+
+  /** How much of what the discount left was covered by credit. */
   @Column('int', { name: 'credit_cents', default: 0 })
   creditCents!: number;
 
   @Column('timestamptz', { name: 'created_at', default: () => 'now()' })
   createdAt!: Date;
 
+  @Column('timestamptz', { name: 'refunded_at', nullable: true })
+  refundedAt!: Date | null;
+
   get toPayCents(): number {
-    return this.priceCents - this.creditCents;
+    return this.priceCents - this.discountCents - this.creditCents;
   }
+
+  /** The word for this order in all calls of express-referrals. */
+  get reference(): string {
+    return `order-${this.id}`;
+  }
+}
+
+/** Money sent to a referrer; in place of a provider of payments, who would know a key again as well. */
+@Entity('shop_payouts')
+export class Payout {
+  @PrimaryColumn('text', { name: 'idempotency_key' })
+  idempotencyKey!: string;
+
+  @Column('bigint', { name: 'user_id' })
+  userId!: string;
+
+  @Column('text')
+  email!: string;
+
+  @Column('int', { name: 'amount_cents' })
+  amountCents!: number;
+
+  @Column('timestamptz', { name: 'created_at', default: () => 'now()' })
+  createdAt!: Date;
 }

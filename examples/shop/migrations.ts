@@ -70,3 +70,33 @@ export class AddOrderCredit1791000001000 implements MigrationInterface {
     await queryRunner.query('ALTER TABLE shop_orders DROP COLUMN credit_cents');
   }
 }
+
+/** Orders from before there were coupons were paid in full, and nobody has been refunded yet. */
+export class AddEarnings1792000001000 implements MigrationInterface {
+  readonly name = 'AddEarnings1792000001000';
+
+  async up(queryRunner: QueryRunner): Promise<void> {
+    await queryRunner.query(`
+      ALTER TABLE shop_orders
+        ADD COLUMN discount_cents integer NOT NULL DEFAULT 0 CHECK (discount_cents >= 0),
+        ADD COLUMN coupon_code text,
+        ADD COLUMN refunded_at timestamptz,
+        ADD CHECK (discount_cents + credit_cents <= price_cents)`);
+    await queryRunner.query(`
+      CREATE TABLE shop_payouts (
+        idempotency_key text PRIMARY KEY,
+        user_id bigint NOT NULL REFERENCES shop_users (id),
+        email text NOT NULL,
+        amount_cents integer NOT NULL CHECK (amount_cents > 0),
+        created_at timestamptz NOT NULL DEFAULT now()
+      )`);
+    await queryRunner.query('CREATE INDEX ix_shop_payouts_user ON shop_payouts (user_id)');
+  }
+
+  async down(queryRunner: QueryRunner): Promise<void> {
+    await queryRunner.query('DROP TABLE shop_payouts');
+    await queryRunner.query(
+      'ALTER TABLE shop_orders DROP COLUMN discount_cents, DROP COLUMN coupon_code, DROP COLUMN refunded_at',
+    );
+  }
+}

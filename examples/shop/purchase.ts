@@ -2,11 +2,15 @@ import type { Request } from 'express';
 import { Referral } from 'express-referrals';
 import { centsOf, decimalOf } from './cents';
 import { Order, type Product, type User } from './entities';
+import { HttpError } from './http-error';
 import type { Shop } from './shop';
 
 /**
- * The order, the credit that it takes, and what it counts for with whoever invited this customer are one transaction:
- * no credit is gone for an order that was not made.
+ * The order, the coupon and the credit that it takes, and what it earns whoever brought this customer are one
+ * transaction: nothing is redeemed or gone for an order that was not made.
+ *
+ * The coupon's discount comes first, as it is on the price; then credit covers what it can of the rest. Commission is
+ * paid on what is left to pay then, in money: credit was given away, or earned, and should not earn once more.
  */
 export async function buy(
   { dataSource, referrals }: Shop,
@@ -16,19 +20,26 @@ export async function buy(
   isCreditUsed: boolean,
 ): Promise<Order> {
   return dataSource.transaction(async (manager) => {
-    const bought = manager.create(Order, { userId: user.id, productId: id, productName: name, priceCents });
-    const order = await manager.save(bought);
-    const reference = `order-${order.id}`;
-    if (isCreditUsed && priceCents > 0) {
-      const amount = decimalOf(priceCents);
+    const quote = await referrals.quote(user, decimalOf(priceCents), { manager });
+    const discount = { discountCents: centsOf(quote.discount), couponCode: quote.code };
+    const bought = { userId: user.id, productId: id, productName: name, priceCents, ...discount, creditCents: 0 };
+    const order = await manager.save(manager.create(Order, bought));
+    const { reference } = order;
+    if (isCreditUsed && order.toPayCents > 0) {
+      const amount = decimalOf(order.toPayCents);
       // Partial: what there is, up to the price. Only the spend knows how much that is, so no balance is read before.
       const { covered } = await referrals.credits.spend(user, { amount, reference, partial: true, manager });
       order.creditCents = centsOf(covered);
       await manager.save(order);
     }
     await Referral.recordResponse(req, 'BOUGHT', { target: order, manager });
-    // Only what is paid counts: credit that was given away should not earn a reward.
-    await referrals.recordUsage(user, { amount: decimalOf(order.toPayCents), reference, manager });
+    const paid = { amount: decimalOf(order.toPayCents), reference, manager };
+    await referrals.recordUsage(user, paid);
+    // Last: from here on, other customers of the same referrer wait for the commit.
+    const { purchase } = await referrals.recordPurchase(user, paid);
+    // In another tab, the coupon may have been used or taken off since its discount was read: then there is no order.
+    if ((purchase.source === 'coupon') !== (quote.code !== null))
+      throw new HttpError(409, 'Your coupon has changed just now. Go back, look at the price and try again.');
     return order;
   });
 }

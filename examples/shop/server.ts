@@ -1,9 +1,7 @@
 import { createServer } from 'node:http';
-import path from 'node:path';
 import pg from 'pg';
-import { startPostgres } from '../embedded-postgres';
 import { createShop } from './app';
-import { openDatabase } from './database';
+import { openDatabase, startDatabase } from './database';
 import { closeServer, listen } from './listening';
 
 const { env } = process;
@@ -12,10 +10,10 @@ const { env } = process;
 const opened: (() => unknown)[] = [];
 
 async function start(): Promise<void> {
-  if (env['NODE_ENV'] === 'production' && !(env['REFERRALS_SECRET'] && env['SESSION_SECRET']))
-    throw new Error('In production, set REFERRALS_SECRET and SESSION_SECRET to random texts of 32 characters or more.');
-  const folder = path.join(__dirname, '..', '..', '.postgres', 'shop');
-  const postgres = await startPostgres({ folder, persistent: true });
+  const secrets = ['REFERRALS_SECRET', 'SESSION_SECRET', 'PARTNER_PASSWORD'];
+  if (env['NODE_ENV'] === 'production' && !secrets.every((name) => env[name]))
+    throw new Error(`In production, set ${secrets.join(', ')} to random texts of 32 characters or more.`);
+  const postgres = await startDatabase();
   opened.push(() => postgres.stop());
   const pool = new pg.Pool({ connectionString: postgres.url });
   pool.on('error', () => undefined); // an idle connection that broke; the pool replaces it, and queries say it if need be
@@ -32,6 +30,7 @@ async function start(): Promise<void> {
     baseUrl: env['BASE_URL'] ?? address,
     referralsSecret: env['REFERRALS_SECRET'],
     sessionSecret: env['SESSION_SECRET'],
+    partnerPassword: env['PARTNER_PASSWORD'],
     trustProxy: trustProxyOf(env['TRUST_PROXY']),
   });
   server.on('request', app);

@@ -1,4 +1,4 @@
-import type { ReferralProgram, Referrals } from 'express-referrals';
+import type { ReferralChannel, ReferralProgram, Referrals } from 'express-referrals';
 import type { DataSource } from 'typeorm';
 
 /** What the routes work with. */
@@ -7,4 +7,6 @@ export interface Shop {
   referrals: Referrals;
   /** The terms of every link of the shop's. */
   program: ReferralProgram;
+  /** The coupon that the front page names. */
+  coupon: ReferralChannel;
 }

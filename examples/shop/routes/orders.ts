@@ -1,13 +1,13 @@
 import { Router } from 'express';
-import { Order } from '../entities';
 import { field } from '../forms';
-import { HttpError } from '../http-error';
+import { findOrder } from '../orders';
 import { findProduct } from '../products';
 import { buy } from '../purchase';
+import { refund } from '../refund';
 import { currentUser } from '../sessions';
 import type { Shop } from '../shop';
 
-/** Buying, and the receipt. */
+/** Buying, the receipt, and giving it back. */
 export function orderRoutes(shop: Shop): Router {
   const { dataSource } = shop;
   const router = Router();
@@ -23,10 +23,14 @@ export function orderRoutes(shop: Shop): Router {
   router.get('/orders/:id', async (req, res) => {
     const user = currentUser(res);
     if (!user) return res.redirect(303, `/login?next=/orders/${encodeURIComponent(req.params.id)}`);
-    const { id } = req.params;
-    const order = /^\d{1,18}$/.test(id) ? await dataSource.manager.findOneBy(Order, { id, userId: user.id }) : null;
-    if (!order) throw new HttpError(404, 'There is no such order.');
-    res.render('order', { order });
+    res.render('order', { order: await findOrder(dataSource.manager, user, req.params.id) });
+  });
+
+  router.post('/orders/:id/refund', async (req, res) => {
+    const user = currentUser(res);
+    if (!user) return res.redirect(303, `/login?next=/orders/${encodeURIComponent(req.params.id)}`);
+    const order = await refund(shop, user, req.params.id);
+    res.redirect(303, `/orders/${order.id}`);
   });
 
   return router;

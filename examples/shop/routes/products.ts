@@ -1,12 +1,14 @@
 import { Router } from 'express';
 import { Referral } from 'express-referrals';
 import { Product, User } from '../entities';
+import { showProduct } from '../product-page';
 import { findProduct } from '../products';
 import { currentUser } from '../sessions';
 import type { Shop } from '../shop';
 
 /** The shelves, and one product. */
-export function productRoutes({ dataSource, referrals }: Shop): Router {
+export function productRoutes(shop: Shop): Router {
+  const { dataSource, referrals } = shop;
   const router = Router();
 
   router.get('/', async (req, res) => {
@@ -15,14 +17,16 @@ export function productRoutes({ dataSource, referrals }: Shop): Router {
     const isOwnLink = referrerId === currentUser(res)?.id;
     const inviter =
       referrerId === null || isOwnLink ? null : await dataSource.manager.findOneBy(User, { id: referrerId });
-    res.render('home', { products, inviter });
+    // As it is now: staff may have renamed or closed it.
+    const fields = ['code', 'description', 'isActive'] as const;
+    const coupon = await referrals.channels.get(shop.coupon.id, { fields, optional: true });
+    res.render('home', { products, inviter, coupon });
   });
 
   router.get('/products/:id', async (req, res) => {
     const product = await findProduct(dataSource, req.params.id);
     await Referral.recordResponse(req, 'VIEWED', { target: product });
-    const user = currentUser(res);
-    res.render('product', { product, balance: user && (await referrals.credits.balance(user)) });
+    await showProduct(shop, res, product);
   });
 
   return router;

@@ -1,0 +1,30 @@
+import { openDatabase, startDatabase } from './database';
+import { shopReferrals } from './referrals';
+
+// Pays what is due, as cron would run it: DATABASE_URL=… npx tsx examples/shop/earn-outs.ts
+// Without DATABASE_URL it starts the shop's own PostgreSQL, so the shop must be closed meanwhile.
+
+const { env } = process;
+
+async function run(): Promise<void> {
+  const postgres = await startDatabase();
+  try {
+    const dataSource = await openDatabase(postgres.url);
+    const baseUrl = env['BASE_URL'] ?? 'http://localhost:3000';
+    const referrals = shopReferrals({ dataSource, baseUrl, referralsSecret: env['REFERRALS_SECRET'] });
+    try {
+      const { completed, failed, amount } = await referrals.runEarnOuts();
+      console.log(`Earn-outs completed: ${completed}, together ${amount}; failed: ${failed}.`);
+    } finally {
+      await referrals.close();
+      await dataSource.destroy();
+    }
+  } finally {
+    await postgres.stop();
+  }
+}
+
+run().catch((error: unknown) => {
+  console.error(error instanceof Error ? error.message : error);
+  process.exitCode = 1;
+});

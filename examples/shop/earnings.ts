@@ -1,0 +1,53 @@
+import type { AccountTotals, ReferralAccount, ReferralChannel, ReferralEarnOut, Referrals } from 'express-referrals';
+import { type DataSource, In } from 'typeorm';
+import { Payout, User } from './entities';
+
+/** One commission as the list shows it. */
+export interface CommissionRow {
+  at: Date;
+  buyer: string;
+  /** The coupon that earned it; null for a link or a code. */
+  coupon: string | null;
+  earned: string;
+  /** What refunds have left of it. */
+  left: string;
+  status: string;
+}
+
+export interface Earnings {
+  account: ReferralAccount;
+  totals: AccountTotals;
+  coupons: ReferralChannel[];
+  commissions: CommissionRow[];
+  earnOuts: ReferralEarnOut[];
+  payouts: Payout[];
+}
+
+/** What a user has earned, and what came of it. */
+export async function earningsOf(dataSource: DataSource, referrals: Referrals, user: User): Promise<Earnings> {
+  const mine = { where: { userId: user.id }, take: 100 };
+  const newestFirst = { ...mine, order: { id: 'DESC' } } as const;
+  // The account first, which is made when it is first asked for.
+  const account = await referrals.accounts.of(user);
+  const [totals, coupons, commissions, earnOuts, payouts] = await Promise.all([
+    referrals.accounts.totals(user),
+    referrals.channels.ofUser(user),
+    referrals.commissions.search(newestFirst),
+    referrals.earnOuts.search(newestFirst),
+    dataSource.manager.find(Payout, { ...mine, order: { createdAt: 'DESC' } }),
+  ]);
+  const buyers = await dataSource.manager.findBy(User, {
+    id: In([...new Set(commissions.map((one) => one.refereeId))]),
+  });
+  const names = new Map(buyers.map(({ id, name }) => [id, name]));
+  const codes = new Map(coupons.map(({ id, code }) => [id, code]));
+  const rows = commissions.map(({ createdAt, refereeId, channelId, earned, amount, status }) => ({
+    at: createdAt,
+    buyer: names.get(refereeId) ?? 'Somebody',
+    coupon: channelId === null ? null : (codes.get(channelId) ?? null),
+    earned,
+    left: amount,
+    status,
+  }));
+  return { account, totals, coupons, commissions: rows, earnOuts, payouts };
+}

@@ -1,0 +1,37 @@
+import { ReferralError } from 'express-referrals';
+import { Router } from 'express';
+import { field } from '../forms';
+import { showProduct } from '../product-page';
+import { findProduct } from '../products';
+import { currentUser } from '../sessions';
+import type { Shop } from '../shop';
+
+/** The coupon field at checkout. A coupon is the customer's, not the product's: it is off whatever is bought next. */
+export function couponRoutes(shop: Shop): Router {
+  const { dataSource, referrals } = shop;
+  const router = Router();
+
+  router.post('/products/:id/coupon', async (req, res) => {
+    const product = await findProduct(dataSource, req.params.id);
+    const user = currentUser(res);
+    if (!user) return res.redirect(303, `/login?next=/products/${product.id}`);
+    const code = field(req, 'code');
+    try {
+      await referrals.coupons.apply(user, code);
+    } catch (error) {
+      // The sentence of a refusal says what the customer can put right.
+      if (!(error instanceof ReferralError && error.status === 400)) throw error;
+      return showProduct(shop, res, product, { code, problem: error.message });
+    }
+    res.redirect(303, `/products/${product.id}`);
+  });
+
+  router.post('/products/:id/coupon/remove', async (req, res) => {
+    const product = await findProduct(dataSource, req.params.id);
+    const user = currentUser(res);
+    if (user) await referrals.coupons.remove(user);
+    res.redirect(303, `/products/${product.id}`);
+  });
+
+  return router;
+}

@@ -1,0 +1,50 @@
+import { ReferralError } from 'express-referrals';
+import { type Response, Router } from 'express';
+import { earningsOf } from '../earnings';
+import type { User } from '../entities';
+import { field } from '../forms';
+import { currentUser } from '../sessions';
+import type { Shop } from '../shop';
+
+const loginFirst = '/login?next=/earnings';
+
+/** What somebody earns on others' purchases, and how it is paid. */
+export function earningRoutes({ dataSource, referrals }: Shop): Router {
+  const router = Router();
+
+  async function show(res: Response, user: User, said: { problem?: string; notice?: string } = {}): Promise<void> {
+    const { problem = null, notice = null } = said;
+    const earnings = await earningsOf(dataSource, referrals, user);
+    res.status(problem ? 400 : 200).render('earnings', { ...earnings, problem, notice });
+  }
+
+  router.get('/earnings', async (_req, res) => {
+    const user = currentUser(res);
+    if (!user) return res.redirect(303, loginFirst);
+    await show(res, user);
+  });
+
+  router.post('/earnings', async (req, res) => {
+    const user = currentUser(res);
+    if (!user) return res.redirect(303, loginFirst);
+    const account = await referrals.accounts.of(user);
+    const mode = field(req, 'mode') === 'payout' ? 'payout' : 'credits';
+    try {
+      await referrals.accounts.update(account, { mode, payoutEmail: field(req, 'payoutEmail').trim() || null });
+    } catch (error) {
+      if (!(error instanceof ReferralError && error.field === 'payoutEmail')) throw error;
+      return show(res, user, { problem: 'Please enter the e-mail address that payouts should go to.' });
+    }
+    res.redirect(303, '/earnings');
+  });
+
+  // For everybody to press, as this is a demo. A real shop leaves it to cron: see earn-outs.ts.
+  router.post('/earnings/run', async (_req, res) => {
+    const user = currentUser(res);
+    if (!user) return res.redirect(303, loginFirst);
+    const { completed, failed } = await referrals.runEarnOuts();
+    await show(res, user, { notice: `Earn-outs completed: ${completed}, failed: ${failed}.` });
+  });
+
+  return router;
+}
