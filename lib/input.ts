@@ -119,11 +119,17 @@ export function booleanOf(field: string, value: unknown): boolean {
   return value;
 }
 
-// One @, something before it, and a name with a dot after it: the rest only a mail can tell.
-const emailPattern = /^[^\s@\p{Cc}]+@[^\s@\p{Cc}.]+(\.[^\s@\p{Cc}.]+)+$/u;
+// What a mail server's reader of addresses would split, and blanks, are refused; whether somebody is there, only a mail can tell.
+const emailPattern = /^[^\s@<>()[\],;:"\\\p{Cc}]+@[^\s@<>()[\],;:"\\\p{Cc}.]+(\.[^\s@<>()[\],;:"\\\p{Cc}.]+)+$/u;
 
 export function emailOf(field: string, value: unknown): string {
-  if (typeof value === 'string' && value.length <= lengths.email && emailPattern.test(value) && !unstorable.test(value))
+  if (
+    typeof value === 'string' &&
+    value.length <= lengths.email &&
+    emailPattern.test(value) &&
+    !/^\.|\.\.|\.@/.test(value) &&
+    !unstorable.test(value)
+  )
     return value;
   throw invalid(field, `an e-mail address of up to ${lengths.email} characters`, value);
 }

@@ -4,7 +4,7 @@ import type { Visitor } from '../tracking/visitor';
 import { templateHelpers } from './template-helpers';
 
 /** The question of the JSON API what a code promises, which is no visit through it. */
-const asksForCode = /\/code\/info\/?\?/;
+const asksForCode = /^[^?]*\/code\/info\/?\?/i;
 
 /**
  * Attaches `req.referralForRequest()` and `res.locals.referrals`, links a visitor's responses once they are signed in, and

@@ -1,4 +1,4 @@
-import { type Request, type RequestHandler, type Response, Router } from 'express';
+import { type ErrorRequestHandler, type Request, type RequestHandler, type Response, Router } from 'express';
 import { isAway } from '../../errors';
 import { userIdOf } from '../../input';
 import type { Rewards } from '../../rewards/rewards';
@@ -27,6 +27,10 @@ export function api(tracking: Tracking, rewards: Rewards): RequestHandler {
       (req, res) => void answer(endpoint, req, res).catch((error: unknown) => fail(error, res)),
     );
   router.use((_req, res) => fail(notFound(), res));
+  // Express itself refuses a path that it can't decode: nothing is there.
+  const undecodable: ErrorRequestHandler = (error, _req, res, _next) =>
+    fail(error instanceof URIError ? notFound() : error, res);
+  router.use(undecodable);
 
   async function answer({ path: _, methods, isOpen = false }: Endpoint, req: Request, res: Response): Promise<void> {
     const allowed = Object.keys(methods).flatMap((method) => (method === 'GET' ? ['GET', 'HEAD'] : [method]));

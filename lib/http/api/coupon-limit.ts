@@ -14,6 +14,7 @@ export function couponLimit(store: Store | undefined): CouponLimit {
     legacyHeaders: false,
     keyGenerator: (req) => `referral-coupon:${users.get(req)}`,
     handler: (_req, _res, next) => next(new Problem(429, { detail: 'Too many attempts. Try again in a minute.' })),
+    validate: { unsharedStore: false }, // shared on purpose
     ...(store && { store }),
   });
   return (req, res, userId) =>

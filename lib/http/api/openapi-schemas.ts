@@ -12,7 +12,7 @@ const rate: Schema = { type: 'number', minimum: 0, maximum: 1 };
 const decimal: Schema = { type: 'string', pattern: '^\\d+\\.\\d{2,4}$' };
 const duration: Schema = { type: 'string', pattern: '^(\\d+ )?\\d{2}:\\d{2}:\\d{2}$', examples: ['7 00:00:00'] };
 const mode: Schema = { enum: ['credits', 'payout'] };
-const email: Schema = { type: ['string', 'null'], format: 'email', maxLength: 254 };
+const email: Schema = { type: ['string', 'null'], maxLength: 254, description: 'An e-mail address.' };
 
 export const modeSchema = mode;
 export const emailSchema = email;
@@ -113,7 +113,7 @@ export const schemas: Record<string, Schema> = {
   ),
   ConfigChanges: {
     type: 'object',
-    properties: { mode, paypal_payout_email: described(email, 'Null in the mode credits only.') },
+    properties: { mode, paypal_payout_email: described(email, 'An e-mail address; null in the mode credits only.') },
     additionalProperties: false,
   },
   Channel: object(
@@ -150,7 +150,7 @@ export const schemas: Record<string, Schema> = {
   ),
   CouponInput: {
     type: 'object',
-    properties: { code: { type: 'string', maxLength: 100 } },
+    properties: { code: described(string, 'In any case; up to 100 characters, not counting blanks around it.') },
     required: ['code'],
     additionalProperties: false,
   },

@@ -39,13 +39,12 @@ export interface Page {
 }
 
 export function pageOf(query: ReadonlyMap<string, string>): Page {
-  const given = (name: string, fallback: number, max: number): number => {
-    const text = query.get(name);
-    const value = text === undefined ? fallback : wholeOf(text);
-    if (value !== null && value >= 1 && value <= max) return value;
-    throw badField(name, `A whole number from 1${max < Infinity ? ` to ${max}` : ''}.`);
-  };
-  return { page: given('page', 1, Infinity), pageSize: given('page_size', defaultPageSize, maxPageSize) };
+  const page = query.get('page') ?? '1';
+  if (!/^0*[1-9]\d*$/.test(page)) throw badField('page', 'A whole number from 1.');
+  const pageSize = wholeOf(query.get('page_size') ?? String(defaultPageSize));
+  if (pageSize === null || pageSize < 1 || pageSize > maxPageSize)
+    throw badField('page_size', `A whole number from 1 to ${maxPageSize}.`);
+  return { page: Number(page), pageSize };
 }
 
 /**
