@@ -179,9 +179,11 @@ export class CreateCommissions1792000000000 implements MigrationInterface {
         "updated_at" TIMESTAMP WITH TIME ZONE NOT NULL DEFAULT now(),
         CONSTRAINT "pk_referral_earn_outs" PRIMARY KEY ("user_id", "id"),
         CONSTRAINT "ck_referral_earn_outs_amount" CHECK ("amount" > 0),
-        CONSTRAINT "ck_referral_earn_outs_status" CHECK ("status" IN ('processing', 'completed', 'failed'))
+        CONSTRAINT "ck_referral_earn_outs_status" CHECK ("status" IN ('processing', 'completed', 'failed')),
+        CONSTRAINT "ck_referral_earn_outs_mode" CHECK ("mode" IN ('credits', 'payout'))
       ) WITH (fillfactor = 90)`,
       `CREATE INDEX "ix_referral_earn_outs_id" ON ${table('referral_earn_outs')} ("id")`,
+      `CREATE UNIQUE INDEX "uq_referral_earn_outs_key" ON ${table('referral_earn_outs')} ("user_id", "idempotency_key")`,
       // One at a time, and those that a process has left behind are found at once.
       `CREATE UNIQUE INDEX "uq_referral_earn_outs_processing" ON ${table('referral_earn_outs')} ("mode", "user_id")
         WHERE "status" = 'processing'`,
@@ -206,7 +208,8 @@ export class CreateCommissions1792000000000 implements MigrationInterface {
         CONSTRAINT "pk_referral_commissions" PRIMARY KEY ("user_id", "id"),
         CONSTRAINT "fk_referral_commissions_referral" FOREIGN KEY ("referral_id") REFERENCES ${table('referrals')} ("id"),
         CONSTRAINT "fk_referral_commissions_channel" FOREIGN KEY ("channel_id") REFERENCES ${table('referral_channels')} ("id"),
-        CONSTRAINT "ck_referral_commissions_amounts" CHECK ("earned" > 0 AND "amount" BETWEEN 0 AND "earned")
+        CONSTRAINT "ck_referral_commissions_amounts" CHECK ("earned" > 0 AND "amount" BETWEEN 0 AND "earned"),
+        CONSTRAINT "ck_referral_commissions_mode" CHECK ("mode" IN ('credits', 'payout'))
       ) WITH (fillfactor = 80)`,
       `CREATE INDEX "ix_referral_commissions_id" ON ${table('referral_commissions')} ("id")`,
       `CREATE UNIQUE INDEX "uq_referral_commissions_purchase" ON ${table('referral_commissions')} ("user_id", "referee_id", "purchase")`,

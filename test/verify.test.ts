@@ -1,5 +1,7 @@
 import { Referral, type Problem } from '../lib';
-import { closeAll } from './support/host';
+import { commissionInvariants } from '../lib/rewards/commissions/invariants';
+import { couponOf, type EarningsHost, refer, startEarnings } from './support/earnings';
+import { closeAll, type Host } from './support/host';
 import { type RewardsHost, startRewards } from './support/rewards';
 
 afterAll(closeAll);
@@ -277,8 +279,11 @@ const broken: [what: string, sql: () => string, problem: Partial<Problem>][] = [
   ],
 ];
 
-test.each(broken)('finds %s', async (_what, sql, problem) => {
-  const { referrals, dataSource } = host;
+async function expectFound(
+  { referrals, dataSource }: Host,
+  sql: () => string,
+  problem: Partial<Problem>,
+): Promise<void> {
   const rolledBack = dataSource.transaction(async (manager) => {
     await manager.query(sql());
     const { ok, problems } = await referrals.verify({ manager });
@@ -288,7 +293,9 @@ test.each(broken)('finds %s', async (_what, sql, problem) => {
     throw new Error('as it was');
   });
   await expect(rolledBack).rejects.toThrow('as it was');
-});
+}
+
+test.each(broken)('finds %s', (_what, sql, problem) => expectFound(host, sql, problem));
 
 test('sees one moment, also while others write', async () => {
   const { referrals } = host;
@@ -302,4 +309,532 @@ test('sees one moment, also while others write', async () => {
   isOver = true;
   await Promise.all(spending);
   expect(spends).toBeGreaterThan(10);
+});
+
+describe('of what was earned', () => {
+  let shop: EarningsHost;
+  const tableOf = (name: string): string => `${shop.schema}.referral_${name}`;
+
+  /**
+   * Every state that there is: Carl's purchases are pending, paid, lowered after that, and reverted; Dora's meet the limit of a coupon;
+   * Anna is given credit; Otto is paid; Paula's provider refuses; and Zoe's payout was under way when the process died.
+   */
+  beforeAll(async () => {
+    shop = await startEarnings({
+      earnOuts: {
+        payout: ({ userId }) => {
+          if (userId === 'paula') throw new Error('no such account');
+        },
+      },
+    });
+    const { referrals, clock } = shop;
+    const buy = (user: string, reference: string, amount: string) =>
+      referrals.recordPurchase(user, { reference, amount });
+    const back = (user: string, purchase: string, reference: string, amount?: string) =>
+      referrals.recordRefund(user, { purchase, reference, amount: amount ?? null });
+    for (const user of ['otto', 'paula', 'zoe']) {
+      const { id } = await referrals.accounts.of(user);
+      await referrals.accounts.update(id, { mode: 'payout', payoutEmail: `${user}@shop.example` });
+    }
+    const coupon = await couponOf(shop, 'otto', { isRecurring: true, maxEarningsPerReferred: '4' });
+    const unused = await couponOf(shop, 'otto');
+    await refer(shop, 'anna', 'carl');
+    await refer(shop, 'anna', 'eve');
+    await refer(shop, 'paula', 'paul');
+    await refer(shop, 'zoe', 'zac');
+    await referrals.coupons.apply('dora', coupon.code);
+    await referrals.coupons.apply('carl', unused.code);
+    await referrals.coupons.remove('carl');
+    await buy('carl', 'paid', '40');
+    await buy('carl', 'gone', '10');
+    await buy('carl', 'free', '0');
+    for (const reference of ['first', 'second', 'third']) await buy('dora', reference, '10');
+    await buy('paul', 'pauls', '8');
+    await buy('nobody', 'nobodys', '8');
+    await back('carl', 'gone', 'all of it');
+    await back('nobody', 'nobodys', 'some of it', '1');
+    clock.advanceDays(31);
+    await referrals.runEarnOuts();
+    await back('carl', 'paid', 'a part of it', '10');
+    await back('dora', 'third', 'without commission');
+    await buy('zac', 'zacs', '12');
+    await buy('carl', 'again', '20');
+    clock.advanceDays(29);
+    await buy('carl', 'late', '20');
+    // Once more to Paula, and then for Zoe: it dies when all is bound.
+    clock.advanceDays(2);
+    const dies = (): never => {
+      throw new Error('died');
+    };
+    await referrals.runEarnOuts();
+    await buy('zac', 'zacs second', '12');
+    clock.advanceDays(31);
+    await expect(referrals.runEarnOuts({ onProgress: dies })).rejects.toThrow('died');
+    await back('zac', 'zacs', 'not netted yet', '4');
+  });
+
+  test('finds nothing where nothing is wrong', async () => {
+    const { referrals } = shop;
+    const earnOuts = await referrals.earnOuts.search();
+    expect(earnOuts.map(({ userId, mode, amount, status }) => [userId, mode, amount, status])).toEqual([
+      ['anna', 'credits', '10.00', 'completed'],
+      ['otto', 'payout', '4.00', 'completed'],
+      ['paula', 'payout', '2.00', 'failed'],
+      ['anna', 'credits', '2.50', 'completed'],
+      ['paula', 'payout', '2.00', 'failed'],
+      ['zoe', 'payout', '3.00', 'completed'],
+      ['anna', 'credits', '5.00', 'processing'],
+      ['paula', 'payout', '2.00', 'processing'],
+      ['zoe', 'payout', '3.00', 'processing'],
+    ]);
+    expect(await referrals.verify()).toMatchObject({ ok: true, problems: [] });
+  });
+
+  const anEarnOut = (user: string): string =>
+    `(SELECT max(id) FROM ${tableOf('earn_outs')} WHERE user_id = '${user}' AND status <> 'failed')`;
+  const firstEarnOut = (user: string): string =>
+    `(SELECT min(id) FROM ${tableOf('earn_outs')} WHERE user_id = '${user}')`;
+  const ofPurchase = (purchase: string): string =>
+    `(SELECT id FROM ${tableOf('commissions')} WHERE purchase = '${purchase}')`;
+
+  const damaged: [what: string, sql: () => string, problem: Partial<Problem> & { invariant: string }][] = [
+    [
+      'a purchase that is gone',
+      () => `DELETE FROM ${tableOf('purchases')} WHERE reference = 'again'`,
+      { invariant: 'every commission is of a purchase', table: 'referral_commissions', expected: 'again', found: null },
+    ],
+    [
+      'a commission that became another user’s',
+      () => `UPDATE ${tableOf('commissions')} SET user_id = 'mallory' WHERE purchase = 'again'`,
+      { invariant: 'every commission is of a purchase', table: 'referral_commissions', expected: 'again', found: null },
+    ],
+    [
+      'a commission of a purchase that earned none',
+      () => `UPDATE ${tableOf('purchases')} SET no_commission = 'no-rate' WHERE reference = 'again'`,
+      { invariant: 'every commission is of a purchase', table: 'referral_commissions', found: 'carl' },
+    ],
+    [
+      'a rate',
+      () => `UPDATE ${tableOf('commissions')} SET rate = 0.2 WHERE purchase = 'again'`,
+      {
+        invariant: 'earned = rate x purchase, or less at the limit',
+        table: 'referral_commissions',
+        expected: '4.00',
+        found: '5.00',
+      },
+    ],
+    [
+      'a purchase of less',
+      () => `UPDATE ${tableOf('purchases')} SET amount = 16 WHERE reference = 'again'`,
+      { invariant: 'earned = rate x purchase, or less at the limit', table: 'referral_commissions', expected: '4.00' },
+    ],
+    [
+      'less earned than the rate gives, without a limit',
+      () => `UPDATE ${tableOf('commissions')} SET earned = 4, amount = 4 WHERE purchase = 'again'`,
+      { invariant: 'earned = rate x purchase, or less at the limit', table: 'referral_commissions', found: '4.00' },
+    ],
+    [
+      'an amount that no entry has lowered',
+      () => `UPDATE ${tableOf('commissions')} SET amount = 4 WHERE purchase = 'again'`,
+      { invariant: 'amount = earned + entries', table: 'referral_commissions', expected: '5.00', found: '4.00' },
+    ],
+    [
+      'an entry that is gone',
+      () => `DELETE FROM ${tableOf('commission_entries')} WHERE refund = 'a part of it'`,
+      { invariant: 'amount = earned + entries', table: 'referral_commissions', expected: '10.00', found: '7.50' },
+    ],
+    [
+      'an entry that takes back less than the refund',
+      () => `UPDATE ${tableOf('commission_entries')} SET amount = -2 WHERE refund = 'a part of it';
+        UPDATE ${tableOf('commissions')} SET amount = 8 WHERE purchase = 'paid'`,
+      { invariant: 'refunds take back in proportion', table: 'referral_commissions', expected: '7.50', found: '8.00' },
+    ],
+    [
+      'a refund that took nothing back',
+      () => `DELETE FROM ${tableOf('commission_entries')} WHERE refund = 'a part of it';
+        UPDATE ${tableOf('commissions')} SET amount = 10 WHERE purchase = 'paid'`,
+      { invariant: 'refunds take back in proportion', table: 'referral_commissions', expected: '7.50', found: '10.00' },
+    ],
+    [
+      'a commission that was reverted by nothing',
+      () => `UPDATE ${tableOf('commissions')} SET reverted_at = now() WHERE purchase = 'again'`,
+      { invariant: 'reverted = refunded as a whole', table: 'referral_commissions', expected: 'false', found: 'true' },
+    ],
+    [
+      'a commission that was not reverted',
+      () => `UPDATE ${tableOf('commissions')} SET reverted_at = NULL WHERE purchase = 'gone'`,
+      { invariant: 'reverted = refunded as a whole', table: 'referral_commissions', expected: 'true', found: 'false' },
+    ],
+    [
+      'an entry of no refund',
+      () => `UPDATE ${tableOf('commission_entries')} SET refund = 'never' WHERE refund = 'a part of it'`,
+      {
+        invariant: 'every entry is of a refund of the purchase, and is one',
+        table: 'referral_commission_entries',
+        expected: 'paid',
+        found: null,
+      },
+    ],
+    [
+      'an entry of another purchase’s refund',
+      () =>
+        `UPDATE ${tableOf('commission_entries')} SET commission_id = ${ofPurchase('again')} WHERE refund = 'a part of it'`,
+      {
+        invariant: 'every entry is of a refund of the purchase, and is one',
+        table: 'referral_commission_entries',
+        expected: 'again',
+        found: 'paid',
+      },
+    ],
+    [
+      'an entry that gives',
+      () => `${dropped(tableOf('commission_entries'), 'ck_referral_commission_entries_amount')}
+        UPDATE ${tableOf('commission_entries')} SET amount = 1 WHERE refund = 'a part of it'`,
+      {
+        invariant: 'every entry is of a refund of the purchase, and is one',
+        table: 'referral_commission_entries',
+      },
+    ],
+    [
+      'a sum of refunds',
+      () => `UPDATE ${tableOf('purchases')} SET refunded = 1 WHERE reference = 'again'`,
+      { invariant: 'refunded = refunds', table: 'referral_purchases', expected: '0', found: '1.00' },
+    ],
+    [
+      'a refund that is gone',
+      () => `DELETE FROM ${tableOf('refunds')} WHERE reference = 'some of it'`,
+      { invariant: 'refunded = refunds', table: 'referral_purchases', expected: '0', found: '1.00' },
+    ],
+    [
+      'a refund of no purchase',
+      () => `${dropped(tableOf('refunds'), 'fk_referral_refunds_purchase')}
+        UPDATE ${tableOf('refunds')} SET purchase = 'never' WHERE reference = 'some of it'`,
+      {
+        invariant: 'every refund is of a purchase',
+        table: 'referral_refunds',
+        id: 'nobody/some of it',
+        expected: 'never',
+        found: null,
+      },
+    ],
+    [
+      'a commission that is gone',
+      () => `DELETE FROM ${tableOf('commissions')} WHERE purchase = 'again'`,
+      {
+        invariant: 'a purchase earns once, or says why not',
+        table: 'referral_purchases',
+        expected: '1',
+        found: '0',
+      },
+    ],
+    [
+      'a commission that is there twice',
+      () => `DROP INDEX ${tableOf('commissions').replace('referral_', 'uq_referral_')}_purchase;
+        INSERT INTO ${tableOf('commissions')} (user_id, referee_id, purchase, referral_id, mode, rate, earned, amount, available_at)
+        SELECT user_id, referee_id, purchase, referral_id, mode, rate, earned, amount, available_at
+        FROM ${tableOf('commissions')} WHERE purchase = 'again'`,
+      {
+        invariant: 'a purchase earns once, or says why not',
+        table: 'referral_purchases',
+        expected: '1',
+        found: '2',
+      },
+    ],
+    [
+      'what a referee has earned the referrer',
+      () => `UPDATE ${tableOf('referees')} SET earned = 0 WHERE referee_id = 'carl'`,
+      {
+        invariant: 'a referee earns the referrer the sum of the commissions',
+        table: 'referral_referees',
+        id: 'anna/carl',
+        found: '0.00',
+      },
+    ],
+    [
+      'a referee that is gone',
+      () => `DELETE FROM ${tableOf('referees')} WHERE referee_id = 'carl'`,
+      {
+        invariant: 'a referee earns the referrer the sum of the commissions',
+        table: 'referral_referees',
+        id: 'anna/carl',
+        found: null,
+      },
+    ],
+    [
+      'more than a referee may earn',
+      () => `UPDATE ${tableOf('commissions')} SET max_per_referee = 3 WHERE referee_id = 'dora'`,
+      {
+        invariant: 'a referee earns the referrer no more than the limit',
+        table: 'referral_referees',
+        id: 'otto/dora',
+        expected: '3.00',
+        found: '4.00',
+      },
+    ],
+    [
+      'a sign-up whose referee is gone',
+      () => `DELETE FROM ${tableOf('referees')} WHERE referee_id = 'eve'`,
+      {
+        invariant: 'every sign-up of a referrer has its referee',
+        table: 'referral_referees',
+        id: 'anna/eve',
+        expected: 'eve',
+        found: null,
+      },
+    ],
+    ...(
+      [
+        ['users_referred = users_referred + 1', '2/1', '3/1'],
+        ['users_upgraded = 0', '2/1', '2/0'],
+      ] as const
+    ).map(([change, expected, found]): (typeof damaged)[number] => [
+      `an account's ${change}`,
+      () => `UPDATE ${tableOf('accounts')} SET ${change} WHERE user_id = 'anna'`,
+      {
+        invariant: 'users referred and upgraded = referees',
+        table: 'referral_accounts',
+        id: 'anna',
+        expected,
+        found,
+      },
+    ]),
+    [
+      'an account that is gone',
+      () => `DELETE FROM ${tableOf('accounts')} WHERE user_id = 'anna'`,
+      { invariant: 'users referred and upgraded = referees', table: 'referral_accounts', id: 'anna', found: null },
+    ],
+    ...['commissions', 'reverted', 'amount', 'redemptions', 'revenue'].map((column): (typeof damaged)[number] => [
+      `totals of ${column}`,
+      () => `UPDATE ${tableOf('account_totals')} SET ${column} = ${column} + 1 WHERE user_id = 'otto'`,
+      { invariant: 'totals = sums', table: 'referral_account_totals' },
+    ]),
+    [
+      'totals that are gone',
+      () => `DELETE FROM ${tableOf('account_totals')} WHERE user_id = 'anna'`,
+      { invariant: 'totals = sums', table: 'referral_account_totals', id: 'anna/0/credits', found: null },
+    ],
+    ...['matured', 'matured_amount'].map((column): (typeof damaged)[number] => [
+      `totals of what has ${column}`,
+      () => `UPDATE ${tableOf('account_totals')} SET ${column} = ${column} + 1 WHERE user_id = 'otto'`,
+      { invariant: 'matured totals = what was available then', table: 'referral_account_totals' },
+    ]),
+    [
+      'a moment of totals that was moved alone',
+      () => `UPDATE ${tableOf('account_totals')} SET matured_until = 'infinity' WHERE user_id = 'zoe'`,
+      {
+        invariant: 'matured totals = what was available then',
+        table: 'referral_account_totals',
+        id: 'zoe/0/payout',
+        expected: '2/5.0000',
+        found: '0/0.0000',
+      },
+    ],
+    ...['amount', 'commissions'].map((column): (typeof damaged)[number] => [
+      `the ${column} of an earn-out`,
+      () => `UPDATE ${tableOf('earn_outs')} SET ${column} = ${column} + 1 WHERE id = ${firstEarnOut('anna')}`,
+      { invariant: 'an earn-out is what is bound to it, unless it failed', table: 'referral_earn_outs' },
+    ]),
+    [
+      'a commission that was set free of its earn-out',
+      () => `UPDATE ${tableOf('commissions')} SET earn_out_id = NULL WHERE purchase = 'first'`,
+      { invariant: 'an earn-out is what is bound to it, unless it failed', table: 'referral_earn_outs' },
+    ],
+    [
+      'an entry that was set free of its earn-out',
+      () => `UPDATE ${tableOf('commission_entries')} SET earn_out_id = NULL WHERE refund = 'all of it'`,
+      { invariant: 'an earn-out is what is bound to it, unless it failed', table: 'referral_earn_outs' },
+    ],
+    [
+      'a commission that is bound to an earn-out that failed',
+      () => `UPDATE ${tableOf('commissions')} SET earn_out_id = ${firstEarnOut('paula')} WHERE purchase = 'pauls'`,
+      { invariant: 'an earn-out is what is bound to it, unless it failed', table: 'referral_earn_outs' },
+    ],
+    [
+      'a failed earn-out that is said to be completed',
+      () =>
+        `UPDATE ${tableOf('earn_outs')} SET status = 'completed', error_reason = NULL WHERE id = ${firstEarnOut('paula')}`,
+      { invariant: 'an earn-out is what is bound to it, unless it failed', table: 'referral_earn_outs', found: null },
+    ],
+    [
+      'a commission that is paid by an earn-out that is gone',
+      () => `DELETE FROM ${tableOf('earn_outs')} WHERE user_id = 'otto'`,
+      {
+        invariant: 'a commission is paid by an earn-out of its owner and mode',
+        table: 'referral_commissions',
+        expected: 'otto/payout',
+        found: null,
+      },
+    ],
+    [
+      'an earn-out of another mode than its commissions',
+      () => `UPDATE ${tableOf('earn_outs')} SET mode = 'credits' WHERE user_id = 'otto'`,
+      {
+        invariant: 'a commission is paid by an earn-out of its owner and mode',
+        table: 'referral_commissions',
+        expected: 'otto/payout',
+        found: 'otto/credits',
+      },
+    ],
+    [
+      'an entry that was netted before its commission was paid',
+      () => `UPDATE ${tableOf('commissions')} SET earn_out_id = NULL WHERE purchase = 'gone'`,
+      {
+        invariant: 'an entry is netted with its commission, or after it',
+        table: 'referral_commission_entries',
+        expected: null,
+      },
+    ],
+    [
+      'an entry that an earn-out netted which is not there',
+      () => `UPDATE ${tableOf('commission_entries')} SET earn_out_id = 4711 WHERE refund = 'not netted yet'`,
+      { invariant: 'an entry is netted with its commission, or after it', table: 'referral_commission_entries' },
+    ],
+    [
+      'a commission that was paid before it was available',
+      () =>
+        `UPDATE ${tableOf('commissions')} SET available_at = available_at + interval '90 days' WHERE purchase = 'first'`,
+      { invariant: 'an earn-out waits for what is available', table: 'referral_commissions' },
+    ],
+    ...['credits_paid', 'payouts_paid'].map((column): (typeof damaged)[number] => [
+      `an account's ${column}`,
+      () => `UPDATE ${tableOf('accounts')} SET ${column} = ${column} + 1 WHERE user_id = 'anna'`,
+      { invariant: 'paid = earn-outs that did not fail', table: 'referral_accounts', id: 'anna' },
+    ]),
+    [
+      'more paid than was ever earned',
+      () => `UPDATE ${tableOf('accounts')} SET payouts_paid = 5 WHERE user_id = 'otto'`,
+      {
+        invariant: 'paid <= earned',
+        table: 'referral_accounts',
+        id: 'otto',
+        expected: '0/4.0000',
+        found: '0.0000/5.0000',
+      },
+    ],
+    [
+      'an earn-out that is under way twice',
+      () => `DROP INDEX ${tableOf('earn_outs').replace('referral_', 'uq_referral_')}_processing;
+        INSERT INTO ${tableOf('earn_outs')} (user_id, mode, amount, commissions, idempotency_key)
+        SELECT user_id, mode, amount, commissions, 'another' FROM ${tableOf('earn_outs')} WHERE id = ${anEarnOut('zoe')}`,
+      { invariant: 'one earn-out at a time', table: 'referral_earn_outs', expected: '1', found: '2' },
+    ],
+    [
+      'the credit of an earn-out that is gone',
+      () => `DELETE FROM ${tableOf('credits')} WHERE name = 'commissions of earn-out ' || ${firstEarnOut('anna')}`,
+      {
+        invariant: 'a completed earn-out in credits gave the credit, once',
+        table: 'referral_earn_outs',
+        expected: '10.00',
+        found: null,
+      },
+    ],
+    [
+      'a credit of an earn-out that is under way',
+      () => `UPDATE ${tableOf('credits')} SET reference = (
+          SELECT idempotency_key FROM ${tableOf('earn_outs')} WHERE id = ${anEarnOut('anna')}
+        )
+        WHERE name = 'commissions of earn-out ' || ${firstEarnOut('anna')}`,
+      {
+        invariant: 'a completed earn-out in credits gave the credit, once',
+        table: 'referral_earn_outs',
+        expected: null,
+        found: '10.00',
+      },
+    ],
+    [
+      'a credit of an earn-out that is there twice',
+      () => `DROP INDEX ${tableOf('credits').replace('referral_', 'uq_referral_')}_reference;
+        INSERT INTO ${tableOf('credits')} (user_id, kind, name, type_id, initial_balance, current_balance, start_date,
+          expiry_date, reference)
+        SELECT user_id, kind, name, type_id, initial_balance, current_balance, start_date, expiry_date, reference
+        FROM ${tableOf('credits')} WHERE name = 'commissions of earn-out ' || ${firstEarnOut('anna')}`,
+      {
+        invariant: 'a completed earn-out in credits gave the credit, once',
+        table: 'referral_earn_outs',
+        expected: '10.00',
+        found: '20.00',
+      },
+    ],
+    [
+      'a credit of an earn-out that there is not',
+      () => `UPDATE ${tableOf('credits')} SET reference = 'another'
+        WHERE name = 'commissions of earn-out ' || ${firstEarnOut('anna')}`,
+      {
+        invariant: 'every credit of an earn-out is of one',
+        table: 'referral_credits',
+        expected: 'another',
+        found: null,
+      },
+    ],
+    [
+      'a commission that is never available',
+      () => `UPDATE ${tableOf('commissions')} SET available_at = 'infinity'`,
+      { invariant: 'available some whole days after the purchase', table: 'referral_commissions', found: 'infinity' },
+    ],
+    [
+      'a failure without a reason',
+      () => `UPDATE ${tableOf('earn_outs')} SET error_reason = NULL WHERE user_id = 'paula'`,
+      { invariant: 'a failed earn-out says why', table: 'referral_earn_outs', expected: 'failed', found: null },
+    ],
+    [
+      'a redemption by no purchase',
+      () => `UPDATE ${tableOf('redemptions')} SET reference = 'never'`,
+      {
+        invariant: 'a redeemed coupon is of a purchase with it',
+        table: 'referral_redemptions',
+        found: null,
+      },
+    ],
+    [
+      'a redeemed coupon that can be redeemed again',
+      () => `UPDATE ${tableOf('buyers')} SET is_redeemed = false WHERE user_id = 'dora'`,
+      {
+        invariant: 'a coupon that is on is redeemed, or not yet',
+        table: 'referral_buyers',
+        id: 'dora',
+        expected: 'false',
+        found: 'true',
+      },
+    ],
+    [
+      'a coupon that is on as if redeemed',
+      () => `DELETE FROM ${tableOf('redemptions')}`,
+      {
+        invariant: 'a coupon that is on is redeemed, or not yet',
+        table: 'referral_buyers',
+        id: 'dora',
+        expected: 'true',
+        found: 'false',
+      },
+    ],
+    [
+      'a first purchase that was another day',
+      () =>
+        `UPDATE ${tableOf('buyers')} SET first_purchase_at = first_purchase_at + interval '1 day' WHERE user_id = 'carl'`,
+      { invariant: 'a buyer first paid at the first purchase', table: 'referral_buyers', id: 'carl' },
+    ],
+    [
+      'a buyer that is gone',
+      () => `DELETE FROM ${tableOf('buyers')} WHERE user_id = 'carl'`,
+      { invariant: 'a buyer first paid at the first purchase', table: 'referral_buyers', id: 'carl', found: null },
+    ],
+    ...(
+      [
+        ['rates', 'ongoing_rate = 1.5'],
+        ['promo', 'promo_value = -0.5'],
+      ] as const
+    ).map(([constraint, change]): (typeof damaged)[number] => [
+      `a channel with ${change}`,
+      () => `${dropped(tableOf('channels'), `ck_referral_channels_${constraint}`)}
+        UPDATE ${tableOf('channels')} SET ${change}`,
+      { invariant: 'rates and discounts are shares', table: 'referral_channels', expected: '0 to 1' },
+    ]),
+  ];
+
+  test.each(damaged)('finds %s', (_what, sql, problem) => expectFound(shop, sql, problem));
+
+  test('each invariant is shown to find something', () => {
+    const names = commissionInvariants({} as never).map(({ name }) => name);
+    expect(new Set(damaged.map(([, , { invariant }]) => invariant))).toEqual(new Set(names));
+  });
 });

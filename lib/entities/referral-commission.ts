@@ -18,6 +18,7 @@ import { ReferralRecord, related } from './record';
 @Index('ix_referral_commissions_available', { synchronize: false }) // with an expression
 @Index('ix_referral_commissions_unpaid', ['userId', 'mode', 'availableAt'], { where: '(earn_out_id IS NULL)' })
 @Index('ix_referral_commissions_earn_out', ['userId', 'earnOutId'], { where: '(earn_out_id IS NOT NULL)' })
+@Check('ck_referral_commissions_mode', `"mode" IN ('credits', 'payout')`)
 @Check('ck_referral_commissions_amounts', '"earned" > 0 AND "amount" BETWEEN 0 AND "earned"')
 export class ReferralCommission extends ReferralRecord {
   /** Who earned it: the referrer. */

@@ -39,9 +39,9 @@ export class ReferralCredit extends ReferralRecord<CreditChanges> {
   })
   readonly id!: number;
 
-  /** `referral`: the referee's, for signing up; `reward`: the referrer's; `grant`: given by hand. */
+  /** `referral`: the referee's, for signing up; `reward`: the referrer's; `earn-out`: of commissions; `grant`: given by hand. */
   @Column({ name: 'kind', type: 'varchar', length: 16 })
-  readonly kind!: 'referral' | 'reward' | 'grant';
+  readonly kind!: 'referral' | 'reward' | 'earn-out' | 'grant';
 
   /** Made when the credit was, as in `'launch: reward for sign-up 17 with K7M2PQ'`. */
   @Column({ name: 'name', type: 'varchar', length: lengths.creditName })
@@ -72,7 +72,7 @@ export class ReferralCredit extends ReferralRecord<CreditChanges> {
   @Column({ name: 'voucher_code', type: 'varchar', length: lengths.name, nullable: true })
   readonly voucherCode!: string | null;
 
-  /** The host's own word for a credit given by hand. */
+  /** The host's own word for a credit given by hand; of an earn-out, its key. */
   @Column({ name: 'reference', type: 'varchar', length: lengths.reference, nullable: true })
   readonly reference!: string | null;
 

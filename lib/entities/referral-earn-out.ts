@@ -12,6 +12,8 @@ import { ReferralRecord, related } from './record';
   unique: true,
   where: "((status)::text = 'processing'::text)",
 })
+@Index('uq_referral_earn_outs_key', ['userId', 'idempotencyKey'], { unique: true })
+@Check('ck_referral_earn_outs_mode', `"mode" IN ('credits', 'payout')`)
 @Check('ck_referral_earn_outs_amount', '"amount" > 0')
 @Check('ck_referral_earn_outs_status', `"status" IN ('processing', 'completed', 'failed')`)
 export class ReferralEarnOut extends ReferralRecord {

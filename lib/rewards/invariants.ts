@@ -179,7 +179,7 @@ export function invariants({
       'credits',
       `SELECT c.id, CASE c.kind WHEN 'referral' THEN s.user_id ELSE s.referrer_id END AS expected, c.user_id AS found
        FROM ${credits} c LEFT JOIN ${signups} s ON s.user_id = c.referee_id
-       WHERE c.kind <> 'grant'
+       WHERE c.kind IN ('referral', 'reward')
          AND c.user_id IS DISTINCT FROM CASE c.kind WHEN 'referral' THEN s.user_id ELSE s.referrer_id END`,
     ],
   ];

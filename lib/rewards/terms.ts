@@ -32,7 +32,8 @@ export function flatTerms(input: {
     if (commission !== null) objectOf('commission', commission, ['ratio', 'maxPerReferee']);
     // As a whole: a limit belongs to its ratio.
     flat['commissionRatio'] = commission === null ? null : ratioOf('commission.ratio', commission.ratio);
-    flat['commissionMaxPerReferee'] = commission?.maxPerReferee ?? null;
+    const max = commission?.maxPerReferee;
+    flat['commissionMaxPerReferee'] = isNothing(max) ? null : amountOf('commission.maxPerReferee', max, 'positive');
   }
   for (const side of sides) {
     const terms = input[side];

@@ -28,6 +28,8 @@ export class Database {
   readonly #isPreparing: boolean;
   readonly #timeoutMs: number;
   readonly #underWay = new Set<Promise<unknown>>();
+  /** The connections of our own transactions without a limit: only a loss releases one while it is in use. */
+  readonly #ours = new WeakSet<QueryRunner>();
   #isClosed = false;
 
   constructor({ dataSource, preparedStatements }: Settings, timeoutMs: number) {
@@ -144,7 +146,11 @@ export class Database {
   async unlimited<T>(kind: 'snapshot' | 'ordinary', work: (manager: EntityManager) => Promise<T>): Promise<T> {
     if (this.#isClosed) throw referralError('CLOSED');
     const isolation = kind === 'snapshot' ? 'REPEATABLE READ' : 'READ COMMITTED';
-    const worked = this.dataSource.transaction(isolation, work).finally(() => this.#underWay.delete(worked));
+    const owned = (manager: EntityManager): Promise<T> => {
+      this.#ours.add(manager.queryRunner!);
+      return work(manager);
+    };
+    const worked = this.dataSource.transaction(isolation, owned).finally(() => this.#underWay.delete(worked));
     this.#underWay.add(worked);
     try {
       return await worked;
@@ -157,6 +163,8 @@ export class Database {
   #own(manager: EntityManager): EntityManager {
     if (!isManager(manager) || manager.connection !== this.dataSource)
       throw invalid('manager', 'an EntityManager of the DataSource that createReferrals was given', manager);
+    if (manager.queryRunner?.isReleased && this.#ours.has(manager.queryRunner))
+      throw databaseUnavailable('the connection was lost');
     if (manager.queryRunner?.isReleased)
       throw invalid(
         'manager',

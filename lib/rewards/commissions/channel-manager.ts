@@ -23,7 +23,7 @@ import type { Clock } from '../../tracking/clock';
 import type { Database } from '../../tracking/database';
 import { violatedConstraint } from '../../tracking/driver-errors';
 import type { Links } from '../../tracking/links';
-import { type NoOptions, type Query, RecordManager } from '../record-manager';
+import { type NoOptions, type Optional, type Query, RecordManager } from '../record-manager';
 import { type Fields, fieldsOf } from '../search';
 import { nowIn } from '../time';
 
@@ -63,9 +63,10 @@ export class ChannelManager extends RecordManager<ReferralChannel, ChannelInput,
   async getByCode<const O extends ReadOptions<FieldOf<ReferralChannel>> = NoOptions>(code: string, options?: O) {
     if (typeof code !== 'string') throw invalid('code', 'a string', code);
     const referral = await this.#links.findByCode(code, options?.manager);
-    const channel = referral && (await this.get(referral.id, { ...options, optional: true } as unknown as O));
-    if (!channel && !options?.optional) throw referralError('NOT_FOUND', this.kind.word, 'code', [code]);
-    return channel ?? null;
+    const { manager, optional } = { manager: undefined, optional: false, ...options };
+    const isChannel = referral !== null && (await this.count({ where: { id: referral.id }, manager })) > 0;
+    if (!isChannel && !optional) throw referralError('NOT_FOUND', this.kind.word, 'code', [code]);
+    return isChannel ? this.get(referral.id, options) : (null as Optional<O>);
   }
 
   /** A user's channels, by id. */
@@ -127,7 +128,7 @@ export class ChannelManager extends RecordManager<ReferralChannel, ChannelInput,
     // Its label keeps it apart from the user's other referrals.
     const { referral, isNew } = await this.#links.create({ user, code, label: code, redirectTo: '/' }, { manager });
     if (!isNew) throw referralError('CODE_TAKEN', code);
-    await refusingDates(input.endDate, () =>
+    await refusingDates(input, () =>
       this.insert(
         { id: referral.id, createdAt: now, ...values, ...checkedPromo(input.promoType, input.promoValue) },
         manager,
@@ -140,12 +141,9 @@ export class ChannelManager extends RecordManager<ReferralChannel, ChannelInput,
     const { code } = objectOf('channels.update', changes, ['code', ...terms]);
     const before = await this.get(id, { fields: ['code', 'promoType', 'promoValue'], manager });
     const values = this.#values(changes);
-    if (changes.promoType !== undefined || changes.promoValue !== undefined)
-      Object.assign(
-        values,
-        checkedPromo(changes.promoType ?? before.promoType, changes.promoValue ?? before.promoValue),
-      );
-    await refusingDates(changes.endDate, () => this.write(id, values, manager));
+    const { promoType = before.promoType, promoValue = before.promoValue } = changes;
+    Object.assign(values, checkedPromo(promoType, promoValue));
+    await refusingDates(changes, () => this.write(id, values, manager));
     if (code === undefined) return;
     await this.#rename(id, before.code, codeOf('code', code), manager);
   }
@@ -206,11 +204,12 @@ function amountFrom0(field: string, value: ChannelInput['promoValue']): string {
   return amountOf(field, value, 'not negative');
 }
 
-async function refusingDates<T>(endDate: unknown, write: () => Promise<T>): Promise<T> {
+async function refusingDates<T>({ startDate, endDate }: ChannelChanges, write: () => Promise<T>): Promise<T> {
   try {
     return await write();
   } catch (error) {
     if (violatedConstraint(error) !== 'ck_referral_channels_dates') throw error;
+    if (isNothing(endDate)) throw invalid('startDate', 'a Date before the endDate', startDate);
     throw invalid('endDate', 'a Date after the startDate', endDate);
   }
 }

@@ -1,3 +1,4 @@
+import { ReferralCredit } from '../../entities/referral-credit';
 import { ReferralEarnOut } from '../../entities/referral-earn-out';
 import type { Database } from '../../tracking/database';
 import { timeOf } from '../time';
@@ -107,18 +108,17 @@ export function completeStatement(database: Database): string {
     SELECT ${database.columns(ReferralEarnOut)} FROM completed`;
 }
 
-/** Gives credit for locked earn-outs, each once: `$1` users, `$2` ids, `$3` now, `$4` the credit's type, `$5` its days. */
+/** Gives credit for locked earn-outs, each under its key: `$1` users, `$2` ids, `$3` now, `$4` the credit's type, `$5` its days. */
 export function creditStatement(database: Database): string {
   const { earnOuts, credits } = database.tables;
   return `
     INSERT INTO ${credits} (user_id, reference, kind, initial_balance, current_balance, type_id, name, start_date, expiry_date, created_at)
-    SELECT e.user_id, 'earn-out ' || e.id, 'grant', e.amount, e.amount, $4::bigint, 'commissions of earn-out ' || e.id, at.now,
+    SELECT e.user_id, e.idempotency_key, 'earn-out', e.amount, e.amount, $4::bigint, 'commissions of earn-out ' || e.id, at.now,
       at.now + $5::integer * interval '24 hours', at.now
     FROM (SELECT ${timeOf('$3')} AS now) AS at CROSS JOIN unnest($1::varchar[], $2::bigint[]) AS done (user_id, id)
     JOIN ${earnOuts} e ON e.user_id = done.user_id AND e.id = done.id
     WHERE e.status = 'processing'
-    ON CONFLICT DO NOTHING
-    RETURNING *`;
+    RETURNING ${database.columns(ReferralCredit)}`;
 }
 
 /**

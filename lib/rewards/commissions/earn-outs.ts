@@ -147,16 +147,10 @@ export class EarnOuts {
   }
 
   async #fail({ userId, id }: ReferralEarnOut, error: unknown, manager: EntityManager): Promise<Settled> {
-    const reason = (error instanceof Error ? error.message : String(error)).replace(/\0|\p{Surrogate}/gu, '');
     const { accounts } = this.#database.tables;
     // First the account, as whoever binds does.
     await this.#database.query(`SELECT FROM ${accounts} WHERE user_id = $1 FOR NO KEY UPDATE`, [userId], manager);
-    const parameters = [
-      userId,
-      id,
-      this.#clock.parameter(),
-      reason.slice(0, lengths.description) || 'without a reason',
-    ];
+    const parameters = [userId, id, this.#clock.parameter(), reasonOf(error)];
     const [row] = await this.#database.query<object>(statements.failStatement(this.#database), parameters, manager);
     return this.#told(row!, manager);
   }
@@ -169,6 +163,19 @@ export class EarnOuts {
 }
 
 type Settled = Pick<ReferralEarnOut, 'status' | 'amount'>;
+
+/** What was thrown, whatever it is, as text that PostgreSQL can store. */
+function reasonOf(error: unknown): string {
+  let text = '';
+  try {
+    const message: unknown = (error as { message?: unknown } | null | undefined)?.message;
+    text = typeof message === 'string' ? message : String(error);
+  } catch {
+    // what can't become text says nothing
+  }
+  // A cut may leave half of a pair at the end.
+  return text.slice(0, lengths.description).replace(/\0|\p{Surrogate}/gu, '') || 'without a reason';
+}
 
 function keysOf(earnOuts: readonly ReferralEarnOut[]): [string[], number[]] {
   return [earnOuts.map(({ userId }) => userId), earnOuts.map(({ id }) => id)];

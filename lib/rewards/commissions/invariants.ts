@@ -13,6 +13,7 @@ const tableOf = {
   commissions: 'referral_commissions',
   entries: 'referral_commission_entries',
   earnOuts: 'referral_earn_outs',
+  credits: 'referral_credits',
 } as const;
 
 /** Every invariant of purchases, commissions and earn-outs. */
@@ -33,7 +34,7 @@ export function commissionInvariants({
 }: Database['tables']): Invariant[] {
   // A commission with its purchase, what refunds are to have taken of it, and what entries have.
   const traced = `(
-    SELECT c.*, p.amount AS paid, p.refunded, p.no_commission, p.user_id AS buyer_id, coalesce(e.amount, 0) AS entered
+    SELECT c.*, p.amount AS paid, p.refunded, p.no_commission, p.user_id AS buyer_id, p.purchased_at, coalesce(e.amount, 0) AS entered
     FROM ${commissions} c LEFT JOIN ${purchases} p ON p.user_id = c.referee_id AND p.reference = c.purchase AND p.referrer_id = c.user_id
     LEFT JOIN (SELECT user_id, commission_id, sum(amount) AS amount FROM ${entries} GROUP BY 1, 2) e
       ON e.user_id = c.user_id AND e.commission_id = c.id
@@ -77,6 +78,13 @@ export function commissionInvariants({
       `SELECT id, round(rate * paid, 2) AS expected, earned AS found FROM ${traced} AS c
        WHERE earned > round(rate * paid, 2) OR (max_per_referee IS NULL AND earned < round(rate * paid, 2)) OR earned > max_per_referee
          OR rate NOT BETWEEN 0 AND 1`,
+    ],
+    [
+      'available some whole days after the purchase',
+      'commissions',
+      `SELECT id, purchased_at AS expected, available_at AS found FROM ${traced} AS c
+       WHERE available_at NOT BETWEEN purchased_at AND purchased_at + interval '876000 hours'
+         OR mod(extract(epoch FROM available_at) - extract(epoch FROM purchased_at), 86400) <> 0`,
     ],
     [
       'amount = earned + entries',
@@ -198,7 +206,9 @@ export function commissionInvariants({
       'entries',
       `SELECT x.id, c.earn_out_id AS expected, x.earn_out_id AS found
        FROM ${entries} x JOIN ${commissions} c ON c.user_id = x.user_id AND c.id = x.commission_id
-       WHERE x.earn_out_id IS NOT NULL AND (c.earn_out_id IS NULL OR x.earn_out_id < c.earn_out_id)`,
+       LEFT JOIN ${earnOuts} e ON e.user_id = x.user_id AND e.id = x.earn_out_id
+       WHERE x.earn_out_id IS NOT NULL
+         AND (c.earn_out_id IS NULL OR x.earn_out_id < c.earn_out_id OR e.mode IS DISTINCT FROM c.mode)`,
     ],
     [
       'an earn-out waits for what is available',
@@ -237,9 +247,18 @@ export function commissionInvariants({
     [
       'a completed earn-out in credits gave the credit, once',
       'earnOuts',
-      `SELECT e.id, CASE e.status WHEN 'completed' THEN e.amount END AS expected, c.initial_balance AS found
-       FROM ${earnOuts} e LEFT JOIN ${credits} c ON c.user_id = e.user_id AND c.reference = 'earn-out ' || e.id
-       WHERE e.mode = 'credits' AND c.initial_balance IS DISTINCT FROM CASE e.status WHEN 'completed' THEN e.amount END`,
+      `SELECT e.id, CASE e.status WHEN 'completed' THEN e.amount END AS expected, c.amount AS found
+       FROM ${earnOuts} e LEFT JOIN (
+         SELECT user_id, reference, sum(initial_balance) AS amount FROM ${credits} WHERE kind = 'earn-out' GROUP BY 1, 2
+       ) c ON c.user_id = e.user_id AND c.reference = e.idempotency_key
+       WHERE c.amount IS DISTINCT FROM CASE WHEN e.mode = 'credits' AND e.status = 'completed' THEN e.amount END`,
+    ],
+    [
+      'every credit of an earn-out is of one',
+      'credits',
+      `SELECT c.id, c.reference AS expected, e.idempotency_key AS found
+       FROM ${credits} c LEFT JOIN ${earnOuts} e ON e.user_id = c.user_id AND e.idempotency_key = c.reference
+       WHERE c.kind = 'earn-out' AND e.id IS NULL`,
     ],
     [
       'a failed earn-out says why',

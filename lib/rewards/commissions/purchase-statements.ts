@@ -195,7 +195,7 @@ export function refundStatement(database: Database): string {
       WHERE t.user_id = w.referrer_id AND t.channel_id = coalesce(w.channel_id, 0) AND t.mode = w.mode
         AND (locked.id IS NOT NULL OR w.is_revenue)
     )
-    SELECT w.amount::text AS paid, w.rest::text AS "left", EXISTS (SELECT FROM made) AS "isNew", EXISTS (SELECT FROM entered) AS "isLowered",
+    SELECT w.amount::text AS paid, w.rest::text AS "left", EXISTS (SELECT FROM made) AS "isNew", EXISTS (SELECT FROM entered) OR EXISTS (SELECT FROM locked WHERE is_whole) AS "isLowered",
       r.purchase = $3 AND ($4::numeric IS NULL OR r.amount = $4::numeric) AS "isSame",
       ${database.columns(ReferralRefund, 'r', 'refund.')}, ${database.columns(ReferralCommission, 'm', 'commission.')}
     FROM (SELECT) AS always LEFT JOIN wanted w ON true

@@ -73,22 +73,27 @@ export class Totals {
   async #advance(userId: string): Promise<void> {
     const { totals, commissions } = this.#database.tables;
     await this.#database.transaction(async (manager) => {
-      const lock = `SELECT FROM ${totals} WHERE user_id = $1 ORDER BY channel_id, mode FOR NO KEY UPDATE`;
-      await this.#database.query(lock, [userId], manager);
+      const locked = await this.#database.query<{ id: string; mode: string }>(
+        `SELECT channel_id AS id, mode FROM ${totals} WHERE user_id = $1 ORDER BY channel_id, mode FOR NO KEY UPDATE`,
+        [userId],
+        manager,
+      );
       await this.#database.query(
         `UPDATE ${totals} t SET matured = t.matured + moved.count, matured_amount = t.matured_amount + moved.amount,
            matured_until = moved.now
          FROM (
            SELECT o.channel_id, o.mode, at.now, count(c.id) FILTER (WHERE c.reverted_at IS NULL) AS count,
              coalesce(sum(c.amount), 0) AS amount
-           FROM ${totals} o CROSS JOIN (SELECT ${timeOf('$2')} AS now) AS at
+           FROM unnest($3::bigint[], $4::varchar[]) AS locked (channel_id, mode)
+           JOIN ${totals} o ON o.user_id = $1 AND o.channel_id = locked.channel_id AND o.mode = locked.mode
+           CROSS JOIN (SELECT ${timeOf('$2')} AS now) AS at
            LEFT JOIN ${commissions} c ON c.user_id = o.user_id AND coalesce(c.channel_id, 0::bigint) = o.channel_id
              AND c.mode = o.mode AND c.available_at > o.matured_until AND c.available_at <= at.now
-           WHERE o.user_id = $1 AND o.matured_until < at.now
+           WHERE o.matured_until < at.now
            GROUP BY 1, 2, 3
          ) AS moved
          WHERE t.user_id = $1 AND t.channel_id = moved.channel_id AND t.mode = moved.mode`,
-        [userId, this.#clock.parameter()],
+        [userId, this.#clock.parameter(), locked.map(({ id }) => id), locked.map(({ mode }) => mode)],
         manager,
       );
     });

@@ -1,0 +1,394 @@
+import { randomInt } from 'node:crypto';
+import fc from 'fast-check';
+import { createReferrals, entities, Referral, ReferralError, type ReferralEarnOut, type Referrals } from '../lib';
+import {
+  EarningsModel,
+  type Mode,
+  type ModelChannel,
+  type ModelCode,
+  type ModelOptions,
+  type ModelTerms,
+  type Outcome,
+} from './support/earnings-model';
+import { baseUrl, closeAll, openDataSource, secret, TestClock } from './support/host';
+
+afterAll(closeAll);
+
+/** `SEQUENCES=5000 SEED=… npx jest test/property-earnings` for more, or the same again. */
+const sequences = Number(process.env['SEQUENCES'] ?? 60);
+const seed = Number(process.env['SEED'] ?? randomInt(2 ** 31));
+
+const dayMs = 86_400_000;
+
+// Shares and amounts in 1/10,000: round ones, where limits and halves of cents are met, and any others.
+const ratio = fc.oneof(fc.constantFrom(0, 500, 1000, 2500, 5000, 10_000), fc.integer({ min: 0, max: 10_000 }));
+const amount = fc.oneof(
+  { weight: 4, arbitrary: fc.integer({ min: 1, max: 40 }).map((n) => n * 10_000) },
+  { weight: 2, arbitrary: fc.integer({ min: 1, max: 4000 }).map((n) => n * 100) },
+  { weight: 2, arbitrary: fc.integer({ min: 1, max: 400_000 }) },
+  { weight: 1, arbitrary: fc.integer({ min: 0, max: 200 }) },
+);
+const positive = amount.map((n) => n || 1);
+const max = fc.option(fc.oneof(fc.constantFrom(100_000, 50_000, 123_456), positive), { freq: 2 });
+const terms = fc.record<ModelTerms>({ ratio, max });
+const options = fc.record<ModelOptions>({
+  ...{ ratio, max, pendingDays: fc.nat(8), everyDays: fc.integer({ min: 1, max: 7 }) },
+  minimum: fc.constantFrom(1, 100, 100, 10_000, 50_000),
+});
+const channel = fc.record<ModelChannel>({
+  ...{ isActive: fc.constantFrom(true, true, true, false), isRecurring: fc.boolean() },
+  ...{ initialRate: ratio, ongoingRate: ratio, initialDays: fc.nat(15), max },
+  endDays: fc.option(fc.integer({ min: 1, max: 40 })),
+});
+const codes = fc.tuple(fc.option(terms), channel, channel).map(([given, ofOtto, ofAnna]): ModelCode[] => [
+  { owner: 'anna', channel: null, terms: given },
+  { owner: 'otto', channel: ofOtto, terms: null },
+  { owner: 'anna', channel: ofAnna, terms: null },
+]);
+
+const users = ['anna', 'ben', 'carl', 'otto'];
+const user = fc.constantFrom('ben', 'ben', 'ben', 'carl', 'carl', 'carl', 'anna');
+const code = fc.nat(2);
+const coupon = fc.constantFrom(1, 2);
+const meeting = fc.oneof(
+  fc.record({ do: fc.constantFrom('signUp', 'click'), user, code }),
+  fc.record({ do: fc.constant('apply'), user, code: coupon }),
+);
+const setting = fc.record({
+  ...{ do: fc.constant('set'), user: fc.constantFrom('anna', 'otto') },
+  settings: fc.constantFrom(['payout', true], ['payout', true], ['credits', null], ['credits', false]),
+});
+const days = fc.nat(32).map((quarters) => quarters / 4);
+const isAgain = fc.nat(7).map((n) => n === 0);
+const command = fc.oneof(
+  { weight: 3, arbitrary: meeting },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('takeOff'), user }) },
+  {
+    weight: 10,
+    arbitrary: fc.record({
+      ...{ do: fc.constant('purchase'), user, amount, isAgain, pick: fc.nat(1000) },
+      days: fc.oneof({ weight: 3, arbitrary: fc.constant(0) }, { weight: 1, arbitrary: fc.nat(12) }),
+    }),
+  },
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      ...{ do: fc.constant('refund'), isAgain, pick: fc.nat(1000), amount: fc.option(positive, { freq: 1 }) },
+      share: fc.option(fc.integer({ min: 1, max: 100 }), { freq: 4 }),
+    }),
+  },
+  { weight: 2, arbitrary: setting },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('channel'), code: coupon, channel }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('terms'), terms: fc.option(terms) }) },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant('advance'), days }) },
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      ...{ do: fc.constant('earnOut'), days },
+      declined: fc.constantFrom([], [], ['anna'], ['otto']),
+    }),
+  },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('totals'), user: fc.constantFrom(...users) }) },
+);
+
+/** Any command; each has the fields that it is about. */
+interface Command {
+  do:
+    | 'signUp'
+    | 'click'
+    | 'apply'
+    | 'takeOff'
+    | 'purchase'
+    | 'refund'
+    | 'set'
+    | 'channel'
+    | 'terms'
+    | 'advance'
+    | 'earnOut'
+    | 'totals';
+  user: string;
+  code: number;
+  amount: number | null;
+  /** Of a refund: in place of the amount, its percentage of the purchase. */
+  share: number | null;
+  /** Whether it is one that was made before, with this amount or the same; and which one, or which purchase to refund. */
+  isAgain: boolean;
+  pick: number;
+  reference: string;
+  purchase: string;
+  /** To go on, or ago. */
+  days: number;
+  /** The mode, and whether there is an address for payouts; null to leave that. */
+  settings: [mode: Mode, hasEmail: boolean | null];
+  channel: ModelChannel;
+  terms: ModelTerms | null;
+  declined: string[];
+}
+
+const decimal = (units: number): string => (units / 10_000).toFixed(4);
+const units = (text: string): number => Math.round(Number(text) * 10_000);
+
+const clock = new TestClock();
+let dataSource: Awaited<ReturnType<typeof openDataSource>>;
+
+beforeAll(async () => {
+  dataSource = await openDataSource();
+});
+
+/** A payout as the provider of payments saw it. */
+type Paid = [owner: string, amount: number, key: string];
+
+/** The package in the place of the model: the same calls with the same answers. */
+class Shop {
+  /** Whom the provider refuses to pay. */
+  declined: readonly string[] = [];
+  readonly paid: Paid[] = [];
+  readonly referrals: Referrals;
+  readonly #ids: number[] = [];
+  readonly #codes: string[] = [];
+  readonly #start = clock.time;
+
+  constructor({ ratio, max, pendingDays, everyDays, minimum }: ModelOptions) {
+    const payout = ({ userId, amount, idempotencyKey }: ReferralEarnOut): void => {
+      if (this.declined.includes(userId)) throw new Error('declined');
+      this.paid.push([userId, units(amount), idempotencyKey]);
+    };
+    this.referrals = createReferrals({
+      ...{ dataSource, baseUrl, secret, user: () => null, clock: clock.read },
+      commission: { ratio: decimal(ratio), pendingDays, ...(max !== null && { maxPerReferee: decimal(max) }) },
+      earnOuts: { every: { days: everyDays }, minimum: decimal(minimum), payout },
+    });
+  }
+
+  /** The first code is of a referral with a program, the others are of channels. */
+  async open(codes: readonly ModelCode[]): Promise<void> {
+    const { programs, channels } = this.referrals;
+    for (const [n, { owner, channel, terms }] of codes.entries()) {
+      if (channel) {
+        const promo = { promoType: 'percent_off', promoValue: '0.1' } as const;
+        const made = await channels.create({ user: owner, code: `code-${n}`, ...promo, ...this.#channelOf(channel) });
+        this.#ids.push(made.id);
+        this.#codes.push(made.code);
+      } else {
+        const program = await programs.create({ name: 'program', commission: this.#termsOf(terms) });
+        const referral = await Referral.create({ user: owner, redirectTo: '/', program });
+        this.#ids.push(program.id);
+        this.#codes.push(referral.code);
+      }
+    }
+  }
+
+  async do(one: Command): Promise<Outcome> {
+    const { referrals } = this;
+    const { user, code, reference } = one;
+    const amount = typeof one.amount === 'number' ? decimal(one.amount) : null;
+    switch (one.do) {
+      case 'signUp': {
+        const signup = await Referral.recordSignup(null, user, { code: this.#codes[code]! });
+        return signup ? 'signed up' : (await referrals.explainSignup(user)).reason;
+      }
+      case 'click':
+        await dataSource.query(
+          `INSERT INTO ${tableOf('ReferralResponse')} (referral_id, user_id, action, touched_at)
+           SELECT id, $2, 'RESPONDED', $3 FROM ${tableOf('Referral')} WHERE code = $1`,
+          [this.#codes[code], user, clock.time],
+        );
+        return 'ok';
+      case 'apply':
+        await referrals.coupons.apply(user, this.#codes[code]!);
+        return 'ok';
+      case 'takeOff':
+        await referrals.coupons.remove(user);
+        return 'ok';
+      case 'purchase': {
+        const at = new Date(clock.time.getTime() - one.days * dayMs);
+        const { purchase, commission } = await referrals.recordPurchase(user, { amount: amount!, reference, at });
+        const { source, referrerId, mode, noCommission } = purchase;
+        const earned = commission && [units(commission.earned), units(commission.amount)];
+        return JSON.stringify([source, referrerId, mode, noCommission, earned]);
+      }
+      case 'refund': {
+        const given = { purchase: one.purchase, reference, amount };
+        const { refund, commission } = await referrals.recordRefund(user, given);
+        return JSON.stringify([units(refund.amount), commission && units(commission.amount)]);
+      }
+      case 'set': {
+        const [mode, hasEmail] = one.settings;
+        const { id } = await referrals.accounts.of(user);
+        const payoutEmail = hasEmail ? `${user}@shop.example` : null;
+        await referrals.accounts.update(id, { mode, ...(hasEmail !== null && { payoutEmail }) });
+        return 'ok';
+      }
+      case 'channel':
+        await referrals.channels.update(this.#ids[code]!, this.#channelOf(one.channel));
+        return 'ok';
+      case 'terms':
+        await referrals.programs.update(this.#ids[0]!, { commission: this.#termsOf(one.terms) });
+        return 'ok';
+      case 'advance':
+        clock.advanceDays(one.days);
+        return 'ok';
+      case 'earnOut': {
+        clock.advanceDays(one.days);
+        this.declined = one.declined;
+        const { bound, completed, failed, amount: sum } = await referrals.runEarnOuts();
+        return JSON.stringify([bound, completed, failed, units(sum)]);
+      }
+      case 'totals': {
+        const totals = await referrals.accounts.totals(user);
+        const { creditsEarned, totalCreditsEarned, payoutsEarned, totalPayoutsEarned } = totals;
+        return JSON.stringify([
+          [creditsEarned, totalCreditsEarned].map(units),
+          [payoutsEarned, totalPayoutsEarned].map(units),
+          ...[totals.usersReferred, totals.usersUpgraded, totals.nextEarnOutAt.getTime()],
+        ]);
+      }
+    }
+  }
+
+  #channelOf({ isActive, isRecurring, initialDays, max, endDays, ...rates }: ModelChannel) {
+    return {
+      ...{ isActive, isRecurring, initialRatePeriodDays: initialDays },
+      ...{ initialRate: decimal(rates.initialRate), ongoingRate: decimal(rates.ongoingRate) },
+      maxEarningsPerReferred: max === null ? null : decimal(max),
+      endDate: endDays === null ? null : new Date(this.#start.getTime() + endDays * dayMs),
+    };
+  }
+
+  #termsOf(terms: ModelTerms | null) {
+    return terms && { ratio: decimal(terms.ratio), maxPerReferee: terms.max === null ? null : decimal(terms.max) };
+  }
+}
+
+type Recorded = Pick<Command, 'user' | 'reference' | 'purchase' | 'amount'>;
+
+/** Names purchases and refunds: new ones, and those that the commands so far have made. */
+class Names {
+  readonly #purchases: Recorded[] = [];
+  readonly #refunds: Recorded[] = [];
+
+  name(one: Command): Command {
+    if (one.do === 'purchase') return this.#named(one, this.#purchases);
+    if (one.do !== 'refund') return one;
+    const {
+      user,
+      reference: purchase,
+      amount,
+    } = picked(this.#purchases, one.pick) ?? { user: 'ben', reference: 'none' };
+    const share = one.share && amount ? Math.ceil((amount * one.share) / 100) : one.amount;
+    return this.#named({ ...one, user, purchase, amount: share }, this.#refunds);
+  }
+
+  #named(one: Command, made: Recorded[]): Command {
+    const before = one.isAgain ? picked(made, one.pick) : undefined;
+    const isSame = one.pick % 3 !== 0;
+    const named = before
+      ? { ...one, ...before, amount: isSame ? before.amount : one.amount }
+      : { ...one, reference: `${one.do} ${made.length}` };
+    const { user, reference, purchase, amount } = named;
+    made.push({ user, reference, purchase, amount });
+    return named;
+  }
+}
+
+const picked = <T>(all: readonly T[], pick: number): T | undefined => all[pick % all.length];
+
+function expected(model: EarningsModel, one: Command): Outcome {
+  const { user, code, reference, amount } = one;
+  switch (one.do) {
+    case 'signUp':
+    case 'click':
+    case 'apply':
+      return model[one.do](user, code);
+    case 'takeOff':
+    case 'totals':
+      return model[one.do](user);
+    case 'purchase':
+      return model.purchase(user, reference, amount!, one.days);
+    case 'refund':
+      return model.refund(user, reference, one.purchase, amount);
+    case 'set':
+      return model.set(user, ...one.settings);
+    case 'channel':
+      return model.change(code, { channel: one.channel });
+    case 'terms':
+      return model.change(0, { terms: one.terms });
+    case 'advance':
+      return model.advance(one.days);
+    case 'earnOut':
+      model.advance(one.days);
+      return model.runEarnOuts(one.declined);
+  }
+}
+
+const tableOf = (entity: string): string => {
+  const { schema, tableName } = dataSource.getMetadata(entity);
+  return `"${schema ?? (dataSource.options as { schema: string }).schema}".${tableName}`;
+};
+
+/** The same options, codes and commands in the model and in the package; everything that is answered and kept must agree. */
+async function compare(options: ModelOptions, codes: ModelCode[], commands: Command[]): Promise<void> {
+  await dataSource.query(`TRUNCATE ${entities.map(({ name }) => tableOf(name)).join(', ')} CASCADE`);
+  const shop = new Shop(options);
+  const { referrals } = shop;
+  try {
+    await shop.open(codes);
+    const model = new EarningsModel(options, structuredClone(codes), clock.time.getTime());
+    const names = new Names();
+    const last = users.map((user) => ({ do: 'totals', user }) as Command);
+    for (const [n, given] of [...commands, ...last].entries()) {
+      const one = names.name(given);
+      const wanted = expected(model, one);
+      const got = await shop.do(one).catch((error: unknown) => {
+        if (error instanceof ReferralError) return error.code;
+        throw error;
+      });
+      if (got !== wanted) throw new Error(`command ${n}, ${JSON.stringify(one)}, answered ${got}, not ${wanted}`);
+    }
+    await expectSame(referrals, model, shop.paid);
+  } finally {
+    await referrals.close();
+  }
+}
+
+async function expectSame(referrals: Referrals, model: EarningsModel, paid: readonly Paid[]): Promise<void> {
+  const earnOuts = await referrals.earnOuts.search();
+  expect(earnOuts.map((one) => [one.userId, one.mode, units(one.amount), one.commissionCount, one.status])).toEqual(
+    model.earnOuts.map(({ owner, mode, amount, count, status }) => [owner, mode, amount, count, status]),
+  );
+  const completed = earnOuts.filter(({ mode, status }) => mode === 'payout' && status === 'completed');
+  const byKey = completed.map((one): Paid => [one.userId, units(one.amount), one.idempotencyKey]);
+  expect([...paid].sort()).toEqual(byKey.sort());
+  expect(new Set(earnOuts.map(({ idempotencyKey }) => idempotencyKey)).size).toBe(earnOuts.length);
+
+  const place = new Map(earnOuts.map(({ id }, n) => [id, n]));
+  const commissions = await referrals.commissions.search();
+  expect(
+    commissions.map((one) => [
+      ...[one.userId, one.refereeId, one.purchase, one.mode, units(one.earned), units(one.amount), one.status],
+      ...[one.availableAt.getTime(), one.earnOutId === null ? null : place.get(one.earnOutId)],
+    ]),
+  ).toEqual(
+    model.commissions.map((one) => [
+      ...[one.owner, one.referee, one.purchase, one.mode, one.earned, one.amount, model.status(one)],
+      ...[one.availableAt, one.earnOut && model.earnOuts.indexOf(one.earnOut)],
+    ]),
+  );
+  for (const user of users)
+    expect([user, units(await referrals.credits.balance(user))]).toEqual([user, model.paid(user, 'credits')]);
+  const channels = await referrals.channels.search();
+  expect(channels.map((one) => [one.totalUses, units(one.totalCommission), units(one.totalRevenue)])).toEqual(
+    [1, 2].map((code) => model.channelTotals(code)),
+  );
+  expect((await referrals.verify()).problems).toEqual([]);
+}
+
+test(`${sequences} random sequences earn, take back and pay what plain arithmetic says, and add up`, async () => {
+  console.log(`SEED=${seed} SEQUENCES=${sequences}`);
+  const meetings = fc.array(fc.oneof(meeting, meeting, meeting, setting), { minLength: 3, maxLength: 6 });
+  const commands = fc.array(command, { minLength: 15, maxLength: 60, size: 'max' });
+  const property = fc.asyncProperty(options, codes, meetings, commands, (given, made, first, then) =>
+    compare(given, made, [...first, ...then] as unknown as Command[]),
+  );
+  await fc.assert(property, { seed, numRuns: sequences });
+}, 3_600_000);
