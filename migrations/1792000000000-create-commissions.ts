@@ -82,6 +82,7 @@ export class CreateCommissions1792000000000 implements MigrationInterface {
       `CREATE TABLE ${table('referral_referees')} (
         "user_id" character varying(128) NOT NULL,
         "referee_id" character varying(128) NOT NULL,
+        "met_by" character varying(8) NOT NULL DEFAULT 'sign-up',
         "earned" numeric(28,4) NOT NULL DEFAULT 0,
         "upgraded_at" TIMESTAMP WITH TIME ZONE,
         "created_at" TIMESTAMP WITH TIME ZONE NOT NULL DEFAULT now(),
@@ -110,13 +111,12 @@ export class CreateCommissions1792000000000 implements MigrationInterface {
         "first_purchase_at" TIMESTAMP WITH TIME ZONE,
         "channel_id" bigint,
         "is_redeemed" boolean NOT NULL DEFAULT false,
+        "version" integer NOT NULL DEFAULT 0,
         "applied_at" TIMESTAMP WITH TIME ZONE,
         "last_channel_id" bigint,
         CONSTRAINT "pk_referral_buyers" PRIMARY KEY ("user_id"),
         CONSTRAINT "fk_referral_buyers_channel" FOREIGN KEY ("channel_id")
-          REFERENCES ${table('referral_channels')} ("id") ON DELETE SET NULL,
-        CONSTRAINT "fk_referral_buyers_last_channel" FOREIGN KEY ("last_channel_id")
-          REFERENCES ${table('referral_channels')} ("id")
+          REFERENCES ${table('referral_channels')} ("id") ON DELETE SET NULL
       ) WITH (fillfactor = 80)`,
       `CREATE INDEX "ix_referral_buyers_channel" ON ${table('referral_buyers')} ("channel_id") WHERE "channel_id" IS NOT NULL`,
 
@@ -146,11 +146,9 @@ export class CreateCommissions1792000000000 implements MigrationInterface {
         "no_commission" character varying(16),
         "created_at" TIMESTAMP WITH TIME ZONE NOT NULL DEFAULT now(),
         CONSTRAINT "pk_referral_purchases" PRIMARY KEY ("user_id", "reference"),
-        CONSTRAINT "fk_referral_purchases_channel" FOREIGN KEY ("channel_id") REFERENCES ${table('referral_channels')} ("id"),
         CONSTRAINT "ck_referral_purchases_amounts" CHECK ("amount" >= 0 AND "refunded" BETWEEN 0 AND "amount")
       ) WITH (fillfactor = 90)`,
       `CREATE INDEX "ix_referral_purchases_id" ON ${table('referral_purchases')} ("id")`,
-      `CREATE INDEX "ix_referral_purchases_channel" ON ${table('referral_purchases')} ("channel_id") WHERE "channel_id" IS NOT NULL`,
 
       `CREATE TABLE ${table('referral_refunds')} (
         "user_id" character varying(128) NOT NULL,
@@ -198,8 +196,8 @@ export class CreateCommissions1792000000000 implements MigrationInterface {
         "mode" character varying(8) NOT NULL,
         "rate" numeric(20,4) NOT NULL,
         "max_per_referee" numeric(20,4),
-        "earned" numeric(20,4) NOT NULL,
-        "amount" numeric(20,4) NOT NULL,
+        "earned" numeric(28,4) NOT NULL,
+        "amount" numeric(28,4) NOT NULL,
         "available_at" TIMESTAMP WITH TIME ZONE NOT NULL,
         "reverted_at" TIMESTAMP WITH TIME ZONE,
         "earn_out_id" bigint,
@@ -207,20 +205,21 @@ export class CreateCommissions1792000000000 implements MigrationInterface {
         "updated_at" TIMESTAMP WITH TIME ZONE NOT NULL DEFAULT now(),
         CONSTRAINT "pk_referral_commissions" PRIMARY KEY ("user_id", "id"),
         CONSTRAINT "fk_referral_commissions_referral" FOREIGN KEY ("referral_id") REFERENCES ${table('referrals')} ("id"),
-        CONSTRAINT "fk_referral_commissions_channel" FOREIGN KEY ("channel_id") REFERENCES ${table('referral_channels')} ("id"),
         CONSTRAINT "ck_referral_commissions_amounts" CHECK ("earned" > 0 AND "amount" BETWEEN 0 AND "earned"),
         CONSTRAINT "ck_referral_commissions_mode" CHECK ("mode" IN ('credits', 'payout'))
       ) WITH (fillfactor = 80)`,
       `CREATE INDEX "ix_referral_commissions_id" ON ${table('referral_commissions')} ("id")`,
+      `CREATE INDEX "ix_referral_commissions_referral" ON ${table('referral_commissions')} ("referral_id")`,
       `CREATE UNIQUE INDEX "uq_referral_commissions_purchase" ON ${table('referral_commissions')} ("user_id", "referee_id", "purchase")`,
       // A page in order of the amount is read off the index alone, as far down as it is.
       `CREATE INDEX "ix_referral_commissions_amount" ON ${table('referral_commissions')} ("user_id", "amount" DESC, "id")
         INCLUDE ("available_at", "reverted_at", "mode", "channel_id")`,
       `CREATE INDEX "ix_referral_commissions_created" ON ${table('referral_commissions')} ("user_id", "created_at" DESC, "id")
         INCLUDE ("available_at", "reverted_at", "mode", "channel_id")`,
+      // With the channel by itself as well: else PostgreSQL would not read the expression off the index alone.
       `CREATE INDEX "ix_referral_commissions_available"
         ON ${table('referral_commissions')} ("user_id", coalesce("channel_id", 0::bigint), "mode", "available_at")
-        INCLUDE ("amount", "reverted_at")`,
+        INCLUDE ("amount", "reverted_at", "channel_id")`,
       `CREATE INDEX "ix_referral_commissions_unpaid" ON ${table('referral_commissions')} ("user_id", "mode", "available_at")
         WHERE "earn_out_id" IS NULL`,
       `CREATE INDEX "ix_referral_commissions_earn_out" ON ${table('referral_commissions')} ("user_id", "earn_out_id")
@@ -230,7 +229,7 @@ export class CreateCommissions1792000000000 implements MigrationInterface {
         "user_id" character varying(128) NOT NULL,
         "commission_id" bigint NOT NULL,
         "id" bigint GENERATED ALWAYS AS IDENTITY NOT NULL,
-        "amount" numeric(20,4) NOT NULL,
+        "amount" numeric(28,4) NOT NULL,
         "refund" character varying(255) NOT NULL,
         "earn_out_id" bigint,
         "created_at" TIMESTAMP WITH TIME ZONE NOT NULL DEFAULT now(),

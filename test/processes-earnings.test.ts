@@ -183,7 +183,7 @@ class Shop {
     const credits = await referrals.credits.search();
     const given = credits.map(({ reference, userId, initialBalance }) => [reference, userId, cents(initialBalance)]);
     const granted = completed.filter(({ mode }) => mode === 'credits');
-    expect(new Set(given.map(String))).toEqual(new Set(granted.map((one) => String(of(one, `earn-out ${one.id}`)))));
+    expect(new Set(given.map(String))).toEqual(new Set(granted.map((one) => String(of(one, one.idempotencyKey)))));
     expect(given).toHaveLength(granted.length);
 
     const got = new Map<string, number>(this.users.map((user) => [user, 0]));

@@ -375,7 +375,7 @@ async function expectSame(referrals: Referrals, model: EarningsModel, paid: read
     ]),
   );
   for (const user of users)
-    expect([user, units(await referrals.credits.balance(user))]).toEqual([user, model.paid(user, 'credits')]);
+    expect([user, units(await referrals.credits.balance(user))]).toEqual([user, model.given(user, 'credits')]);
   const channels = await referrals.channels.search();
   expect(channels.map((one) => [one.totalUses, units(one.totalCommission), units(one.totalRevenue)])).toEqual(
     [1, 2].map((code) => model.channelTotals(code)),

@@ -698,7 +698,7 @@ describe('of what was earned', () => {
     ...['credits_paid', 'payouts_paid'].map((column): (typeof damaged)[number] => [
       `an account's ${column}`,
       () => `UPDATE ${tableOf('accounts')} SET ${column} = ${column} + 1 WHERE user_id = 'anna'`,
-      { invariant: 'paid = earn-outs that did not fail', table: 'referral_accounts', id: 'anna' },
+      { invariant: 'paid = what is bound to earn-outs', table: 'referral_accounts', id: 'anna' },
     ]),
     [
       'more paid than was ever earned',

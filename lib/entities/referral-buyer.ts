@@ -26,6 +26,10 @@ export class ReferralBuyer {
   @Column({ name: 'is_redeemed', type: 'boolean', default: false })
   readonly isRedeemed!: boolean;
 
+  /** How often the row was changed: what a statement has read of the buyer is still so if this is. */
+  @Column({ name: 'version', type: 'integer', default: 0 })
+  readonly version!: number;
+
   @Column({ name: 'applied_at', type: 'timestamptz', nullable: true })
   readonly appliedAt!: Date | null;
 
@@ -37,9 +41,4 @@ export class ReferralBuyer {
   @ManyToOne(() => ReferralChannel, { onDelete: 'SET NULL' })
   @JoinColumn({ name: 'channel_id', foreignKeyConstraintName: 'fk_referral_buyers_channel' })
   readonly channel?: ReferralChannel | null;
-
-  /** Only loaded where the host asks for the relation. */
-  @ManyToOne(() => ReferralChannel)
-  @JoinColumn({ name: 'last_channel_id', foreignKeyConstraintName: 'fk_referral_buyers_last_channel' })
-  readonly lastChannel?: ReferralChannel | null;
 }

@@ -37,7 +37,7 @@ export class ReferralCommissionEntry {
   readonly id!: number;
 
   /** Below 0, as a decimal string. */
-  @Column({ name: 'amount', ...amountColumn })
+  @Column({ name: 'amount', ...amountColumn, precision: 28 })
   readonly amount!: string;
 
   /** The reference of the refund. */

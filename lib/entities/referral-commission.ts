@@ -12,6 +12,7 @@ import { ReferralRecord, related } from './record';
 /** What a referee's purchase earned the referrer. What was earned never changes; refunds lower the amount by entries. */
 @Entity({ name: 'referral_commissions' })
 @Index('ix_referral_commissions_id', ['id'])
+@Index('ix_referral_commissions_referral', ['referralId'])
 @Index('uq_referral_commissions_purchase', ['userId', 'refereeId', 'purchase'], { unique: true })
 @Index('ix_referral_commissions_amount', { synchronize: false }) // descending, with columns included
 @Index('ix_referral_commissions_created', { synchronize: false }) // the same
@@ -68,11 +69,11 @@ export class ReferralCommission extends ReferralRecord {
   readonly maxPerReferee!: string | null;
 
   /** What the purchase earned, as a decimal string: rate times amount, rounded half up to cents, within the limit. */
-  @Column({ name: 'earned', ...amountColumn })
+  @Column({ name: 'earned', ...amountColumn, precision: 28 })
   readonly earned!: string;
 
   /** What refunds have left of it. */
-  @Column({ name: 'amount', ...amountColumn })
+  @Column({ name: 'amount', ...amountColumn, precision: 28 })
   readonly amount!: string;
 
   /** When it becomes, or became, available. */
@@ -98,11 +99,6 @@ export class ReferralCommission extends ReferralRecord {
   @ManyToOne(() => Referral, { nullable: false })
   @JoinColumn({ name: 'referral_id', foreignKeyConstraintName: 'fk_referral_commissions_referral' })
   readonly referral?: Referral;
-
-  /** Only loaded where the host asks for the relation. */
-  @ManyToOne(() => ReferralChannel)
-  @JoinColumn({ name: 'channel_id', foreignKeyConstraintName: 'fk_referral_commissions_channel' })
-  readonly ofChannel?: ReferralChannel | null;
 
   /** By the option `clock`, else by the database's time as this process last saw it. */
   get status(): CommissionStatus {

@@ -1,15 +1,13 @@
-import { Check, Column, Entity, Index, JoinColumn, ManyToOne, PrimaryColumn } from 'typeorm';
+import { Check, Column, Entity, Index, PrimaryColumn } from 'typeorm';
 import type { CommissionSource, EarningMode, NoCommission } from '../earning-types';
 import type { WithManager } from '../types';
 import { amountColumn, bigintAsNumber, lengths } from './columns';
-import { ReferralChannel } from './referral-channel';
 import { ReferralCommission } from './referral-commission';
 import { ReferralRecord, related } from './record';
 
 /** What a user paid, under one reference of the host's, and whom it earned a commission or why it earned none. */
 @Entity({ name: 'referral_purchases' })
 @Index('ix_referral_purchases_id', ['id'])
-@Index('ix_referral_purchases_channel', ['channelId'], { where: '(channel_id IS NOT NULL)' })
 @Check('ck_referral_purchases_amounts', '"amount" >= 0 AND "refunded" BETWEEN 0 AND "amount"')
 export class ReferralPurchase extends ReferralRecord {
   /** Who paid. */
@@ -77,11 +75,6 @@ export class ReferralPurchase extends ReferralRecord {
 
   @Column({ name: 'created_at', type: 'timestamptz', default: () => 'now()' })
   readonly createdAt!: Date;
-
-  /** Only loaded where the host asks for the relation. */
-  @ManyToOne(() => ReferralChannel)
-  @JoinColumn({ name: 'channel_id', foreignKeyConstraintName: 'fk_referral_purchases_channel' })
-  readonly channel?: ReferralChannel | null;
 
   /** What it earned the referrer; null for nothing, see `noCommission`. */
   async commission(options: WithManager = {}): Promise<ReferralCommission | null> {

@@ -22,6 +22,10 @@ export class ReferralReferee {
   })
   readonly refereeId!: string;
 
+  /** By what the referrer came to know them. */
+  @Column({ name: 'met_by', type: 'varchar', length: 8, default: 'sign-up' })
+  readonly metBy!: 'sign-up' | 'purchase';
+
   /** What the referee has earned the referrer, net of refunds, as a decimal string. */
   @Column({ name: 'earned', ...amountColumn, precision: 28, default: 0 })
   readonly earned!: string;

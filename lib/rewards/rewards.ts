@@ -98,11 +98,11 @@ export class Rewards implements RewardsCalls {
     const signups = new SignupManager(database, this.#signups);
     const credits = new CreditManager(database, clock, events, new Ledger(database, clock, events), creditTypes);
     const creditTransactions = new CreditTransactionManager(database, clock, credits);
-    const totals = new Totals(database, clock);
+    const totals = new Totals(database, clock, settings);
     this.coupons = new Coupons(database, clock, settings);
     this.pages = new CommissionPages(database, clock, totals);
     this.codeTerms = new CodeTerms(database, clock, settings);
-    this.#purchases = new Purchases(database, tracking, settings, this.coupons);
+    this.#purchases = new Purchases(database, tracking, settings);
     this.#earnOuts = new EarnOuts(database, clock, events, settings, creditTypes);
     const channels = new ChannelManager(database, clock, links, settings);
     const accounts = new AccountManager(database, clock, links, settings, totals);

@@ -4,6 +4,7 @@ import { invalid, referralError } from '../errors';
 import { isNothing, objectOf } from '../input';
 import type { SignupInput } from '../reward-types';
 import type { Database } from '../tracking/database';
+import { takeTurn } from './commissions/buyer-turn';
 import { RecordManager } from './record-manager';
 import type { Signups } from './signups';
 
@@ -36,18 +37,23 @@ export class SignupManager extends RecordManager<ReferralSignup, SignupInput, ob
   protected async remove(id: number, manager: EntityManager): Promise<void> {
     const { tables } = this.database;
     const { userId } = await this.get(id, { manager });
+    await takeTurn(this.database, userId, manager);
     // Whoever records usage of the user waits from here on; and this sees what they have recorded.
     await this.database.query(`SELECT FROM ${tables.signups} WHERE user_id = $1 FOR UPDATE`, [userId], manager);
     const signup = await this.get(id, { manager });
     if (!isNothing(signup.referralCreditAmount) || !isNothing(signup.rewardCreditAmount))
       throw referralError('IN_USE', this.kind.word, id, 'it promises credit by its terms');
+    const earned = `SELECT FROM ${tables.commissions} WHERE user_id = $1 AND referee_id = $2 LIMIT 1`;
+    if ((await this.database.query(earned, [signup.referrerId, userId], manager)).length > 0)
+      throw referralError('IN_USE', this.kind.word, id, 'it has earned the referrer a commission');
     await this.database.query(
       `WITH uncounted AS (
          UPDATE ${tables.usages} SET is_counted = false WHERE user_id = $1 AND is_counted
        ), given_back AS (
-         UPDATE ${tables.referrals} SET uses = uses - 1 WHERE id = $2
+         UPDATE ${tables.referrals} SET uses = uses - 1 WHERE id = $2 RETURNING id
        ), unmet AS (
          DELETE FROM ${tables.referees} WHERE user_id = $3 AND referee_id = $1 AND earned = 0 AND upgraded_at IS NULL
+           AND EXISTS (SELECT FROM given_back) -- first the code, then the account, as a sign-up does
          RETURNING *
        ), uncounted_user AS (
          UPDATE ${tables.accounts} SET users_referred = users_referred - 1 WHERE user_id IN (SELECT user_id FROM unmet)

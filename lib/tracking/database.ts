@@ -10,12 +10,9 @@ import { databaseUnavailable, invalid, referralError } from '../errors';
 import { isManager } from '../input';
 import type { Settings } from '../options';
 import { registry } from '../registry';
-import { explained, isDeadlock } from './driver-errors';
+import { explained, undeadlocked } from './driver-errors';
 import { entityOf } from './tables';
 import { inTurn } from './turns';
-
-/** How often a statement is begun again that PostgreSQL has chosen to end a deadlock. */
-const maxTries = 10;
 
 /**
  * Runs our SQL: in the host's transaction where a manager is given, else on a connection of its own with a time limit,
@@ -130,7 +127,7 @@ export class Database {
   async transaction<T>(work: (manager: EntityManager) => Promise<T>, manager?: EntityManager): Promise<T> {
     return manager
       ? inTurn(this.#own(manager), () => manager.transaction(work))
-      : undeadlocked(() => this.#limited((runner) => runner.manager.transaction(work)));
+      : undeadlocked(() => this.#limited((runner) => runner.manager.transaction('READ COMMITTED', work)));
   }
 
   /**
@@ -142,12 +139,17 @@ export class Database {
     return undeadlocked(() => work(manager));
   }
 
-  /** A transaction of our own that takes as long as it takes; as a snapshot, all of it reads as of one moment. */
+  /**
+   * A transaction of our own that takes as long as it takes, whatever limits the host has set; as a snapshot, all of it reads as of
+   * one moment.
+   */
   async unlimited<T>(kind: 'snapshot' | 'ordinary', work: (manager: EntityManager) => Promise<T>): Promise<T> {
     if (this.#isClosed) throw referralError('CLOSED');
     const isolation = kind === 'snapshot' ? 'REPEATABLE READ' : 'READ COMMITTED';
-    const owned = (manager: EntityManager): Promise<T> => {
+    const owned = async (manager: EntityManager): Promise<T> => {
       this.#ours.add(manager.queryRunner!);
+      const limits = ['statement_timeout', 'idle_in_transaction_session_timeout'];
+      await manager.query(`SELECT ${limits.map((name) => `set_config('${name}', '0', true)`).join(', ')}`);
       return work(manager);
     };
     const worked = this.dataSource.transaction(isolation, owned).finally(() => this.#underWay.delete(worked));
@@ -223,16 +225,6 @@ export class Database {
     client.end().catch(() => undefined);
     if (client.processID)
       this.dataSource.query('SELECT pg_cancel_backend($1)', [client.processID]).catch(() => undefined);
-  }
-}
-
-async function undeadlocked<T>(work: () => Promise<T>): Promise<T> {
-  for (let tries = 1; ; tries++) {
-    try {
-      return await work();
-    } catch (error) {
-      if (!isDeadlock(error) || tries === maxTries) throw error;
-    }
   }
 }
 

@@ -30,6 +30,11 @@ export function isDeadlock(error: unknown): boolean {
   return sqlStateOf(error) === '40P01';
 }
 
+/** Whether a statement gave up to wait for a lock. */
+export function isLockTimeout(error: unknown): boolean {
+  return sqlStateOf(error) === '55P03';
+}
+
 /** PostgreSQL's code of an error; null for any other error. Codes of sockets may have five letters too (EPIPE), but no digit. */
 function sqlStateOf(error: unknown): string | null {
   const code = (error as { code?: unknown } | null)?.code;
@@ -39,3 +44,16 @@ function sqlStateOf(error: unknown): string | null {
 /** How `pg` and its pool say that there is no connection, for want of a code. */
 const connectionTrouble =
   /^(Connection terminated|timeout exceeded|Client has encountered|Client was closed|Cannot use a pool|Query read timeout)/i;
+
+/** How often work is begun again that PostgreSQL has chosen to end a deadlock. */
+const maxTries = 10;
+
+export async function undeadlocked<T>(work: () => Promise<T>): Promise<T> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await work();
+    } catch (error) {
+      if (!isDeadlock(error) || tries === maxTries) throw error;
+    }
+  }
+}

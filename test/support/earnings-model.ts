@@ -93,6 +93,8 @@ export type Outcome = string;
 const dayMs = 86_400_000;
 const cent = 100;
 
+const total = (of: readonly { amount: number }[]): number => of.reduce((sum, { amount }) => sum + amount, 0);
+
 /** `a / b`, rounded half up. */
 const rounded = (a: number, b: number): number => Math.floor((2 * a + b) / (2 * b));
 
@@ -214,26 +216,26 @@ export class EarningsModel {
 
   runEarnOuts(declined: readonly string[]): Outcome {
     const made: EarnOut[] = [];
-    for (const owner of [...this.#accounts.keys()].sort())
-      for (const mode of ['credits', 'payout'] as const) {
-        const { createdAt, hasEmail } = this.#accounts.get(owner)!;
-        const period = this.#periodStart(createdAt);
-        const isPaid = this.earnOuts.some(
-          (one) => one.owner === owner && one.mode === mode && one.status === 'completed' && one.createdAt >= period,
-        );
-        if ((mode === 'payout' && !hasEmail) || period === createdAt || isPaid) continue;
-        const isDue = (one: Commission): boolean =>
-          one.owner === owner && one.mode === mode && one.availableAt <= this.now;
-        const ready = this.commissions.filter((one) => one.earnOut === null && isDue(one));
-        const back = this.#entries.filter(({ earnOut, commission }) => earnOut === null && isDue(commission));
-        const amount =
-          ready.reduce((sum, { earned }) => sum + earned, 0) + back.reduce((sum, entry) => sum + entry.amount, 0);
-        if (amount < this.options.minimum) continue;
+    for (const owner of [...this.#accounts.keys()].sort()) {
+      const nets = { credits: this.#net(owner, 'credits'), payout: this.#net(owner, 'payout') };
+      const isEnough = (mode: Mode): boolean =>
+        nets[mode].isDue && nets[mode].ready + nets[mode].debt >= this.options.minimum;
+      // Nobody is paid in one mode who owes in the other, unless the other is paid too, and nets it.
+      const settled = (['credits', 'payout'] as const).map((mode) => {
+        const other = mode === 'credits' ? 'payout' : 'credits';
+        const debts = isEnough(other) ? [] : nets[other].debts;
+        const amount = nets[mode].ready + nets[mode].debt + total(debts);
+        return { mode, amount, parts: [...nets[mode].commissions, ...nets[mode].entries, ...debts] };
+      });
+      for (const { mode, amount, parts } of settled) {
+        if (!nets[mode].isDue || amount < this.options.minimum) continue;
         const status = mode === 'payout' && declined.includes(owner) ? 'failed' : 'completed';
-        const earnOut: EarnOut = { owner, mode, amount, count: ready.length, status, createdAt: this.now };
+        const count = nets[mode].commissions.length;
+        const earnOut: EarnOut = { owner, mode, amount, count, status, createdAt: this.now };
         made.push(earnOut);
-        if (status === 'completed') for (const one of [...ready, ...back]) one.earnOut = earnOut;
+        if (status === 'completed') for (const one of parts) one.earnOut = earnOut;
       }
+    }
     this.earnOuts.push(...made);
     const completed = made.filter(({ status }) => status === 'completed');
     const sum = completed.reduce((all, { amount }) => all + amount, 0);
@@ -245,7 +247,6 @@ export class EarningsModel {
     const sums = (['credits', 'payout'] as const).map((mode) => {
       const all = this.commissions.filter((one) => one.owner === user && one.mode === mode);
       const available = all.filter(({ availableAt }) => availableAt <= this.now);
-      const total = (of: Commission[]): number => of.reduce((sum, { amount }) => sum + amount, 0);
       return [total(available) - this.paid(user, mode), total(all)];
     });
     const upgraded = [...referees.values()].filter(({ isUpgraded }) => isUpgraded).length;
@@ -253,11 +254,35 @@ export class EarningsModel {
     return JSON.stringify([...sums, referees.size, upgraded, next]);
   }
 
-  /** What completed earn-outs have paid a user. */
+  /** What completed earn-outs have paid of a user's earnings in a mode. */
   paid(user: string, mode: Mode): number {
-    return this.earnOuts
-      .filter((one) => one.owner === user && one.mode === mode && one.status === 'completed')
-      .reduce((sum, { amount }) => sum + amount, 0);
+    const bound = this.commissions.filter((one) => one.owner === user && one.mode === mode && one.earnOut !== null);
+    const netted = this.#entries.filter(({ earnOut, commission: { owner, mode: of } }) => {
+      return earnOut !== null && owner === user && of === mode;
+    });
+    return bound.reduce((sum, { earned }) => sum + earned, 0) + total(netted);
+  }
+
+  /** What completed earn-outs have given a user, as credit or as money. */
+  given(user: string, mode: Mode): number {
+    return total(this.earnOuts.filter((one) => one.owner === user && one.mode === mode && one.status === 'completed'));
+  }
+
+  /** What a user could be paid in a mode, and owes in it. */
+  #net(owner: string, mode: Mode) {
+    const { createdAt, hasEmail } = this.#accounts.get(owner)!;
+    const period = this.#periodStart(createdAt);
+    const isPaid = this.earnOuts.some(
+      (one) => one.owner === owner && one.mode === mode && one.status === 'completed' && one.createdAt >= period,
+    );
+    const isReady = (one: Commission): boolean =>
+      one.owner === owner && one.mode === mode && one.availableAt <= this.now;
+    const commissions = this.commissions.filter((one) => one.earnOut === null && isReady(one));
+    const entries = this.#entries.filter(({ earnOut, commission }) => earnOut === null && isReady(commission));
+    const debts = entries.filter(({ commission }) => commission.earnOut !== null);
+    const ready = commissions.reduce((sum, { earned }) => sum + earned, 0) + total(entries) - total(debts);
+    const isDue = (mode === 'credits' || hasEmail) && period !== createdAt && !isPaid;
+    return { commissions, entries, debts, ready, debt: total(debts), isDue };
   }
 
   status({ isReverted, availableAt }: Commission): 'pending' | 'available' | 'reverted' {
@@ -318,8 +343,8 @@ export class EarningsModel {
   #choose(user: string, at: number, buyer: Buyer): Choice | null {
     const { channel, isRedeemed, lastChannel } = buyer;
     if (channel !== null) {
-      const { isActive } = this.codes[channel]!.channel!;
-      if (isRedeemed || (isActive && at >= this.start && this.#isOpen(this.codes[channel]!.channel!, at)))
+      const { isActive, isRecurring } = this.codes[channel]!.channel!;
+      if (isRedeemed ? isRecurring : isActive && at >= this.start && this.#isOpen(this.codes[channel]!.channel!, at))
         return { source: 'coupon', code: channel, terms: null };
     }
     const signup = this.#signups.get(user);

@@ -44,9 +44,10 @@ export function api(tracking: Tracking, rewards: Rewards): RequestHandler {
       res.set('Allow', [...allowed, 'OPTIONS'].join(', '));
       throw new Problem(405, { detail: `Method "${req.method}" not allowed.` });
     }
-    const userId = isOpen ? '' : userIdOf('user', await settings.user(req));
-    if (userId === null) throw new Problem(401, { detail: 'Sign in, or send credentials.' });
-    const body = await handle({ req, res, userId });
+    const userId = isOpen ? null : userIdOf('user', (await settings.user(req)) || null);
+    if (!isOpen && userId === null) throw new Problem(401, { detail: 'Sign in, or send credentials.' });
+    const body = await handle({ req, res, userId: userId ?? '' });
+    if (res.headersSent) return; // by the host, that waits no longer
     if (body === null) res.status(204).end();
     else res.json(body);
   }
@@ -55,6 +56,7 @@ export function api(tracking: Tracking, rewards: Rewards): RequestHandler {
   function fail(error: unknown, res: Response): void {
     const { status, body } = problemOf(error);
     if (!(error instanceof Problem)) settings.onError(error);
+    if (res.headersSent) return;
     if (status === 503) res.set('Retry-After', '5');
     res.status(status).json(body);
   }

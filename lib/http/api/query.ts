@@ -65,7 +65,7 @@ export async function paged(
     count,
     next: address(page + 1),
     previous: address(page - 1),
-    results: await results(pageSize, (page - 1) * pageSize),
+    results: count === 0 ? [] : await results(pageSize, (page - 1) * pageSize),
   };
 }
 

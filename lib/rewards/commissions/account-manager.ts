@@ -52,25 +52,27 @@ export class AccountManager extends RecordManager<ReferralAccount, AccountInput,
   /** @internal */
   async totalsOf(account: ReferralAccount, manager: EntityManager | undefined): Promise<AccountTotals> {
     const { accounts } = this.database.tables;
-    const totals = await this.#totals.of([account.userId], manager);
-    const sum = (mode: string, field: string): string =>
-      `(SELECT coalesce(sum((t->>'${field}')::numeric), 0) FROM jsonb_array_elements($2::jsonb) t WHERE t->>'mode' = '${mode}')`;
-    const [row] = await this.database.query<AccountTotals>(
-      `SELECT users_referred AS "usersReferred", users_upgraded AS "usersUpgraded",
-         ${periodStart('a', timeOf('$3'), '$4')} + $4::float8 * interval '1 millisecond' AS "nextEarnOutAt",
-         (${sum('credits', 'availableAmount')} - credits_paid)::text AS "creditsEarned",
-         (${sum('payout', 'availableAmount')} - payouts_paid)::text AS "payoutsEarned",
+    const sum = (mode: string, column: string): string =>
+      `coalesce(sum(t."${column}"::numeric) FILTER (WHERE t.mode = '${mode}'), 0)`;
+    const [row] = await this.database.query<AccountTotals & { walked: string }>(
+      `SELECT a.users_referred AS "usersReferred", a.users_upgraded AS "usersUpgraded", coalesce(sum(t.walked), 0) AS walked,
+         ${periodStart('a', timeOf('$2'), '$3')} + $3::float8 * interval '1 millisecond' AS "nextEarnOutAt",
+         (${sum('credits', 'availableAmount')} - a.credits_paid)::text AS "creditsEarned",
+         (${sum('payout', 'availableAmount')} - a.payouts_paid)::text AS "payoutsEarned",
          ${sum('credits', 'amount')}::text AS "totalCreditsEarned", ${sum('payout', 'amount')}::text AS "totalPayoutsEarned"
-       FROM ${accounts} a WHERE user_id = $1`,
-      [account.userId, JSON.stringify(totals), this.#clock.parameter(), this.#settings.earnOuts.everyMs],
+       FROM ${accounts} a LEFT JOIN (${this.#totals.currentSql()}) AS t ON true WHERE a.user_id = $1
+       GROUP BY a.user_id`,
+      [account.userId, this.#clock.parameter(), this.#settings.earnOuts.everyMs],
       manager,
     );
+    const { walked, ...totals } = row!;
+    if (!manager) await this.#totals.walked(account.userId, Number(walked));
     return {
-      ...row!,
-      creditsEarned: shownAmount(row!.creditsEarned),
-      payoutsEarned: shownAmount(row!.payoutsEarned),
-      totalCreditsEarned: shownAmount(row!.totalCreditsEarned),
-      totalPayoutsEarned: shownAmount(row!.totalPayoutsEarned),
+      ...totals,
+      creditsEarned: shownAmount(totals.creditsEarned),
+      payoutsEarned: shownAmount(totals.payoutsEarned),
+      totalCreditsEarned: shownAmount(totals.totalCreditsEarned),
+      totalPayoutsEarned: shownAmount(totals.totalPayoutsEarned),
     };
   }
 

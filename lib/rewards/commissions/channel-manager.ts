@@ -27,13 +27,11 @@ import { type NoOptions, type Optional, type Query, RecordManager } from '../rec
 import { type Fields, fieldsOf } from '../search';
 import { nowIn } from '../time';
 
-const used = 'buyers have redeemed it; to close it, set isActive to false';
 const inUse = {
-  fk_referral_buyers_last_channel: used,
-  fk_referral_redemptions_channel: used,
-  fk_referral_purchases_channel: used,
-  fk_referral_commissions_channel: 'it has earned commissions',
+  fk_referral_redemptions_channel: 'buyers have redeemed it; to close it, set isActive to false',
+  fk_referral_commissions_referral: 'it has earned commissions; to close it, set isActive to false',
   fk_referral_signups_referral: 'people have signed up with its code',
+  fk_referral_accounts_referral: 'its code is the one of its owner’s account',
 };
 
 const terms = [
@@ -153,7 +151,10 @@ export class ChannelManager extends RecordManager<ReferralChannel, ChannelInput,
     try {
       await this.database.query(sql, [id, code], manager);
     } catch (error) {
-      throw violatedConstraint(error) === 'uq_referrals_code' ? referralError('CODE_TAKEN', code) : error;
+      const constraint = violatedConstraint(error);
+      if (constraint === 'uq_referrals_code') throw referralError('CODE_TAKEN', code);
+      if (constraint === 'uq_referrals_identity') throw referralError('REFERRAL_EXISTS', code, 'of the channel');
+      throw error;
     }
     this.#links.forget(before);
   }

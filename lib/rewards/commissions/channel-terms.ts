@@ -7,3 +7,8 @@ export function isOpen(at: string): string {
 export function discount(amount: string): string {
   return `least(round(CASE c.promo_type WHEN 'percent_off' THEN ${amount} * c.promo_value ELSE c.promo_value END, 2), ${amount})`;
 }
+
+/** The condition that a buyer `b` who has applied the coupon of a channel `c` gets its discount at a time. */
+export function isOn(at: string): string {
+  return `CASE WHEN b.is_redeemed THEN c.is_recurring ELSE ${isOpen(at)} END`;
+}

@@ -7,10 +7,11 @@ import { KeptRecordManager } from '../kept-record-manager';
 export class CommissionManager extends KeptRecordManager<ReferralCommission, object> {
   /** @internal */
   constructor(database: Database) {
-    const keys = ['availableAt', 'revertedAt'];
+    const times = ['availableAt', 'revertedAt'];
+    const keys = [...times, 'channelId', 'earnOutId', 'refereeId', 'purchase'];
     super(
       database,
-      { record: ReferralCommission, word: 'commission', inUse: {}, keys, computed: { status: keys } },
+      { record: ReferralCommission, word: 'commission', inUse: {}, keys, computed: { status: times } },
       'what was earned stays; write recordRefund to take it back',
     );
   }

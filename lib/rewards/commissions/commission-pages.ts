@@ -20,7 +20,8 @@ export interface SeenCommission {
   channelCode: string | null;
 }
 
-const status = `CASE WHEN c.reverted_at IS NOT NULL THEN 'reverted' WHEN c.available_at <= at.now THEN 'available' ELSE 'pending' END`;
+const status = `CASE WHEN c.reverted_at IS NOT NULL THEN 'reverted' WHEN c.available_at <= ${timeOf('$2')} THEN 'available'
+  ELSE 'pending' END`;
 
 /** What a list can be ordered by, as SQL on the commission `c`: the fields' names are those of the wire. */
 const orders = {
@@ -36,11 +37,11 @@ const orders = {
 export type CommissionOrder = keyof typeof orders | `-${keyof typeof orders}`;
 export const commissionOrders = Object.keys(orders).flatMap((name) => [name, `-${name}`]) as CommissionOrder[];
 
-/** The conditions of a status, each by itself so that an index can be seen to answer it. */
+/** The conditions of a status. The time is written out: read from a CTE, PostgreSQL could not estimate how many it leaves. */
 const isOf: Record<CommissionStatus, string> = {
   reverted: 'c.reverted_at IS NOT NULL',
-  available: 'c.reverted_at IS NULL AND c.available_at <= at.now',
-  pending: 'c.reverted_at IS NULL AND c.available_at > at.now',
+  available: `c.reverted_at IS NULL AND c.available_at <= ${timeOf('$2')}`,
+  pending: `c.reverted_at IS NULL AND c.available_at > ${timeOf('$2')}`,
 };
 
 /** A user's commissions, a page at a time. */
@@ -57,7 +58,7 @@ export class CommissionPages {
 
   /** How many there are, from the totals. */
   async count(userId: string, { mode, status, channelId }: CommissionFilter): Promise<number> {
-    const totals = await this.#totals.of([userId]);
+    const totals = await this.#totals.of(userId);
     return totals
       .filter((total) => mode === undefined || total.mode === mode)
       .filter((total) => channelId === undefined || total.channelId === channelId)
@@ -89,7 +90,7 @@ export class CommissionPages {
       ...(filter.channelId === undefined ? [] : [`coalesce(c.channel_id, 0::bigint) = $5::bigint`]),
     ];
     return this.#seen(
-      `SELECT c.id FROM ${tables.commissions} c CROSS JOIN at WHERE ${['c.user_id = $1', ...conditions].join(' AND ')}
+      `SELECT c.id FROM ${tables.commissions} c WHERE ${['c.user_id = $1', ...conditions].join(' AND ')}
        ORDER BY ${sorted} LIMIT $3::integer OFFSET $4::bigint`,
       sorted,
       [userId, this.#clock.parameter(), take, skip, ...(filter.channelId === undefined ? [] : [filter.channelId ?? 0])],
@@ -105,9 +106,9 @@ export class CommissionPages {
   async #seen(ids: string, sorted: string, parameters: unknown[]): Promise<SeenCommission[]> {
     const { commissions, referrals } = this.#database.tables;
     const rows = await this.#database.query<{ status: CommissionStatus; channelCode: string | null }>(
-      `WITH at AS (SELECT ${timeOf('$2')} AS now), page AS (${ids})
+      `WITH page AS (${ids})
        SELECT ${this.#database.columns(ReferralCommission, 'c', 'commission.')}, ${status} AS status, r.code AS "channelCode"
-       FROM page JOIN ${commissions} c ON c.user_id = $1 AND c.id = page.id CROSS JOIN at
+       FROM page JOIN ${commissions} c ON c.user_id = $1 AND c.id = page.id
        LEFT JOIN ${referrals} r ON r.id = c.channel_id
        ORDER BY ${sorted}`,
       parameters,

@@ -10,7 +10,8 @@ import type { UserRef, WithManager } from '../../types';
 import type { Clock } from '../../tracking/clock';
 import type { Database } from '../../tracking/database';
 import { timeOf } from '../time';
-import { discount, isOpen } from './channel-terms';
+import { takeTurn } from './buyer-turn';
+import { discount, isOn, isOpen } from './channel-terms';
 
 export interface ApplyOptions extends WithManager {
   /** The request of the user, for the option `isSamePerson`. */
@@ -45,23 +46,19 @@ export class Coupons {
     const { req, manager } = objectOf('coupons.apply', options, ['req', 'manager']);
     const userId = someUserIdOf('user', user);
     const typed = textOf('code', code, Infinity).trim();
-    const { channels, referrals, buyers, redemptions } = this.#database.tables;
+    const found = await this.#found(typed, userId, manager);
+    const refusal = refusalOf(found, userId) ?? (await this.#isOwners(found!, user, userId, req, manager));
+    if (refusal) throw referralError(refusal, typed);
     return this.#database.transaction(async (within) => {
-      await this.lock(userId, within);
-      const [found] = await this.#database.query<Found>(
-        `SELECT c.id, r.user_id AS "ownerId", ${isOpen('at.now')} AS "isOpen",
-           coalesce(c.is_active AND c.end_date <= at.now, false) AS "isExpired",
-           EXISTS (SELECT FROM ${redemptions} WHERE user_id = $1 AND channel_id = c.id) AS "isRedeemed"
-         FROM (SELECT ${timeOf('$3')} AS now) AS at
-         JOIN ${referrals} r ON lower(r.code) = lower($2) JOIN ${channels} c ON c.id = r.id`,
-        [userId, typed, this.#clock.parameter()],
-        within,
-      );
-      const refusal = await this.#refusalOf(found, user, userId, req ?? null, within);
-      if (refusal) throw referralError(refusal, typed);
+      await takeTurn(this.#database, userId, within);
+      // Again: what was found before was not locked.
+      const still = await this.#found(typed, userId, within);
+      const late = refusalOf(still, userId) ?? (still!.isRedeemed ? 'COUPON_REDEEMED' : null);
+      if (late) throw referralError(late, typed);
       await this.#database.query(
-        `UPDATE ${buyers} SET channel_id = $2, is_redeemed = false, applied_at = ${timeOf('$3')} WHERE user_id = $1`,
-        [userId, found!.id, this.#clock.parameter()],
+        `UPDATE ${this.#database.tables.buyers} SET channel_id = $2, is_redeemed = false, applied_at = ${timeOf('$3')}
+         WHERE user_id = $1`,
+        [userId, still!.id, this.#clock.parameter()],
         within,
       );
       return (await this.#of(userId, within))!;
@@ -72,7 +69,7 @@ export class Coupons {
   async remove(user: UserRef, options: WithManager = {}): Promise<void> {
     const { manager } = objectOf('coupons.remove', options, ['manager']);
     await this.#database.query(
-      `UPDATE ${this.#database.tables.buyers} SET channel_id = NULL, applied_at = NULL
+      `UPDATE ${this.#database.tables.buyers} SET channel_id = NULL, applied_at = NULL, version = version + 1
        WHERE user_id = $1 AND channel_id IS NOT NULL AND NOT is_redeemed`,
       [someUserIdOf('user', user)],
       manager,
@@ -84,7 +81,7 @@ export class Coupons {
     const { manager } = objectOf('quote', options, ['manager']);
     const userId = someUserIdOf('user', user);
     const wanted = amountOf('amount', amount, 'not negative');
-    if (manager?.queryRunner?.isTransactionActive) await this.lock(userId, manager);
+    if (manager?.queryRunner?.isTransactionActive) await takeTurn(this.#database, userId, manager);
     const { buyers, channels, referrals } = this.#database.tables;
     const [row] = await this.#database.query<Quote>(
       `SELECT $2::numeric::text AS amount, coalesce(q.discount, 0)::text AS discount,
@@ -92,7 +89,7 @@ export class Coupons {
        FROM (SELECT) AS always LEFT JOIN (
          SELECT ${discount('$2::numeric')} AS discount, r.code
          FROM ${buyers} b JOIN ${channels} c ON c.id = b.channel_id JOIN ${referrals} r ON r.id = c.id
-         WHERE b.user_id = $1 AND (b.is_redeemed OR ${isOpen(timeOf('$3'))})
+         WHERE b.user_id = $1 AND ${isOn(timeOf('$3'))}
        ) AS q ON true`,
       [userId, wanted, this.#clock.parameter()],
       manager,
@@ -106,13 +103,20 @@ export class Coupons {
     };
   }
 
-  /** Makes and locks the row on which all that a buyer does takes turns. @internal */
-  async lock(userId: string, manager: EntityManager): Promise<void> {
-    const { buyers } = this.#database.tables;
-    const insert = `INSERT INTO ${buyers} (user_id) VALUES ($1) ON CONFLICT DO NOTHING`;
-    await this.#database.query(insert, [userId], manager);
-    const lock = `SELECT FROM ${buyers} WHERE user_id = $1 FOR NO KEY UPDATE`;
-    await this.#database.query(lock, [userId], manager);
+  async #found(code: string, userId: string, manager: EntityManager | undefined): Promise<Found | undefined> {
+    const { channels, referrals, redemptions } = this.#database.tables;
+    // The channel stays until the transaction ends.
+    const [found] = await this.#database.query<Found>(
+      `SELECT c.id, r.user_id AS "ownerId", ${isOpen('at.now')} AS "isOpen",
+         coalesce(c.is_active AND c.end_date <= at.now, false) AS "isExpired",
+         EXISTS (SELECT FROM ${redemptions} WHERE user_id = $1 AND channel_id = c.id) AS "isRedeemed"
+       FROM (SELECT ${timeOf('$3')} AS now) AS at
+       CROSS JOIN ${referrals} r JOIN ${channels} c ON c.id = r.id WHERE lower(r.code) = lower($2)
+       FOR KEY SHARE OF c`,
+      [userId, code, this.#clock.parameter()],
+      manager,
+    );
+    return found;
   }
 
   async #of(userId: string, manager: EntityManager | undefined): Promise<Coupon | null> {
@@ -121,31 +125,33 @@ export class Coupons {
       `SELECT c.id AS "channelId", r.code, c.promo_type AS "promoType", c.promo_value::text AS "promoValue", c.description,
          c.is_recurring AS "isRecurring"
        FROM ${buyers} b JOIN ${channels} c ON c.id = b.channel_id JOIN ${referrals} r ON r.id = c.id
-       WHERE b.user_id = $1 AND (b.is_redeemed OR ${isOpen(timeOf('$2'))})`,
+       WHERE b.user_id = $1 AND ${isOn(timeOf('$2'))}`,
       [userId, this.#clock.parameter()],
       manager,
     );
     return row ? { ...row, channelId: Number(row.channelId), promoValue: shownAmount(row.promoValue) } : null;
   }
 
-  async #refusalOf(
-    found: Found | undefined,
+  /** Before anything is locked: the host's own test may take its time. */
+  async #isOwners(
+    { ownerId }: Found,
     user: UserRef,
     userId: string,
-    req: Request | null,
-    manager: EntityManager,
+    req: Request | undefined,
+    manager: EntityManager | undefined,
   ): Promise<CouponRefusal | null> {
-    if (!found) return 'COUPON_NOT_FOUND';
     const { selfReferral, isSamePerson } = this.#settings;
-    if (found.isExpired) return 'COUPON_EXPIRED';
-    if (!found.isOpen) return 'COUPON_INACTIVE';
-    if (found.ownerId === userId) return 'COUPON_OWN';
-    if (selfReferral !== 'allow' && found.ownerId !== null) {
-      const isSame = await isSamePerson(found.ownerId, userId, { req, user, manager });
-      if (isSame) return 'COUPON_OWN';
-    }
-    return found.isRedeemed ? 'COUPON_REDEEMED' : null;
+    if (ownerId === null || selfReferral === 'allow') return null;
+    const isSame = await isSamePerson(ownerId, userId, { req: req ?? null, user, manager });
+    return isSame ? 'COUPON_OWN' : null;
   }
+}
+
+function refusalOf(found: Found | undefined, userId: string): CouponRefusal | null {
+  if (!found) return 'COUPON_NOT_FOUND';
+  if (found.isExpired) return 'COUPON_EXPIRED';
+  if (!found.isOpen) return 'COUPON_INACTIVE';
+  return found.ownerId === userId ? 'COUPON_OWN' : null;
 }
 
 export type CouponRefusal = Extract<ReferralErrorCode, `COUPON_${string}`>;

@@ -17,12 +17,12 @@ const modes = `(VALUES ('credits', true), ('payout', $3::boolean)) AS m (mode, i
 const isPayable = `m.is_offered AND (m.mode = 'credits' OR a.payout_email IS NOT NULL)`;
 
 /**
- * Locks the next accounts that are due, leaving out what another process has locked. What an account has earned and was not paid,
- * pending or not, is a limit to what it has available.
+ * Locks the next accounts that are due. What an account has earned and was not paid, pending or not, is a limit to what it has
+ * available. `others` says what becomes of accounts that somebody else has locked.
  *
  * `$1` now, `$2` the period in milliseconds, `$3` whether payouts are offered, `$4` minimum, `$5` after which user, `$6` how many.
  */
-export function lockStatement(database: Database): string {
+export function lockStatement(database: Database, others: 'skipped' | 'waited for'): string {
   const { accounts, totals } = database.tables;
   const now = timeOf('$1');
   return `
@@ -32,12 +32,16 @@ export function lockStatement(database: Database): string {
         SELECT sum(t.amount) FROM ${totals} t WHERE t.user_id = a.user_id AND t.mode = m.mode
       ) >= $4::numeric + CASE m.mode WHEN 'credits' THEN a.credits_paid ELSE a.payouts_paid END
     )
-    ORDER BY a.user_id LIMIT $6::integer FOR NO KEY UPDATE OF a SKIP LOCKED`;
+    ORDER BY a.user_id LIMIT $6::integer FOR NO KEY UPDATE OF a ${others === 'skipped' ? 'SKIP LOCKED' : ''}`;
 }
 
 /**
- * Makes the earn-outs of locked accounts, and binds to each the commissions that are available and not paid yet, with what refunds
- * took from these and from paid ones.
+ * Makes the earn-outs of locked accounts, and binds to each the commissions of its mode that are available and not paid yet, with
+ * what refunds took from these.
+ *
+ * What refunds took from commissions that were paid is a debt. It is netted in its own mode, if that leaves enough for an earn-out;
+ * else in the other mode: nobody is paid in one mode who owes in the other. A commission whose earn-out is still under way owes
+ * nothing yet.
  *
  * `$1` now, `$2` the period, `$3` whether payouts are offered, `$4` minimum, `$5` the users.
  */
@@ -50,43 +54,56 @@ export function bindStatement(database: Database): string {
       SELECT a.user_id, m.mode, CASE m.mode WHEN 'payout' THEN a.payout_email END AS payout_email
       FROM ${tables.accounts} a CROSS JOIN ${modes} CROSS JOIN at
       WHERE a.user_id = ANY($5::varchar[]) AND ${isPayable} AND ${isUnpaid(database, 'at.now', '$2')}
-    ), ready AS (
-      SELECT c.user_id, c.mode, c.id, c.earned
-      FROM due JOIN ${tables.commissions} c ON c.user_id = due.user_id AND c.mode = due.mode CROSS JOIN at
-      WHERE c.earn_out_id IS NULL AND c.available_at <= at.now
-    ), taken_back AS (
-      SELECT e.user_id, c.mode, e.commission_id, e.id, e.amount
-      FROM due JOIN ${tables.commissionEntries} e ON e.user_id = due.user_id
-      JOIN ${tables.commissions} c ON c.user_id = e.user_id AND c.id = e.commission_id AND c.mode = due.mode CROSS JOIN at
-      WHERE e.earn_out_id IS NULL AND c.available_at <= at.now
+    ), open_entries AS (
+      SELECT e.user_id, e.commission_id, e.id, e.amount, c.mode, c.earn_out_id IS NOT NULL AS is_debt
+      FROM ${tables.commissionEntries} e JOIN ${tables.commissions} c ON c.user_id = e.user_id AND c.id = e.commission_id CROSS JOIN at
+      WHERE e.user_id = ANY($5::varchar[]) AND e.earn_out_id IS NULL AND c.available_at <= at.now AND (
+        c.earn_out_id IS NULL
+        OR EXISTS (SELECT FROM ${tables.earnOuts} o WHERE o.user_id = c.user_id AND o.id = c.earn_out_id AND o.status = 'completed')
+      )
+    ), parts AS (
+      SELECT c.user_id, c.mode, c.earned AS amount, 1 AS is_commission, false AS is_debt
+      FROM ${tables.commissions} c CROSS JOIN at
+      WHERE c.user_id = ANY($5::varchar[]) AND c.earn_out_id IS NULL AND c.available_at <= at.now
+      UNION ALL SELECT user_id, mode, amount, 0, is_debt FROM open_entries
+    ), nets AS (
+      SELECT user_id, mode, coalesce(sum(amount) FILTER (WHERE NOT is_debt), 0) AS ready, sum(is_commission) AS commissions,
+        coalesce(sum(amount) FILTER (WHERE is_debt), 0) AS debt
+      FROM parts GROUP BY user_id, mode
     ), sums AS (
-      SELECT user_id, mode, sum(amount) AS amount, sum(is_commission) AS commissions
-      FROM (
-        SELECT user_id, mode, earned AS amount, 1 AS is_commission FROM ready
-        UNION ALL SELECT user_id, mode, amount, 0 FROM taken_back
-      ) AS parts
-      GROUP BY user_id, mode HAVING sum(amount) >= $4::numeric
+      SELECT due.user_id, due.mode, due.payout_email, n.commissions, n.ready + n.debt AS own, coalesce(other.debt, 0) AS others
+      FROM due JOIN nets n USING (user_id, mode) LEFT JOIN nets other ON other.user_id = due.user_id AND other.mode <> due.mode
+        AND NOT (other.ready + other.debt >= $4::numeric AND EXISTS (
+          SELECT FROM due d WHERE d.user_id = due.user_id AND d.mode = other.mode
+        ))
     ), made AS (
       INSERT INTO ${tables.earnOuts} (user_id, mode, payout_email, amount, commissions, status, idempotency_key, created_at, updated_at)
-      SELECT user_id, mode, due.payout_email, amount, commissions, 'processing', gen_random_uuid()::text, at.now, at.now
-      FROM sums JOIN due USING (user_id, mode) CROSS JOIN at ORDER BY user_id, mode
+      SELECT user_id, mode, payout_email, own + others, commissions, 'processing', gen_random_uuid()::text, at.now, at.now
+      FROM sums CROSS JOIN at WHERE own + others >= $4::numeric ORDER BY user_id, mode
       RETURNING *
     ), bound AS (
       UPDATE ${tables.commissions} c SET earn_out_id = made.id
-      FROM ready JOIN made USING (user_id, mode) WHERE c.user_id = ready.user_id AND c.id = ready.id
+      FROM made CROSS JOIN at
+      WHERE c.user_id = made.user_id AND c.mode = made.mode AND c.earn_out_id IS NULL AND c.available_at <= at.now
+      RETURNING c.user_id, c.mode, c.earned AS amount
     ), netted AS (
       UPDATE ${tables.commissionEntries} e SET earn_out_id = made.id
-      FROM taken_back JOIN made USING (user_id, mode)
-      WHERE e.user_id = taken_back.user_id AND e.commission_id = taken_back.commission_id AND e.id = taken_back.id
+      FROM open_entries o JOIN made ON made.user_id = o.user_id JOIN sums s ON s.user_id = made.user_id AND s.mode = made.mode
+      WHERE e.user_id = o.user_id AND e.commission_id = o.commission_id AND e.id = o.id
+        AND (o.mode = made.mode OR (o.is_debt AND s.others < 0))
+      RETURNING e.user_id, o.mode, e.amount
     ), paid AS (
       UPDATE ${tables.accounts} a SET credits_paid = a.credits_paid + by_user.credits, payouts_paid = a.payouts_paid + by_user.payouts
-      FROM (
-        SELECT user_id, coalesce(sum(amount) FILTER (WHERE mode = 'credits'), 0) AS credits,
-          coalesce(sum(amount) FILTER (WHERE mode = 'payout'), 0) AS payouts FROM made GROUP BY user_id
-      ) AS by_user
+      FROM (${byMode('SELECT * FROM bound UNION ALL SELECT * FROM netted')}) AS by_user
       WHERE a.user_id = by_user.user_id
     )
     SELECT count(*) AS made FROM made`;
+}
+
+/** What parts of earn-outs amount to, by the mode that they were earned in. */
+function byMode(parts: string): string {
+  return `SELECT user_id, coalesce(sum(amount) FILTER (WHERE mode = 'credits'), 0) AS credits,
+    coalesce(sum(amount) FILTER (WHERE mode = 'payout'), 0) AS payouts FROM (${parts}) AS parts GROUP BY user_id`;
 }
 
 /** Locks the next earn-outs of a mode (`$1`) that wait to be paid, `$2` of them, leaving out what another process is at. */
@@ -134,13 +151,15 @@ export function failStatement(database: Database): string {
       RETURNING *
     ), freed AS (
       UPDATE ${tables.commissions} SET earn_out_id = NULL WHERE user_id = $1 AND earn_out_id = (SELECT id FROM failed)
+      RETURNING user_id, mode, earned AS amount
     ), freed_entries AS (
-      UPDATE ${tables.commissionEntries} SET earn_out_id = NULL WHERE user_id = $1 AND earn_out_id = (SELECT id FROM failed)
+      UPDATE ${tables.commissionEntries} e SET earn_out_id = NULL FROM ${tables.commissions} c
+      WHERE e.user_id = $1 AND e.earn_out_id = (SELECT id FROM failed) AND c.user_id = e.user_id AND c.id = e.commission_id
+      RETURNING e.user_id, c.mode, e.amount
     ), paid AS (
-      UPDATE ${tables.accounts} a SET
-        credits_paid = a.credits_paid - CASE failed.mode WHEN 'credits' THEN failed.amount ELSE 0 END,
-        payouts_paid = a.payouts_paid - CASE failed.mode WHEN 'payout' THEN failed.amount ELSE 0 END
-      FROM failed WHERE a.user_id = failed.user_id
+      UPDATE ${tables.accounts} a SET credits_paid = a.credits_paid - by_user.credits, payouts_paid = a.payouts_paid - by_user.payouts
+      FROM (${byMode('SELECT * FROM freed UNION ALL SELECT * FROM freed_entries')}) AS by_user
+      WHERE a.user_id = by_user.user_id
     )
     SELECT ${database.columns(ReferralEarnOut)} FROM failed`;
 }

@@ -8,15 +8,17 @@ import { objectOf } from '../../input';
 import type { Settings } from '../../options';
 import type { Clock } from '../../tracking/clock';
 import type { Database } from '../../tracking/database';
-import { isRefusal } from '../../tracking/driver-errors';
+import { isLockTimeout, isRefusal, undeadlocked } from '../../tracking/driver-errors';
 import type { Events } from '../../tracking/events';
 import type { CreditTypeManager } from '../credit-type-manager';
 import * as statements from './earn-out-statements';
 
 /** How many accounts are bound, or given credit, in one transaction. */
 const batchSize = 500;
-/** How many payouts of the host's run at once; should the process die, that many are asked for again. */
-const payoutsAtOnce = 8;
+/** How many payouts of the host's run at once, each on a connection; should the process die, that many are asked for again. */
+const payoutsAtOnce = 4;
+/** How long an account is waited for that somebody else has locked, in milliseconds. */
+const patienceMs = 10_000;
 
 /**
  * Pays what has become available. First the commissions are bound to an earn-out, which commits; then it is paid; then it is
@@ -28,19 +30,21 @@ export class EarnOuts {
   readonly #clock: Clock;
   readonly #events: Events;
   readonly #settings: Settings['earnOuts'];
+  readonly #onError: Settings['onError'];
   readonly #creditTypes: CreditTypeManager;
 
   constructor(
     database: Database,
     clock: Clock,
     events: Events,
-    { earnOuts }: Settings,
+    { earnOuts, onError }: Settings,
     creditTypes: CreditTypeManager,
   ) {
     this.#database = database;
     this.#clock = clock;
     this.#events = events;
     this.#settings = earnOuts;
+    this.#onError = onError;
     this.#creditTypes = creditTypes;
   }
 
@@ -50,18 +54,24 @@ export class EarnOuts {
       throw invalid('onProgress', 'a function', onProgress);
     const progress = new Progress(this.#database, onProgress);
     // All is bound before any is paid: so what fails, or another run has left behind, is not bound once more by this run.
-    for (let after: string | null = ''; after !== null;) after = await this.#bind(after, progress);
+    for (let after: string | null = ''; after !== null;) after = await this.#bind(after, 'skipped', progress);
+    // Who was left out, because a sign-up or another run was at it, is due all the same.
+    for (let after: string | null = ''; after !== null;) after = await this.#bind(after, 'waited for', progress);
     await this.#pay(() => this.#giveCredit(), progress);
-    if (this.#settings.payout) await this.#pay(() => this.#payOut(), progress);
+    if (this.#settings.payout) {
+      const lanes = Array.from({ length: payoutsAtOnce }, () => this.#pay(() => this.#payOut(), progress));
+      for (const lane of await Promise.allSettled(lanes)) if (lane.status === 'rejected') throw lane.reason;
+    }
     return progress.shown();
   }
 
   /** Binds one batch; answers after which user the next one begins, null after the last. */
-  async #bind(after: string, progress: Progress): Promise<string | null> {
+  async #bind(after: string, others: 'skipped' | 'waited for', progress: Progress): Promise<string | null> {
     const { everyMs, minimum, payout } = this.#settings;
     const facts = [this.#clock.parameter(), everyMs, payout !== null, minimum];
-    const bound = await this.#database.unlimited('ordinary', async (manager) => {
-      const lock = statements.lockStatement(this.#database);
+    const work = async (manager: EntityManager): Promise<{ last: string; made: number } | null> => {
+      await this.#database.query(`SELECT set_config('lock_timeout', '${patienceMs}', true)`, [], manager);
+      const lock = statements.lockStatement(this.#database, others);
       const due = await this.#database.query<{ userId: string }>(lock, [...facts, after, batchSize], manager);
       if (due.length === 0) return null;
       const userIds = due.map(({ userId }) => userId);
@@ -69,6 +79,11 @@ export class EarnOuts {
       const bind = statements.bindStatement(this.#database);
       const [row] = await this.#database.query<{ made: string }>(bind, [...facts, userIds], manager);
       return { last: userIds.at(-1)!, made: Number(row!.made) };
+    };
+    const bound = await undeadlocked(() => this.#database.unlimited('ordinary', work)).catch((error: unknown) => {
+      if (!isLockTimeout(error)) throw error;
+      this.#onError(error); // somebody holds an account for long: the next run has it
+      return null;
     });
     if (bound) await progress.bound(bound.made);
     return bound && bound.last;
@@ -81,10 +96,12 @@ export class EarnOuts {
   /** Credit is ours: it is given in the transaction that completes the earn-out, a batch at once. */
   async #giveCredit(): Promise<Settled[]> {
     try {
-      return await this.#database.unlimited('ordinary', async (manager) => {
-        const waiting = await this.#waiting('credits', batchSize, manager);
-        return waiting.length === 0 ? [] : this.#credit(waiting, manager);
-      });
+      return await undeadlocked(() =>
+        this.#database.unlimited('ordinary', async (manager) => {
+          const waiting = await this.#waiting('credits', batchSize, manager);
+          return waiting.length === 0 ? [] : this.#credit(waiting, manager);
+        }),
+      );
     } catch (error) {
       if (!isRefusal(error)) throw error;
       // Something refuses one of them, perhaps a trigger of the host's: one by one, only that one fails.
@@ -102,7 +119,8 @@ export class EarnOuts {
       return await manager.transaction((within) => this.#credit([earnOut], within));
     } catch (error) {
       if (!isRefusal(error)) throw error;
-      return [await this.#fail(earnOut, error, manager)];
+      this.#onError(error);
+      return [await this.#fail(earnOut, 'The credit was refused.', manager)];
     }
   }
 
@@ -116,21 +134,19 @@ export class EarnOuts {
   }
 
   /**
-   * The host pays while the earn-outs are locked: the lock goes when this process does, at once, and nobody else pays meanwhile. The
+   * The host pays while the earn-out is locked: the lock goes when this process does, at once, and nobody else pays meanwhile. The
    * key that the host passes on makes up for a death between the payment and its commit.
    */
   async #payOut(): Promise<Settled[]> {
     return this.#database.unlimited('ordinary', async (manager) => {
-      await this.#database.query('SET LOCAL idle_in_transaction_session_timeout = 0', [], manager);
-      const waiting = await this.#waiting('payout', payoutsAtOnce, manager);
-      const answers = await Promise.allSettled(
-        waiting.map((earnOut) => Promise.resolve(earnOut).then(this.#settings.payout)),
-      );
-      const paid = waiting.filter((_, index) => answers[index]!.status === 'fulfilled');
-      const settled = paid.length === 0 ? [] : await this.#complete(paid, manager);
-      for (const [index, answer] of answers.entries())
-        if (answer.status === 'rejected') settled.push(await this.#fail(waiting[index]!, answer.reason, manager));
-      return settled;
+      const [earnOut] = await this.#waiting('payout', 1, manager);
+      if (!earnOut) return [];
+      try {
+        await this.#settings.payout!(earnOut);
+      } catch (error) {
+        return [await this.#fail(earnOut, reasonOf(error), manager)];
+      }
+      return this.#complete([earnOut], manager);
     });
   }
 
@@ -146,13 +162,23 @@ export class EarnOuts {
     return rows.map((row) => this.#told(row, manager));
   }
 
-  async #fail({ userId, id }: ReferralEarnOut, error: unknown, manager: EntityManager): Promise<Settled> {
+  /** By savepoint, so that a deadlock undoes nothing else. */
+  async #fail({ userId, id }: ReferralEarnOut, reason: string, manager: EntityManager): Promise<Settled> {
     const { accounts } = this.#database.tables;
-    // First the account, as whoever binds does.
-    await this.#database.query(`SELECT FROM ${accounts} WHERE user_id = $1 FOR NO KEY UPDATE`, [userId], manager);
-    const parameters = [userId, id, this.#clock.parameter(), reasonOf(error)];
-    const [row] = await this.#database.query<object>(statements.failStatement(this.#database), parameters, manager);
-    return this.#told(row!, manager);
+    const row = await undeadlocked(() =>
+      this.#database.transaction(async (within) => {
+        // First the account, as whoever binds does.
+        await this.#database.query(`SELECT FROM ${accounts} WHERE user_id = $1 FOR NO KEY UPDATE`, [userId], within);
+        const fail = statements.failStatement(this.#database);
+        const [failed] = await this.#database.query<object>(
+          fail,
+          [userId, id, this.#clock.parameter(), reason],
+          within,
+        );
+        return failed!;
+      }, manager),
+    );
+    return this.#told(row, manager);
   }
 
   #told(row: object, manager: EntityManager): Settled {
@@ -187,6 +213,8 @@ class Progress {
   readonly #tell: RunEarnOutsOptions['onProgress'];
   readonly #sum: EarnOutProgress = { bound: 0, completed: 0, failed: 0, amount: '0' };
 
+  #turn: Promise<void> = Promise.resolve();
+
   constructor(database: Database, tell: RunEarnOutsOptions['onProgress']) {
     this.#database = database;
     this.#tell = tell;
@@ -197,7 +225,12 @@ class Progress {
     await this.#tell?.(this.shown());
   }
 
-  async settled(settled: readonly Settled[]): Promise<void> {
+  /** Payouts settle side by side: each is added after the one before. */
+  settled(settled: readonly Settled[]): Promise<void> {
+    return (this.#turn = this.#turn.then(() => this.#add(settled)));
+  }
+
+  async #add(settled: readonly Settled[]): Promise<void> {
     const completed = settled.filter(({ status }) => status === 'completed').map(({ amount }) => amount);
     const [row] = await this.#database.query<{ sum: string }>(
       'SELECT sum(amount)::text AS sum FROM unnest($1::numeric[] || $2::numeric) AS amount',

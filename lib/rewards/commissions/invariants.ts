@@ -58,13 +58,14 @@ export function commissionInvariants({
     GROUP BY 1, 2, 3
   )`;
   const totalId = (t: string): string => `${t}.user_id || '/' || ${t}.channel_id || '/' || ${t}.mode`;
-  // What is bound to each earn-out.
+  // What is bound to earn-outs.
+  const boundParts = `(
+    SELECT user_id, earn_out_id, mode, earned AS amount, 1 AS is_commission FROM ${commissions} WHERE earn_out_id IS NOT NULL
+    UNION ALL SELECT e.user_id, e.earn_out_id, c.mode, e.amount, 0
+    FROM ${entries} e JOIN ${commissions} c ON c.user_id = e.user_id AND c.id = e.commission_id WHERE e.earn_out_id IS NOT NULL
+  ) AS parts`;
   const bound = `(
-    SELECT user_id, earn_out_id, sum(amount) AS amount, sum(is_commission) AS commissions
-    FROM (
-      SELECT user_id, earn_out_id, earned AS amount, 1 AS is_commission FROM ${commissions} WHERE earn_out_id IS NOT NULL
-      UNION ALL SELECT user_id, earn_out_id, amount, 0 FROM ${entries} WHERE earn_out_id IS NOT NULL
-    ) AS parts GROUP BY 1, 2
+    SELECT user_id, earn_out_id, sum(amount) AS amount, sum(is_commission) AS commissions FROM ${boundParts} GROUP BY 1, 2
   )`;
   const all: [name: string, on: keyof typeof tableOf, sql: string][] = [
     [
@@ -208,7 +209,7 @@ export function commissionInvariants({
        FROM ${entries} x JOIN ${commissions} c ON c.user_id = x.user_id AND c.id = x.commission_id
        LEFT JOIN ${earnOuts} e ON e.user_id = x.user_id AND e.id = x.earn_out_id
        WHERE x.earn_out_id IS NOT NULL
-         AND (c.earn_out_id IS NULL OR x.earn_out_id < c.earn_out_id OR e.mode IS DISTINCT FROM c.mode)`,
+         AND (c.earn_out_id IS NULL OR x.earn_out_id < c.earn_out_id OR e.id IS NULL)`,
     ],
     [
       'an earn-out waits for what is available',
@@ -217,15 +218,16 @@ export function commissionInvariants({
        FROM ${commissions} c JOIN ${earnOuts} e ON e.user_id = c.user_id AND e.id = c.earn_out_id WHERE e.created_at < c.available_at`,
     ],
     [
-      'paid = earn-outs that did not fail',
+      'paid = what is bound to earn-outs',
       'accounts',
-      `SELECT coalesce(a.user_id, e.user_id) AS id, coalesce(e.credits, 0) || '/' || coalesce(e.payouts, 0) AS expected,
+      // By the mode that it was earned in: a debt may be netted in the other.
+      `SELECT coalesce(a.user_id, b.user_id) AS id, coalesce(b.credits, 0) || '/' || coalesce(b.payouts, 0) AS expected,
          a.credits_paid || '/' || a.payouts_paid AS found
        FROM ${accounts} a FULL JOIN (
          SELECT user_id, sum(amount) FILTER (WHERE mode = 'credits') AS credits, sum(amount) FILTER (WHERE mode = 'payout') AS payouts
-         FROM ${earnOuts} WHERE status <> 'failed' GROUP BY 1
-       ) e ON e.user_id = a.user_id
-       WHERE coalesce(e.credits, 0) IS DISTINCT FROM a.credits_paid OR coalesce(e.payouts, 0) IS DISTINCT FROM a.payouts_paid`,
+         FROM ${boundParts} GROUP BY 1
+       ) b ON b.user_id = a.user_id
+       WHERE coalesce(b.credits, 0) IS DISTINCT FROM a.credits_paid OR coalesce(b.payouts, 0) IS DISTINCT FROM a.payouts_paid`,
     ],
     [
       'paid <= earned',

@@ -12,7 +12,7 @@ export class PurchaseManager extends KeptRecordManager<ReferralPurchase, Purchas
 
   /** @internal */
   constructor(database: Database, purchases: Purchases) {
-    const kind = { record: ReferralPurchase, word: 'purchase', inUse: {} };
+    const kind = { record: ReferralPurchase, word: 'purchase', inUse: {}, keys: ['referrerId'] };
     super(database, kind, 'what was paid stays; write recordRefund for what is paid back');
     this.#purchases = purchases;
   }

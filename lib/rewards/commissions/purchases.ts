@@ -9,25 +9,23 @@ import { amountOf, dateOf, isNothing, objectOf, someUserIdOf, textOf } from '../
 import type { Settings } from '../../options';
 import type { UserRef } from '../../types';
 import type { Database, Prepared } from '../../tracking/database';
+import { violatedConstraint } from '../../tracking/driver-errors';
 import type { Tracking } from '../../tracking/tracking';
-import type { Coupons } from './coupons';
-import { lookStatement, purchaseStatement, refundStatement } from './purchase-statements';
+import { takeTurn } from './buyer-turn';
+import { purchaseStatement, refundStatement } from './purchase-statements';
 
 /** Records what buyers pay and are paid back, and what of it their referrers earn. */
 export class Purchases {
   readonly #database: Database;
   readonly #tracking: Tracking;
   readonly #settings: Settings;
-  readonly #coupons: Coupons;
-  readonly #statements: Record<'look' | 'purchase' | 'refund', Prepared>;
+  readonly #statements: Record<'purchase' | 'refund', Prepared>;
 
-  constructor(database: Database, tracking: Tracking, settings: Settings, coupons: Coupons) {
+  constructor(database: Database, tracking: Tracking, settings: Settings) {
     this.#database = database;
     this.#tracking = tracking;
     this.#settings = settings;
-    this.#coupons = coupons;
     this.#statements = {
-      look: database.prepared(lookStatement(database)),
       purchase: database.prepared(purchaseStatement(database)),
       refund: database.prepared(refundStatement(database)),
     };
@@ -39,14 +37,20 @@ export class Purchases {
     const amount = amountOf('amount', input.amount, 'not negative');
     const reference = referenceOf('reference', input.reference);
     const purchasedAt = dateOf('at', at);
+    const { ratio, maxPerReferee, pendingDays } = this.#settings.commission;
+    let attributed: Attributed | null | undefined;
     for (;;) {
-      const recorded = await this.#database
-        .transaction(async (within) => {
-          const { known, hasSignedUp } = await this.#look(userId, reference, amount, within);
-          return known ?? (await this.#make(user, userId, [reference, amount, purchasedAt], hasSignedUp, within));
-        }, manager)
-        .catch(unlessOvertaken);
-      if (recorded !== 'overtaken') return recorded;
+      const parameters = [
+        ...[userId, reference, amount, purchasedAt, this.#tracking.clock.parameter()],
+        ...[attributed?.referralId ?? null, attributed?.isOwn ?? false, ratio, maxPerReferee, pendingDays],
+        attributed !== undefined,
+      ];
+      const row = await this.#make(parameters, manager);
+      if (row === 'overtaken') attributed = undefined;
+      else if (row['purchase.userId'] !== null) return this.#answered(row, reference, amount, manager);
+      // Asked for only now: who has signed up needs no attribution; and outside of a transaction of ours, as the host's
+      // `isSamePerson` may take its time. Or else another call for the buyer was first.
+      else if (!row.hasSignedUp) attributed ??= await this.#attributed(user, userId, manager);
     }
   }
 
@@ -57,7 +61,7 @@ export class Purchases {
     const reference = referenceOf('reference', input.reference);
     const back = isNothing(amount) ? null : amountOf('amount', amount, 'positive');
     return this.#database.transaction(async (within) => {
-      await this.#coupons.lock(userId, within);
+      await takeTurn(this.#database, userId, within);
       const parameters = [userId, reference, purchase, back, this.#tracking.clock.parameter()];
       const [row] = await this.#database.query<Refunded>(this.#statements.refund, parameters, within);
       const { isNew, isSame, isLowered, paid, left } = row!;
@@ -82,45 +86,32 @@ export class Purchases {
     }, manager);
   }
 
-  async #look(userId: string, reference: string, amount: string, manager: EntityManager) {
-    const [row] = await this.#database.query<Looked>(this.#statements.look, [userId, reference, amount], manager);
-    const { isLocked, hasSignedUp, isSame } = row!;
-    if (!isLocked) throw new Overtaken(); // another call makes the row: now it can be locked
-    const known = isSame === null ? null : this.#recordedIn(row!);
-    if (known && !isSame)
-      throw referralError('REFERENCE_REUSED', reference, `a purchase of ${known.purchase.amount}`, `one of ${amount}`);
-    return { known, hasSignedUp };
+  async #make(parameters: unknown[], manager: EntityManager | undefined): Promise<Made | 'overtaken'> {
+    try {
+      const [row] = await this.#database.attempt(
+        (within) => this.#database.query<Made>(this.#statements.purchase, parameters, within),
+        manager,
+      );
+      return row!;
+    } catch (error) {
+      // The referral or channel was deleted since the statement began.
+      if (deleted.has(violatedConstraint(error))) return 'overtaken';
+      throw error;
+    }
   }
 
-  async #make(
-    user: UserRef,
-    userId: string,
-    facts: readonly unknown[],
-    hasSignedUp: boolean,
-    manager: EntityManager,
-  ): Promise<RecordedPurchase> {
-    const { ratio, maxPerReferee, pendingDays } = this.#settings.commission;
-    const attributed = hasSignedUp ? null : await this.#attributed(user, userId, manager);
-    const parameters = [
-      ...[
-        userId,
-        ...facts,
-        this.#tracking.clock.parameter(),
-        attributed?.referralId ?? null,
-        attributed?.isOwn ?? false,
-      ],
-      ...[ratio, maxPerReferee, pendingDays],
-    ];
-    const [row] = await this.#database.query<Made>(this.#statements.purchase, parameters, manager);
-    if (!row || row.isOvertaken) throw new Overtaken();
-    const recorded = this.#recordedIn(row);
-    this.#tracking.events.emit(manager, 'purchase', recorded.purchase);
-    if (recorded.commission) this.#tracking.events.emit(manager, 'commissionEarned', recorded.commission);
-    return recorded;
+  #answered(row: Made, reference: string, amount: string, manager: EntityManager | undefined): RecordedPurchase {
+    const purchase = this.#database.entity(ReferralPurchase, row, 'purchase.');
+    const commission = this.#commissionIn(row);
+    if (!row.isSame)
+      throw referralError('REFERENCE_REUSED', reference, `a purchase of ${purchase.amount}`, `one of ${amount}`);
+    if (row.isNew) this.#tracking.events.emit(manager, 'purchase', purchase);
+    if (row.isNew && commission) this.#tracking.events.emit(manager, 'commissionEarned', commission);
+    return { purchase, commission };
   }
 
   /** Whom a buyer without a sign-up came through, and whether that is the buyer. */
-  async #attributed(user: UserRef, userId: string, manager: EntityManager) {
+  async #attributed(user: UserRef, userId: string, manager: EntityManager | undefined): Promise<Attributed | null> {
     const found = await this.#tracking.attribution.ofUser(userId, null, manager);
     if (!found || found.referral.userId === null) return null;
     const { id: referralId, userId: referrer } = found.referral;
@@ -130,21 +121,17 @@ export class Purchases {
     return { referralId, isOwn };
   }
 
-  #recordedIn(row: CommissionRow): RecordedPurchase {
-    return { purchase: this.#database.entity(ReferralPurchase, row, 'purchase.'), commission: this.#commissionIn(row) };
-  }
-
   #commissionIn(row: CommissionRow): ReferralCommission | null {
     return row['commission.id'] === null ? null : this.#database.entity(ReferralCommission, row, 'commission.');
   }
 }
 
-/** Another call was first with a row that this one needs; nothing is kept, and all of it is done again. */
-class Overtaken extends Error {}
+/** What refuses a purchase through a referral that is gone. */
+const deleted = new Set<string | null>(['fk_referral_commissions_referral', 'fk_referral_redemptions_channel']);
 
-function unlessOvertaken(error: unknown): 'overtaken' {
-  if (error instanceof Overtaken) return 'overtaken';
-  throw error;
+interface Attributed {
+  referralId: number;
+  isOwn: boolean;
 }
 
 function referenceOf(field: string, reference: string): string {
@@ -155,14 +142,11 @@ interface CommissionRow {
   'commission.id': string | null;
 }
 
-interface Looked extends CommissionRow {
-  isLocked: boolean;
-  hasSignedUp: boolean;
-  isSame: boolean | null;
-}
-
 interface Made extends CommissionRow {
-  isOvertaken: boolean;
+  'isNew': boolean;
+  'isSame': boolean | null;
+  'hasSignedUp': boolean;
+  'purchase.userId': string | null;
 }
 
 interface Refunded extends CommissionRow {

@@ -1,5 +1,5 @@
-import type { EntityManager } from 'typeorm';
 import type { EarningMode } from '../../earning-types';
+import type { Settings } from '../../options';
 import type { Clock } from '../../tracking/clock';
 import type { Database } from '../../tracking/database';
 import { timeOf } from '../time';
@@ -25,22 +25,19 @@ export interface Total {
 export class Totals {
   readonly #database: Database;
   readonly #clock: Clock;
+  readonly #onError: Settings['onError'];
 
-  constructor(database: Database, clock: Clock) {
+  constructor(database: Database, clock: Clock, { onError }: Settings) {
     this.#database = database;
     this.#clock = clock;
+    this.#onError = onError;
   }
 
-  /**
-   * The sums of these users' commissions, by channel and mode. Only what became available since the stored moment is counted; if
-   * that were many, the moment is moved, so that they are counted once and not by each reader.
-   */
-  async of(userIds: readonly string[], manager?: EntityManager): Promise<(Total & { userId: string })[]> {
-    const rows = await this.#database.query<Row>(this.currentSql(), [userIds, this.#clock.parameter()], manager);
-    if (!manager && rows.some(({ walked }) => Number(walked) > maxWalked)) {
-      const crowded = rows.filter(({ walked }) => Number(walked) > maxWalked);
-      for (const userId of new Set(crowded.map((row) => row.userId))) await this.#advance(userId);
-    }
+  /** The sums of a user's commissions, by channel and mode. */
+  async of(userId: string): Promise<Total[]> {
+    const rows = await this.#database.query<Row>(this.currentSql(), [userId, this.#clock.parameter()]);
+    const walked = rows.reduce((sum, row) => sum + Number(row.walked), 0);
+    await this.walked(userId, walked);
     return rows.map(({ walked: _, channelId, available, ...row }) => ({
       ...row,
       channelId: channelId === '0' ? null : Number(channelId),
@@ -48,11 +45,19 @@ export class Totals {
     }));
   }
 
-  /** The rows of `$1`, users, at `$2`, now. */
+  /**
+   * Told how many commissions a reader had to count, which became available since the stored moment: if they were many, moves the
+   * moment, so that they are counted once and not by each reader. The reader has its answer, whatever becomes of this.
+   */
+  async walked(userId: string, count: number): Promise<void> {
+    if (count > maxWalked) await this.#advance(userId).catch(this.#onError);
+  }
+
+  /** The rows of `$1`, a user, at `$2`, now. */
   currentSql(): string {
     const { totals, commissions } = this.#database.tables;
     return `
-      SELECT t.user_id AS "userId", t.channel_id AS "channelId", t.mode, t.commissions, t.reverted, t.amount::text, t.redemptions,
+      SELECT t.channel_id AS "channelId", t.mode, t.commissions, t.reverted, t.amount::text, t.redemptions,
         t.revenue::text, t.matured + moved.sign * moved.count AS available,
         (t.matured_amount + moved.sign * moved.amount)::text AS "availableAmount", moved.walked
       FROM ${totals} t CROSS JOIN (SELECT ${timeOf('$2')} AS now) AS at
@@ -63,18 +68,19 @@ export class Totals {
         WHERE c.user_id = t.user_id AND coalesce(c.channel_id, 0::bigint) = t.channel_id AND c.mode = t.mode
           AND c.available_at > least(t.matured_until, at.now) AND c.available_at <= greatest(t.matured_until, at.now)
       ) AS moved
-      WHERE t.user_id = ANY($1::varchar[])`;
+      WHERE t.user_id = $1`;
   }
 
   /**
    * Whoever adds or lowers a commission touches its row here in the same statement. So the rows are locked first, and counted by a
-   * statement that begins after: what it does not see yet waits for the lock, and then finds the moment moved.
+   * statement that begins after: what it does not see yet waits for the lock, and then finds the moment moved. Rows that are locked
+   * already are left for another time.
    */
   async #advance(userId: string): Promise<void> {
     const { totals, commissions } = this.#database.tables;
     await this.#database.transaction(async (manager) => {
       const locked = await this.#database.query<{ id: string; mode: string }>(
-        `SELECT channel_id AS id, mode FROM ${totals} WHERE user_id = $1 ORDER BY channel_id, mode FOR NO KEY UPDATE`,
+        `SELECT channel_id AS id, mode FROM ${totals} WHERE user_id = $1 ORDER BY channel_id, mode FOR NO KEY UPDATE SKIP LOCKED`,
         [userId],
         manager,
       );
@@ -101,7 +107,6 @@ export class Totals {
 }
 
 interface Row extends Omit<Total, 'channelId' | 'available'> {
-  userId: string;
   channelId: string;
   available: string;
   walked: string;
