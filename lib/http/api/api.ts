@@ -44,7 +44,8 @@ export function api(tracking: Tracking, rewards: Rewards): RequestHandler {
       res.set('Allow', [...allowed, 'OPTIONS'].join(', '));
       throw new Problem(405, { detail: `Method "${req.method}" not allowed.` });
     }
-    const userId = isOpen ? null : userIdOf('user', (await settings.user(req)) || null);
+    const user = isOpen ? null : await settings.user(req);
+    const userId = user === '' ? null : userIdOf('user', user);
     if (!isOpen && userId === null) throw new Problem(401, { detail: 'Sign in, or send credentials.' });
     const body = await handle({ req, res, userId: userId ?? '' });
     if (res.headersSent) return; // by the host, that waits no longer

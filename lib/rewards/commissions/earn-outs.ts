@@ -54,15 +54,20 @@ export class EarnOuts {
       throw invalid('onProgress', 'a function', onProgress);
     const progress = new Progress(this.#database, onProgress);
     // All is bound before any is paid: so what fails, or another run has left behind, is not bound once more by this run.
-    for (let after: string | null = ''; after !== null;) after = await this.#bind(after, 'skipped', progress);
+    await this.#bindAll('skipped', progress);
     // Who was left out, because a sign-up or another run was at it, is due all the same.
-    for (let after: string | null = ''; after !== null;) after = await this.#bind(after, 'waited for', progress);
+    await this.#bindAll('waited for', progress);
     await this.#pay(() => this.#giveCredit(), progress);
     if (this.#settings.payout) {
       const lanes = Array.from({ length: payoutsAtOnce }, () => this.#pay(() => this.#payOut(), progress));
       for (const lane of await Promise.allSettled(lanes)) if (lane.status === 'rejected') throw lane.reason;
     }
     return progress.shown();
+  }
+
+  async #bindAll(others: 'skipped' | 'waited for', progress: Progress): Promise<void> {
+    let after: string | null = '';
+    while (after !== null) after = await this.#bind(after, others, progress);
   }
 
   /** Binds one batch; answers after which user the next one begins, null after the last. */
@@ -212,7 +217,6 @@ class Progress {
   readonly #database: Database;
   readonly #tell: RunEarnOutsOptions['onProgress'];
   readonly #sum: EarnOutProgress = { bound: 0, completed: 0, failed: 0, amount: '0' };
-
   #turn: Promise<void> = Promise.resolve();
 
   constructor(database: Database, tell: RunEarnOutsOptions['onProgress']) {
