@@ -97,7 +97,7 @@ export interface PurchaseInput extends WithManager {
   /** The host's own word for it, such as an invoice; unique for the buyer, 1–255 characters. */
   reference: string;
   /** When it was paid. Default: now. */
-  at?: Date | null;
+  at?: Date | null | undefined;
 }
 
 /** As `recordPurchase` takes it, for `purchases.create`. */
@@ -117,7 +117,7 @@ export interface RefundInput extends WithManager {
   /** The host's own word for the refund; unique for the buyer, 1–255 characters. */
   reference: string;
   /** Above 0, up to what is left of the purchase. Default: all that is left. */
-  amount?: Amount | null;
+  amount?: Amount | null | undefined;
 }
 
 export interface RecordedRefund {

@@ -146,7 +146,7 @@ const catalogue = {
   },
   NOT_CREATABLE: {
     status: 409,
-    text: (record: string, instead: string) => `A ${record} can't be made by itself: ${instead}.`,
+    text: (record: string, instead: string) => `No ${record} is made by hand: ${instead}.`,
   },
   NOTHING_TO_REFUND: {
     status: 409,
@@ -171,7 +171,7 @@ const catalogue = {
   },
   COUPON_REDEEMED: {
     status: 400,
-    text: (code: string) => `The user has redeemed the coupon ${show(code)} already: it is good once.`,
+    text: (code: string) => `The user has redeemed the coupon ${show(code)} already, and can't apply it again.`,
   },
   DATABASE_UNAVAILABLE: {
     status: 503,

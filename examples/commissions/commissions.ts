@@ -27,9 +27,17 @@ export function earnings(provider: Provider): Pick<ReferralsOptions, 'commission
 /** By the site's staff: a coupon for buyers, which earns its owner 30% of what they pay in their first year, then 10%. */
 export function sponsor({ channels }: Referrals, owner: User): Promise<ReferralChannel> {
   return channels.create({
-    ...{ user: owner, code: 'SUMMER20', description: '20% off the first purchase' },
-    ...{ promoType: 'percent_off', promoValue: '0.20', isRecurring: false, endDate: null },
-    ...{ initialRate: '0.30', ongoingRate: '0.10', initialRatePeriodDays: 365, maxEarningsPerReferred: '100' },
+    user: owner,
+    code: 'SUMMER20',
+    description: '20% off the first purchase',
+    promoType: 'percent_off',
+    promoValue: '0.20',
+    isRecurring: false,
+    endDate: null,
+    initialRate: '0.30',
+    ongoingRate: '0.10',
+    initialRatePeriodDays: 365,
+    maxEarningsPerReferred: '100',
   });
 }
 
@@ -41,9 +49,9 @@ export async function buy(
   manager: EntityManager,
 ): Promise<string> {
   const { total, code } = await referrals.quote(buyer, order.price, { manager }); // code: 'SUMMER20', or null
-  await manager.query('INSERT INTO orders (reference, total, coupon) VALUES ($1, $2, $3)', [
-    ...[order.reference, total, code],
-  ]);
+  // Your own table. Asked to place the same order again, answer from it: a coupon is quoted no more once it is redeemed.
+  const sql = 'INSERT INTO orders (reference, total, coupon) VALUES ($1, $2, $3)';
+  await manager.query(sql, [order.reference, total, code]);
   await referrals.recordPurchase(buyer, { amount: total, reference: order.reference, manager });
   return total;
 }

@@ -30,7 +30,7 @@ export function earnOutInvariants({
     [
       'an earn-out is what is bound to it, unless it failed',
       'earnOuts',
-      `SELECT e.id, e.amount || '/' || e.commissions AS expected, b.amount || '/' || b.commissions AS found
+      `SELECT e.id, b.amount || '/' || b.commissions AS expected, e.amount || '/' || e.commissions AS found
        FROM ${earnOuts} e LEFT JOIN ${bound} b ON b.user_id = e.user_id AND b.earn_out_id = e.id
        WHERE CASE WHEN e.status = 'failed' THEN b.earn_out_id IS NOT NULL
          ELSE e.amount IS DISTINCT FROM b.amount OR e.commissions IS DISTINCT FROM b.commissions END`,

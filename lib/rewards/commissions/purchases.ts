@@ -66,7 +66,7 @@ export class Purchases {
       const [row] = await this.#database.query<Refunded>(this.#statements.refund, parameters, within);
       const { isNew, isSame, isLowered, paid, left } = row!;
       if (isNew === false && isSame === false) {
-        const before = `${row!['refund.amount']} of the purchase "${row!['refund.purchase']}"`;
+        const before = `${shownAmount(row!['refund.amount']!)} of the purchase "${row!['refund.purchase']}"`;
         throw referralError(
           'REFERENCE_REUSED',
           reference,
