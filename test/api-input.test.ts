@@ -441,6 +441,8 @@ describe('who asks', () => {
     ['null', null, 401],
     ['undefined', undefined, 401],
     ['a promise of nobody', Promise.resolve(null), 401],
+    ['an empty text', '', 401],
+    ['a promise of an empty text', Promise.resolve(''), 401],
     ['a number', 7, 200],
     ['a bigint', 9007199254740993n, 200],
     ['an object', { id: 'anna' }, 200],
@@ -465,6 +467,90 @@ describe('who asks', () => {
     expect(JSON.stringify(body)).not.toMatch(/session|id/);
     expect(own.errors).toEqual([expect.any(Error)]);
     expect((await own.ask('GET', '/code/info/?referral_code=x')).status).toBe(404);
+  });
+});
+
+describe('an answer that the host has given before ours', () => {
+  const send = { code: 'GOOD' };
+  const requests: [Method, string, Ask][] = [
+    ['GET', '/config/', {}],
+    ['HEAD', '/config/', {}],
+    ['PATCH', '/config/', { send: { mode: 'credits' } }],
+    ['GET', '/credit/', {}],
+    ['GET', '/earnout/1/', {}],
+    ['GET', '/credit/?mode=cash', {}],
+    ['POST', '/coupon-code/', { send }],
+    ['DELETE', '/coupon-code/', {}],
+  ];
+  const unhandled: unknown[] = [];
+  const note = (reason: unknown): void => void unhandled.push(reason);
+  beforeAll(() => process.on('unhandledRejection', note));
+  afterAll(() => process.off('unhandledRejection', note));
+
+  test.each(requests)('%s %s: stays the only one', async (method, path, given) => {
+    let isLate = false;
+    // What our handler still does with an answer that is out.
+    const late: string[] = [];
+    const own = await startApi(
+      {
+        user: async (req) => {
+          const res = req.res!;
+          if (isLate && !res.writableFinished) await new Promise((resolve) => res.once('finish', resolve));
+          return 'anna';
+        },
+      },
+      {
+        before: (app) =>
+          app.use((_req, res, next) => {
+            next();
+            if (!isLate) return;
+            res.set('Retry-After', '1').status(503).json({ detail: 'Busy.' });
+            for (const name of ['setHeader', 'writeHead', 'end'] as const) {
+              const call = res[name].bind(res) as (...given: unknown[]) => never;
+              res[name] = ((...of: unknown[]) => {
+                late.push(name);
+                return call(...of);
+              }) as never;
+            }
+          }),
+      },
+    );
+    await coupon(own, 'owner', send);
+    isLate = true;
+    const answer = await own.ask(method, path, { as: 'anna', ...given });
+    expect([answer.status, answer.headers['retry-after']]).toEqual([503, '1']);
+    if (method !== 'HEAD') expect(answer.body).toEqual({ detail: 'Busy.' });
+    isLate = false;
+    // The handler ends before a few others that began after it.
+    for (let n = 0; n < 5; n++) await own.get('/config/', 'anna');
+    await new Promise(setImmediate);
+    expect([late, unhandled, own.errors]).toEqual([[], [], []]);
+  });
+
+  test('what fails after it is still the host’s to know, once', async () => {
+    let isLate = false;
+    const own = await startApi(
+      {
+        user: async (req) => {
+          const res = req.res!;
+          if (!isLate) return 'anna';
+          if (!res.writableFinished) await new Promise((resolve) => res.once('finish', resolve));
+          throw new Error('sessions are away');
+        },
+      },
+      {
+        before: (app) =>
+          app.use((_req, res, next) => {
+            next();
+            if (isLate) res.set('Retry-After', '1').status(503).json({ detail: 'Busy.' });
+          }),
+      },
+    );
+    isLate = true;
+    expect((await own.ask('GET', '/config/', { as: 'anna' })).status).toBe(503);
+    isLate = false;
+    await own.get('/config/', 'anna');
+    expect([unhandled, own.errors]).toEqual([[], [expect.objectContaining({ message: 'sessions are away' })]]);
   });
 });
 

@@ -5,7 +5,7 @@ import {
   type ReferralEarnOut,
   type ReferralsOptions,
 } from '../lib';
-import { closeAll, waitFor } from './support/host';
+import { closeAll, openDataSource, waitFor } from './support/host';
 import { type EarningsHost, fresh, refer, refusalOf, seedCommissions, startEarnings } from './support/earnings';
 
 afterAll(closeAll);
@@ -606,4 +606,126 @@ describe('refunds after an earn-out', () => {
     expect(await waiting(host, 'anna')).toEqual(['0.00', '-10.00']);
     await addsUp(host);
   });
+});
+
+describe('a debt of the mode that an account has left', () => {
+  /** A host where anna was paid 100 by a payout that was refunded since, and now takes credits. */
+  const indebted = async (earnOuts: ReferralsOptions['earnOuts'] = {}) => {
+    const host = await startPaying({ earnOuts });
+    const { referrals, clock } = host;
+    await payOutTo(host, 'anna');
+    await earn(host, 'anna', 100, 'refunded');
+    clock.advanceDays(7);
+    expect(await referrals.runEarnOuts()).toEqual(one('100.00'));
+    await referrals.recordRefund(`anna's buyer`, { purchase: 'refunded', reference: 're' });
+    clock.advanceDays(7);
+    return { host, inMode: (mode: 'credits' | 'payout') => modeOf(host, 'anna', mode) };
+  };
+  const modeOf = async ({ referrals }: EarningsHost, user: string, mode: 'credits' | 'payout'): Promise<void> => {
+    await (await referrals.accounts.of(user)).update({ mode });
+  };
+
+  test('is netted by the next earn-out in the other: only what is above it is paid', async () => {
+    const { host, inMode } = await indebted();
+    await inMode('credits');
+    expect(await waiting(host, 'anna')).toEqual(['0.00', '-100.00']);
+    await earn(host, 'anna', 100);
+    expect(await host.referrals.runEarnOuts()).toEqual(none);
+    expect(await host.referrals.credits.balance('anna')).toBe('0.00');
+    await addsUp(host);
+    await earn(host, 'anna', 50);
+    expect(await host.referrals.runEarnOuts()).toEqual(one('50.00'));
+    expect(await waiting(host, 'anna')).toEqual(['0.00', '0.00']);
+    expect(await host.referrals.credits.balance('anna')).toBe('50.00');
+    await addsUp(host);
+    host.clock.advanceDays(7);
+    await earn(host, 'anna', 7);
+    expect(await host.referrals.runEarnOuts()).toEqual(one('7.00'));
+    await addsUp(host);
+  });
+
+  test('is netted in its own mode as soon as that pays enough, whatever the other has', async () => {
+    const { host, inMode } = await indebted();
+    await inMode('credits');
+    await earn(host, 'anna', 100);
+    expect(await host.referrals.runEarnOuts()).toEqual(none);
+    await inMode('payout');
+    await earn(host, 'anna', 121);
+    expect(await host.referrals.runEarnOuts()).toEqual({ bound: 2, completed: 2, failed: 0, amount: '121.00' });
+    expect((await earnOutsOf(host, 'anna')).sort()).toEqual([
+      ...['credits 100.00 completed', 'payout 100.00 completed', 'payout 21.00 completed'],
+    ]);
+    expect(await waiting(host, 'anna')).toEqual(['0.00', '0.00']);
+    await addsUp(host);
+  });
+
+  test('is netted with what was earned in its own mode, too, though that is below the minimum', async () => {
+    const { host, inMode } = await indebted({ minimum: '10' });
+    await earn(host, 'anna', 9, 'small');
+    await inMode('credits');
+    await earn(host, 'anna', 91);
+    expect(await waiting(host, 'anna')).toEqual(['91.00', '-91.00']);
+    expect(await host.referrals.runEarnOuts()).toEqual(none);
+    await addsUp(host);
+    await earn(host, 'anna', 59);
+    const { bound, amount } = await host.referrals.runEarnOuts();
+    const [credits, payouts] = (await waiting(host, 'anna')).map(Number);
+    // Whatever of it counted the small amount, nobody is paid more than all that is left.
+    expect(bound).toBe(1);
+    expect([credits, Number(amount) + payouts!]).toEqual([0, 59]);
+    expect(Number(amount)).toBeLessThanOrEqual(59);
+    await addsUp(host);
+    await inMode('payout');
+    await earn(host, 'anna', 10);
+    host.clock.advanceDays(7);
+    await host.referrals.runEarnOuts();
+    expect(await waiting(host, 'anna')).toEqual(['0.00', '0.00']);
+    await addsUp(host);
+  });
+
+  test('is a debt again once the payout that had netted it has failed', async () => {
+    let isRefused = false;
+    const host = await startPaying({}, () => {
+      if (isRefused) throw new Error('account closed');
+    });
+    const { referrals, clock, paid } = host;
+    await earn(host, 'anna', 100, 'refunded');
+    clock.advanceDays(7);
+    expect(await referrals.runEarnOuts()).toEqual(one('100.00'));
+    await referrals.recordRefund(`anna's buyer`, { purchase: 'refunded', reference: 're' });
+    await payOutTo(host, 'anna');
+    await earn(host, 'anna', 150);
+    clock.advanceDays(7);
+    isRefused = true;
+    expect(await referrals.runEarnOuts()).toEqual({ bound: 1, completed: 0, failed: 1, amount: '0.00' });
+    expect(await waiting(host, 'anna')).toEqual(['-100.00', '150.00']);
+    await addsUp(host);
+    isRefused = false;
+    expect(await referrals.runEarnOuts()).toEqual(one('50.00'));
+    expect(paid.map(({ amount }) => amount)).toEqual(['50.00', '50.00']);
+    expect(await waiting(host, 'anna')).toEqual(['0.00', '0.00']);
+    await addsUp(host);
+  });
+});
+
+test('the host’s limit to the time of statements stops no run', async () => {
+  const host = await startPaying();
+  const { dataSource, schema, clock } = host;
+  const options = dataSource.options as { schema: string };
+  const limited = await openDataSource({
+    ...{ schema: options.schema, migrate: false, extra: { options: '-c statement_timeout=200' } },
+  });
+  expect(await limited.query('SHOW statement_timeout')).toEqual([{ statement_timeout: '200ms' }]);
+  await dataSource.query(`CREATE FUNCTION ${schema}.dawdle() RETURNS trigger LANGUAGE plpgsql AS
+    'BEGIN PERFORM pg_sleep(0.5); RETURN NEW; END'`);
+  for (const table of ['referral_earn_outs', 'referral_credits'])
+    await dataSource.query(`CREATE TRIGGER dawdle BEFORE INSERT OR UPDATE ON ${schema}.${table} FOR EACH ROW
+      EXECUTE FUNCTION ${schema}.dawdle()`);
+  await payOutTo(host, 'anna');
+  await earn(host, 'anna', 5);
+  await earn(host, 'boris', 7);
+  clock.advanceDays(7);
+  const other = await startPaying({ dataSource: limited, clock: clock.read });
+  expect(await other.referrals.runEarnOuts()).toEqual({ bound: 2, completed: 2, failed: 0, amount: '12.00' });
+  await addsUp(host);
 });

@@ -1,3 +1,4 @@
+import request from 'supertest';
 import type { EntityManager } from 'typeorm';
 import { type RecordedPurchase, ReferralAccountTotal, type ReferralEarnOut, type ReferralsOptions } from '../lib';
 import { closeAll, openDataSource, waitFor } from './support/host';
@@ -24,11 +25,14 @@ afterEach(async () => {
   expect(await host.referrals.verify()).toMatchObject({ ok: true, problems: [] });
 });
 
-/** Does the first in a transaction, begins the second, and commits, or rolls back, once the second waits for a lock. */
+/**
+ * Does the first in a transaction, begins the second, and commits, or rolls back, once the second waits for a lock. Before that, it
+ * does `last` in the transaction.
+ */
 async function whileWaiting<T>(
   first: (manager: EntityManager) => Promise<unknown>,
   second: () => Promise<T>,
-  { of = host, isRolledBack = false } = {},
+  { of = host, isRolledBack = false, last }: Waiting = {},
 ): Promise<T> {
   const { dataSource, schema } = of;
   let began: Promise<T> | undefined;
@@ -44,11 +48,18 @@ async function whileWaiting<T>(
       );
       return row!.waiting > 0;
     });
+    await last?.(manager);
     if (isRolledBack) throw new Error('changed my mind');
   });
   if (isRolledBack) await expect(done).rejects.toThrow('changed my mind');
   else await done;
   return began!;
+}
+
+interface Waiting {
+  of?: EarningsHost;
+  isRolledBack?: boolean;
+  last?: (manager: EntityManager) => Promise<unknown>;
 }
 
 /** So many calls at once, each second one in a transaction of the host's. */
@@ -209,6 +220,23 @@ describe('a coupon', () => {
     expect((await one.refresh()).totalUses).toBe(1);
   });
 
+  test('takes its discount off one of two checkouts at once', async () => {
+    const channel = await couponOf(host, fresh('owner'));
+    const checkout = (buyer: string, reference: string): Promise<string> =>
+      host.dataSource.transaction(async (manager) => {
+        const { total } = await host.referrals.quote(buyer, 100, { manager });
+        await buy(buyer, Number(total), reference, manager);
+        return total;
+      });
+    for (let n = 0; n < 10; n++) {
+      const buyer = fresh('buyer');
+      await host.referrals.coupons.apply(buyer, channel.code);
+      const totals = await Promise.all([checkout(buyer, 'a'), checkout(buyer, 'b')]);
+      expect(tally(totals)).toEqual({ '80.00': 1, '100.00': 1 });
+    }
+    expect((await channel.refresh()).totalUses).toBe(10);
+  });
+
   test('is not deleted while somebody redeems it', async () => {
     const channel = await couponOf(host, fresh('owner'));
     const buyer = fresh('buyer');
@@ -343,6 +371,102 @@ describe('an earn-out', () => {
     expect(await referrals.verify()).toMatchObject({ ok: true, problems: [] });
   });
 
+  test('of an account that a sign-up holds for a moment is made by the same run', async () => {
+    const own = await startEarnings({ commission: { pendingDays: 0 } });
+    const { referrals, clock } = own;
+    const { code } = await refer(own, 'anna', 'boris');
+    await referrals.recordPurchase('boris', { amount: 100, reference: 'a' });
+    clock.advanceDays(7);
+    const done = await whileWaiting(
+      (manager) => referrals.signups.create({ user: 'dora', code }, { manager }),
+      () => referrals.runEarnOuts(),
+      { of: own },
+    );
+    expect(done).toEqual({ bound: 1, completed: 1, failed: 0, amount: '25.00' });
+    expect(await referrals.accounts.totals('anna')).toMatchObject({ usersReferred: 2, creditsEarned: '0.00' });
+    expect(own.errors).toEqual([]);
+    expect(await referrals.verify()).toMatchObject({ ok: true, problems: [] });
+  });
+
+  // PostgreSQL looks for a circle when a wait has lasted a while, and ends the wait of who looks: never the host's here.
+  const neverMine = (manager: EntityManager) => manager.query(`SET LOCAL deadlock_timeout = '10min'`);
+
+  test('in a deadlock with a refund and a sign-up is made after all', async () => {
+    const own = await startEarnings({ commission: { pendingDays: 0 } });
+    const { referrals, clock } = own;
+    const { code } = await refer(own, 'anna', 'boris');
+    await refer(own, 'clara', 'carl');
+    for (const buyer of ['boris', 'carl']) await referrals.recordPurchase(buyer, { amount: 100, reference: 'a' });
+    clock.advanceDays(7);
+    const done = await whileWaiting(
+      async (manager) => {
+        await neverMine(manager);
+        await referrals.recordRefund('boris', { purchase: 'a', reference: 're', amount: 40, manager });
+      },
+      () => referrals.runEarnOuts(),
+      { of: own, last: (manager) => referrals.signups.create({ user: 'dora', code }, { manager }) },
+    );
+    expect(done).toEqual({ bound: 2, completed: 2, failed: 0, amount: '40.00' });
+    expect(await referrals.credits.balance('anna')).toBe('15.00');
+    expect(await referrals.credits.balance('clara')).toBe('25.00');
+    expect(own.errors).toEqual([]);
+    expect(await referrals.verify()).toMatchObject({ ok: true, problems: [] });
+  });
+
+  test.each(['credits', 'payout'] as const)('that fails in a deadlock undoes no other; %s', async (mode) => {
+    const payout = ({ userId }: ReferralEarnOut): void => {
+      if (userId === 'boris') throw new Error('boris is under review');
+    };
+    const own = await startEarnings({ commission: { pendingDays: 0 }, earnOuts: { payout } });
+    const { referrals, clock, dataSource, schema } = own;
+    await dataSource.query(`CREATE FUNCTION ${schema}.refuse() RETURNS trigger LANGUAGE plpgsql AS
+      'BEGIN RAISE EXCEPTION ''% is under review'', NEW.user_id USING ERRCODE = ''RF001''; END'`);
+    await dataSource.query(`CREATE TRIGGER refuse BEFORE INSERT ON ${schema}.referral_credits FOR EACH ROW
+      WHEN (NEW.user_id = 'boris') EXECUTE FUNCTION ${schema}.refuse()`);
+    for (const referrer of ['anna', 'boris', 'clara']) {
+      const account = await referrals.accounts.of(referrer);
+      await account.update({ mode, payoutEmail: 'someone@example.org' });
+      await refer(own, referrer, `buyer of ${referrer}`);
+      await referrals.recordPurchase(`buyer of ${referrer}`, { amount: 100, reference: 'a' });
+    }
+    const { code } = await referrals.referralCodes.create({ code: 'MORE', label: 'more', user: 'boris' });
+    clock.advanceDays(7);
+    own.told.length = 0;
+    // What was bound is refunded in part before it is paid, by a transaction that stays open.
+    let [begin, goOn] = [() => {}, () => {}];
+    const isBound = new Promise<void>((resolve) => (begin = resolve));
+    const isHeld = new Promise<void>((resolve) => (goOn = resolve));
+    const onProgress = (): Promise<void> => {
+      begin();
+      return isHeld;
+    };
+    const run = referrals.runEarnOuts({ onProgress });
+    await isBound;
+    const done = await whileWaiting(
+      async (manager) => {
+        await neverMine(manager);
+        await referrals.recordRefund('buyer of boris', { purchase: 'a', reference: 're', amount: 40, manager });
+      },
+      () => {
+        goOn();
+        return run;
+      },
+      { of: own, last: (manager) => referrals.signups.create({ user: 'dora', code }, { manager }) },
+    );
+    expect(done).toEqual({ bound: 3, completed: 2, failed: 1, amount: '50.00' });
+    expect(own.told.filter((one) => one.startsWith('earn-out')).sort()).toEqual([
+      `earn-out anna ${mode} 25.00 completed`,
+      `earn-out boris ${mode} 25.00 failed`,
+      `earn-out clara ${mode} 25.00 completed`,
+    ]);
+    const isCredit = mode === 'credits';
+    expect(own.errors.map(String)).toEqual(isCredit ? [expect.stringContaining('boris is under review')] : []);
+    expect(await referrals.credits.balance('anna')).toBe(isCredit ? '25.00' : '0.00');
+    const { creditsEarned, payoutsEarned } = await referrals.accounts.totals('boris');
+    expect(isCredit ? creditsEarned : payoutsEarned).toBe('15.00');
+    expect(await referrals.verify()).toMatchObject({ ok: true, problems: [] });
+  });
+
   test('and refunds and purchases at once, round after round', async () => {
     const own = await startEarnings({ commission: { pendingDays: 0 } });
     const { referrals, clock } = own;
@@ -463,6 +587,37 @@ describe('totals of very many commissions', () => {
     expect((await read()).creditsEarned).toBe('1506.00');
   });
 
+  test('are answered at once while a purchase is under way', async () => {
+    const mounted: { referrals?: EarningsHost['referrals'] } = {};
+    const own = await startEarnings(
+      { commission: { pendingDays: 0 }, user: (req) => req.get('authorization') ?? null },
+      (app) => app.use('/api', (req, res, next) => void mounted.referrals!.api(req, res, next)),
+    );
+    const { referrals, dataSource, clock, errors } = own;
+    mounted.referrals = referrals;
+    await seedCommissions(own, { prefix: 'c', referrers: 1, each: many });
+    await refer(own, 'c 1', 'boris');
+    await referrals.accounts.of('c 1');
+    clock.advanceDays(31);
+    const read = async (): Promise<unknown[]> => {
+      const { body } = await request(own.app).get('/api/config/').set('authorization', 'c 1').expect(200);
+      const { credits_earned: asked } = body as Record<string, unknown>;
+      return [(await referrals.accounts.totals('c 1')).creditsEarned, asked];
+    };
+    const matured = async (): Promise<number> =>
+      (await dataSource.getRepository(ReferralAccountTotal).findOneByOrFail({ userId: 'c 1' })).matured;
+    await dataSource.transaction(async (manager) => {
+      await referrals.recordPurchase('boris', { amount: 4, reference: 'a', manager });
+      expect(await read()).toEqual(['1500.00', 1500]);
+    });
+    // Had a reader waited for the transaction, which waits for it, that would have ended with a time limit.
+    expect(errors).toEqual([]);
+    expect(await matured()).toBe(0);
+    expect(await read()).toEqual(['1501.00', 1501]);
+    expect(await matured()).toBe(many + 1);
+    expect(await referrals.verify()).toMatchObject({ ok: true, problems: [] });
+  });
+
   test('move while purchases of any time, and refunds, are recorded', async () => {
     for (let round = 0; round < 4; round++) {
       const { referrer, buyers } = await crowded();
@@ -507,6 +662,30 @@ test('an account that many ask for at once is one', async () => {
   expect(tally(made.map(({ id, referralId }) => `${id} ${referralId}`))).toEqual({
     [`${made[0]!.id} ${made[0]!.referralId}`]: 12,
   });
+});
+
+test('the host’s isolation of transactions is not ours', async () => {
+  const extra = { options: '-c default_transaction_isolation=repeatable\\ read' };
+  const own = await startEarnings({ dataSource: await openDataSource({ extra }), commission: { pendingDays: 0 } });
+  const { referrals, dataSource, clock } = own;
+  expect(await dataSource.query('SHOW transaction_isolation')).toEqual([{ transaction_isolation: 'repeatable read' }]);
+  const channels = [await couponOf(own, 'owner', { isRecurring: true }), await couponOf(own, 'other')];
+  await refer(own, 'anna', 'boris');
+  await referrals.recordPurchase('boris', { amount: 100, reference: 'a' });
+  const tenth = Array.from({ length: 10 }, (_, index) => index);
+  clock.advanceDays(7);
+  const runs = [referrals.runEarnOuts(), referrals.runEarnOuts(), referrals.runEarnOuts()];
+  await Promise.all([
+    ...tenth.map((n) => referrals.recordRefund('boris', { purchase: 'a', reference: `re ${n}`, amount: 4 })),
+    ...tenth.map((n) => referrals.coupons.apply('boris', channels[n % 2]!.code)),
+    ...runs,
+  ]);
+  await referrals.recordPurchase('boris', { amount: 200, reference: 'b' });
+  clock.advanceDays(7);
+  await Promise.all([1, 2, 3].map(() => referrals.runEarnOuts()));
+  expect((await referrals.purchases.search({ where: { reference: 'a' } }))[0]!.refunded).toBe('40.00');
+  expect(own.errors).toEqual([]);
+  expect(await referrals.verify()).toMatchObject({ ok: true, problems: [] });
 });
 
 test('everything of a few users at once, in transactions and not, ends without a deadlock', async () => {

@@ -293,6 +293,39 @@ describe('channels', () => {
     expect(await couponOf(host, made.userId, { code: 'Before' })).toMatchObject({ code: 'Before' });
   });
 
+  test('can’t take a name that another referral of the owner’s has', async () => {
+    const owner = fresh('owner');
+    const made = await couponOf(host, owner, { code: 'KEPT' });
+    await referrals.referralCodes.create({ code: fresh('LINK'), label: 'NEWSLETTER', user: owner });
+    const rename = { code: 'NEWSLETTER', description: 'Another' };
+    expect(await refusalOf(made.update(rename))).toBe('REFERRAL_EXISTS');
+    await host.dataSource.transaction(async (manager) => {
+      expect(await refusalOf(referrals.channels.update(made, rename, { manager }))).toBe('REFERRAL_EXISTS');
+      await referrals.channels.update(made, { description: 'Still usable' }, { manager });
+    });
+    expect(await made.refresh()).toMatchObject({ code: 'KEPT', description: 'Still usable' });
+  });
+
+  test('that cease to be recurring take their discount off renewals, and put it on again', async () => {
+    const buyer = fresh('buyer');
+    const made = await couponOf(host, fresh('owner'), { isRecurring: true });
+    await referrals.coupons.apply(buyer, made.code);
+    await referrals.recordPurchase(buyer, { amount: 100, reference: 'first' });
+    const quoted = async () => {
+      const { discount, code } = await referrals.quote(buyer, 100);
+      return [discount, code, (await referrals.coupons.of(buyer))?.code ?? null];
+    };
+    expect(await quoted()).toEqual(['20.00', made.code, made.code]);
+    await referrals.channels.update(made, { isRecurring: false });
+    expect(await quoted()).toEqual(['0.00', null, null]);
+    const { purchase: plain } = await referrals.recordPurchase(buyer, { amount: 100, reference: 'second' });
+    expect(plain.source).toBe('earlier-coupon');
+    await referrals.channels.update(made, { isRecurring: true });
+    expect(await quoted()).toEqual(['20.00', made.code, made.code]);
+    const { purchase: renewal } = await referrals.recordPurchase(buyer, { amount: 100, reference: 'third' });
+    expect(renewal.source).toBe('coupon');
+  });
+
   test('can be deleted while nobody has used them', async () => {
     const made = await couponOf(host, fresh('owner'), { code: 'SHORT' });
     await host.browser().get('/r/SHORT').set('user-agent', 'Mozilla/5.0 Firefox/140.0').expect(302);

@@ -1,6 +1,6 @@
 import type { EntityManager } from 'typeorm';
 import type { Amount, ReferralPurchase, UserRef } from '../lib';
-import { closeAll } from './support/host';
+import { closeAll, openDataSource } from './support/host';
 import {
   couponOf,
   type EarningsHost,
@@ -920,6 +920,53 @@ describe('without a sign-up', () => {
   test('and all of it adds up', async () => {
     expect(await clicked.referrals.verify()).toMatchObject({ ok: true, problems: [] });
   });
+});
+
+describe('with an isSamePerson that asks the database, and two connections', () => {
+  let small: EarningsHost;
+  beforeAll(async () => {
+    const dataSource = await openDataSource({ poolSize: 2 });
+    const isSamePerson = async (): Promise<boolean> => {
+      await dataSource.query('SELECT 1');
+      return false;
+    };
+    small = await startEarnings({ dataSource, isSamePerson });
+  });
+  const buyers = ['one', 'two', 'three', 'four'];
+
+  test('purchases of attributed buyers at once', async () => {
+    const { referrals } = small;
+    const { code } = await referrals.referralCodes.create({ code: 'LINK', user: 'anna' });
+    for (const buyer of buyers) {
+      const browser = small.browser();
+      await browser.post(`/login/${buyer}`);
+      await browser.get(`/r/${code}`).set('user-agent', 'Mozilla/5.0 Firefox/140.0').expect(302);
+    }
+    const made = await Promise.all(buyers.map((buyer) => earner(buyer, 100, {}, small)));
+    expect(made).toEqual(buyers.map(() => 'attribution anna 0.25'));
+    expect(small.errors).toEqual([]);
+  });
+
+  test('coupons at once', async () => {
+    const { code } = await couponOf(small, 'owner');
+    const applied = await Promise.all(buyers.map((buyer) => small.referrals.coupons.apply(buyer, code)));
+    expect(applied.map((coupon) => coupon.code)).toEqual(buyers.map(() => code));
+    expect(await small.referrals.verify()).toMatchObject({ ok: true, problems: [] });
+  });
+});
+
+test('of the largest amount, all of it earned', async () => {
+  const own = await startEarnings({ commission: { ratio: '1', pendingDays: 0 } });
+  const { referrals } = own;
+  await refer(own, 'anna', 'boris');
+  const amount = '9999999999999999.9999';
+  const { purchase, commission } = await referrals.recordPurchase('boris', { amount, reference: 'a' });
+  expect([purchase.amount, commission!.earned]).toEqual([amount, '10000000000000000.00']);
+  await referrals.recordPurchase('boris', { amount, reference: 'b' });
+  expect((await referrals.accounts.totals('anna')).creditsEarned).toBe('20000000000000000.00');
+  const { commission: left } = await referrals.recordRefund('boris', { purchase: 'a', reference: 're' });
+  expect([left!.amount, left!.status]).toEqual(['0.00', 'reverted']);
+  expect(await referrals.verify()).toMatchObject({ ok: true, problems: [] });
 });
 
 test('in the referrer’s mode of that moment', async () => {

@@ -10,7 +10,7 @@ import { databaseUnavailable, invalid, referralError } from '../errors';
 import { isManager } from '../input';
 import type { Settings } from '../options';
 import { registry } from '../registry';
-import { explained, undeadlocked } from './driver-errors';
+import { explained, retrying } from './driver-errors';
 import { entityOf } from './tables';
 import { inTurn } from './turns';
 
@@ -121,13 +121,13 @@ export class Database {
   }
 
   /**
-   * Several statements as one transaction of our own, begun again should PostgreSQL have chosen it to end a deadlock; in the host's,
+   * Several statements as one transaction of our own, begun again should PostgreSQL end it for a conflict with others; in the host's,
    * as one savepoint.
    */
   async transaction<T>(work: (manager: EntityManager) => Promise<T>, manager?: EntityManager): Promise<T> {
     return manager
       ? inTurn(this.#own(manager), () => manager.transaction(work))
-      : undeadlocked(() => this.#limited((runner) => runner.manager.transaction('READ COMMITTED', work)));
+      : retrying(() => this.#limited((runner) => runner.manager.transaction('READ COMMITTED', work)));
   }
 
   /**
@@ -136,7 +136,7 @@ export class Database {
    */
   async attempt<T>(work: (manager?: EntityManager) => Promise<T>, manager?: EntityManager): Promise<T> {
     if (manager?.queryRunner?.isTransactionActive) return this.transaction(work, manager);
-    return undeadlocked(() => work(manager));
+    return retrying(() => work(manager));
   }
 
   /**

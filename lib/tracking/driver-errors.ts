@@ -25,9 +25,12 @@ export function isRefusal(error: unknown): boolean {
   return sqlState !== null && !/^(08|25|40|53|55|57|58)/.test(sqlState);
 }
 
-/** Whether PostgreSQL ended a statement because it and others waited for each other in a circle. */
-export function isDeadlock(error: unknown): boolean {
-  return sqlStateOf(error) === '40P01';
+/**
+ * Whether PostgreSQL ended a statement because it and others waited for each other in a circle, or, where the server's default is a
+ * stricter isolation, because another was first.
+ */
+function isConflict(error: unknown): boolean {
+  return ['40P01', '40001'].includes(sqlStateOf(error) ?? '');
 }
 
 /** Whether a statement gave up to wait for a lock. */
@@ -45,15 +48,15 @@ function sqlStateOf(error: unknown): string | null {
 const connectionTrouble =
   /^(Connection terminated|timeout exceeded|Client has encountered|Client was closed|Cannot use a pool|Query read timeout)/i;
 
-/** How often work is begun again that PostgreSQL has chosen to end a deadlock. */
+/** How often work is begun again that PostgreSQL has ended for a conflict with others. */
 const maxTries = 10;
 
-export async function undeadlocked<T>(work: () => Promise<T>): Promise<T> {
+export async function retrying<T>(work: () => Promise<T>): Promise<T> {
   for (let tries = 1; ; tries++) {
     try {
       return await work();
     } catch (error) {
-      if (!isDeadlock(error) || tries === maxTries) throw error;
+      if (!isConflict(error) || tries === maxTries) throw error;
     }
   }
 }

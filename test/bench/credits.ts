@@ -7,7 +7,8 @@ import { Pool } from 'pg';
 import type { DataSource } from 'typeorm';
 import { startEmbedded } from '../../examples/embedded-postgres';
 import { openSchema } from './open-schema';
-import { median, rounds, Scores, seconds } from './scores';
+import { comparePairs } from './rates';
+import { rounds, Scores, seconds } from './scores';
 
 /** Calls under way at once, and connections of each side. */
 const workers = 16;
@@ -17,25 +18,10 @@ const past = 100_000;
 /** Of stored entries that `verify()` reads. */
 const entries = Number(process.env['BENCH_ENTRIES'] ?? 1_000_000);
 
-/** Something that is done over and over; each call gets a number of its own. */
-type Work = (call: number) => Promise<void>;
+/** Each call gets a number of its own. */
+type Call = (call: number) => Promise<void>;
 
 let calls = 0;
-
-/** How often a second it is done, by so many workers. */
-async function perSecond(work: Work, during = seconds): Promise<number> {
-  const start = performance.now();
-  const end = start + during * 1000;
-  let done = 0;
-  const worker = async (): Promise<void> => {
-    while (performance.now() < end) {
-      await work(calls++);
-      done++;
-    }
-  };
-  await Promise.all(Array.from({ length: workers }, worker));
-  return done / ((performance.now() - start) / 1000);
-}
 
 /** The same rows on both sides: users with a credit each, one with very much, and a code that anyone may use. */
 async function fill(dataSource: DataSource, schema: string): Promise<void> {
@@ -65,7 +51,7 @@ async function fill(dataSource: DataSource, schema: string): Promise<void> {
 }
 
 /** What our calls do, as bare statements on a pool of the same size: BEGIN, INSERTs, UPDATEs, COMMIT. */
-function bareWork(pool: Pool, schema: string): { spend: (user: string, call: number) => Promise<void>; signUp: Work } {
+function bareWork(pool: Pool, schema: string): { spend: (user: string, call: number) => Promise<void>; signUp: Call } {
   const inTransaction = async (statements: [text: string, values: unknown[]][]): Promise<void> => {
     const client = await pool.connect();
     try {
@@ -124,7 +110,7 @@ function bareWork(pool: Pool, schema: string): { spend: (user: string, call: num
   };
 }
 
-function ourWork(referrals: Referrals): { spend: (user: string, call: number) => Promise<void>; signUp: Work } {
+function ourWork(referrals: Referrals): { spend: (user: string, call: number) => Promise<void>; signUp: Call } {
   return {
     spend: async (user, call) => {
       await referrals.credits.spend(user, { amount: '1', reference: `invoice-${call}`, description: 'May' });
@@ -155,32 +141,26 @@ export async function credits(): Promise<void> {
     const [our, theirs] = [ourWork(referrals), bareWork(pool, 'bare')];
 
     const someone = (call: number): string => `user-${1 + (call % users)}`;
-    const pairs: [measured: string, bound: number, ours: Work, bare: Work][] = [
-      ['spends/s on distinct users', 0.7, (n) => our.spend(someone(n), n), (n) => theirs.spend(someone(n), n)],
-      ['spends/s on one hot user', 0.7, (n) => our.spend('user-0', n), (n) => theirs.spend('user-0', n)],
-      ['sign-ups/s on one hot code', 0.5, our.signUp, theirs.signUp],
+    const numbered = (measured: string, atLeast: number, one: Call, other: Call) => {
+      return { measured, atLeast, ours: () => one(calls++), bare: () => other(calls++) };
+    };
+    const pairs = [
+      numbered(
+        'spends/s on distinct users',
+        0.7,
+        (n) => our.spend(someone(n), n),
+        (n) => theirs.spend(someone(n), n),
+      ),
+      numbered(
+        'spends/s on one hot user',
+        0.7,
+        (n) => our.spend('user-0', n),
+        (n) => theirs.spend('user-0', n),
+      ),
+      numbered('sign-ups/s on one hot code', 0.5, our.signUp, theirs.signUp),
     ];
-    for (const [, , one, other] of pairs) for (const work of [one, other]) await perSecond(work, 3);
-    const measured = pairs.map(() => ({ ours: [] as number[], bare: [] as number[] }));
-    for (let round = 0; round < rounds; round++) {
-      for (const [index, [, , one, other]] of pairs.entries()) {
-        const { ours: ourRates, bare: bareRates } = measured[index]!;
-        // Every other round the other way round.
-        if (round % 2 === 0) ourRates.push(await perSecond(one));
-        bareRates.push(await perSecond(other));
-        if (round % 2 === 1) ourRates.push(await perSecond(one));
-      }
-      const line = measured.map((of) => `${Math.round(of.ours.at(-1)!)} / ${Math.round(of.bare.at(-1)!)}`);
-      console.log(`  round ${round + 1} of ${rounds}, ours / bare a second: ${line.join(', ')}`);
-    }
+    await comparePairs(pairs, workers, seconds, scores);
     console.log(`\n${rounds} rounds of ${seconds} s each, ${workers} at once; ratios are medians of pairs.`);
-    for (const [index, [what, bound]] of pairs.entries()) {
-      const { ours: ourRates, bare: bareRates } = measured[index]!;
-      const ratios = ourRates.map((rate, round) => rate / bareRates[round]!);
-      const spread = `pairs ${Math.min(...ratios).toFixed(2)}–${Math.max(...ratios).toFixed(2)}`;
-      const detail = `medians ${median(ourRates).toFixed(0)} and ${median(bareRates).toFixed(0)}; ${spread}`;
-      scores.atLeast(what, median(ratios), bound, detail);
-    }
 
     const [counted] = await ours.query<{ stored: number }[]>(
       'SELECT count(*)::int AS stored FROM "ours".referral_credit_transactions',

@@ -17,12 +17,11 @@ const modes = `(VALUES ('credits', true), ('payout', $3::boolean)) AS m (mode, i
 const isPayable = `m.is_offered AND (m.mode = 'credits' OR a.payout_email IS NOT NULL)`;
 
 /**
- * Locks the next accounts that are due. What an account has earned and was not paid, pending or not, is a limit to what it has
- * available. `others` says what becomes of accounts that somebody else has locked.
+ * The next accounts that are due. What an account has earned and was not paid, pending or not, is a limit to what it has available.
  *
  * `$1` now, `$2` the period in milliseconds, `$3` whether payouts are offered, `$4` minimum, `$5` after which user, `$6` how many.
  */
-export function lockStatement(database: Database, others: 'skipped' | 'waited for'): string {
+export function dueStatement(database: Database): string {
   const { accounts, totals } = database.tables;
   const now = timeOf('$1');
   return `
@@ -32,7 +31,14 @@ export function lockStatement(database: Database, others: 'skipped' | 'waited fo
         SELECT sum(t.amount) FROM ${totals} t WHERE t.user_id = a.user_id AND t.mode = m.mode
       ) >= $4::numeric + CASE m.mode WHEN 'credits' THEN a.credits_paid ELSE a.payouts_paid END
     )
-    ORDER BY a.user_id LIMIT $6::integer FOR NO KEY UPDATE OF a ${others === 'skipped' ? 'SKIP LOCKED' : ''}`;
+    ORDER BY a.user_id LIMIT $6::integer`;
+}
+
+/** Locks accounts, `$1` users; those that somebody else has locked are left out, or waited for. */
+export function lockStatement({ tables }: Database, others: 'left out' | 'waited for'): string {
+  return `
+    SELECT user_id AS "userId" FROM ${tables.accounts} WHERE user_id = ANY($1::varchar[])
+    ORDER BY user_id FOR NO KEY UPDATE ${others === 'left out' ? 'SKIP LOCKED' : ''}`;
 }
 
 /**

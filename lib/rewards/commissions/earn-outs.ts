@@ -8,7 +8,7 @@ import { objectOf } from '../../input';
 import type { Settings } from '../../options';
 import type { Clock } from '../../tracking/clock';
 import type { Database } from '../../tracking/database';
-import { isLockTimeout, isRefusal, undeadlocked } from '../../tracking/driver-errors';
+import { isLockTimeout, isRefusal, retrying } from '../../tracking/driver-errors';
 import type { Events } from '../../tracking/events';
 import type { CreditTypeManager } from '../credit-type-manager';
 import * as statements from './earn-out-statements';
@@ -17,7 +17,7 @@ import * as statements from './earn-out-statements';
 const batchSize = 500;
 /** How many payouts of the host's run at once, each on a connection; should the process die, that many are asked for again. */
 const payoutsAtOnce = 4;
-/** How long an account is waited for that somebody else has locked, in milliseconds. */
+/** How long an account is waited for that somebody else has locked, in milliseconds; a tenth of it while others can be paid. */
 const patienceMs = 10_000;
 
 /**
@@ -54,7 +54,7 @@ export class EarnOuts {
       throw invalid('onProgress', 'a function', onProgress);
     const progress = new Progress(this.#database, onProgress);
     // All is bound before any is paid: so what fails, or another run has left behind, is not bound once more by this run.
-    await this.#bindAll('skipped', progress);
+    await this.#bindAll('left out', progress);
     // Who was left out, because a sign-up or another run was at it, is due all the same.
     await this.#bindAll('waited for', progress);
     await this.#pay(() => this.#giveCredit(), progress);
@@ -65,33 +65,51 @@ export class EarnOuts {
     return progress.shown();
   }
 
-  async #bindAll(others: 'skipped' | 'waited for', progress: Progress): Promise<void> {
-    let after: string | null = '';
-    while (after !== null) after = await this.#bind(after, others, progress);
+  async #bindAll(others: Others, progress: Progress): Promise<void> {
+    const { everyMs, minimum, payout } = this.#settings;
+    const statement = statements.dueStatement(this.#database);
+    let after = '';
+    for (;;) {
+      const facts = [this.#clock.parameter(), everyMs, payout !== null, minimum];
+      const due = await this.#database.unlimited('ordinary', (manager) =>
+        this.#database.query<{ userId: string }>(statement, [...facts, after, batchSize], manager),
+      );
+      if (due.length === 0) return;
+      const userIds = due.map(({ userId }) => userId);
+      await progress.bound(await this.#bindOrPart(userIds, facts, others));
+      after = userIds.at(-1)!;
+    }
   }
 
-  /** Binds one batch; answers after which user the next one begins, null after the last. */
-  async #bind(after: string, others: 'skipped' | 'waited for', progress: Progress): Promise<string | null> {
-    const { everyMs, minimum, payout } = this.#settings;
-    const facts = [this.#clock.parameter(), everyMs, payout !== null, minimum];
-    const work = async (manager: EntityManager): Promise<{ last: string; made: number } | null> => {
-      await this.#database.query(`SELECT set_config('lock_timeout', '${patienceMs}', true)`, [], manager);
+  /** Binds accounts at once; if one of them, or a commission of its, stays locked, one by one without that one. */
+  async #bindOrPart(userIds: readonly string[], facts: readonly unknown[], others: Others): Promise<number> {
+    try {
+      return await retrying(() => this.#bind(userIds, facts, others));
+    } catch (error) {
+      if (!isLockTimeout(error)) throw error;
+      if (userIds.length === 1) {
+        if (others === 'waited for') this.#onError(error); // the next run has it
+        return 0;
+      }
+      let made = 0;
+      for (const userId of userIds) made += await this.#bindOrPart([userId], facts, others);
+      return made;
+    }
+  }
+
+  #bind(userIds: readonly string[], facts: readonly unknown[], others: Others): Promise<number> {
+    return this.#database.unlimited('ordinary', async (manager) => {
+      const patience = others === 'left out' ? patienceMs / 10 : patienceMs;
+      await this.#database.query(`SELECT set_config('lock_timeout', '${patience}', true)`, [], manager);
       const lock = statements.lockStatement(this.#database, others);
-      const due = await this.#database.query<{ userId: string }>(lock, [...facts, after, batchSize], manager);
-      if (due.length === 0) return null;
-      const userIds = due.map(({ userId }) => userId);
+      const locked = await this.#database.query<{ userId: string }>(lock, [userIds], manager);
+      if (locked.length === 0) return 0;
       // A statement of its own: it sees what those had bound who held the locks before.
       const bind = statements.bindStatement(this.#database);
-      const [row] = await this.#database.query<{ made: string }>(bind, [...facts, userIds], manager);
-      return { last: userIds.at(-1)!, made: Number(row!.made) };
-    };
-    const bound = await undeadlocked(() => this.#database.unlimited('ordinary', work)).catch((error: unknown) => {
-      if (!isLockTimeout(error)) throw error;
-      this.#onError(error); // somebody holds an account for long: the next run has it
-      return null;
+      const parameters = [...facts, locked.map(({ userId }) => userId)];
+      const [row] = await this.#database.query<{ made: string }>(bind, parameters, manager);
+      return Number(row!.made);
     });
-    if (bound) await progress.bound(bound.made);
-    return bound && bound.last;
   }
 
   async #pay(batch: () => Promise<Settled[]>, progress: Progress): Promise<void> {
@@ -101,7 +119,7 @@ export class EarnOuts {
   /** Credit is ours: it is given in the transaction that completes the earn-out, a batch at once. */
   async #giveCredit(): Promise<Settled[]> {
     try {
-      return await undeadlocked(() =>
+      return await retrying(() =>
         this.#database.unlimited('ordinary', async (manager) => {
           const waiting = await this.#waiting('credits', batchSize, manager);
           return waiting.length === 0 ? [] : this.#credit(waiting, manager);
@@ -170,7 +188,7 @@ export class EarnOuts {
   /** By savepoint, so that a deadlock undoes nothing else. */
   async #fail({ userId, id }: ReferralEarnOut, reason: string, manager: EntityManager): Promise<Settled> {
     const { accounts } = this.#database.tables;
-    const row = await undeadlocked(() =>
+    const row = await retrying(() =>
       this.#database.transaction(async (within) => {
         // First the account, as whoever binds does.
         await this.#database.query(`SELECT FROM ${accounts} WHERE user_id = $1 FOR NO KEY UPDATE`, [userId], within);
@@ -192,6 +210,9 @@ export class EarnOuts {
     return earnOut;
   }
 }
+
+/** What becomes of accounts that somebody else has locked. */
+type Others = 'left out' | 'waited for';
 
 type Settled = Pick<ReferralEarnOut, 'status' | 'amount'>;
 
