@@ -653,7 +653,11 @@ describe('of what was earned', () => {
       'a failed earn-out that is said to be completed',
       () =>
         `UPDATE ${tableOf('earn_outs')} SET status = 'completed', error_reason = NULL WHERE id = ${firstEarnOut('paula')}`,
-      { invariant: 'an earn-out is what is bound to it, unless it failed', table: 'referral_earn_outs', expected: null },
+      {
+        invariant: 'an earn-out is what is bound to it, unless it failed',
+        table: 'referral_earn_outs',
+        expected: null,
+      },
     ],
     [
       'a commission that is paid by an earn-out that is gone',
