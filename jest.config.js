@@ -5,9 +5,19 @@ const shared = {
   modulePathIgnorePatterns: ['<rootDir>/dist/', '<rootDir>/\\.postgres/'],
 };
 
-/** The main journey once more, on the oldest majors that the package supports; and what leans on TypeORM the most. */
-const compatibility = '<rootDir>/test/compatibility.test.ts';
-const typeorm = ['managers', 'managers-records', 'signups', 'ledger'].map((name) => `<rootDir>/test/${name}.test.ts`);
+/** The main journey once more, on the oldest majors that the package supports; and what leans on each the most. */
+const suites = (...names) => names.map((name) => `<rootDir>/test/${name}.test.ts`);
+const compatibility = suites('compatibility');
+const onExpress = suites('api', 'api-input');
+const onTypeorm = suites(
+  'managers',
+  'managers-records',
+  'signups',
+  'ledger',
+  'managers-earnings',
+  'refunds',
+  'earn-outs',
+);
 
 /** @type {import('jest').Config} */
 module.exports = {
@@ -20,13 +30,13 @@ module.exports = {
     {
       ...shared,
       displayName: 'express 4',
-      testMatch: [compatibility],
+      testMatch: [...compatibility, ...onExpress],
       moduleNameMapper: { '^express$': '<rootDir>/node_modules/express-4' },
     },
     {
       ...shared,
       displayName: 'typeorm 0.3',
-      testMatch: [compatibility, ...typeorm],
+      testMatch: [...compatibility, ...onTypeorm],
       moduleNameMapper: { '^typeorm$': '<rootDir>/node_modules/typeorm-0.3' },
     },
   ],
