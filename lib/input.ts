@@ -41,6 +41,11 @@ export function isCode(value: unknown): value is string {
   return typeof value === 'string' && codePattern.test(value);
 }
 
+/** What a person typed as a code, without blanks around it: what can't be part of a code makes it one that nobody has. */
+export function typedCode(text: string): string {
+  return text.trim().replace(/[^\x20-\x7e]/g, '?');
+}
+
 export function codeOf(field: string, value: unknown): string {
   if (!isCode(value)) throw invalid(field, '1 to 100 characters of [A-Za-z0-9_-]', value);
   return value;
@@ -122,15 +127,18 @@ export function booleanOf(field: string, value: unknown): boolean {
 // What a mail server's reader of addresses would split, and blanks, are refused; whether somebody is there, only a mail can tell.
 const emailPattern = /^[^\s@<>()[\],;:"\\\p{Cc}]+@[^\s@<>()[\],;:"\\\p{Cc}.]+(\.[^\s@<>()[\],;:"\\\p{Cc}.]+)+$/u;
 
-export function emailOf(field: string, value: unknown): string {
-  if (
+export function isEmail(value: unknown): value is string {
+  return (
     typeof value === 'string' &&
     value.length <= lengths.email &&
     emailPattern.test(value) &&
     !/^\.|\.\.|\.@/.test(value) &&
     !unstorable.test(value)
-  )
-    return value;
+  );
+}
+
+export function emailOf(field: string, value: unknown): string {
+  if (isEmail(value)) return value;
   throw invalid(field, `an e-mail address of up to ${lengths.email} characters`, value);
 }
 

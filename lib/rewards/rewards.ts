@@ -18,7 +18,7 @@ import { Database } from '../tracking/database';
 import type { Tracking } from '../tracking/tracking';
 import { AccountManager } from './commissions/account-manager';
 import { ChannelManager } from './commissions/channel-manager';
-import { CodeTerms } from './commissions/code-terms';
+import { CodeOffers } from './commissions/code-offers';
 import { CommissionManager } from './commissions/commission-manager';
 import { CommissionPages } from './commissions/commission-pages';
 import { Coupons } from './commissions/coupons';
@@ -76,7 +76,7 @@ export class Rewards implements RewardsCalls {
   readonly records: Records;
   readonly coupons: Coupons;
   readonly pages: CommissionPages;
-  readonly codeTerms: CodeTerms;
+  readonly codeOffers: CodeOffers;
   readonly #database: Database;
   readonly #tracking: Tracking;
   readonly #signups: Signups;
@@ -101,7 +101,7 @@ export class Rewards implements RewardsCalls {
     const totals = new Totals(database, clock, settings);
     this.coupons = new Coupons(database, clock, settings);
     this.pages = new CommissionPages(database, clock, totals);
-    this.codeTerms = new CodeTerms(database, clock, settings);
+    this.codeOffers = new CodeOffers(database, clock, settings);
     this.#purchases = new Purchases(database, tracking, settings);
     this.#earnOuts = new EarnOuts(database, clock, events, settings, creditTypes);
     const channels = new ChannelManager(database, clock, links, settings);

@@ -4,7 +4,7 @@ import { ReferralCredit } from '../entities/referral-credit';
 import { ReferralSignup } from '../entities/referral-signup';
 import { ReferralSignupRefusal } from '../entities/referral-signup-refusal';
 import { invalid } from '../errors';
-import { isNothing, objectOf, someUserIdOf } from '../input';
+import { isNothing, objectOf, someUserIdOf, typedCode } from '../input';
 import type { RecordSignupOptions, SignupExplanation, SignupRefusal } from '../reward-types';
 import type { UserRef, WithManager } from '../types';
 import type { Clock } from '../tracking/clock';
@@ -55,7 +55,7 @@ export class Signups {
   async record(req: Request | null, user: UserRef, options: RecordSignupOptions): Promise<ReferralSignup | null> {
     const { manager, code } = objectOf('recordSignup', options, ['code', 'manager']);
     const userId = someUserIdOf('user', user);
-    const typed = typedCode(code);
+    const typed = codeIn(code);
     for (;;) {
       let weighing = await this.#choice.of(req, user, userId, typed, manager);
       if (weighing.chosen) {
@@ -208,9 +208,9 @@ function isUsedUp(referral: string): string {
   return `coalesce(${referral}.allowed_uses <> -1 AND ${referral}.uses >= ${referral}.allowed_uses, false)`;
 }
 
-/** What a person typed: anything that can't be a code is one that nobody has. */
-function typedCode(code: unknown): string | null {
+/** The code that a person typed; null for nothing. */
+function codeIn(code: unknown): string | null {
   if (isNothing(code)) return null;
   if (typeof code !== 'string') throw invalid('code', 'what the user typed, as a string, or nothing', code);
-  return code.trim().replace(/[^\x20-\x7e]/g, '?') || null;
+  return typedCode(code) || null;
 }

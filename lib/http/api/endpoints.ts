@@ -1,6 +1,6 @@
 import type { Request, Response } from 'express';
 import { ReferralError } from '../../errors';
-import { emailOf } from '../../input';
+import { isEmail, typedCode } from '../../input';
 import type { Rewards } from '../../rewards/rewards';
 import { commissionOrders } from '../../rewards/commissions/commission-pages';
 import type { CouponRefusal } from '../../rewards/commissions/coupons';
@@ -92,11 +92,11 @@ export function endpoints({ settings }: Tracking, rewards: Rewards): Endpoint[] 
 
   const config = async (userId: string): Promise<object> => {
     const account = await accounts.of(userId);
-    const [totals, terms] = await Promise.all([
+    const [totals, offer] = await Promise.all([
       accounts.totalsOf(account, undefined),
-      rewards.codeTerms.of(account.referralId!),
+      rewards.codeOffers.of(account.referralId!),
     ]);
-    return configOf(account, totals, terms!, settings);
+    return configOf(account, totals, offer!, settings);
   };
 
   const patchConfig: Answer = async ({ req, res, userId }) => {
@@ -123,12 +123,11 @@ export function endpoints({ settings }: Tracking, rewards: Rewards): Endpoint[] 
     const { code } = await bodyOf(req, res, ['code']);
     if (code === undefined) throw badField('code', 'This field is required.', 'required');
     if (typeof code !== 'string') throw badField('code', 'This field must be a string.');
-    const typed = code.trim();
+    const typed = typedCode(code);
     if (typed === '') throw badField('code', 'This field may not be blank.', 'blank');
     if (typed.length > maxCodeLength) throw badField('code', `At most ${maxCodeLength} characters.`, 'max_length');
     try {
-      // What can't be stored as text is no code that there is.
-      return couponOf(await rewards.coupons.apply(userId, typed.replace(/[^\x20-\x7e]/g, '?'), { req }));
+      return couponOf(await rewards.coupons.apply(userId, typed, { req }));
     } catch (error) {
       const refusal = error instanceof ReferralError ? refusals[error.code as CouponRefusal] : undefined;
       throw refusal === undefined
@@ -140,9 +139,9 @@ export function endpoints({ settings }: Tracking, rewards: Rewards): Endpoint[] 
   const codeInfo: Answer = async ({ req }) => {
     const code = queryOf(req).get('referral_code');
     if (!code) throw badField('referral_code', 'This parameter is required.', 'required');
-    const terms = await rewards.codeTerms.of(code.replace(/[^\x20-\x7e]/g, '?'));
-    if (!terms) throw notFound();
-    return { referral_code: terms.code, ...promoOf(terms) };
+    const offer = await rewards.codeOffers.of(typedCode(code));
+    if (!offer) throw notFound();
+    return { referral_code: offer.code, ...promoOf(offer) };
   };
 
   return [
@@ -166,12 +165,4 @@ export function endpoints({ settings }: Tracking, rewards: Rewards): Endpoint[] 
     { path: '/code/info/', methods: { GET: codeInfo }, isOpen: true },
     { path: '/openapi.json', methods: { GET: ({ req }) => Promise.resolve(openApi(req, baseUrl)) }, isOpen: true },
   ];
-}
-
-function isEmail(value: unknown): value is string {
-  try {
-    return emailOf('email', value) !== '';
-  } catch {
-    return false;
-  }
 }

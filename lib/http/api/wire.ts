@@ -3,7 +3,7 @@ import type { ReferralAccount } from '../../entities/referral-account';
 import type { ReferralChannel } from '../../entities/referral-channel';
 import type { ReferralEarnOut } from '../../entities/referral-earn-out';
 import type { Settings } from '../../options';
-import type { PromisedTerms } from '../../rewards/commissions/code-terms';
+import type { CodeOffer } from '../../rewards/commissions/code-offers';
 import type { SeenCommission } from '../../rewards/commissions/commission-pages';
 
 // The names, types and formats of the fields are those of Webshare's referral API, which its clients expect.
@@ -54,7 +54,7 @@ export function earnOutOf(earnOut: ReferralEarnOut): object {
 }
 
 /** The discount of a user's own code: for which purchases, of which kind; percent as 0–100. */
-export function promoOf({ promo }: PromisedTerms): { promo_type: string | null; promo_value: number | null } {
+export function promoOf({ promo }: CodeOffer): { promo_type: string | null; promo_value: number | null } {
   if (!promo) return { promo_type: null, promo_value: null };
   const { promoType, promoValue, isRecurring } = promo;
   // A factor of 100 moves the point: through a float, 0.29 would become 28.999….
@@ -65,11 +65,11 @@ export function promoOf({ promo }: PromisedTerms): { promo_type: string | null; 
 export function configOf(
   account: ReferralAccount,
   totals: AccountTotals,
-  terms: PromisedTerms,
+  offer: CodeOffer,
   { baseUrl, codeParameter, linkPath, earnOuts, commission }: Settings,
 ): object {
   const site = `${baseUrl.origin}${baseUrl.pathname.replace(/\/$/, '')}`;
-  const max = terms.maxPerReferee === null ? null : Number(terms.maxPerReferee);
+  const max = offer.maxPerReferee === null ? null : Number(offer.maxPerReferee);
   return {
     id: account.id,
     mode: account.mode,
@@ -84,16 +84,16 @@ export function configOf(
     earn_out_frequency: durationOf(earnOuts.everyMs),
     next_earn_out_date: totals.nextEarnOutAt,
     minimum_earn_out_amount: Number(earnOuts.minimum),
-    referral_code: terms.code,
+    referral_code: offer.code,
     referral_url:
-      codeParameter === false ? `${site}${linkPath}/${terms.code}` : `${site}/?${codeParameter}=${terms.code}`,
+      codeParameter === false ? `${site}${linkPath}/${offer.code}` : `${site}/?${codeParameter}=${offer.code}`,
     referral_maximum_credits: max,
-    referral_credit_ratio: Number(terms.initialRate),
+    referral_credit_ratio: Number(offer.initialRate),
     referral_payment_pending_days: durationOf(commission.pendingDays * dayMs),
-    ...promoOf(terms),
-    initial_rate: Number(terms.initialRate),
-    ongoing_rate: Number(terms.ongoingRate),
-    initial_rate_period_days: terms.initialRatePeriodDays,
+    ...promoOf(offer),
+    initial_rate: Number(offer.initialRate),
+    ongoing_rate: Number(offer.ongoingRate),
+    initial_rate_period_days: offer.initialRatePeriodDays,
     max_earnings_per_referred: max,
     created_at: account.createdAt,
     updated_at: account.updatedAt,

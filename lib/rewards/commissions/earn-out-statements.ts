@@ -34,8 +34,11 @@ export function dueStatement(database: Database): string {
     ORDER BY a.user_id LIMIT $6::integer`;
 }
 
-/** Locks accounts, `$1` users; those that somebody else has locked are left out, or waited for. */
-export function lockStatement({ tables }: Database, others: 'left out' | 'waited for'): string {
+/** What becomes of accounts that somebody else has locked. */
+export type Others = 'left out' | 'waited for';
+
+/** Locks accounts: `$1` users. */
+export function lockStatement({ tables }: Database, others: Others): string {
   return `
     SELECT user_id AS "userId" FROM ${tables.accounts} WHERE user_id = ANY($1::varchar[])
     ORDER BY user_id FOR NO KEY UPDATE ${others === 'left out' ? 'SKIP LOCKED' : ''}`;

@@ -65,7 +65,7 @@ export class EarnOuts {
     return progress.shown();
   }
 
-  async #bindAll(others: Others, progress: Progress): Promise<void> {
+  async #bindAll(others: statements.Others, progress: Progress): Promise<void> {
     const { everyMs, minimum, payout } = this.#settings;
     const statement = statements.dueStatement(this.#database);
     let after = '';
@@ -82,7 +82,7 @@ export class EarnOuts {
   }
 
   /** Binds accounts at once; if one of them, or a commission of its, stays locked, one by one without that one. */
-  async #bindOrPart(userIds: readonly string[], facts: readonly unknown[], others: Others): Promise<number> {
+  async #bindOrPart(userIds: readonly string[], facts: readonly unknown[], others: statements.Others): Promise<number> {
     try {
       return await retrying(() => this.#bind(userIds, facts, others));
     } catch (error) {
@@ -97,7 +97,7 @@ export class EarnOuts {
     }
   }
 
-  #bind(userIds: readonly string[], facts: readonly unknown[], others: Others): Promise<number> {
+  #bind(userIds: readonly string[], facts: readonly unknown[], others: statements.Others): Promise<number> {
     return this.#database.unlimited('ordinary', async (manager) => {
       const patience = others === 'left out' ? patienceMs / 10 : patienceMs;
       await this.#database.query(`SELECT set_config('lock_timeout', '${patience}', true)`, [], manager);
@@ -210,9 +210,6 @@ export class EarnOuts {
     return earnOut;
   }
 }
-
-/** What becomes of accounts that somebody else has locked. */
-type Others = 'left out' | 'waited for';
 
 type Settled = Pick<ReferralEarnOut, 'status' | 'amount'>;
 

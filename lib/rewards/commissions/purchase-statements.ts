@@ -85,7 +85,6 @@ export function purchaseStatement(database: Database): string {
     ), redeemed AS (
       INSERT INTO ${tables.redemptions} (user_id, channel_id, reference, created_at)
       SELECT $1, k.channel_id, $2, at.now FROM earning k CROSS JOIN at CROSS JOIN purchased WHERE k.is_redeeming
-      RETURNING *
     ), counted AS (
       INSERT INTO ${tables.referees} AS r (user_id, referee_id, met_by, earned, upgraded_at, created_at)
       SELECT k.referrer_id, $1, 'purchase', k.earned, CASE WHEN $3::numeric > 0 THEN at.now END, at.now
@@ -186,7 +185,8 @@ export function refundStatement(database: Database): string {
       WHERE t.user_id = w.referrer_id AND t.channel_id = coalesce(w.channel_id, 0) AND t.mode = w.mode
         AND (locked.id IS NOT NULL OR w.is_revenue)
     )
-    SELECT w.amount::text AS paid, w.rest::text AS "left", EXISTS (SELECT FROM made) AS "isNew", EXISTS (SELECT FROM entered) OR EXISTS (SELECT FROM locked WHERE is_whole) AS "isLowered",
+    SELECT w.amount::text AS paid, w.rest::text AS "left", EXISTS (SELECT FROM made) AS "isNew",
+      EXISTS (SELECT FROM entered) OR EXISTS (SELECT FROM locked WHERE is_whole) AS "isLowered",
       r.purchase = $3 AND ($4::numeric IS NULL OR r.amount = $4::numeric) AS "isSame",
       ${database.columns(ReferralRefund, 'r', 'refund.')}, ${database.columns(ReferralCommission, 'm', 'commission.')}
     FROM (SELECT) AS always LEFT JOIN wanted w ON true

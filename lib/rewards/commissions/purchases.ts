@@ -50,7 +50,7 @@ export class Purchases {
       else if (row['purchase.userId'] !== null) return this.#answered(row, reference, amount, manager);
       // Asked for only now: who has signed up needs no attribution; and outside of a transaction of ours, as the host's
       // `isSamePerson` may take its time. Or else another call for the buyer was first.
-      else if (!row.hasSignedUp) attributed ??= await this.#attributed(user, userId, manager);
+      else if (!row.hasSignedUp && attributed === undefined) attributed = await this.#attributed(user, userId, manager);
     }
   }
 

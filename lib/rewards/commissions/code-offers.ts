@@ -6,8 +6,8 @@ import type { Database } from '../../tracking/database';
 import { timeOf } from '../time';
 import { isOpen } from './channel-terms';
 
-/** What a code promises: a discount to those who use it, a commission to its owner. */
-export interface PromisedTerms {
+/** What a code offers: a discount to those who use it, a commission to its owner. */
+export interface CodeOffer {
   code: string;
   /** Null if there is no discount, or not now. */
   promo: Pick<ReferralChannel, 'promoType' | 'promoValue' | 'isRecurring'> | null;
@@ -19,8 +19,8 @@ export interface PromisedTerms {
   maxPerReferee: string | null;
 }
 
-/** What codes promise, by the channel, the program or the option. */
-export class CodeTerms {
+/** What codes offer, by the channel, the program or the option. */
+export class CodeOffers {
   readonly #database: Database;
   readonly #clock: Clock;
   readonly #settings: Settings['commission'];
@@ -32,7 +32,7 @@ export class CodeTerms {
   }
 
   /** By the code in any case, or by the id of its referral; null if there is none. */
-  async of(code: string | number): Promise<PromisedTerms | null> {
+  async of(code: string | number): Promise<CodeOffer | null> {
     const { referrals, programs, channels } = this.#database.tables;
     const isId = typeof code === 'number';
     const [row] = await this.#database.query<Row>(
