@@ -251,10 +251,13 @@ test('a referral that is being deleted takes no other click down with it', async
   const answers = await host.dataSource.transaction(async (manager) => {
     await manager.delete(Referral, doomed.id);
     const clicks = [doomed, other, other, other].map((link) => request(host.app).get(`/r/${link.code}`).then());
+    const { schema } = host.dataSource.options as { schema: string };
     // They wait for this transaction: the row that is being deleted is referred to.
     await waitFor(async () => {
       const [{ waiting }] = await host.dataSource.query(
-        `SELECT count(*)::int AS waiting FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%unnest%'`,
+        `SELECT count(*)::int AS waiting FROM pg_stat_activity
+         WHERE wait_event_type = 'Lock' AND query LIKE '%unnest%"' || $1 || '"%'`,
+        [schema],
       );
       return waiting > 0;
     });

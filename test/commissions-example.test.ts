@@ -5,7 +5,7 @@ import { createReferrals, entities, migrations, runMigrations } from 'express-re
 import request from 'supertest';
 import { DataSource } from 'typeorm';
 import { buy, earnings, payEarnings, refund, sponsor } from '../examples/commissions/commissions';
-import { databaseUrl, TestClock } from './support/host';
+import { databaseUrl, patient, TestClock } from './support/host';
 
 test('the README shows the example as it is, and it does what it says', async () => {
   const read = (file: string): string => readFileSync(path.join(__dirname, '..', file), 'utf8');
@@ -23,7 +23,7 @@ test('the README shows the example as it is, and it does what it says', async ()
   const paid: object[] = [];
   const provider = { pay: (payment: object) => Promise.resolve(void paid.push(payment)) };
   const referrals = createReferrals({
-    ...{ dataSource, baseUrl: 'https://shop.example', secret, clock: clock.read },
+    ...{ dataSource, baseUrl: 'https://shop.example', secret, clock: clock.read, ...patient() },
     ...earnings(provider),
     user: (req) => req.get('authorization'),
   });

@@ -1,5 +1,3 @@
-import { fork } from 'node:child_process';
-import path from 'node:path';
 import { Referral } from '../lib';
 import {
   closeAll,
@@ -12,6 +10,7 @@ import {
   startHost,
   User,
 } from './support/host';
+import { startProcess } from './support/processes';
 
 afterAll(closeAll);
 
@@ -54,20 +53,12 @@ describe('the same (user, redirectTo, label, target)', () => {
 
   test('at once from several processes makes one row', async () => {
     const { schema } = host.dataSource.options as { schema: string };
-    const work = path.join(__dirname, 'support', 'creator.js');
     const answers = await Promise.all(
-      Array.from(
-        { length: 4 },
-        () =>
-          new Promise<number[]>((resolve, reject) => {
-            const child = fork(work, [], { env: { ...process.env, SCHEMA: schema } });
-            child.once('message', (ids) => resolve(ids as number[]));
-            child.once('error', reject);
-          }),
-      ),
+      Array.from({ length: 4 }, () => startProcess<number[]>('creator.js', { env: { SCHEMA: schema } })),
     );
-    expect(answers.flat()).toHaveLength(100);
-    expect(new Set(answers.flat()).size).toBe(1);
+    const ids = answers.flatMap(({ said }) => said);
+    expect(ids).toHaveLength(100);
+    expect(new Set(ids).size).toBe(1);
     expect(await host.dataSource.getRepository(Referral).countBy({ userId: 'processes' })).toBe(1);
   });
 

@@ -5,7 +5,7 @@ import { createReferrals, entities, migrations, runMigrations } from 'express-re
 import request from 'supertest';
 import { DataSource } from 'typeorm';
 import { bill, checkOut, invite, launch, signUp } from '../examples/credits/credits';
-import { databaseUrl } from './support/host';
+import { databaseUrl, patient } from './support/host';
 
 test('the README shows the example as it is, and it does what it says', async () => {
   const read = (file: string): string => readFileSync(path.join(__dirname, '..', file), 'utf8');
@@ -17,7 +17,8 @@ test('the README shows the example as it is, and it does what it says', async ()
   await dataSource.query(`CREATE SCHEMA "${schema}"`);
   await runMigrations(dataSource);
   const secret = 'a secret of at least thirty-two characters';
-  const referrals = createReferrals({ dataSource, baseUrl: 'https://shop.example', secret, user: () => null });
+  const options = { dataSource, baseUrl: 'https://shop.example', secret, user: () => null };
+  const referrals = createReferrals({ ...options, ...patient() });
   try {
     const [anna, carl] = [{ id: 1 }, { id: 2 }];
     const { code } = await invite(anna, await launch(referrals));

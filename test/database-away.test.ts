@@ -2,9 +2,9 @@ import { randomBytes } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import request from 'supertest';
-import { DataSource } from 'typeorm';
-import { entities, migrations, Referral } from '../lib';
-import { closeAll, cookieOf, type Host, startHost, waitFor } from './support/host';
+import { DataSource, In } from 'typeorm';
+import { entities, migrations, Referral, ReferralResponse } from '../lib';
+import { closeAll, cookieOf, despiteLimit, type Host, isLate, startHost, visitorOf, waitFor } from './support/host';
 import { type OwnServer, startOwnServer } from './support/own-server';
 import { startProxy } from './support/proxy';
 
@@ -14,6 +14,8 @@ let folder: string;
 let dataSource: DataSource;
 let host: Host;
 let known: Referral;
+/** Long enough for most statements on a slow machine; what has to succeed is tried again where it was not. */
+const limitMs = 1000;
 const unhandled: unknown[] = [];
 const note = (reason: unknown): void => void unhandled.push(reason);
 
@@ -24,14 +26,17 @@ beforeAll(async () => {
   dataSource = new DataSource({ type: 'postgres', url: postgres.url, entities, migrations, poolSize: 5 });
   await dataSource.initialize();
   await dataSource.runMigrations();
-  host = await startHost({ dataSource, queryTimeoutMs: 300, linkCache: { ttlMs: 1 } }, (app) => {
+  host = await startHost({ dataSource, queryTimeoutMs: limitMs, linkCache: { ttlMs: 1 } }, (app) => {
     app.get('/page', (_req, res) => void res.send('page'));
     app.post('/do', (req, res, next) => {
       Referral.recordResponse(req, 'DONE').then((answer) => res.json(answer), next);
     });
   });
-  known = await Referral.create({ redirectTo: '/known', label: 'known' });
-  for (const code of ['UNSEEN-1', 'UNSEEN-2']) await Referral.create({ redirectTo: '/', label: code, code });
+  const { manager } = dataSource; // with it, there is no limit
+  known = await Referral.create({ redirectTo: '/known', label: 'known' }, { manager });
+  for (const code of ['UNSEEN-1', 'UNSEEN-2'])
+    await Referral.create({ redirectTo: '/', label: code, code }, { manager });
+  await see(known.code);
 });
 
 afterAll(async () => {
@@ -41,10 +46,22 @@ afterAll(async () => {
   process.off('unhandledRejection', note);
 });
 
-/** What visitors see while the database is away, however it is away. */
+/** Asks for a link until it was found within the limit. */
+async function see(code: string): Promise<void> {
+  await waitFor(async () => {
+    const { status } = await request(host.app).head(`/r/${code}`);
+    expect([302, 503]).toContain(status);
+    return status === 302;
+  });
+}
+
+/** How many clicks of these visitors are on record. */
+const clicksOf = (visitors: string[]): Promise<number> =>
+  dataSource.getRepository(ReferralResponse).countBy({ referralId: known.id, visitorId: In(visitors) });
+
+/** What visitors see while the database is away, however it is away. Should a step hang, the test does. */
 async function visitorsSee(unseenCode: string): Promise<void> {
   host.errors.length = 0;
-  const started = performance.now();
   const click = await request(host.app).get(`/r/${known.code}`);
   expect([click.status, click.headers['location']]).toEqual([302, 'https://shop.example/known']);
   expect(cookieOf(click)).toMatch(/^referral=v1\./);
@@ -68,15 +85,19 @@ async function visitorsSee(unseenCode: string): Promise<void> {
   await expect(Referral.create({ redirectTo: '/', label: 'new' })).rejects.toMatchObject({
     code: 'DATABASE_UNAVAILABLE',
   });
-  expect(performance.now() - started).toBeLessThan(20_000); // hangs nowhere: each step is bounded by the limit
 }
 
+/** The next click is recorded, unless this machine is too slow for the limit: then another one is. */
 async function recovers(unseenCode?: string): Promise<void> {
-  const before = await known.responseCount();
-  const click = await request(host.app).get(`/r/${known.code}`);
-  expect(click.status).toBe(302);
-  expect(await known.responseCount()).toBe(before + 1);
-  if (unseenCode) expect((await request(host.app).head(`/r/${unseenCode}`)).status).toBe(302);
+  await waitFor(async () => {
+    host.errors.length = 0;
+    const click = await request(host.app).get(`/r/${known.code}`);
+    expect([click.status, host.errors.filter((error) => !isLate(error))]).toEqual([302, []]);
+    if (host.errors.length > 0) return false;
+    expect(await clicksOf([visitorOf(click)])).toBe(1);
+    return true;
+  });
+  if (unseenCode) await see(unseenCode);
 }
 
 test('a link that was seen', async () => {
@@ -97,12 +118,13 @@ test('the server hangs, and comes back', async () => {
 
 test('a statement that took too long is called off at the server too, and counted by nobody', async () => {
   await recovers();
-  const before = await known.responseCount();
+  const visitors: string[] = [];
   await dataSource.transaction(async (manager) => {
     await manager.query('SELECT 1 FROM referrals WHERE id = $1 FOR UPDATE', [known.id]);
     for (let click = 0; click < 3; click++) {
       const answer = await request(host.app).get(`/r/${known.code}`);
       expect([answer.status, cookieOf(answer)]).toEqual([302, expect.stringMatching(/^referral=v1/)]);
+      visitors.push(visitorOf(answer));
     }
     await waitFor(async () => {
       const [{ waiting }] = await dataSource.query(
@@ -111,26 +133,26 @@ test('a statement that took too long is called off at the server too, and counte
       return waiting === 0;
     });
   });
-  expect(await known.responseCount()).toBe(before);
+  expect(await clicksOf(visitors)).toBe(0);
   await recovers();
 });
 
 test('the network swallows everything, and heals: connections that hung do not keep the pool', async () => {
   const proxy = await startProxy(Number(new URL(postgres.url).port));
   const url = Object.assign(new URL(postgres.url), { port: String(proxy.port) }).href;
-  const behind = new DataSource({ type: 'postgres', url, entities, poolSize: 2, connectTimeoutMS: 300 });
-  await behind.initialize();
-  const own = await startHost({ dataSource: behind, queryTimeoutMs: 200 });
+  const behind = new DataSource({ type: 'postgres', url, entities, poolSize: 2, connectTimeoutMS: limitMs });
+  await despiteLimit(() => behind.initialize());
+  const own = await startHost({ dataSource: behind, queryTimeoutMs: limitMs });
   const click = (code: string): Promise<number> =>
     request(own.app)
       .get(`/r/${code}`)
       .then(({ status }) => status);
-  expect(await click(known.code)).toBe(302);
+  await waitFor(async () => (await click(known.code)) === 302);
   proxy.swallow(true);
   expect(await Promise.all([click(known.code), click(known.code), click('UNSEEN-1')])).toEqual([302, 302, 503]);
   proxy.swallow(false);
   await waitFor(async () => (await click('UNSEEN-1')) === 302);
-  expect(await behind.query('SELECT 1 AS one')).toEqual([{ one: 1 }]); // the pool is the host's again
+  expect(await despiteLimit(() => behind.query('SELECT 1 AS one'))).toEqual([{ one: 1 }]); // the pool is the host's again
   await own.referrals.close();
   await behind.destroy();
   await proxy.stop();

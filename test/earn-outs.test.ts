@@ -713,11 +713,12 @@ test('the host’s limit to the time of statements stops no run', async () => {
   const { dataSource, schema, clock } = host;
   const options = dataSource.options as { schema: string };
   const limited = await openDataSource({
-    ...{ schema: options.schema, migrate: false, extra: { options: '-c statement_timeout=200' } },
+    ...{ schema: options.schema, migrate: false, extra: { options: '-c statement_timeout=30000' } },
   });
-  expect(await limited.query('SHOW statement_timeout')).toEqual([{ statement_timeout: '200ms' }]);
+  expect(await limited.query('SHOW statement_timeout')).toEqual([{ statement_timeout: '30s' }]);
+  // Takes longer than the limit, whatever the limit is; and no time where there is none.
   await dataSource.query(`CREATE FUNCTION ${schema}.dawdle() RETURNS trigger LANGUAGE plpgsql AS
-    'BEGIN PERFORM pg_sleep(0.5); RETURN NEW; END'`);
+    'BEGIN PERFORM pg_sleep(2 * extract(epoch FROM current_setting(''statement_timeout'')::interval)); RETURN NEW; END'`);
   for (const table of ['referral_earn_outs', 'referral_credits'])
     await dataSource.query(`CREATE TRIGGER dawdle BEFORE INSERT OR UPDATE ON ${schema}.${table} FOR EACH ROW
       EXECUTE FUNCTION ${schema}.dawdle()`);

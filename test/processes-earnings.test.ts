@@ -1,10 +1,9 @@
-import { type ChildProcess, fork } from 'node:child_process';
 import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
-import path from 'node:path';
 import type { EarnOutProgress, ReferralEarnOut } from '../lib';
 import { couponOf, type EarningsHost, refer, startEarnings } from './support/earnings';
-import { closeAll, databaseUrl } from './support/host';
+import { closeAll } from './support/host';
+import { inProcesses, killAfter, type Process, startWorker } from './support/processes';
 
 afterAll(closeAll);
 
@@ -33,63 +32,51 @@ interface Orders {
 }
 
 interface Answer extends Partial<EarnOutProgress> {
+  /** Said by the way: a run of earn-outs has come a step further. */
+  isProgress?: boolean;
   index?: number;
   isDone?: boolean;
   error?: string;
 }
 
-interface Worker {
-  child: ChildProcess;
-  /** Answers what was answered, in the end or until the process died; or is killed at so many answers. */
-  work(tasks: Task[], killAt?: number): Promise<Answer[]>;
-  earnOut(orders?: Orders): Promise<Answer[]>;
+interface Worker extends Process {
+  /** Both answer what was answered, in the end or until the process died. */
+  work(tasks: Task[], acknowledge?: () => void): Promise<Answer[]>;
+  earnOut(orders?: Orders, acknowledge?: () => void): Promise<Answer[]>;
 }
 
-/** A process on the built package, at the time of the host's clock. */
-async function startWorker({ clock, schema }: EarningsHost): Promise<Worker> {
-  const env = { TEST_DATABASE_URL: databaseUrl(), SCHEMA: JSON.parse(schema) as string, NOW: clock.time.toJSON() };
-  const child = fork(path.join(__dirname, 'support', 'earnings-worker.js'), [], { env: { ...process.env, ...env } });
-  const [message] = (await once(child, 'message')) as [string];
-  expect(message).toBe('ready');
-  const ask = (given: object, killAt = Infinity): Promise<Answer[]> =>
-    new Promise((resolve) => {
-      const answers: Answer[] = [];
-      const listener = (answer: Answer | 'done'): void => {
-        if (answer === 'done') {
-          child.off('message', listener);
-          return resolve(answers);
-        }
-        if (answers.push(answer) === killAt) child.kill('SIGKILL');
-      };
-      child.on('message', listener);
-      child.once('exit', () => resolve(answers));
-      child.send({ ...given, now: clock.time });
-    });
-  return { child, work: (tasks, killAt) => ask({ tasks, atOnce: 4 }, killAt), earnOut: (orders = {}) => ask(orders) };
+/** Starts a process on the built package, at the time of the host's clock. */
+const starterOf =
+  ({ clock, schema }: EarningsHost) =>
+  async (): Promise<Worker> => {
+    const env = { SCHEMA: JSON.parse(schema) as string, NOW: clock.time.toJSON() };
+    const { child, ask } = await startWorker<Answer>('earnings-worker.js', env);
+    return {
+      child,
+      work: (tasks, acknowledge) => ask({ tasks, atOnce: 4, now: clock.time }, acknowledge),
+      earnOut: (orders, acknowledge) => ask({ ...orders, now: clock.time }, acknowledge),
+    };
+  };
+
+const startWorkers = (host: EarningsHost, count: number): Promise<Worker[]> =>
+  Promise.all(Array.from({ length: count }, starterOf(host)));
+
+/** To call for each step of any of the workers: kills each of them after a number of steps of its own. */
+function killEachAfter(workers: readonly Worker[], count: () => number): () => void {
+  const steps = workers.map((worker) => killAfter(count(), [worker]));
+  return () => steps.forEach((step) => step());
 }
 
-const startWorkers = (host: EarningsHost, count = 8): Promise<Worker[]> =>
-  Promise.all(Array.from({ length: count }, () => startWorker(host)));
-
-/** Ends those that still live, each at a moment of its own. */
+/** Ends those that still live. */
 async function kill(workers: readonly Worker[]): Promise<void> {
   await Promise.all(
     workers.map(async ({ child }) => {
       if (child.exitCode !== null || child.signalCode !== null) return;
       const exit = once(child, 'exit');
-      setTimeout(() => child.kill('SIGKILL'), random(500));
+      child.kill('SIGKILL');
       await exit;
     }),
   );
-}
-
-async function inProcesses<T>(host: EarningsHost, work: (workers: Worker[]) => Promise<T>): Promise<T> {
-  const workers = await startWorkers(host);
-  try {
-    return await work(workers);
-  } finally {
-    for (const { child } of workers) if (child.connected) child.disconnect();
-  }
 }
 
 /** A host whose payouts are made by the processes alone. */
@@ -226,7 +213,7 @@ test('eight processes that run earn-outs at once share the work, and pay each co
   await shop.refund(0, 'before');
   const declined = shop.users.filter((_, n) => n % 10 === 7);
 
-  await inProcesses(host, async (workers) => {
+  await inProcesses(8, starterOf(host), async (workers) => {
     const earnOut = async (orders?: Orders) =>
       summed((await Promise.all(workers.map((worker) => worker.earnOut(orders)))).flat());
     expect(await earnOut()).toEqual({ bound: 0, completed: 0, failed: 0, cents: 0 }); // nothing is available yet
@@ -255,7 +242,7 @@ test('eight processes that run earn-outs at once share the work, and pay each co
   const failed = await referrals.earnOuts.search({ where: { status: 'failed' } });
   for (const { userId, errorReason } of failed)
     expect([declined.includes(userId), errorReason]).toEqual([true, 'declined']);
-}, 180_000);
+});
 
 test('processes killed at any moment: what they leave behind is paid by the next, once', async () => {
   const host = await start();
@@ -267,22 +254,24 @@ test('processes killed at any moment: what they leave behind is paid by the next
     await shop.sell(round);
     clock.advanceDays(31);
     const workers = await startWorkers(host, round === 0 ? 1 : 8);
-    // The first one dies for sure with a payout that the provider has made, and nobody has noted.
+    // Each dies while accounts are bound, or later. The first one of all dies with a payout that the provider has made, and nobody has
+    // noted.
+    const step = killEachAfter(round === 0 ? [] : workers, () => 1 + random(random(2) === 0 ? 10 : 200));
     const runs = workers.map((worker) => {
       const moment = round === 0 || random(2) === 0 ? 'after' : 'before';
       const dies = { at: 1 + random(12), moment } as const;
-      return worker.earnOut(round === 0 || random(2) === 0 ? { dies } : {});
+      return worker.earnOut(round === 0 || random(2) === 0 ? { dies } : {}, step);
     });
     if (round === 0) await Promise.all(runs);
     const refunded = shop.refund(round, `refund ${round}`); // meanwhile
-    await kill(workers);
     await Promise.all([...runs, refunded]);
+    await kill(workers);
     expect(await referrals.verify()).toMatchObject({ ok: true, problems: [] });
   }
 
   await shop.sell(rounds); // nets what was refunded after it was paid
   clock.advanceDays(31);
-  await inProcesses(host, async (workers) => {
+  await inProcesses(8, starterOf(host), async (workers) => {
     const all = (): Promise<Answer[][]> => Promise.all(workers.map((worker) => worker.earnOut()));
     summed((await all()).flat());
     // Who was still to be paid what a killed process had bound is due for the rest now.
@@ -292,7 +281,7 @@ test('processes killed at any moment: what they leave behind is paid by the next
   const calls = await shop.calls();
   expect(Math.max(...calls)).toBeGreaterThan(1);
   expect(await referrals.earnOuts.search({ where: { status: 'failed' } })).toEqual([]);
-}, 180_000);
+});
 
 test('purchases and refunds of eight processes with the same references are counted once, whoever is killed', async () => {
   const host = await start();
@@ -322,9 +311,11 @@ test('purchases and refunds of eight processes with the same references are coun
   let done = 0;
   const rounds = 3;
   for (let round = 0; round < rounds; round++) {
-    const workers = await startWorkers(host);
+    const workers = await startWorkers(host, 8);
     const from = Math.floor((round * tasks.length) / (rounds + 1));
-    const answers = await Promise.all(workers.map((worker) => worker.work(tasks.slice(from), 10 + random(80))));
+    const answers = await Promise.all(
+      workers.map((worker) => worker.work(tasks.slice(from), killAfter(10 + random(80), [worker]))),
+    );
     for (const { isDone, error } of answers.flat()) {
       if (isDone) done++;
       errors.add(error);
@@ -339,7 +330,7 @@ test('purchases and refunds of eight processes with the same references are coun
   // Again, all of it, by eight that live: the references decide what is left to do.
   const purchases = tasks.filter(({ call }) => call === 'purchase');
   const refunds = tasks.filter(({ call }) => call === 'refund');
-  const answers = await inProcesses(host, (workers) =>
+  const answers = await inProcesses(8, starterOf(host), (workers) =>
     Promise.all(workers.map(async (worker) => [...(await worker.work(purchases)), ...(await worker.work(refunds))])),
   );
   expect(answers.flat().filter(({ isDone }) => !isDone)).toEqual([]);
@@ -369,4 +360,4 @@ test('purchases and refunds of eight processes with the same references are coun
     expect(totals).toMatchObject({ usersReferred: referred, usersUpgraded: referred });
   }
   expect(await referrals.verify()).toMatchObject({ ok: true, problems: [] });
-}, 180_000);
+});

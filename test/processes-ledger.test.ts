@@ -1,9 +1,8 @@
-import { type ChildProcess, fork } from 'node:child_process';
-import { once } from 'node:events';
-import path from 'node:path';
+import { randomInt } from 'node:crypto';
 import { IsNull, Not } from 'typeorm';
 import { Referral, ReferralUsage, type SpendInput } from '../lib';
-import { closeAll, databaseUrl } from './support/host';
+import { closeAll } from './support/host';
+import { inProcesses, killAfter, startWorker, type Worker } from './support/processes';
 import { type RewardsHost, startRewards } from './support/rewards';
 
 afterAll(closeAll);
@@ -21,32 +20,11 @@ interface Answer {
   error?: string;
 }
 
-interface Worker {
-  child: ChildProcess;
-  /** Answers what was answered, in the end or until the process died. */
-  run(tasks: Task[], atOnce: number): Promise<Answer[]>;
-}
-
 const schemaOf = ({ dataSource }: RewardsHost): string => (dataSource.options as { schema: string }).schema;
 
-/** A process on the built package. */
-async function startWorker(host: RewardsHost): Promise<Worker> {
-  const child = fork(path.join(__dirname, 'support', 'ledger-worker.js'), [], {
-    env: { ...process.env, TEST_DATABASE_URL: databaseUrl(), SCHEMA: schemaOf(host) },
-  });
-  const [message] = (await once(child, 'message')) as [string];
-  expect(message).toBe('ready');
-  return {
-    child,
-    run: (tasks, atOnce) =>
-      new Promise((resolve) => {
-        const answers: Answer[] = [];
-        child.on('message', (answer: Answer | 'done') => (answer === 'done' ? resolve(answers) : answers.push(answer)));
-        child.once('exit', () => resolve(answers));
-        child.send({ tasks, atOnce });
-      }),
-  };
-}
+/** Starts a process on the built package, that takes `{ tasks, atOnce }`. */
+const starterOf = (host: RewardsHost) => (): Promise<Worker<Answer>> =>
+  startWorker('ledger-worker.js', { SCHEMA: schemaOf(host) });
 
 /** The same clock as the processes have, the database's, and a code with these terms. */
 async function start(allowedUses: number): Promise<RewardsHost & { code: string }> {
@@ -56,15 +34,6 @@ async function start(allowedUses: number): Promise<RewardsHost & { code: string 
   return { ...host, code: (await Referral.create(given, { manager })).code };
 }
 
-async function inProcesses<T>(count: number, host: RewardsHost, work: (workers: Worker[]) => Promise<T>): Promise<T> {
-  const workers = await Promise.all(Array.from({ length: count }, () => startWorker(host)));
-  try {
-    return await work(workers);
-  } finally {
-    for (const { child } of workers) if (child.connected) child.disconnect();
-  }
-}
-
 test('400 sign-ups at once from 8 processes, on a code for 100, are exactly 100', async () => {
   const host = await start(100);
   const { referrals, code } = host;
@@ -72,8 +41,8 @@ test('400 sign-ups at once from 8 processes, on a code for 100, are exactly 100'
     Array.from({ length: 50 }, (_, n) => ({
       ...{ call: 'signUp', user: `user ${process}-${n}`, options: { code }, inTransaction: n % 2 === 0 },
     }));
-  const answers = await inProcesses(8, host, (workers) =>
-    Promise.all(workers.map((worker, process) => worker.run(tasks(process), 50))),
+  const answers = await inProcesses(8, starterOf(host), (workers) =>
+    Promise.all(workers.map((worker, process) => worker.ask({ tasks: tasks(process), atOnce: 50 }))),
   );
   expect(answers.flat().filter(({ error }) => error !== undefined)).toEqual([]);
   expect(answers.flat().filter(({ isDone }) => isDone)).toHaveLength(100);
@@ -100,11 +69,11 @@ test('one user who signs up, is used up and rewarded from 8 processes at once', 
       return { call: 'use', user: 'carl', options, inTransaction: n % 2 === 0 };
     }),
   ];
-  const answers = await inProcesses(8, host, (workers) =>
+  const answers = await inProcesses(8, starterOf(host), (workers) =>
     Promise.all(
       workers.map(async (worker) => [
-        ...(await worker.run(tasks.slice(0, 1), 1)),
-        ...(await worker.run(tasks.slice(1), 10)),
+        ...(await worker.ask({ tasks: tasks.slice(0, 1), atOnce: 1 })),
+        ...(await worker.ask({ tasks: tasks.slice(1), atOnce: 10 })),
       ]),
     ),
   );
@@ -129,8 +98,8 @@ test('50 spenders in 8 processes: exactly what there is', async () => {
       options: { amount: '1', reference: `${process}-${n}` } satisfies SpendInput,
     }));
   const answers = (
-    await inProcesses(8, host, (workers) =>
-      Promise.all(workers.map((worker, process) => worker.run(tasks(process), 7))),
+    await inProcesses(8, starterOf(host), (workers) =>
+      Promise.all(workers.map((worker, process) => worker.ask({ tasks: tasks(process), atOnce: 7 }))),
     )
   ).flat();
   expect(answers.filter(({ isDone }) => isDone)).toHaveLength(100);
@@ -166,15 +135,20 @@ test('processes killed at any moment leave nothing half done, and what is done a
   const done = new Set<number>();
   const errors = new Set<string | undefined>();
   for (let round = 0; round < 4; round++) {
-    const workers = await Promise.all([0, 1, 2].map(() => startWorker(host)));
+    const workers = await Promise.all([0, 1, 2].map(starterOf(host)));
     const from = Math.floor((round * tasks.length) / 5);
-    const running = workers.map((worker) => worker.run([...signUps, ...tasks.slice(from)], 4));
-    await new Promise((resolve) => setTimeout(resolve, 150 + Math.random() * 250));
-    for (const { child } of workers) child.kill('SIGKILL');
-    for (const { index, isDone, error } of (await Promise.all(running)).flat()) {
-      if (isDone) done.add(from + index - signUps.length);
+    // In the first round perhaps before everybody has signed up.
+    const acknowledge = killAfter((round === 0 ? 1 : 20) + randomInt(100), workers);
+    const note = ({ index, isDone, error }: Answer): void => {
       errors.add(error);
-    }
+      const task = index - signUps.length + (index < signUps.length ? 0 : from); // sign-ups are below 0
+      if (!isDone || done.has(task)) return;
+      done.add(task);
+      acknowledge();
+    };
+    const given = { tasks: [...signUps, ...tasks.slice(from)], atOnce: 4 };
+    await Promise.all(workers.map((worker) => worker.ask(given, note)));
+    for (const { child } of workers) expect(child.signalCode).toBe('SIGKILL');
     expect(await referrals.verify()).toMatchObject({ ok: true, problems: [] });
   }
   // A capture may come before its hold, in another process or because it was killed; nothing else goes wrong.

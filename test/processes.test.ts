@@ -1,11 +1,12 @@
-import { type ChildProcess, fork } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomInt } from 'node:crypto';
+import { once } from 'node:events';
 import http, { type IncomingMessage } from 'node:http';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { DataSource } from 'typeorm';
 import { entities, migrations, Referral, ReferralDailyCount, ReferralResponse } from '../lib';
 import { type OwnServer, startOwnServer } from './support/own-server';
+import { after, killAfter, startProcess } from './support/processes';
 
 /** A server with everything on disk when it says so: here that is what is shown. */
 let postgres: OwnServer;
@@ -24,22 +25,8 @@ afterAll(async () => {
   await postgres.stop();
 });
 
-interface Server {
-  url: string;
-  child: ChildProcess;
-}
-
-/** An app in a process of its own, on the built package. */
-async function startApp(): Promise<Server> {
-  const child = fork(path.join(__dirname, 'support', 'app.js'), [], {
-    env: { ...process.env, TEST_DATABASE_URL: postgres.url },
-  });
-  const url = await new Promise<string>((resolve, reject) => {
-    child.once('message', (message) => resolve(message as string));
-    child.once('exit', (code) => reject(new Error(`the app ended with ${code}`)));
-  });
-  return { url, child };
-}
+/** An app in a process of its own, on the built package; it says its URL. */
+const startApp = () => startProcess<string>('app.js', { env: { TEST_DATABASE_URL: postgres.url } });
 
 /** As a browser asks; `fetch` would say that it is a script. */
 function get(url: string): Promise<IncomingMessage> {
@@ -55,16 +42,14 @@ function get(url: string): Promise<IncomingMessage> {
   });
 }
 
-/** Clicks one after the other until the app is gone; answers the visitor ids whose redirect arrived. */
-async function clickOn(url: string, code: string, until: () => boolean): Promise<string[]> {
-  const answered: string[] = [];
-  while (!until()) {
+/** Clicks one after the other until the app is gone, and notes the visitor id of each redirect that arrived. */
+async function clickOn(url: string, code: string, note: (visitor: string) => void): Promise<void> {
+  for (;;) {
     const answer = await get(`${url}/r/${code}`).catch(() => null);
-    if (!answer) return answered; // the app is gone: this click got no redirect
+    if (!answer) return; // the app is gone: this click got no redirect
     expect(answer.statusCode).toBe(302);
-    answered.push(answer.headers['set-cookie']![0]!.split('.')[2]!);
+    note(answer.headers['set-cookie']![0]!.split('.')[2]!);
   }
-  return answered;
 }
 
 async function stored(referral: number): Promise<{ visitors: Set<string>; clicks: number; counted: number }> {
@@ -87,18 +72,19 @@ test('each click whose redirect was sent is on record, and counted once, when pr
   const answered: string[][] = [[], [], []];
   for (let round = 0; round < 3; round++) {
     const apps = await Promise.all([startApp(), startApp(), startApp()]);
-    let isOver = false;
+    // Once so many clicks on each link have arrived in this round.
+    const clicks = 11 + randomInt(100);
+    const acknowledge = killAfter(clicks * referrals.length, apps);
     // Every app on every link: batches of several processes meet on the same counters.
-    const clicking = apps.flatMap(({ url }) =>
-      referrals.flatMap((_id, link) =>
-        Array.from({ length: 5 }, async () =>
-          answered[link]!.push(...(await clickOn(url, `KILL-${'ABC'[link]}`, () => isOver))),
-        ),
-      ),
-    );
-    await new Promise((resolve) => setTimeout(resolve, 300 + Math.random() * 300));
-    for (const { child } of apps) child.kill('SIGKILL');
-    isOver = true;
+    const clicking = referrals.flatMap((_id, link) => {
+      const before = answered[link]!.length;
+      const note = (visitor: string): void => {
+        if (answered[link]!.push(visitor) <= before + clicks) acknowledge();
+      };
+      return apps.flatMap(({ said: url }) =>
+        Array.from({ length: 5 }, () => clickOn(url, `KILL-${'ABC'[link]}`, note)),
+      );
+    });
     await Promise.all(clicking);
   }
   // What the server had begun when a process died is done or undone: nobody waits on its locks.
@@ -113,13 +99,15 @@ test('each click whose redirect was sent is on record, and counted once, when pr
 test('close() writes what is in flight before a process ends', async () => {
   const referral = await make('CLOSE');
   const app = await startApp();
-  let isOver = false;
-  const clicking = Array.from({ length: 20 }, () => clickOn(app.url, 'CLOSE', () => isOver));
-  await new Promise((resolve) => setTimeout(resolve, 300));
-  app.child.send('stop');
-  const exitCode = await new Promise((resolve) => app.child.once('exit', resolve));
-  isOver = true;
-  const answered = (await Promise.all(clicking)).flat();
+  const exit = once(app.child, 'exit');
+  const answered: string[] = [];
+  const acknowledge = after(31 + randomInt(200), () => app.child.send('stop'));
+  const note = (visitor: string): void => {
+    answered.push(visitor);
+    acknowledge();
+  };
+  await Promise.all(Array.from({ length: 20 }, () => clickOn(app.said, 'CLOSE', note)));
+  const [exitCode] = (await exit) as [number];
   const { visitors, clicks, counted } = await stored(referral);
   expect(exitCode).toBe(0);
   expect(answered.length).toBeGreaterThan(30);

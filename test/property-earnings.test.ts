@@ -10,7 +10,7 @@ import {
   type ModelTerms,
   type Outcome,
 } from './support/earnings-model';
-import { baseUrl, closeAll, openDataSource, secret, TestClock } from './support/host';
+import { baseUrl, closeAll, openDataSource, patient, secret, TestClock } from './support/host';
 
 afterAll(closeAll);
 
@@ -154,7 +154,7 @@ class Shop {
       this.paid.push([userId, units(amount), idempotencyKey]);
     };
     this.referrals = createReferrals({
-      ...{ dataSource, baseUrl, secret, user: () => null, clock: clock.read },
+      ...{ dataSource, baseUrl, secret, user: () => null, clock: clock.read, ...patient() },
       commission: { ratio: decimal(ratio), pendingDays, ...(max !== null && { maxPerReferee: decimal(max) }) },
       earnOuts: { every: { days: everyDays }, minimum: decimal(minimum), payout },
     });

@@ -305,10 +305,9 @@ test('sees one moment, also while others write', async () => {
   const spending = Array.from({ length: 4 }, async (_, worker) => {
     while (!isOver) await referrals.credits.spend('busy', { amount: '0.01', reference: `${worker} ${spends++}` });
   });
-  for (let times = 0; times < 10; times++) expect((await referrals.verify()).problems).toEqual([]);
+  for (let times = 0; times < 10 || spends <= 10; times++) expect((await referrals.verify()).problems).toEqual([]);
   isOver = true;
   await Promise.all(spending);
-  expect(spends).toBeGreaterThan(10);
 });
 
 describe('of what was earned', () => {

@@ -11,6 +11,7 @@ exports.start = async () => {
     baseUrl: 'https://shop.example',
     secret: 'a secret of at least thirty-two characters',
     user: () => null,
+    queryTimeoutMs: Number(process.env.TEST_QUERY_TIMEOUT_MS),
   });
   const stop = async () => {
     await referrals.close();

@@ -18,6 +18,7 @@ async function main() {
     baseUrl: 'https://shop.example',
     secret: 'a secret of at least thirty-two characters',
     user: () => null,
+    queryTimeoutMs: Number(process.env.TEST_QUERY_TIMEOUT_MS),
     clock: () => new Date(orders.now ?? now),
     commission: { ratio: '0.25' },
     earnOuts: {
@@ -62,7 +63,7 @@ async function main() {
     orders = given;
     try {
       if (given.tasks) await work(given);
-      else process.send(await referrals.runEarnOuts());
+      else process.send(await referrals.runEarnOuts({ onProgress: () => process.send({ isProgress: true }) }));
     } catch (error) {
       process.send({ error: String(error) });
     }

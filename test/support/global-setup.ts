@@ -14,7 +14,10 @@ export default async function globalSetup(): Promise<void> {
   globalThis.testPostgres = await startPostgres({
     folder,
     persistent: false,
-    settings: { fsync: 'off', max_connections: '200' },
+    // Two files at once may have a dozen processes each, with a pool each, beside those that were killed a moment ago.
+    settings: { fsync: 'off', max_connections: '500' },
   });
   process.env['TEST_DATABASE_URL'] = globalThis.testPostgres.url;
+  // On a slow machine a statement may take long. Only a test about the limit sets a limit that is met.
+  process.env['TEST_QUERY_TIMEOUT_MS'] = '300000';
 }

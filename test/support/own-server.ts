@@ -1,7 +1,8 @@
-import { execFileSync, fork } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import type { EmbeddedOptions } from '../../examples/embedded-postgres';
+import { startProcess } from './processes';
 
 /** A PostgreSQL server of a test's own, to be paused and stopped. */
 export interface OwnServer {
@@ -13,14 +14,11 @@ export interface OwnServer {
 
 /** Starts one in a process of its own: Jest has no `import()` for the ES module that starts it. */
 export async function startOwnServer(options: EmbeddedOptions): Promise<OwnServer> {
-  const child = fork(path.join(__dirname, 'own-server-process.ts'), [JSON.stringify(options)], {
+  const { child, said: url } = await startProcess<string>('own-server-process.ts', {
+    args: [JSON.stringify(options)],
     execArgv: ['--import', 'tsx'],
   });
   const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
-  const url = await new Promise<string>((resolve, reject) => {
-    child.once('message', (message) => resolve(message as string));
-    child.once('exit', (code) => reject(new Error(`the server's process ended with ${code}`)));
-  });
   return {
     url,
     pause() {
