@@ -1,7 +1,7 @@
 import path from 'node:path';
 import { entities, migrations, runMigrations } from 'express-referrals';
 import { DataSource } from 'typeorm';
-import { type Postgres, startPostgres } from '../embedded-postgres';
+import { type Postgres, startPostgres } from '../../test/postgres/start';
 import { Order, Payout, Product, User } from './entities';
 import {
   AddEarnings1792000001000,

@@ -5,7 +5,7 @@ import path from 'node:path';
 import { createReferrals } from 'express-referrals';
 import { Pool } from 'pg';
 import type { DataSource } from 'typeorm';
-import { startEmbedded } from '../../examples/embedded-postgres';
+import { startEmbedded } from '../postgres/start';
 import { comparePages, storeEarners } from './api-pages';
 import { messageOf, startChild } from './child';
 import type { EarnOutRun } from './earn-out-run';

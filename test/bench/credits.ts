@@ -5,7 +5,7 @@ import path from 'node:path';
 import { createReferrals, Referral, type Referrals } from 'express-referrals';
 import { Pool } from 'pg';
 import type { DataSource } from 'typeorm';
-import { startEmbedded } from '../../examples/embedded-postgres';
+import { startEmbedded } from '../postgres/start';
 import { openSchema } from './open-schema';
 import { comparePairs } from './rates';
 import { rounds, Scores, seconds } from './scores';

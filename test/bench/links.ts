@@ -3,7 +3,7 @@ import { rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { DataSource } from 'typeorm';
-import { startEmbedded } from '../../examples/embedded-postgres';
+import { startEmbedded } from '../postgres/start';
 import { load, type Load } from './load';
 import { openSchema } from './open-schema';
 import { median, rounds, Scores, seconds } from './scores';

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { type Postgres, startPostgres } from '../../examples/embedded-postgres';
+import { type Postgres, startPostgres } from '../postgres/start';
 
 declare global {
   var testPostgres: Postgres | undefined;

@@ -1,4 +1,4 @@
-import { type EmbeddedOptions, startEmbedded } from '../../examples/embedded-postgres';
+import { type EmbeddedOptions, startEmbedded } from '../postgres/start';
 
 async function main(): Promise<void> {
   const server = await startEmbedded(JSON.parse(process.argv[2]!) as EmbeddedOptions);

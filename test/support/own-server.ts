@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import type { EmbeddedOptions } from '../../examples/embedded-postgres';
+import type { EmbeddedOptions } from '../postgres/start';
 import { startProcess } from './processes';
 
 /** A PostgreSQL server of a test's own, to be paused and stopped. */
