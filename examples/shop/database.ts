@@ -10,13 +10,18 @@ import {
   StockShop1790000002000,
 } from './migrations';
 
-/** The PostgreSQL of `DATABASE_URL`, else one of the shop's own. */
-export function startDatabase(): Promise<Postgres> {
-  return startPostgres({ folder: path.join(__dirname, '..', '..', '.postgres', 'shop'), persistent: true });
+const defaultFolder = path.join(__dirname, '..', '..', '.postgres', 'shop');
+
+/**
+ * The PostgreSQL of `DATABASE_URL`, else one of the shop's own. That one belongs to one process at a time, which shows its
+ * `status` to others. `say` is told what is done.
+ */
+export function startDatabase(status: string, say?: (line: string) => void): Promise<Postgres> {
+  return startPostgres({ folder: process.env['DATA_FOLDER'] ?? defaultFolder, persistent: true, status, say });
 }
 
 /** One DataSource for the shop's entities and the package's: that is what lets them share a transaction. */
-export async function openDatabase(url: string): Promise<DataSource> {
+export async function openDatabase(url: string, say: (line: string) => void = () => undefined): Promise<DataSource> {
   const ours = [CreateShop1790000001000, StockShop1790000002000, AddOrderCredit1791000001000, AddEarnings1792000001000];
   const dataSource = new DataSource({
     type: 'postgres',
@@ -27,7 +32,9 @@ export async function openDatabase(url: string): Promise<DataSource> {
   });
   await dataSource.initialize();
   try {
-    await runMigrations(dataSource);
+    say('Running migrations…');
+    const ran = await runMigrations(dataSource);
+    say(ran.length > 0 ? `Ran ${ran.join(', ')}` : 'No migration was pending');
   } catch (error) {
     await dataSource.destroy();
     throw error;

@@ -7,7 +7,7 @@ import { shopReferrals } from './referrals';
 const { env } = process;
 
 async function run(): Promise<void> {
-  const postgres = await startDatabase();
+  const postgres = await startDatabase('The earn-outs are being run');
   try {
     const dataSource = await openDatabase(postgres.url);
     const baseUrl = env['BASE_URL'] ?? 'http://localhost:3000';

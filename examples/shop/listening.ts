@@ -4,14 +4,20 @@ import type { AddressInfo } from 'node:net';
 const defaultPort = 3000;
 const graceMs = 5000;
 
-/** Listens on the given port, or on 3000, or where that is taken on a free one; answers which. */
-export async function listen(server: Server, given: string | undefined): Promise<number> {
-  if (given) return listenOn(server, Number(given));
+/** Listens on the given port; without one on 3000, or on a free one where that is in use. Returns the port. */
+export async function listen(
+  server: Server,
+  given: string | undefined,
+  say: (line: string) => void = () => undefined,
+): Promise<number> {
   try {
-    return await listenOn(server, defaultPort);
+    return await listenOn(server, given ? Number(given) : defaultPort);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
-    return listenOn(server, 0);
+    if (given) throw new Error(`Port ${given}, which PORT names, is in use. Set PORT to another one.`);
+    const port = await listenOn(server, 0);
+    say(`Port ${defaultPort} is in use; using ${port}`);
+    return port;
   }
 }
 

@@ -1,10 +1,12 @@
 import { createServer } from 'node:http';
 import pg from 'pg';
+import { FolderInUseError } from '../../test/postgres/claim';
 import { createShop } from './app';
 import { openDatabase, startDatabase } from './database';
 import { closeServer, listen } from './listening';
 
 const { env } = process;
+const say = (line: string): void => console.log(line);
 
 /** What was opened, to be closed in the opposite order. */
 const opened: (() => unknown)[] = [];
@@ -13,17 +15,17 @@ async function start(): Promise<void> {
   const secrets = ['REFERRALS_SECRET', 'SESSION_SECRET', 'PARTNER_PASSWORD'];
   if (env['NODE_ENV'] === 'production' && !secrets.every((name) => env[name]))
     throw new Error(`In production, set ${secrets.join(', ')} to random texts of 32 characters or more.`);
-  const postgres = await startDatabase();
+  const postgres = await startDatabase('The shop is starting', say);
   opened.push(() => postgres.stop());
   const pool = new pg.Pool({ connectionString: postgres.url });
   pool.on('error', () => undefined); // an idle connection that broke; the pool replaces it, and queries say it if need be
   opened.push(() => pool.end());
-  const dataSource = await openDatabase(postgres.url);
+  const dataSource = await openDatabase(postgres.url, say);
   opened.push(() => dataSource.destroy());
 
   // The port first: links carry it.
   const server = createServer();
-  const address = `http://localhost:${await listen(server, env['PORT'])}`;
+  const address = `http://localhost:${await listen(server, env['PORT'], say)}`;
   const { app, referrals } = await createShop({
     dataSource,
     pool,
@@ -35,8 +37,13 @@ async function start(): Promise<void> {
   });
   server.on('request', app);
   opened.push(() => referrals.close());
-  opened.push(() => closeServer(server));
-  console.log(`The shop is open at ${address}`);
+  opened.push(() => {
+    say('Closing the shop…');
+    postgres.setStatus('The shop is closing');
+    return closeServer(server);
+  });
+  postgres.setStatus(`The shop is already running at ${address}`);
+  say(`The shop is open at ${address}; Ctrl-C closes it`);
 }
 
 /** A number of proxies, or their addresses. */
@@ -70,7 +77,9 @@ start()
     }
   })
   .catch(async (error: unknown) => {
-    console.error(error instanceof Error ? error.message : error);
+    const isRunning = error instanceof FolderInUseError;
+    if (isRunning) say(error.message);
+    else console.error(error instanceof Error ? error.message : error);
     await stop();
-    process.exit(1);
+    process.exit(isRunning ? 0 : 1);
   });
