@@ -1,0 +1,401 @@
+-- The schema after all migrations. Written by `npm run schema`, and compared by test/schema.test.ts.
+
+CREATE TABLE referral_account_totals (
+  user_id character varying(128) NOT NULL,
+  channel_id bigint NOT NULL,
+  mode character varying(8) NOT NULL,
+  commissions integer DEFAULT 0 NOT NULL,
+  reverted integer DEFAULT 0 NOT NULL,
+  amount numeric(28,4) DEFAULT 0 NOT NULL,
+  matured integer DEFAULT 0 NOT NULL,
+  matured_amount numeric(28,4) DEFAULT 0 NOT NULL,
+  matured_until timestamp with time zone NOT NULL,
+  redemptions integer DEFAULT 0 NOT NULL,
+  revenue numeric(28,4) DEFAULT 0 NOT NULL,
+  CONSTRAINT pk_referral_account_totals PRIMARY KEY (user_id, channel_id, mode)
+) WITH (fillfactor=50);
+
+CREATE TABLE referral_accounts (
+  user_id character varying(128) NOT NULL,
+  id bigint GENERATED ALWAYS AS IDENTITY NOT NULL,
+  mode character varying(8) DEFAULT 'credits'::character varying NOT NULL,
+  payout_email character varying(254),
+  referral_id bigint,
+  users_referred integer DEFAULT 0 NOT NULL,
+  users_upgraded integer DEFAULT 0 NOT NULL,
+  credits_paid numeric(28,4) DEFAULT 0 NOT NULL,
+  payouts_paid numeric(28,4) DEFAULT 0 NOT NULL,
+  created_at timestamp with time zone DEFAULT now() NOT NULL,
+  updated_at timestamp with time zone DEFAULT now() NOT NULL,
+  CONSTRAINT pk_referral_accounts PRIMARY KEY (user_id),
+  CONSTRAINT ck_referral_accounts_counts CHECK (users_upgraded >= 0 AND users_upgraded <= users_referred),
+  CONSTRAINT ck_referral_accounts_mode CHECK (mode::text = 'credits'::text OR mode::text = 'payout'::text AND payout_email IS NOT NULL)
+) WITH (fillfactor=70);
+CREATE INDEX ix_referral_accounts_id ON referral_accounts USING btree (id);
+CREATE INDEX ix_referral_accounts_referral ON referral_accounts USING btree (referral_id);
+
+CREATE TABLE referral_buyers (
+  user_id character varying(128) NOT NULL,
+  first_purchase_at timestamp with time zone,
+  channel_id bigint,
+  is_redeemed boolean DEFAULT false NOT NULL,
+  version integer DEFAULT 0 NOT NULL,
+  applied_at timestamp with time zone,
+  last_channel_id bigint,
+  CONSTRAINT pk_referral_buyers PRIMARY KEY (user_id)
+) WITH (fillfactor=80);
+CREATE INDEX ix_referral_buyers_channel ON referral_buyers USING btree (channel_id) WHERE channel_id IS NOT NULL;
+
+CREATE TABLE referral_channels (
+  id bigint NOT NULL,
+  description character varying(500) DEFAULT ''::character varying NOT NULL,
+  promo_type character varying(16) NOT NULL,
+  promo_value numeric(20,4) NOT NULL,
+  is_active boolean DEFAULT true NOT NULL,
+  is_recurring boolean DEFAULT false NOT NULL,
+  start_date timestamp with time zone NOT NULL,
+  end_date timestamp with time zone,
+  initial_rate numeric(20,4) NOT NULL,
+  ongoing_rate numeric(20,4) NOT NULL,
+  initial_rate_period_days integer NOT NULL,
+  max_earnings_per_referred numeric(20,4),
+  created_at timestamp with time zone DEFAULT now() NOT NULL,
+  CONSTRAINT pk_referral_channels PRIMARY KEY (id),
+  CONSTRAINT ck_referral_channels_dates CHECK (end_date > start_date),
+  CONSTRAINT ck_referral_channels_promo CHECK (promo_value >= 0::numeric AND (promo_type::text <> 'percent_off'::text OR promo_value <= 1::numeric)),
+  CONSTRAINT ck_referral_channels_rates CHECK (initial_rate >= 0::numeric AND initial_rate <= 1::numeric AND ongoing_rate >= 0::numeric AND ongoing_rate <= 1::numeric AND initial_rate_period_days >= 0 AND max_earnings_per_referred > 0::numeric)
+);
+
+CREATE TABLE referral_commission_entries (
+  user_id character varying(128) NOT NULL,
+  commission_id bigint NOT NULL,
+  id bigint GENERATED ALWAYS AS IDENTITY NOT NULL,
+  amount numeric(28,4) NOT NULL,
+  refund character varying(255) NOT NULL,
+  earn_out_id bigint,
+  created_at timestamp with time zone DEFAULT now() NOT NULL,
+  CONSTRAINT pk_referral_commission_entries PRIMARY KEY (user_id, commission_id, id),
+  CONSTRAINT ck_referral_commission_entries_amount CHECK (amount < 0::numeric)
+);
+CREATE INDEX ix_referral_commission_entries_earn_out ON referral_commission_entries USING btree (user_id, earn_out_id) WHERE earn_out_id IS NOT NULL;
+CREATE INDEX ix_referral_commission_entries_unpaid ON referral_commission_entries USING btree (user_id, commission_id) WHERE earn_out_id IS NULL;
+CREATE UNIQUE INDEX uq_referral_commission_entries_refund ON referral_commission_entries USING btree (user_id, commission_id, refund);
+
+CREATE TABLE referral_commissions (
+  user_id character varying(128) NOT NULL,
+  id bigint GENERATED ALWAYS AS IDENTITY NOT NULL,
+  referee_id character varying(128) NOT NULL,
+  purchase character varying(255) NOT NULL,
+  referral_id bigint NOT NULL,
+  channel_id bigint,
+  mode character varying(8) NOT NULL,
+  rate numeric(20,4) NOT NULL,
+  max_per_referee numeric(20,4),
+  earned numeric(28,4) NOT NULL,
+  amount numeric(28,4) NOT NULL,
+  available_at timestamp with time zone NOT NULL,
+  reverted_at timestamp with time zone,
+  earn_out_id bigint,
+  created_at timestamp with time zone DEFAULT now() NOT NULL,
+  updated_at timestamp with time zone DEFAULT now() NOT NULL,
+  CONSTRAINT pk_referral_commissions PRIMARY KEY (user_id, id),
+  CONSTRAINT ck_referral_commissions_amounts CHECK (earned > 0::numeric AND amount >= 0::numeric AND amount <= earned),
+  CONSTRAINT ck_referral_commissions_mode CHECK (mode::text = ANY (ARRAY['credits'::character varying, 'payout'::character varying]::text[]))
+) WITH (fillfactor=80);
+CREATE INDEX ix_referral_commissions_amount ON referral_commissions USING btree (user_id, amount DESC, id) INCLUDE (available_at, reverted_at, mode, channel_id);
+CREATE INDEX ix_referral_commissions_available ON referral_commissions USING btree (user_id, COALESCE(channel_id, 0::bigint), mode, available_at) INCLUDE (amount, reverted_at, channel_id);
+CREATE INDEX ix_referral_commissions_created ON referral_commissions USING btree (user_id, created_at DESC, id) INCLUDE (available_at, reverted_at, mode, channel_id);
+CREATE INDEX ix_referral_commissions_earn_out ON referral_commissions USING btree (user_id, earn_out_id) WHERE earn_out_id IS NOT NULL;
+CREATE INDEX ix_referral_commissions_id ON referral_commissions USING btree (id);
+CREATE INDEX ix_referral_commissions_referral ON referral_commissions USING btree (referral_id);
+CREATE INDEX ix_referral_commissions_unpaid ON referral_commissions USING btree (user_id, mode, available_at) WHERE earn_out_id IS NULL;
+CREATE UNIQUE INDEX uq_referral_commissions_purchase ON referral_commissions USING btree (user_id, referee_id, purchase);
+
+CREATE TABLE referral_credit_spends (
+  user_id character varying(128) NOT NULL,
+  reference character varying(255) NOT NULL,
+  kind character varying(8) NOT NULL,
+  amount numeric(20,4) NOT NULL,
+  covered numeric(20,4) NOT NULL,
+  captured numeric(20,4),
+  refunded numeric(20,4),
+  description character varying(500) DEFAULT ''::character varying NOT NULL,
+  product character varying(100),
+  product_category character varying(100),
+  created_at timestamp with time zone DEFAULT now() NOT NULL,
+  CONSTRAINT pk_referral_credit_spends PRIMARY KEY (user_id, reference),
+  CONSTRAINT ck_referral_credit_spends_amounts CHECK (amount > 0::numeric AND covered >= 0::numeric AND covered <= amount AND captured >= 0::numeric AND captured <= covered AND refunded >= 0::numeric AND refunded <= captured)
+) WITH (fillfactor=90);
+CREATE INDEX ix_referral_credit_spends_reference ON referral_credit_spends USING btree (reference);
+
+CREATE TABLE referral_credit_transactions (
+  user_id character varying(128) NOT NULL,
+  credit_id bigint NOT NULL,
+  id bigint GENERATED ALWAYS AS IDENTITY NOT NULL,
+  kind character varying(16) NOT NULL,
+  value numeric(20,4) NOT NULL,
+  description character varying(500) DEFAULT ''::character varying NOT NULL,
+  reference character varying(255),
+  created_at timestamp with time zone DEFAULT now() NOT NULL,
+  CONSTRAINT pk_referral_credit_transactions PRIMARY KEY (user_id, credit_id, id),
+  CONSTRAINT ck_referral_credit_transactions_value CHECK (value <> 0::numeric)
+);
+CREATE INDEX ix_referral_credit_transactions_id ON referral_credit_transactions USING btree (id);
+CREATE INDEX ix_referral_credit_transactions_reference ON referral_credit_transactions USING btree (user_id, reference);
+CREATE UNIQUE INDEX uq_referral_credit_transactions_adjustment ON referral_credit_transactions USING btree (user_id, credit_id, reference) WHERE kind::text = 'adjustment'::text;
+
+CREATE TABLE referral_credit_types (
+  id bigint GENERATED ALWAYS AS IDENTITY NOT NULL,
+  name character varying(100) NOT NULL,
+  product character varying(100),
+  refundable boolean DEFAULT false NOT NULL,
+  only_for_products text[] DEFAULT '{}'::text[] NOT NULL,
+  only_for_product_categories text[] DEFAULT '{}'::text[] NOT NULL,
+  created_at timestamp with time zone DEFAULT now() NOT NULL,
+  CONSTRAINT pk_referral_credit_types PRIMARY KEY (id),
+  CONSTRAINT ck_referral_credit_types_scope CHECK (cardinality(only_for_products) = 0 OR cardinality(only_for_product_categories) = 0)
+);
+CREATE UNIQUE INDEX uq_referral_credit_types_name ON referral_credit_types USING btree (name);
+
+CREATE TABLE referral_credits (
+  user_id character varying(128) NOT NULL,
+  id bigint GENERATED ALWAYS AS IDENTITY NOT NULL,
+  kind character varying(16) NOT NULL,
+  name character varying(300) NOT NULL,
+  type_id bigint NOT NULL,
+  initial_balance numeric(20,4) NOT NULL,
+  current_balance numeric(20,4) NOT NULL,
+  start_date timestamp with time zone NOT NULL,
+  expiry_date timestamp with time zone NOT NULL,
+  referee_id character varying(128),
+  voucher_code character varying(100),
+  reference character varying(255),
+  created_at timestamp with time zone DEFAULT now() NOT NULL,
+  CONSTRAINT pk_referral_credits PRIMARY KEY (user_id, id),
+  CONSTRAINT ck_referral_credits_balance CHECK (initial_balance > 0::numeric AND current_balance >= 0::numeric),
+  CONSTRAINT ck_referral_credits_dates CHECK (expiry_date > start_date)
+) WITH (fillfactor=70);
+CREATE INDEX ix_referral_credits_expiry ON referral_credits USING btree (user_id, expiry_date, id);
+CREATE INDEX ix_referral_credits_id ON referral_credits USING btree (id);
+CREATE UNIQUE INDEX uq_referral_credits_reference ON referral_credits USING btree (user_id, reference) WHERE reference IS NOT NULL;
+CREATE UNIQUE INDEX uq_referral_credits_side ON referral_credits USING btree (user_id, kind, referee_id) WHERE referee_id IS NOT NULL;
+
+CREATE TABLE referral_daily_counts (
+  referral_id bigint NOT NULL,
+  day date NOT NULL,
+  clicks bigint NOT NULL,
+  CONSTRAINT pk_referral_daily_counts PRIMARY KEY (referral_id, day)
+) WITH (fillfactor=50);
+
+CREATE TABLE referral_earn_outs (
+  user_id character varying(128) NOT NULL,
+  id bigint GENERATED ALWAYS AS IDENTITY NOT NULL,
+  mode character varying(8) NOT NULL,
+  payout_email character varying(254),
+  amount numeric(28,4) NOT NULL,
+  commissions integer NOT NULL,
+  status character varying(16) DEFAULT 'processing'::character varying NOT NULL,
+  error_reason character varying(500),
+  idempotency_key character varying(36) NOT NULL,
+  created_at timestamp with time zone DEFAULT now() NOT NULL,
+  updated_at timestamp with time zone DEFAULT now() NOT NULL,
+  CONSTRAINT pk_referral_earn_outs PRIMARY KEY (user_id, id),
+  CONSTRAINT ck_referral_earn_outs_amount CHECK (amount > 0::numeric),
+  CONSTRAINT ck_referral_earn_outs_mode CHECK (mode::text = ANY (ARRAY['credits'::character varying, 'payout'::character varying]::text[])),
+  CONSTRAINT ck_referral_earn_outs_status CHECK (status::text = ANY (ARRAY['processing'::character varying, 'completed'::character varying, 'failed'::character varying]::text[]))
+) WITH (fillfactor=90);
+CREATE INDEX ix_referral_earn_outs_id ON referral_earn_outs USING btree (id);
+CREATE UNIQUE INDEX uq_referral_earn_outs_key ON referral_earn_outs USING btree (user_id, idempotency_key);
+CREATE UNIQUE INDEX uq_referral_earn_outs_processing ON referral_earn_outs USING btree (mode, user_id) WHERE status::text = 'processing'::text;
+
+CREATE TABLE referral_programs (
+  id bigint GENERATED ALWAYS AS IDENTITY NOT NULL,
+  name character varying(100) NOT NULL,
+  referral_credit_amount numeric(20,4),
+  referral_credit_duration integer,
+  referral_credit_type_id bigint,
+  before_reward_usage_threshold numeric(20,4) DEFAULT 0 NOT NULL,
+  reward_credit_amount numeric(20,4),
+  reward_credit_duration integer,
+  reward_credit_type_id bigint,
+  created_at timestamp with time zone DEFAULT now() NOT NULL,
+  commission_ratio numeric(20,4),
+  commission_max_per_referee numeric(20,4),
+  CONSTRAINT pk_referral_programs PRIMARY KEY (id),
+  CONSTRAINT ck_referral_programs_commission CHECK ((commission_ratio IS NULL) <= (commission_max_per_referee IS NULL) AND commission_ratio >= 0::numeric AND commission_ratio <= 1::numeric AND commission_max_per_referee > 0::numeric),
+  CONSTRAINT ck_referral_programs_referral_credit CHECK ((num_nonnulls(referral_credit_amount, referral_credit_duration, referral_credit_type_id) = ANY (ARRAY[0, 3])) AND referral_credit_amount > 0::numeric AND referral_credit_duration > 0),
+  CONSTRAINT ck_referral_programs_reward_credit CHECK ((num_nonnulls(reward_credit_amount, reward_credit_duration, reward_credit_type_id) = ANY (ARRAY[0, 3])) AND reward_credit_amount > 0::numeric AND reward_credit_duration > 0),
+  CONSTRAINT ck_referral_programs_threshold CHECK (before_reward_usage_threshold >= 0::numeric)
+);
+CREATE UNIQUE INDEX uq_referral_programs_name ON referral_programs USING btree (name);
+
+CREATE TABLE referral_purchases (
+  user_id character varying(128) NOT NULL,
+  reference character varying(255) NOT NULL,
+  id bigint GENERATED ALWAYS AS IDENTITY NOT NULL,
+  amount numeric(20,4) NOT NULL,
+  refunded numeric(20,4) DEFAULT 0 NOT NULL,
+  purchased_at timestamp with time zone NOT NULL,
+  source character varying(16),
+  referral_id bigint,
+  channel_id bigint,
+  referrer_id character varying(128),
+  mode character varying(8),
+  is_revenue boolean DEFAULT false NOT NULL,
+  no_commission character varying(16),
+  created_at timestamp with time zone DEFAULT now() NOT NULL,
+  CONSTRAINT pk_referral_purchases PRIMARY KEY (user_id, reference),
+  CONSTRAINT ck_referral_purchases_amounts CHECK (amount >= 0::numeric AND refunded >= 0::numeric AND refunded <= amount)
+) WITH (fillfactor=90);
+CREATE INDEX ix_referral_purchases_id ON referral_purchases USING btree (id);
+
+CREATE TABLE referral_redemptions (
+  user_id character varying(128) NOT NULL,
+  channel_id bigint NOT NULL,
+  reference character varying(255) NOT NULL,
+  created_at timestamp with time zone DEFAULT now() NOT NULL,
+  CONSTRAINT pk_referral_redemptions PRIMARY KEY (user_id, channel_id)
+);
+CREATE INDEX ix_referral_redemptions_channel ON referral_redemptions USING btree (channel_id);
+
+CREATE TABLE referral_referees (
+  user_id character varying(128) NOT NULL,
+  referee_id character varying(128) NOT NULL,
+  met_by character varying(8) DEFAULT 'sign-up'::character varying NOT NULL,
+  earned numeric(28,4) DEFAULT 0 NOT NULL,
+  upgraded_at timestamp with time zone,
+  created_at timestamp with time zone DEFAULT now() NOT NULL,
+  CONSTRAINT pk_referral_referees PRIMARY KEY (user_id, referee_id),
+  CONSTRAINT ck_referral_referees_earned CHECK (earned >= 0::numeric)
+) WITH (fillfactor=80);
+
+CREATE TABLE referral_refunds (
+  user_id character varying(128) NOT NULL,
+  reference character varying(255) NOT NULL,
+  purchase character varying(255) NOT NULL,
+  amount numeric(20,4) NOT NULL,
+  created_at timestamp with time zone DEFAULT now() NOT NULL,
+  CONSTRAINT pk_referral_refunds PRIMARY KEY (user_id, reference),
+  CONSTRAINT ck_referral_refunds_amount CHECK (amount > 0::numeric)
+);
+CREATE INDEX ix_referral_refunds_purchase ON referral_refunds USING btree (user_id, purchase);
+
+CREATE TABLE referral_responses (
+  referral_id bigint NOT NULL,
+  id bigint GENERATED ALWAYS AS IDENTITY NOT NULL,
+  visitor_id uuid,
+  user_id character varying(128),
+  ip_address character varying(45),
+  user_agent character varying(1024),
+  http_referrer character varying(1024),
+  action character varying(128) NOT NULL,
+  target_type character varying(128),
+  target_id character varying(128),
+  created_at timestamp with time zone DEFAULT now() NOT NULL,
+  touched_at timestamp with time zone DEFAULT now() NOT NULL,
+  CONSTRAINT pk_referral_responses PRIMARY KEY (referral_id, id)
+);
+CREATE INDEX ix_referral_responses_user ON referral_responses USING btree (user_id, touched_at, id) WHERE user_id IS NOT NULL;
+CREATE INDEX ix_referral_responses_visitor ON referral_responses USING btree (visitor_id) WHERE user_id IS NULL;
+
+CREATE TABLE referral_signup_refusals (
+  user_id character varying(128) NOT NULL,
+  reason character varying(32) NOT NULL,
+  weighed jsonb NOT NULL,
+  created_at timestamp with time zone DEFAULT now() NOT NULL,
+  CONSTRAINT pk_referral_signup_refusals PRIMARY KEY (user_id)
+);
+
+CREATE TABLE referral_signups (
+  user_id character varying(128) NOT NULL,
+  id bigint GENERATED ALWAYS AS IDENTITY NOT NULL,
+  referral_id bigint NOT NULL,
+  referrer_id character varying(128),
+  program_id bigint,
+  referral_credit_amount numeric(20,4),
+  referral_credit_duration integer,
+  referral_credit_type_id bigint,
+  before_reward_usage_threshold numeric(20,4) DEFAULT 0 NOT NULL,
+  reward_credit_amount numeric(20,4),
+  reward_credit_duration integer,
+  reward_credit_type_id bigint,
+  recorded_usage numeric(28,4) DEFAULT 0 NOT NULL,
+  threshold_reached_at timestamp with time zone,
+  source character varying(16) NOT NULL,
+  touched_at timestamp with time zone,
+  is_self_referral boolean DEFAULT false NOT NULL,
+  weighed jsonb NOT NULL,
+  created_at timestamp with time zone DEFAULT now() NOT NULL,
+  commission_ratio numeric(20,4),
+  commission_max_per_referee numeric(20,4),
+  CONSTRAINT pk_referral_signups PRIMARY KEY (user_id)
+) WITH (fillfactor=80);
+CREATE INDEX ix_referral_signups_id ON referral_signups USING btree (id);
+CREATE INDEX ix_referral_signups_referral ON referral_signups USING btree (referral_id, id);
+
+CREATE TABLE referral_usages (
+  user_id character varying(128) NOT NULL,
+  reference character varying(255) NOT NULL,
+  amount numeric(20,4) NOT NULL,
+  is_counted boolean NOT NULL,
+  created_at timestamp with time zone DEFAULT now() NOT NULL,
+  CONSTRAINT pk_referral_usages PRIMARY KEY (user_id, reference)
+);
+
+CREATE TABLE referrals (
+  id bigint GENERATED ALWAYS AS IDENTITY NOT NULL,
+  user_id character varying(128),
+  label character varying(100) DEFAULT ''::character varying NOT NULL,
+  code character varying(100) NOT NULL,
+  redirect_to character varying(2048) NOT NULL,
+  target_type character varying(128),
+  target_id character varying(128),
+  expired_at timestamp with time zone,
+  created_at timestamp with time zone DEFAULT now() NOT NULL,
+  program_id bigint,
+  allowed_uses integer DEFAULT '-1'::integer NOT NULL,
+  uses integer DEFAULT 0 NOT NULL,
+  CONSTRAINT pk_referrals PRIMARY KEY (id),
+  CONSTRAINT ck_referrals_uses CHECK (uses >= 0 AND (allowed_uses = '-1'::integer OR uses <= allowed_uses))
+);
+CREATE INDEX ix_referrals_program ON referrals USING btree (program_id) WHERE program_id IS NOT NULL;
+CREATE INDEX ix_referrals_user ON referrals USING btree (user_id);
+CREATE UNIQUE INDEX uq_referrals_code ON referrals USING btree (lower(code::text));
+CREATE UNIQUE INDEX uq_referrals_identity ON referrals USING btree (COALESCE(user_id, ''::character varying), label, COALESCE(target_type, ''::character varying), COALESCE(target_id, ''::character varying), md5(redirect_to::text));
+
+ALTER TABLE referral_accounts ADD CONSTRAINT fk_referral_accounts_referral
+  FOREIGN KEY (referral_id) REFERENCES referrals(id);
+ALTER TABLE referral_buyers ADD CONSTRAINT fk_referral_buyers_channel
+  FOREIGN KEY (channel_id) REFERENCES referral_channels(id) ON DELETE SET NULL;
+ALTER TABLE referral_channels ADD CONSTRAINT fk_referral_channels_referral
+  FOREIGN KEY (id) REFERENCES referrals(id);
+ALTER TABLE referral_commission_entries ADD CONSTRAINT fk_referral_commission_entries_commission
+  FOREIGN KEY (user_id, commission_id) REFERENCES referral_commissions(user_id, id);
+ALTER TABLE referral_commissions ADD CONSTRAINT fk_referral_commissions_referral
+  FOREIGN KEY (referral_id) REFERENCES referrals(id);
+ALTER TABLE referral_credit_transactions ADD CONSTRAINT fk_referral_credit_transactions_credit
+  FOREIGN KEY (user_id, credit_id) REFERENCES referral_credits(user_id, id);
+ALTER TABLE referral_credits ADD CONSTRAINT fk_referral_credits_type
+  FOREIGN KEY (type_id) REFERENCES referral_credit_types(id);
+ALTER TABLE referral_daily_counts ADD CONSTRAINT fk_referral_daily_counts_referral
+  FOREIGN KEY (referral_id) REFERENCES referrals(id) ON DELETE CASCADE;
+ALTER TABLE referral_programs ADD CONSTRAINT fk_referral_programs_referral_type
+  FOREIGN KEY (referral_credit_type_id) REFERENCES referral_credit_types(id);
+ALTER TABLE referral_programs ADD CONSTRAINT fk_referral_programs_reward_type
+  FOREIGN KEY (reward_credit_type_id) REFERENCES referral_credit_types(id);
+ALTER TABLE referral_redemptions ADD CONSTRAINT fk_referral_redemptions_channel
+  FOREIGN KEY (channel_id) REFERENCES referral_channels(id);
+ALTER TABLE referral_refunds ADD CONSTRAINT fk_referral_refunds_purchase
+  FOREIGN KEY (user_id, purchase) REFERENCES referral_purchases(user_id, reference);
+ALTER TABLE referral_responses ADD CONSTRAINT fk_referral_responses_referral
+  FOREIGN KEY (referral_id) REFERENCES referrals(id) ON DELETE CASCADE;
+ALTER TABLE referral_signups ADD CONSTRAINT fk_referral_signups_program
+  FOREIGN KEY (program_id) REFERENCES referral_programs(id);
+ALTER TABLE referral_signups ADD CONSTRAINT fk_referral_signups_referral
+  FOREIGN KEY (referral_id) REFERENCES referrals(id);
+ALTER TABLE referral_signups ADD CONSTRAINT fk_referral_signups_referral_type
+  FOREIGN KEY (referral_credit_type_id) REFERENCES referral_credit_types(id);
+ALTER TABLE referral_signups ADD CONSTRAINT fk_referral_signups_reward_type
+  FOREIGN KEY (reward_credit_type_id) REFERENCES referral_credit_types(id);
+ALTER TABLE referrals ADD CONSTRAINT fk_referrals_program
+  FOREIGN KEY (program_id) REFERENCES referral_programs(id);
