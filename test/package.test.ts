@@ -146,13 +146,48 @@ test('a TypeScript project, with strict types and none of ours skipped', async (
   expect((await run('node', ['index.js'], { cwd: project })).stdout).toBe(expected);
 });
 
-test('the tarball holds the build, and nothing that is not for users', async () => {
+/** The files of the tarball, without its top folder. */
+async function packed(): Promise<string[]> {
   const { stdout } = await run('tar', ['-tzf', tarball]);
-  const tops = new Set(
-    stdout
-      .trim()
-      .split('\n')
-      .map((file) => file.split('/').slice(1, 3).join('/')),
+  return stdout
+    .trim()
+    .split('\n')
+    .map((file) => file.slice(file.indexOf('/') + 1));
+}
+
+test('the tarball holds the build and its sources, and nothing that is not for users', async () => {
+  const tops = new Set((await packed()).map((file) => /^dist\/[^/]*|[^/]*/.exec(file)![0]));
+  expect([...tops].sort()).toEqual([
+    'LICENSE',
+    'README.md',
+    'dist/lib',
+    'dist/migrations',
+    'lib',
+    'migrations',
+    'package.json',
+  ]);
+});
+
+test('each file of the build has a map to a source that is in the tarball', async () => {
+  const files = new Set(await packed());
+  const built = [...files].filter((file) => /\.(js|d\.ts)$/.test(file));
+  expect(built.length).toBeGreaterThan(100);
+  for (const file of built) {
+    const { sources } = JSON.parse(readFileSync(path.join(root, `${file}.map`), 'utf8')) as { sources: string[] };
+    expect(files).toContain(`${file}.map`);
+    expect(sources).toHaveLength(1);
+    expect(files).toContain(path.posix.join(path.posix.dirname(file), sources[0]!));
+  }
+});
+
+test('with source maps a stack trace shows the sources', async () => {
+  const project = await consumer(
+    'maps',
+    { type: 'commonjs' },
+    { 'index.js': "const { createReferrals } = require('express-referrals');\ncreateReferrals({});" },
   );
-  expect([...tops].sort()).toEqual(['LICENSE', 'README.md', 'dist/lib', 'dist/migrations', 'package.json']);
+  const { stderr } = await run('node', ['--enable-source-maps', 'index.js'], { cwd: project }).catch(
+    (error: { stderr: string }) => error,
+  );
+  expect(stderr).toMatch(/express-referrals[/\\]lib[/\\]create-referrals\.ts:\d+/);
 });
