@@ -1,14 +1,6 @@
 import { IncomingMessage } from 'node:http';
 import type { RequestHandler } from 'express';
-import type {
-  EarnOutProgress,
-  PurchaseInput,
-  Quote,
-  RecordedPurchase,
-  RecordedRefund,
-  RefundInput,
-  RunEarnOutsOptions,
-} from './earning-types';
+import type { Listener, ReferralEvents } from './database/events';
 import { entities } from './entities';
 import type { Referral } from './entities/referral';
 import type { ReferralUsage } from './entities/referral-usage';
@@ -18,13 +10,16 @@ import { linkRouter } from './http/link-router';
 import { middleware } from './http/middleware';
 import { type ReferralsOptions, settingsOf } from './options';
 import { registry } from './registry';
-import type { Amount, SignupExplanation, UsageInput } from './reward-types';
 import type { Coupons } from './rewards/commissions/coupons';
+import type { RecordedPurchase, RecordedRefund } from './rewards/commissions/purchases';
 import { type Managers, Rewards } from './rewards/rewards';
-import type { Verification } from './rewards/verify';
-import type { Listener, ReferralEvents } from './tracking/events';
+import type { SignupExplanation } from './rewards/signups/signups';
+import type { Verification } from './rewards/verify/verify';
 import { Tracking } from './tracking/tracking';
-import type { UserRef, WithManager } from './types';
+import type { PurchaseInput, Quote, RefundInput } from './types/commissions';
+import type { Amount, UserRef, WithManager } from './types/common';
+import type { EarnOutProgress, RunEarnOutsOptions } from './types/earn-outs';
+import type { UsageInput } from './types/signups';
 
 declare global {
   // The one way that Express' types are extended by.

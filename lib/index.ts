@@ -3,24 +3,54 @@ export type {
   AccountChanges,
   AccountInput,
   AccountTotals,
+  EarningMode,
+  EarnOutProgress,
+  RunEarnOutsOptions,
+} from './types/earn-outs';
+export type {
   ChannelChanges,
   ChannelInput,
   CommissionSource,
   CommissionStatus,
   CommissionTerms,
   Coupon,
-  EarningMode,
-  EarnOutProgress,
   NoCommission,
-  Payout,
   PurchaseInput,
   PurchaseRecordInput,
   Quote,
-  RecordedPurchase,
-  RecordedRefund,
   RefundInput,
-  RunEarnOutsOptions,
-} from './earning-types';
+} from './types/commissions';
+export type { Payout } from './options';
+export type { RecordedPurchase, RecordedRefund } from './rewards/commissions/purchases';
+export type { Amount, ListOptions, RecordRef, UserRef, WithManager } from './types/common';
+export type {
+  CaptureInput,
+  CreditChanges,
+  CreditInput,
+  CreditTransactionInput,
+  CreditTypeInput,
+  Purpose,
+  SettleInput,
+  SpendInput,
+} from './types/credits';
+export type {
+  CodeTerms,
+  CreditTerms,
+  ProgramChanges,
+  ProgramInput,
+  RecordSignupOptions,
+  ReferralCodeChanges,
+  ReferralCodeInput,
+  SignupCandidate,
+  SignupInput,
+  SignupRefusal,
+  UsageInput,
+  Weighed,
+} from './types/signups';
+export type { FieldOf, Plain, ReadOptions, Search } from './types/records';
+export type { SignupExplanation } from './rewards/signups/signups';
+export type { CreateReferralInput, RecordOptions, ReferralDraft, RespondOptions, TargetRef } from './types/referrals';
+
 export { entities } from './entities';
 export { Referral } from './entities/referral';
 export { ReferralAccount } from './entities/referral-account';
@@ -48,45 +78,8 @@ export { ReferralUsage } from './entities/referral-usage';
 export { ReferralError, type ReferralErrorCode } from './errors';
 export type { CreateFormInput, TemplateHelpers } from './http/template-helpers';
 export type { ReferralsOptions, SignupContext } from './options';
-export type {
-  Amount,
-  CaptureInput,
-  CodeTerms,
-  CreditChanges,
-  CreditInput,
-  CreditTerms,
-  CreditTransactionInput,
-  CreditTypeInput,
-  FieldOf,
-  Plain,
-  ProgramChanges,
-  ProgramInput,
-  Purpose,
-  ReadOptions,
-  RecordSignupOptions,
-  ReferralCodeChanges,
-  ReferralCodeInput,
-  Search,
-  SettleInput,
-  SignupCandidate,
-  SignupExplanation,
-  SignupInput,
-  SignupRefusal,
-  SpendInput,
-  UsageInput,
-  Weighed,
-} from './reward-types';
-export type { Problem, Verification } from './rewards/verify';
-export type { ReferralEvents } from './tracking/events';
-export type {
-  CreateReferralInput,
-  ListOptions,
-  RecordRef,
-  RecordOptions,
-  ReferralDraft,
-  RespondOptions,
-  TargetRef,
-  UserRef,
-  WithManager,
-} from './types';
+
+export type { Problem, Verification } from './rewards/verify/verify';
+export type { ReferralEvents } from './database/events';
+
 export { migrations, runMigrations } from '../migrations';

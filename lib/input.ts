@@ -1,8 +1,7 @@
 import type { EntityManager } from 'typeorm';
-import { lengths } from './entities/columns';
 import { invalid, unknownField } from './errors';
-import type { Amount } from './reward-types';
-import type { ListOptions, RecordRef, UserRef } from './types';
+import { lengths } from './limits';
+import type { Amount, ListOptions, RecordRef, UserRef } from './types/common';
 
 /** What PostgreSQL's text can't hold: U+0000, and halves of surrogate pairs, which would become one and the same character. */
 const unstorable = /\0|\p{Surrogate}/u;
@@ -82,8 +81,12 @@ export function isNothing(value: unknown): value is null | undefined {
   return value === null || value === undefined;
 }
 
-/** Refuses a field that the call does not know, rather than ignoring it. */
-export function objectOf<T extends object>(call: string, value: T, known: readonly string[]): T {
+/** The fields of a type, each once: the compiler finds one that is missing or too many. */
+export type FieldsOf<T> = Readonly<Record<keyof T & string, true>>;
+
+/** Refuses a field that the call does not know, instead of ignoring it. */
+export function objectOf<T extends object>(call: string, value: T, fields: FieldsOf<T> | readonly string[]): T {
+  const known: readonly string[] = Array.isArray(fields) ? (fields as string[]) : Object.keys(fields);
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     throw invalid(call, `an object with ${known.join(', ')}`, value);
   const unknown = Object.keys(value).find((field) => !known.includes(field));

@@ -1,16 +1,19 @@
 import { randomInt } from 'node:crypto';
 import type { Request, Response } from 'express';
-import type { DataSource, EntityManager, SelectQueryBuilder } from 'typeorm';
 import type { Store } from 'express-rate-limit';
-import type { Payout } from './earning-types';
+import type { DataSource, EntityManager, SelectQueryBuilder } from 'typeorm';
 import type { Referral } from './entities/referral';
+import type { ReferralEarnOut } from './entities/referral-earn-out';
 import type { ReferralResponse } from './entities/referral-response';
 import { referralError } from './errors';
 import { checkOptions } from './option-checks';
-import type { Amount } from './reward-types';
-import type { ReferralDraft, UserRef } from './types';
+import type { Amount, UserRef } from './types/common';
+import type { ReferralDraft } from './types/referrals';
 
 type Awaitable<T> = T | Promise<T>;
+
+/** Pays an earn-out out of the host's own account. */
+export type Payout = (earnOut: ReferralEarnOut) => unknown;
 
 /** What is known of a sign-up that is about to be made. */
 export interface SignupContext {

@@ -6,8 +6,9 @@ import type { ReferralResponse } from './entities/referral-response';
 import type { ReferralSignup } from './entities/referral-signup';
 import { invalid, referralError } from './errors';
 import { isManager } from './input';
-import type { RecordSignupOptions } from './reward-types';
-import type { CreateReferralInput, ListOptions, RecordOptions, RespondOptions, UserRef, WithManager } from './types';
+import type { ListOptions, UserRef, WithManager } from './types/common';
+import type { CreateReferralInput, RecordOptions, RespondOptions } from './types/referrals';
+import type { RecordSignupOptions } from './types/signups';
 
 /** What the entities' methods need from the tracking room of an instance. */
 export interface TrackingCalls {

@@ -1,5 +1,5 @@
 import { Referral, type Problem } from '../lib';
-import { commissionInvariants } from '../lib/rewards/commissions/invariants';
+import { commissionInvariants } from '../lib/rewards/verify/commission-invariants';
 import { couponOf, type EarningsHost, refer, startEarnings } from './support/earnings';
 import { closeAll, type Host } from './support/host';
 import { type RewardsHost, startRewards } from './support/rewards';

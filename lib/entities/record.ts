@@ -1,5 +1,5 @@
 import { type RecordCalls, registry } from '../registry';
-import type { WithManager } from '../types';
+import type { WithManager } from '../types/common';
 
 /** What records have loaded of each other. */
 const kept = new WeakMap<object, Map<string, Promise<unknown>>>();

@@ -1,6 +1,7 @@
 import { Column, Entity, PrimaryColumn } from 'typeorm';
-import type { EarningMode } from '../earning-types';
-import { amountColumn, bigintAsNumber, lengths } from './columns';
+import { lengths } from '../limits';
+import type { EarningMode } from '../types/earn-outs';
+import { amountColumn, bigintAsNumber } from './columns';
 
 /**
  * The sums of a user's commissions of one channel and mode, kept with each that is made or reverted, so that no answer reads them

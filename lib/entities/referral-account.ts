@@ -1,8 +1,9 @@
 import { Check, Column, Entity, Index, JoinColumn, ManyToOne, PrimaryColumn } from 'typeorm';
-import type { AccountChanges, EarningMode } from '../earning-types';
-import { amountColumn, bigintAsNumber, lengths } from './columns';
-import { Referral } from './referral';
+import { lengths } from '../limits';
+import type { AccountChanges, EarningMode } from '../types/earn-outs';
+import { amountColumn, bigintAsNumber } from './columns';
 import { ReferralRecord } from './record';
+import { Referral } from './referral';
 
 /** A user's own referral settings, and what is counted of it for all time. */
 @Entity({ name: 'referral_accounts' })

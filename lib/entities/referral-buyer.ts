@@ -1,5 +1,6 @@
 import { Column, Entity, Index, JoinColumn, ManyToOne, PrimaryColumn } from 'typeorm';
-import { bigintAsNumber, lengths } from './columns';
+import { lengths } from '../limits';
+import { bigintAsNumber } from './columns';
 import { ReferralChannel } from './referral-channel';
 
 /** What is known of a user who applies coupons or buys. All that a buyer does takes turns on this row. */

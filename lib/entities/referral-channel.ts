@@ -1,10 +1,11 @@
 import { Check, Column, Entity, JoinColumn, OneToOne, PrimaryColumn } from 'typeorm';
-import type { ChannelChanges } from '../earning-types';
-import type { WithManager } from '../types';
-import { amountColumn, bigintAsNumber, lengths } from './columns';
+import { lengths } from '../limits';
+import type { ChannelChanges } from '../types/commissions';
+import type { WithManager } from '../types/common';
+import { amountColumn, bigintAsNumber } from './columns';
+import { ReferralRecord, related } from './record';
 import { Referral } from './referral';
 import { ReferralCommission } from './referral-commission';
-import { ReferralRecord, related } from './record';
 
 /** A referral whose code is a coupon: a discount for the buyer, a commission for the owner. It has the referral's id. */
 @Entity({ name: 'referral_channels' })

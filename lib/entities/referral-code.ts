@@ -1,5 +1,5 @@
-import type { ReferralCodeChanges } from '../reward-types';
-import type { WithManager } from '../types';
+import type { WithManager } from '../types/common';
+import type { ReferralCodeChanges } from '../types/signups';
 import { ReferralRecord, related } from './record';
 import { ReferralCreditType } from './referral-credit-type';
 import { ReferralProgram } from './referral-program';

@@ -1,5 +1,6 @@
 import { Check, Column, Entity, Index, JoinColumn, ManyToOne, PrimaryColumn } from 'typeorm';
-import { amountColumn, bigintAsNumber, lengths } from './columns';
+import { lengths } from '../limits';
+import { amountColumn, bigintAsNumber } from './columns';
 import { ReferralCommission } from './referral-commission';
 
 /** What a refund took from a commission: only ever added. One made after the earn-out is netted by the next. */

@@ -1,13 +1,15 @@
 import { Check, Column, Entity, Index, JoinColumn, ManyToOne, PrimaryColumn } from 'typeorm';
-import type { CommissionStatus, EarningMode } from '../earning-types';
+import { lengths } from '../limits';
 import { registry } from '../registry';
-import type { WithManager } from '../types';
-import { amountColumn, bigintAsNumber, lengths } from './columns';
+import type { CommissionStatus } from '../types/commissions';
+import type { WithManager } from '../types/common';
+import type { EarningMode } from '../types/earn-outs';
+import { amountColumn, bigintAsNumber } from './columns';
+import { ReferralRecord, related } from './record';
 import { Referral } from './referral';
 import { ReferralChannel } from './referral-channel';
 import { ReferralEarnOut } from './referral-earn-out';
 import { ReferralPurchase } from './referral-purchase';
-import { ReferralRecord, related } from './record';
 
 /** What a referee's purchase earned the referrer. What was earned never changes; refunds lower the amount by entries. */
 @Entity({ name: 'referral_commissions' })

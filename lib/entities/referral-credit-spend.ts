@@ -1,5 +1,6 @@
 import { Check, Column, Entity, Index, PrimaryColumn } from 'typeorm';
-import { amountColumn, lengths } from './columns';
+import { lengths } from '../limits';
+import { amountColumn } from './columns';
 
 /** What a user spent, or holds for a checkout, under one reference of the host's; over one or several credits. */
 @Entity({ name: 'referral_credit_spends' })

@@ -1,6 +1,7 @@
 import { Check, Column, Entity, Index, JoinColumn, ManyToOne, PrimaryColumn } from 'typeorm';
-import type { WithManager } from '../types';
-import { amountColumn, bigintAsNumber, lengths } from './columns';
+import { lengths } from '../limits';
+import type { WithManager } from '../types/common';
+import { amountColumn, bigintAsNumber } from './columns';
 import { ReferralRecord, related } from './record';
 import { ReferralCredit } from './referral-credit';
 

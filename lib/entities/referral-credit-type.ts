@@ -1,7 +1,8 @@
 import { Check, Column, Entity, Index, PrimaryColumn } from 'typeorm';
-import type { CreditTypeInput } from '../reward-types';
-import type { WithManager } from '../types';
-import { bigintAsNumber, lengths } from './columns';
+import { lengths } from '../limits';
+import type { WithManager } from '../types/common';
+import type { CreditTypeInput } from '../types/credits';
+import { bigintAsNumber } from './columns';
 import { ReferralRecord, related } from './record';
 import { ReferralCredit } from './referral-credit';
 

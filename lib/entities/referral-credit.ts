@@ -1,8 +1,9 @@
 import { Check, Column, Entity, Index, JoinColumn, ManyToOne, PrimaryColumn } from 'typeorm';
+import { lengths } from '../limits';
 import { registry } from '../registry';
-import type { CreditChanges } from '../reward-types';
-import type { WithManager } from '../types';
-import { amountColumn, bigintAsNumber, lengths } from './columns';
+import type { WithManager } from '../types/common';
+import type { CreditChanges } from '../types/credits';
+import { amountColumn, bigintAsNumber } from './columns';
 import { ReferralRecord, related } from './record';
 import { ReferralCreditTransaction } from './referral-credit-transaction';
 import { ReferralCreditType } from './referral-credit-type';

@@ -1,9 +1,10 @@
 import { Check, Column, Entity, Index, PrimaryColumn } from 'typeorm';
-import type { EarningMode } from '../earning-types';
-import type { WithManager } from '../types';
-import { amountColumn, bigintAsNumber, lengths } from './columns';
-import { ReferralCommission } from './referral-commission';
+import { lengths } from '../limits';
+import type { WithManager } from '../types/common';
+import type { EarningMode } from '../types/earn-outs';
+import { amountColumn, bigintAsNumber } from './columns';
 import { ReferralRecord, related } from './record';
+import { ReferralCommission } from './referral-commission';
 
 /** What a user had available is paid out, or turned into credit. */
 @Entity({ name: 'referral_earn_outs' })

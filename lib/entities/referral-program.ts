@@ -1,10 +1,11 @@
 import { Check, Column, Entity, Index, JoinColumn, ManyToOne, PrimaryColumn } from 'typeorm';
-import type { ProgramChanges } from '../reward-types';
-import type { WithManager } from '../types';
-import { bigintAsNumber, lengths } from './columns';
+import { lengths } from '../limits';
+import type { WithManager } from '../types/common';
+import type { ProgramChanges } from '../types/signups';
+import { bigintAsNumber } from './columns';
+import { related } from './record';
 import { ReferralCode } from './referral-code';
 import { ReferralCreditType } from './referral-credit-type';
-import { related } from './record';
 import { ReferralTerms } from './terms';
 
 const isWhole = (side: string): string =>

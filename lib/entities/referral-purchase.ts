@@ -1,9 +1,11 @@
 import { Check, Column, Entity, Index, PrimaryColumn } from 'typeorm';
-import type { CommissionSource, EarningMode, NoCommission } from '../earning-types';
-import type { WithManager } from '../types';
-import { amountColumn, bigintAsNumber, lengths } from './columns';
-import { ReferralCommission } from './referral-commission';
+import { lengths } from '../limits';
+import type { CommissionSource, NoCommission } from '../types/commissions';
+import type { WithManager } from '../types/common';
+import type { EarningMode } from '../types/earn-outs';
+import { amountColumn, bigintAsNumber } from './columns';
 import { ReferralRecord, related } from './record';
+import { ReferralCommission } from './referral-commission';
 
 /** What a user paid, under one reference of the host's, and whom it earned a commission or why it earned none. */
 @Entity({ name: 'referral_purchases' })

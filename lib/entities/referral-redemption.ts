@@ -1,5 +1,6 @@
 import { Column, Entity, Index, JoinColumn, ManyToOne, PrimaryColumn } from 'typeorm';
-import { bigintAsNumber, lengths } from './columns';
+import { lengths } from '../limits';
+import { bigintAsNumber } from './columns';
 import { ReferralChannel } from './referral-channel';
 
 /** A user has used a channel's code, once for good. */

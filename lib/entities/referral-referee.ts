@@ -1,5 +1,6 @@
 import { Check, Column, Entity, PrimaryColumn } from 'typeorm';
-import { amountColumn, lengths } from './columns';
+import { lengths } from '../limits';
+import { amountColumn } from './columns';
 
 /** A user who signed up or bought through another, once for each of those. */
 @Entity({ name: 'referral_referees' })

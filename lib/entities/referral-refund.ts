@@ -1,5 +1,6 @@
 import { Check, Column, Entity, Index, JoinColumn, ManyToOne, PrimaryColumn } from 'typeorm';
-import { amountColumn, lengths } from './columns';
+import { lengths } from '../limits';
+import { amountColumn } from './columns';
 import { ReferralPurchase } from './referral-purchase';
 
 /** What was paid back of a purchase, under one reference of the host's. */

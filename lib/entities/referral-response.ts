@@ -1,7 +1,8 @@
 import { Column, Entity, Index, JoinColumn, ManyToOne, PrimaryColumn } from 'typeorm';
+import { lengths } from '../limits';
 import { registry } from '../registry';
-import type { WithManager } from '../types';
-import { bigintAsNumber, lengths } from './columns';
+import type { WithManager } from '../types/common';
+import { bigintAsNumber } from './columns';
 import { Referral } from './referral';
 
 /** The action of a click. Every other action is the host's word. */

@@ -1,6 +1,6 @@
 import { Column, Entity, PrimaryColumn } from 'typeorm';
-import type { SignupRefusal, Weighed } from '../reward-types';
-import { lengths } from './columns';
+import { lengths } from '../limits';
+import type { SignupRefusal, Weighed } from '../types/signups';
 
 /** Why the newest sign-up call of a user credited nobody. */
 @Entity({ name: 'referral_signup_refusals' })

@@ -1,13 +1,14 @@
 import { Column, Entity, Index, JoinColumn, ManyToOne, PrimaryColumn } from 'typeorm';
-import type { Weighed } from '../reward-types';
-import type { WithManager } from '../types';
-import { amountColumn, bigintAsNumber, lengths } from './columns';
+import { lengths } from '../limits';
+import type { WithManager } from '../types/common';
+import type { Weighed } from '../types/signups';
+import { amountColumn, bigintAsNumber } from './columns';
+import { related } from './record';
 import { Referral } from './referral';
 import { ReferralCode } from './referral-code';
 import { ReferralCredit } from './referral-credit';
 import { ReferralCreditType } from './referral-credit-type';
 import { ReferralProgram } from './referral-program';
-import { related } from './record';
 import { ReferralTerms } from './terms';
 
 /** Binds a referee to one referral, once and for good, with the terms of that day. */

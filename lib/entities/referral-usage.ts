@@ -1,5 +1,6 @@
 import { Column, Entity, PrimaryColumn } from 'typeorm';
-import { amountColumn, lengths } from './columns';
+import { lengths } from '../limits';
+import { amountColumn } from './columns';
 
 /** Usage that a user recorded, once for each reference of the host's. */
 @Entity({ name: 'referral_usages' })

@@ -1,9 +1,11 @@
 import type { Request } from 'express';
 import { Check, Column, Entity, Index, JoinColumn, ManyToOne, PrimaryColumn } from 'typeorm';
+import { lengths } from '../limits';
 import { registry } from '../registry';
-import type { RecordSignupOptions } from '../reward-types';
-import type { CreateReferralInput, ListOptions, RecordOptions, RespondOptions, UserRef, WithManager } from '../types';
-import { bigintAsNumber, lengths } from './columns';
+import type { ListOptions, UserRef, WithManager } from '../types/common';
+import type { CreateReferralInput, RecordOptions, RespondOptions } from '../types/referrals';
+import type { RecordSignupOptions } from '../types/signups';
+import { bigintAsNumber } from './columns';
 import { ReferralProgram } from './referral-program';
 import type { ReferralResponse } from './referral-response';
 import type { ReferralSignup } from './referral-signup';

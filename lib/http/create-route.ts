@@ -1,7 +1,8 @@
 import express, { type NextFunction, type Request, type RequestHandler, type Response } from 'express';
 import { ReferralError } from '../errors';
 import type { Tracking } from '../tracking/tracking';
-import type { TargetRef, UserRef } from '../types';
+import type { UserRef } from '../types/common';
+import type { TargetRef } from '../types/referrals';
 import { escapeHtml } from './html';
 
 const parsers: RequestHandler[] = [

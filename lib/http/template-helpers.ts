@@ -1,12 +1,12 @@
 import type { Request, Response } from 'express';
 import { invalid } from '../errors';
 import { textOf } from '../input';
-import { lengths } from '../entities/columns';
+import { lengths } from '../limits';
 import { storedTarget } from '../tracking/targets';
 import type { Tracking } from '../tracking/tracking';
-import type { TargetRef } from '../types';
-import { escapeHtml } from './html';
+import type { TargetRef } from '../types/referrals';
 import { isListedTarget } from './create-route';
+import { escapeHtml } from './html';
 
 export interface CreateFormInput {
   redirectTo: string;

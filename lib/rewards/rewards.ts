@@ -1,45 +1,40 @@
 import type { Request } from 'express';
-import type {
-  EarnOutProgress,
-  PurchaseInput,
-  Quote,
-  RecordedPurchase,
-  RecordedRefund,
-  RefundInput,
-  RunEarnOutsOptions,
-} from '../earning-types';
+import { Database } from '../database/database';
 import type { ReferralSignup } from '../entities/referral-signup';
 import type { ReferralUsage } from '../entities/referral-usage';
 import type { Settings } from '../options';
 import type { RewardsCalls } from '../registry';
-import type { Amount, RecordSignupOptions, SignupExplanation, UsageInput } from '../reward-types';
-import type { UserRef, WithManager } from '../types';
-import { Database } from '../tracking/database';
 import type { Tracking } from '../tracking/tracking';
-import { AccountManager } from './commissions/account-manager';
+import type { PurchaseInput, Quote, RefundInput } from '../types/commissions';
+import type { Amount, UserRef, WithManager } from '../types/common';
+import type { EarnOutProgress, RunEarnOutsOptions } from '../types/earn-outs';
+import type { RecordSignupOptions, UsageInput } from '../types/signups';
 import { ChannelManager } from './commissions/channel-manager';
 import { CodeOffers } from './commissions/code-offers';
 import { CommissionManager } from './commissions/commission-manager';
 import { CommissionPages } from './commissions/commission-pages';
 import { Coupons } from './commissions/coupons';
-import { EarnOutManager } from './commissions/earn-out-manager';
-import { EarnOuts } from './commissions/earn-outs';
 import { PurchaseManager } from './commissions/purchase-manager';
+import type { RecordedPurchase, RecordedRefund } from './commissions/purchases';
 import { Purchases } from './commissions/purchases';
 import { Totals } from './commissions/totals';
-import { CreditManager } from './credit-manager';
-import { CreditTransactionManager } from './credit-transaction-manager';
-import { CreditTypeManager } from './credit-type-manager';
-import { Grants } from './grants';
-import { Ledger } from './ledger';
-import { ProgramManager } from './program-manager';
-import { type AnyManager, Records } from './records';
-import { ReferralCodeManager } from './referral-code-manager';
-import { SignupChoice } from './signup-choice';
-import { SignupManager } from './signup-manager';
-import { Signups } from './signups';
-import { Usages } from './usages';
-import { type Verification, verify } from './verify';
+import { CreditManager } from './credits/credit-manager';
+import { CreditTransactionManager } from './credits/credit-transaction-manager';
+import { CreditTypeManager } from './credits/credit-type-manager';
+import { Ledger } from './credits/ledger';
+import { AccountManager } from './earn-outs/account-manager';
+import { EarnOutManager } from './earn-outs/earn-out-manager';
+import { EarnOuts } from './earn-outs/earn-outs';
+import { type AnyManager, Records } from './records/records';
+import { Grants } from './signups/grants';
+import { ProgramManager } from './signups/program-manager';
+import { ReferralCodeManager } from './signups/referral-code-manager';
+import { SignupChoice } from './signups/signup-choice';
+import { SignupManager } from './signups/signup-manager';
+import type { SignupExplanation } from './signups/signups';
+import { Signups } from './signups/signups';
+import { Usages } from './signups/usages';
+import { type Verification, verify } from './verify/verify';
 
 /** A visitor goes on without an answer; who asks about money needs one, so that it is waited for longer. */
 const patience = 10;

@@ -1,8 +1,8 @@
 import type { EntityManager } from 'typeorm';
+import type { Clock } from '../database/clock';
+import type { Database } from '../database/database';
 import { Referral } from '../entities/referral';
 import type { Settings } from '../options';
-import type { Clock } from './clock';
-import type { Database } from './database';
 import type { Links } from './links';
 import type { Visit } from './visitor-token';
 

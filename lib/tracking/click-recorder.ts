@@ -1,5 +1,5 @@
+import type { Clock } from '../database/clock';
 import { databaseUnavailable, isAway, referralError } from '../errors';
-import type { Clock } from './clock';
 import type { NewResponse, Responses } from './responses';
 
 interface Waiting {

@@ -1,7 +1,7 @@
 import type { Request } from 'express';
 import { isbot } from 'isbot';
 import { LRUCache } from 'lru-cache';
-import { lengths } from '../entities/columns';
+import { lengths } from '../limits';
 
 /** Crawlers are told by a list of over a hundred patterns; browsers in use are few, so each is tried once. */
 const bots = new LRUCache<string, boolean>({ max: 2000 });

@@ -1,13 +1,14 @@
 import { LRUCache } from 'lru-cache';
 import type { EntityManager } from 'typeorm';
-import { lengths } from '../entities/columns';
+import type { Clock } from '../database/clock';
+import type { Database } from '../database/database';
 import { Referral } from '../entities/referral';
 import { invalid, isAway, referralError } from '../errors';
 import { allowedUsesOf, codeOf, dateOf, isCode, isNothing, objectOf, recordIdOf, textOf, userIdOf } from '../input';
+import { lengths } from '../limits';
 import type { Settings } from '../options';
-import type { CreateReferralInput, ReferralDraft, WithManager } from '../types';
-import type { Clock } from './clock';
-import type { Database } from './database';
+import type { WithManager } from '../types/common';
+import type { CreateReferralInput, ReferralDraft } from '../types/referrals';
 import { safeDestination } from './redirect';
 import { storedTarget } from './targets';
 

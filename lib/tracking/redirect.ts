@@ -1,4 +1,4 @@
-import { lengths } from '../entities/columns';
+import { lengths } from '../limits';
 import type { Settings } from '../options';
 
 /**

@@ -1,12 +1,12 @@
 import type { EntityManager } from 'typeorm';
+import type { Clock } from '../database/clock';
+import type { Database } from '../database/database';
+import type { Events } from '../database/events';
 import type { Referral } from '../entities/referral';
 import { ReferralResponse, RESPONDED } from '../entities/referral-response';
-import type { Settings } from '../options';
-import type { ListOptions } from '../types';
 import { pageOf } from '../input';
-import type { Clock } from './clock';
-import type { Database } from './database';
-import type { Events } from './events';
+import type { Settings } from '../options';
+import type { ListOptions } from '../types/common';
 import type { Visit } from './visitor-token';
 
 /** The facts of a response that is to be recorded. */

@@ -1,8 +1,8 @@
 import type { DataSource, EntityManager, EntityMetadata, FindOptionsWhere, ObjectLiteral } from 'typeorm';
-import { lengths } from '../entities/columns';
 import { invalid } from '../errors';
 import { idOf, textOf } from '../input';
-import type { TargetRef } from '../types';
+import { lengths } from '../limits';
+import type { TargetRef } from '../types/referrals';
 
 /** A target as our tables keep it. */
 export interface StoredTarget {

@@ -1,9 +1,9 @@
 import { parseCookie, stringifySetCookie } from 'cookie';
 import type { Request, Response } from 'express';
+import type { Clock } from '../database/clock';
 import { referralError } from '../errors';
 import { isCode } from '../input';
 import type { Settings } from '../options';
-import type { Clock } from './clock';
 import { type Visit, VisitorTokens } from './visitor-token';
 
 /** Where a visitor's {@link Visit} is kept between requests. */

@@ -1,11 +1,11 @@
 import type { Request, Response } from 'express';
 import type { EntityManager } from 'typeorm';
-import { RESPONDED } from '../entities/referral-response';
-import { lengths } from '../entities/columns';
 import type { Referral } from '../entities/referral';
+import { RESPONDED } from '../entities/referral-response';
 import { isAway, referralError } from '../errors';
 import { userIdOf } from '../input';
-import type { UserRef } from '../types';
+import { lengths } from '../limits';
+import type { UserRef } from '../types/common';
 import type { Attributed } from './attribution';
 import { isNavigation } from './click-rules';
 import { storedIp } from './ip';

@@ -1,9 +1,9 @@
 import type { Request, Response } from 'express';
 import { ReferralError } from '../../errors';
 import { isEmail, typedCode } from '../../input';
-import type { Rewards } from '../../rewards/rewards';
 import { commissionOrders } from '../../rewards/commissions/commission-pages';
 import type { CouponRefusal } from '../../rewards/commissions/coupons';
+import type { Rewards } from '../../rewards/rewards';
 import type { Tracking } from '../../tracking/tracking';
 import { bodyOf } from './body';
 import { couponLimit } from './coupon-limit';

@@ -1,10 +1,11 @@
-import type { AccountTotals, Coupon } from '../../earning-types';
 import type { ReferralAccount } from '../../entities/referral-account';
 import type { ReferralChannel } from '../../entities/referral-channel';
 import type { ReferralEarnOut } from '../../entities/referral-earn-out';
 import type { Settings } from '../../options';
 import type { CodeOffer } from '../../rewards/commissions/code-offers';
 import type { SeenCommission } from '../../rewards/commissions/commission-pages';
+import type { Coupon } from '../../types/commissions';
+import type { AccountTotals } from '../../types/earn-outs';
 
 // The names, types and formats of the fields are those of Webshare's referral API, which its clients expect.
 

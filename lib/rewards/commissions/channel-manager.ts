@@ -1,8 +1,11 @@
 import type { EntityManager } from 'typeorm';
-import { lengths, shownAmount } from '../../entities/columns';
+import type { Clock } from '../../database/clock';
+import type { Database } from '../../database/database';
+import { violatedConstraint } from '../../database/driver-errors';
+import { nowIn } from '../../database/statement-time';
+import { shownAmount } from '../../entities/columns';
 import { Referral } from '../../entities/referral';
 import { ReferralChannel } from '../../entities/referral-channel';
-import type { ChannelChanges, ChannelInput } from '../../earning-types';
 import { invalid, referralError } from '../../errors';
 import {
   amountOf,
@@ -16,16 +19,14 @@ import {
   textOf,
   wholeOf,
 } from '../../input';
+import { lengths } from '../../limits';
 import type { Settings } from '../../options';
-import type { FieldOf, ReadOptions } from '../../reward-types';
-import type { UserRef, WithManager } from '../../types';
-import type { Clock } from '../../tracking/clock';
-import type { Database } from '../../tracking/database';
-import { violatedConstraint } from '../../tracking/driver-errors';
 import type { Links } from '../../tracking/links';
-import { type NoOptions, type Optional, type Query, RecordManager } from '../record-manager';
-import { type Fields, fieldsOf } from '../search';
-import { nowIn } from '../time';
+import type { ChannelChanges, ChannelInput } from '../../types/commissions';
+import type { UserRef, WithManager } from '../../types/common';
+import type { FieldOf, ReadOptions } from '../../types/records';
+import { type NoOptions, type Optional, type Query, RecordManager } from '../records/record-manager';
+import { type Fields, fieldsOf } from '../records/search';
 
 const inUse = {
   fk_referral_redemptions_channel: 'buyers have redeemed it; to close it, set isActive to false',

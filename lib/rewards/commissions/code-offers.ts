@@ -1,9 +1,9 @@
+import type { Clock } from '../../database/clock';
+import type { Database } from '../../database/database';
+import { timeOf } from '../../database/statement-time';
 import { shownAmount } from '../../entities/columns';
 import { ReferralChannel } from '../../entities/referral-channel';
 import type { Settings } from '../../options';
-import type { Clock } from '../../tracking/clock';
-import type { Database } from '../../tracking/database';
-import { timeOf } from '../time';
 import { isOpen } from './channel-terms';
 
 /** What a code offers: a discount to those who use it, a commission to its owner. */

@@ -1,7 +1,7 @@
+import type { Database } from '../../database/database';
 import { ReferralCommission } from '../../entities/referral-commission';
 import { referralError } from '../../errors';
-import type { Database } from '../../tracking/database';
-import { KeptRecordManager } from '../kept-record-manager';
+import { KeptRecordManager } from '../records/kept-record-manager';
 
 /** `referrals.commissions`: to be read. Purchases make them, and refunds take them back. */
 export class CommissionManager extends KeptRecordManager<ReferralCommission, object> {

@@ -1,8 +1,9 @@
-import type { CommissionStatus, EarningMode } from '../../earning-types';
+import type { Clock } from '../../database/clock';
+import type { Database } from '../../database/database';
+import { timeOf } from '../../database/statement-time';
 import { ReferralCommission } from '../../entities/referral-commission';
-import type { Clock } from '../../tracking/clock';
-import type { Database } from '../../tracking/database';
-import { timeOf } from '../time';
+import type { CommissionStatus } from '../../types/commissions';
+import type { EarningMode } from '../../types/earn-outs';
 import type { Totals } from './totals';
 
 /** What a page of commissions is narrowed to. */

@@ -1,16 +1,15 @@
 import type { Request } from 'express';
 import type { EntityManager } from 'typeorm';
+import type { Clock } from '../../database/clock';
+import type { Database } from '../../database/database';
+import { timeOf } from '../../database/statement-time';
 import { shownAmount } from '../../entities/columns';
-import type { Coupon, Quote } from '../../earning-types';
 import { referralError, type ReferralErrorCode } from '../../errors';
 import { amountOf, objectOf, someUserIdOf, textOf } from '../../input';
 import type { Settings } from '../../options';
-import type { Amount } from '../../reward-types';
-import type { UserRef, WithManager } from '../../types';
-import type { Clock } from '../../tracking/clock';
-import type { Database } from '../../tracking/database';
-import { timeOf } from '../time';
-import { takeTurn } from './buyer-turn';
+import type { Coupon, Quote } from '../../types/commissions';
+import type { Amount, UserRef, WithManager } from '../../types/common';
+import { takeTurn } from '../records/buyer-turn';
 import { discount, isOn, isOpen } from './channel-terms';
 
 export interface ApplyOptions extends WithManager {

@@ -1,9 +1,9 @@
 import type { EntityManager } from 'typeorm';
+import type { Database } from '../../database/database';
 import { ReferralPurchase } from '../../entities/referral-purchase';
-import type { PurchaseRecordInput } from '../../earning-types';
 import { objectOf } from '../../input';
-import type { Database } from '../../tracking/database';
-import { KeptRecordManager } from '../kept-record-manager';
+import type { PurchaseRecordInput } from '../../types/commissions';
+import { KeptRecordManager } from '../records/kept-record-manager';
 import type { Purchases } from './purchases';
 
 /** `referrals.purchases`: what users paid. */

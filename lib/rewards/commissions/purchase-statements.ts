@@ -1,8 +1,8 @@
+import type { Database } from '../../database/database';
+import { timeOf } from '../../database/statement-time';
 import { ReferralCommission } from '../../entities/referral-commission';
 import { ReferralPurchase } from '../../entities/referral-purchase';
 import { ReferralRefund } from '../../entities/referral-refund';
-import type { Database } from '../../tracking/database';
-import { timeOf } from '../time';
 import { isOn } from './channel-terms';
 
 /**

@@ -1,18 +1,31 @@
 import type { EntityManager } from 'typeorm';
-import { lengths, shownAmount } from '../../entities/columns';
+import type { Database, Prepared } from '../../database/database';
+import { violatedConstraint } from '../../database/driver-errors';
+import { shownAmount } from '../../entities/columns';
 import { ReferralCommission } from '../../entities/referral-commission';
 import { ReferralPurchase } from '../../entities/referral-purchase';
 import { ReferralRefund } from '../../entities/referral-refund';
-import type { PurchaseInput, RecordedPurchase, RecordedRefund, RefundInput } from '../../earning-types';
 import { invalid, referralError } from '../../errors';
 import { amountOf, dateOf, isNothing, objectOf, someUserIdOf, textOf } from '../../input';
+import { lengths } from '../../limits';
 import type { Settings } from '../../options';
-import type { UserRef } from '../../types';
-import type { Database, Prepared } from '../../tracking/database';
-import { violatedConstraint } from '../../tracking/driver-errors';
 import type { Tracking } from '../../tracking/tracking';
-import { takeTurn } from './buyer-turn';
+import type { PurchaseInput, RefundInput } from '../../types/commissions';
+import type { UserRef } from '../../types/common';
+import { takeTurn } from '../records/buyer-turn';
 import { purchaseStatement, refundStatement } from './purchase-statements';
+
+export interface RecordedPurchase {
+  purchase: ReferralPurchase;
+  /** Null if it earned none: `purchase.noCommission` says why. */
+  commission: ReferralCommission | null;
+}
+
+export interface RecordedRefund {
+  refund: ReferralRefund;
+  /** The purchase's commission as it is now; null if it had earned none. */
+  commission: ReferralCommission | null;
+}
 
 /** Records what buyers pay and are paid back, and what of it their referrers earn. */
 export class Purchases {

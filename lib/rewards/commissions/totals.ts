@@ -1,8 +1,8 @@
-import type { EarningMode } from '../../earning-types';
+import type { Clock } from '../../database/clock';
+import type { Database } from '../../database/database';
+import { timeOf } from '../../database/statement-time';
 import type { Settings } from '../../options';
-import type { Clock } from '../../tracking/clock';
-import type { Database } from '../../tracking/database';
-import { timeOf } from '../time';
+import type { EarningMode } from '../../types/earn-outs';
 
 /** From how many commissions on, that a reader had to count between the stored moment and now, the moment is moved. */
 const maxWalked = 1000;

@@ -1,0 +1,95 @@
+import type { EntityManager } from 'typeorm';
+import type { Database } from '../../database/database';
+import { ReferralCreditType } from '../../entities/referral-credit-type';
+import { invalid } from '../../errors';
+import { booleanOf, isNothing, objectOf, textOf } from '../../input';
+import { lengths } from '../../limits';
+import type { CreditTypeInput } from '../../types/credits';
+import type { FieldOf, ReadOptions } from '../../types/records';
+import { type NoOptions, RecordManager } from '../records/record-manager';
+import { named } from '../records/unique-name';
+
+const known = ['name', 'product', 'refundable', 'onlyForProducts', 'onlyForProductCategories'];
+
+const inUse = {
+  fk_referral_credits_type: 'there are credits of this type',
+  fk_referral_programs_referral_type: 'a program gives credit of this type to referees',
+  fk_referral_programs_reward_type: 'a program gives credit of this type to referrers',
+  fk_referral_signups_referral_type: 'sign-ups were promised credit of this type',
+  fk_referral_signups_reward_type: 'the referrers of sign-ups were promised credit of this type',
+};
+
+/** `referrals.creditTypes`. */
+export class CreditTypeManager extends RecordManager<ReferralCreditType, CreditTypeInput, Partial<CreditTypeInput>> {
+  /** @internal */
+  constructor(database: Database) {
+    super(database, { record: ReferralCreditType, word: 'credit type', inUse });
+  }
+
+  /** @throws ReferralError `NOT_FOUND`, unless `optional`: then null. */
+  getByName<const O extends ReadOptions<FieldOf<ReferralCreditType>> = NoOptions>(name: string, options?: O) {
+    return this.getBy('name', name, options);
+  }
+
+  /** The id of the type with a name, made if there is none. @internal */
+  async idOf(name: string, manager: EntityManager): Promise<number> {
+    const { creditTypes } = this.database.tables;
+    for (;;) {
+      const [row] = await this.database.query<{ id: string }>(
+        `WITH known AS (
+           SELECT id FROM ${creditTypes} WHERE name = $1
+         ), made AS (
+           INSERT INTO ${creditTypes} (name) SELECT $1::varchar WHERE NOT EXISTS (SELECT FROM known) ON CONFLICT DO NOTHING RETURNING id
+         )
+         SELECT id FROM known UNION ALL SELECT id FROM made`,
+        [name],
+        manager,
+      );
+      if (row) return Number(row.id); // else another call has just made it: now it is seen
+    }
+  }
+
+  protected async make(input: CreditTypeInput, manager: EntityManager): Promise<ReferralCreditType> {
+    const values = valuesOf({ ...objectOf('creditTypes.create', input, known), name: input.name });
+    return named(this.kind.word, input.name, () => this.insert(values, manager));
+  }
+
+  /** Lists are given as a whole; giving one side empties nothing: to change sides, give the other as `[]`. */
+  protected async change(id: number, changes: Partial<CreditTypeInput>, manager: EntityManager): Promise<void> {
+    const values = valuesOf(objectOf('creditTypes.update', changes, known));
+    const { onlyForProducts, onlyForProductCategories } = { ...(await this.get(id, { manager })), ...values };
+    refuseBoth(onlyForProducts, onlyForProductCategories);
+    await named(this.kind.word, changes.name, () => this.write(id, values, manager));
+  }
+
+  protected remove(id: number, manager: EntityManager): Promise<void> {
+    return this.erase(id, manager);
+  }
+}
+
+function valuesOf(input: Partial<CreditTypeInput>): Record<string, unknown> {
+  const values: Record<string, unknown> = {};
+  for (const [field, value] of Object.entries(input)) {
+    if (value === undefined && field !== 'name') continue;
+    if (field === 'name') values[field] = textOf(field, value, lengths.name, 1);
+    else if (field === 'product') values[field] = isNothing(value) ? null : textOf(field, value, lengths.name, 1);
+    else if (field === 'refundable') values[field] = booleanOf(field, value ?? false);
+    else values[field] = listOf(field, value ?? []);
+  }
+  refuseBoth(values['onlyForProducts'] as string[], values['onlyForProductCategories'] as string[]);
+  return values;
+}
+
+function listOf(field: string, value: unknown): string[] {
+  if (!Array.isArray(value)) throw invalid(field, 'an array of strings', value);
+  return Array.from(value as unknown[], (one, index) => textOf(`${field}[${index}]`, one, lengths.name, 1));
+}
+
+function refuseBoth(products: readonly string[] = [], categories: readonly string[] = []): void {
+  if (products.length > 0 && categories.length > 0)
+    throw invalid(
+      'onlyForProductCategories',
+      'no categories together with onlyForProducts: list one of the two',
+      categories,
+    );
+}

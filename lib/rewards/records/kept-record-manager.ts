@@ -1,0 +1,30 @@
+import type { EntityManager } from 'typeorm';
+import type { Database } from '../../database/database';
+import type { ReferralRecord } from '../../entities/record';
+import { referralError } from '../../errors';
+import { type Kind, RecordManager } from './record-manager';
+
+/** Manages records of what happened, which stay as they are. */
+export abstract class KeptRecordManager<R extends ReferralRecord, Input extends object> extends RecordManager<
+  R,
+  Input,
+  object
+> {
+  readonly #reason: string;
+
+  /** @internal */
+  constructor(database: Database, kind: Kind<R>, reason: string) {
+    super(database, kind);
+    this.#reason = reason;
+  }
+
+  protected async change(id: number, _changes: object, manager: EntityManager): Promise<never> {
+    await this.get(id, { manager });
+    throw referralError('NOT_CHANGEABLE', this.kind.word, id, this.#reason);
+  }
+
+  protected async remove(id: number, manager: EntityManager): Promise<never> {
+    await this.get(id, { manager });
+    throw referralError('IN_USE', this.kind.word, id, this.#reason);
+  }
+}

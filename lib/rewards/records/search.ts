@@ -1,0 +1,150 @@
+import { type DataSource, FindOperator, IsNull } from 'typeorm';
+import { invalid, unknownField } from '../../errors';
+import { isDate } from '../../input';
+
+/** What a field holds, as far as a search compares it. */
+export type FieldKind = 'id' | 'count' | 'text' | 'amount' | 'date' | 'boolean' | 'list' | 'json';
+
+/** The fields of a record, each with what it holds and where TypeORM finds it: the way through relations. */
+export type Fields = ReadonlyMap<string, { kind: FieldKind; path: readonly string[] }>;
+
+const kinds: Record<string, FieldKind> = {
+  bigint: 'id',
+  integer: 'count',
+  varchar: 'text',
+  numeric: 'amount',
+  timestamptz: 'date',
+  boolean: 'boolean',
+  text: 'list', // only as text[]
+  jsonb: 'json',
+};
+
+/** The fields of an entity: its columns. */
+export function fieldsOf(dataSource: DataSource, entity: new () => object): Fields {
+  const { columns } = dataSource.getMetadata(entity);
+  return new Map(
+    columns.map(({ propertyName, type }) => [propertyName, { kind: kinds[type as string]!, path: [propertyName] }]),
+  );
+}
+
+const tests: Record<FieldKind, readonly [takes: string, test: (value: unknown) => boolean]> = {
+  id: ['a whole number', (value) => Number.isSafeInteger(value)],
+  count: [
+    'a whole number of 32 bits',
+    (value) => Number.isInteger(value) && (value as number) === ((value as number) | 0),
+  ],
+  // Ids of the host's are text, however they are given.
+  text: [
+    'a string',
+    (value) =>
+      (typeof value === 'string' && !value.includes('\0')) || typeof value === 'bigint' || Number.isSafeInteger(value),
+  ],
+  amount: [
+    'a decimal string or a finite number',
+    (value) => Number.isFinite(value) || (typeof value === 'string' && /^-?\d{1,30}(\.\d{1,10})?$/.test(value)),
+  ],
+  date: ['a valid Date of the years 1 to 9999', isDate],
+  boolean: ['true or false', (value) => typeof value === 'boolean'],
+  list: ['strings', (value) => typeof value === 'string' && !value.includes('\u0000')],
+  json: ['no comparison', () => false],
+};
+
+/** TypeORM's `where`, with only known fields and values that fit them. Null means "is null". */
+export function checkedWhere(fields: Fields, where: unknown): object {
+  if (Array.isArray(where)) return where.map((one) => checkedWhere(fields, one));
+  if (typeof where !== 'object' || where === null)
+    throw invalid('where', 'an object of fields, or an array of such', where);
+  const checked: Record<string, unknown> = {};
+  for (const [name, value] of Object.entries(where)) {
+    const field = fields.get(name);
+    if (!field) throw unknownField('search', `where.${name}`, [...fields.keys()]);
+    checkValue(`where.${name}`, field.kind, value);
+    put(checked, field.path, value === null ? IsNull() : value);
+  }
+  return checked;
+}
+
+const anyKind = ['not', 'and', 'or', 'isNull', 'raw'];
+const compared = ['equal', 'in', 'any', 'lessThan', 'lessThanOrEqual', 'moreThan', 'moreThanOrEqual', 'between'];
+
+/** Which of TypeORM's operators fit a field; PostgreSQL has none of the others on such a column. */
+const operators: Record<FieldKind, readonly string[]> = {
+  id: [...anyKind, ...compared],
+  count: [...anyKind, ...compared],
+  text: [...anyKind, ...compared, 'like', 'ilike'],
+  amount: [...anyKind, ...compared],
+  date: [...anyKind, ...compared],
+  boolean: [...anyKind, 'equal', 'in', 'any'],
+  list: [...anyKind, 'arrayContains', 'arrayContainedBy', 'arrayOverlap'],
+  json: ['isNull', 'not'],
+};
+/** Operators that take an array of values. */
+const plural = new Set(['in', 'any', 'between', 'and', 'or', 'arrayContains', 'arrayContainedBy', 'arrayOverlap']);
+
+function checkValue(name: string, kind: FieldKind, value: unknown): void {
+  if (value === null) return;
+  const [takes, test] = tests[kind];
+  if (!(value instanceof FindOperator)) {
+    if (kind === 'list' || !test(value))
+      throw invalid(name, `${takes}, null, or an operator of TypeORM's on such`, value);
+    return;
+  }
+  if (!operators[kind].includes(value.type))
+    throw invalid(name, `one of the operators ${operators[kind].join(', ')}`, value.type);
+  if (value.type === 'isNull' || value.type === 'raw') return; // without a value; the host's own SQL
+  const inner: unknown = value.child ?? value.value; // of Not(IsNull()), the operator inside
+  if (plural.has(value.type) && !Array.isArray(inner)) throw invalid(name, `an array in ${value.type}`, inner);
+  for (const one of plural.has(value.type) ? (inner as unknown[]) : [inner]) {
+    if (one instanceof FindOperator) checkValue(name, kind, one);
+    else if (!test(one)) throw invalid(name, `${takes} in ${value.type}`, one);
+  }
+}
+
+const directions = new Set<unknown>(['asc', 'desc', 'ASC', 'DESC', 1, -1]);
+const nulls = new Set<unknown>(['first', 'last', 'FIRST', 'LAST', undefined]);
+
+/** What TypeORM takes for a field: a direction, by itself or with the place of nulls. */
+function isOrder(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return directions.has(value);
+  const { direction = 'ASC', nulls: place, ...rest } = value as Record<string, unknown>;
+  return directions.has(direction) && nulls.has(place) && Object.keys(rest).length === 0;
+}
+
+/** TypeORM's `order`, with only known fields and directions; ends with the id, so that pages never overlap. */
+export function checkedOrder(fields: Fields, order: unknown = {}): object {
+  if (typeof order !== 'object' || order === null) throw invalid('order', 'an object of fields', order);
+  const checked: Record<string, unknown> = {};
+  for (const [name, direction] of Object.entries({ ...order, ...('id' in order ? {} : { id: 'ASC' }) })) {
+    const field = fields.get(name);
+    if (!field || field.kind === 'json') throw unknownField('search', `order.${name}`, [...fields.keys()]);
+    if (!isOrder(direction))
+      throw invalid(`order.${name}`, "'ASC', 'DESC' or { direction, nulls: 'FIRST' or 'LAST' }", direction);
+    put(checked, field.path, direction);
+  }
+  return checked;
+}
+
+interface Selectable {
+  readonly fields: Fields;
+  readonly keys: readonly string[];
+  readonly computed: Readonly<Record<string, readonly string[]>>;
+}
+
+/** TypeORM's `select` of some fields: their columns, and always the keys. */
+export function checkedSelect({ fields, keys, computed }: Selectable, selected: readonly string[]): object {
+  const takes = `an array of ${[...fields.keys(), ...Object.keys(computed)].join(', ')}`;
+  if (!Array.isArray(selected)) throw invalid('fields', takes, selected);
+  const checked: Record<string, unknown> = {};
+  for (const name of [...keys, ...(selected as string[]).flatMap((one) => computed[one] ?? [one])]) {
+    const field = fields.get(name);
+    if (!field) throw invalid('fields', takes, name);
+    put(checked, field.path, true);
+  }
+  return checked;
+}
+
+/** Sets a value at the end of a path, merging with what is set along it. */
+function put(object: Record<string, unknown>, [name, ...rest]: readonly string[], value: unknown): void {
+  if (rest.length === 0) object[name!] = value;
+  else put((object[name!] ??= {}) as Record<string, unknown>, rest, value);
+}
