@@ -21,7 +21,6 @@ import { Totals } from './commissions/totals';
 import { CreditManager } from './credits/credit-manager';
 import { CreditTransactionManager } from './credits/credit-transaction-manager';
 import { CreditTypeManager } from './credits/credit-type-manager';
-import { Ledger } from './credits/ledger';
 import { AccountManager } from './earn-outs/account-manager';
 import { EarnOutManager } from './earn-outs/earn-out-manager';
 import { EarnOuts } from './earn-outs/earn-outs';
@@ -91,7 +90,7 @@ export class Rewards implements RewardsCalls {
     const programs = new ProgramManager(database, creditTypes);
     const referralCodes = new ReferralCodeManager(database, links, programs);
     const signups = new SignupManager(database, this.#signups);
-    const credits = new CreditManager(database, clock, events, new Ledger(database, clock, events), creditTypes);
+    const credits = new CreditManager(database, clock, events, creditTypes);
     const creditTransactions = new CreditTransactionManager(database, clock, credits);
     const totals = new Totals(database, clock, settings);
     this.coupons = new Coupons(database, clock, settings);

@@ -1,6 +1,7 @@
 import type { EntityManager } from 'typeorm';
 import type { Clock } from '../../database/clock';
 import type { Database } from '../../database/database';
+import { sql } from '../../database/named-parameters';
 import { timeOf } from '../../database/statement-time';
 import { shownAmount } from '../../entities/columns';
 import { ReferralCreditTransaction } from '../../entities/referral-credit-transaction';
@@ -11,16 +12,30 @@ import type { CreditTransactionInput } from '../../types/credits';
 import { RecordManager } from '../records/record-manager';
 import type { CreditManager } from './credit-manager';
 
-const isForGood =
-  'entries of the ledger are only ever added; add one that makes up for it, with creditTransactions.create';
+const addedOnly =
+  'entries of the ledger are only ever added; to correct one, add another with creditTransactions.create';
 
-interface Adjusted {
-  id: string | null;
-  isSame: boolean | null;
-  balance: string;
+interface AdjustmentParameters {
+  user: string;
+  credit: number;
+  value: string;
+  description: string;
+  reference: string | null;
+  /** The injected clock's time; null for the database's. */
+  now: Date | null;
 }
 
-/** `referrals.creditTransactions`: the ledger's entries. */
+/** What an adjustment returns: the columns of the entry, or nulls if the balance would leave its bounds. */
+interface AdjustmentRow {
+  /** A bigint: the driver gives a string. */
+  id: string | null;
+  /** Whether the entry has the value of this call; null without an entry. */
+  isSame: boolean | null;
+  /** A number if the host's driver parses `numeric` as one. */
+  balance: string | number;
+}
+
+/** `referrals.creditTransactions`: the entries of the ledger. */
 export class CreditTransactionManager extends RecordManager<ReferralCreditTransaction, CreditTransactionInput, object> {
   readonly #clock: Clock;
   readonly #credits: CreditManager;
@@ -34,64 +49,85 @@ export class CreditTransactionManager extends RecordManager<ReferralCreditTransa
 
   /** Adjusts a credit by hand. */
   protected async make(input: CreditTransactionInput, manager: EntityManager): Promise<ReferralCreditTransaction> {
-    const { reference, description } = objectOf('creditTransactions.create', input, [
-      ...['credit', 'value', 'description', 'reference'],
-    ]);
-    const value = amountOf('value', input.value, 'not zero');
-    const creditId = await this.#credits.existing('credit', input.credit, manager);
-    const credit = await this.#credits.get(creditId, { manager });
-    const parameters = [
-      ...[credit.userId, creditId, value, textOf('description', description ?? '', lengths.description)],
-      isNothing(reference) ? null : textOf('reference', reference, lengths.reference, 1),
-      this.#clock.parameter(),
-    ];
-    // The credit's row first: those who adjust it at the same time take turns, and see what the one before has added.
-    const { credits, transactions } = this.database.tables;
-    await this.database.query(
-      `SELECT FROM ${credits} WHERE user_id = $1 AND id = $2 FOR NO KEY UPDATE`,
-      [credit.userId, creditId],
-      manager,
-    );
-    const [row] = await this.database.query<Adjusted>(
-      `WITH known AS (
-         SELECT * FROM ${transactions}
-         WHERE user_id = $1 AND credit_id = $2 AND kind = 'adjustment' AND reference = $5
-       ), adjusted AS (
-         UPDATE ${credits} SET current_balance = current_balance + $3::numeric
-         WHERE user_id = $1 AND id = $2 AND current_balance + $3::numeric BETWEEN 0 AND 9999999999999999.9999
-           AND NOT EXISTS (SELECT FROM known)
-         RETURNING 1
-       ), entered AS (
-         INSERT INTO ${transactions} (user_id, credit_id, kind, value, description, reference, created_at)
-         SELECT $1, $2, 'adjustment', $3::numeric, $4, $5, ${timeOf('$6')} FROM adjusted
-         RETURNING *
-       )
-       SELECT e.value = $3::numeric AS "isSame", c.current_balance AS balance,
-         ${this.database.columns(ReferralCreditTransaction, 'e')}
-       FROM ${credits} c LEFT JOIN (SELECT * FROM entered UNION ALL SELECT * FROM known) e ON true
-       WHERE c.user_id = $1 AND c.id = $2`,
-      parameters,
-      manager,
-    );
-    if (row!.id === null)
-      throw invalid(
-        'value',
-        `an amount that leaves the balance, now ${shownAmount(row!.balance)}, within 0 and numeric(20,4)`,
-        value,
-      );
-    const entry = this.database.entity(ReferralCreditTransaction, row!);
-    if (!row!.isSame)
+    const parameters = await this.#parametersOf(input, manager);
+    const row = await this.#adjust(parameters, manager);
+    const { value, reference } = parameters;
+    if (row.id === null) {
+      const takes = `an amount that leaves the balance, now ${shownAmount(row.balance)}, within 0 and numeric(20,4)`;
+      throw invalid('value', takes, value);
+    }
+    const entry = this.database.entity(ReferralCreditTransaction, row);
+    if (!row.isSame)
       throw referralError('REFERENCE_REUSED', reference!, `an adjustment of ${entry.value}`, `one of ${value}`);
     return entry;
   }
 
+  async #parametersOf(input: CreditTransactionInput, manager: EntityManager): Promise<AdjustmentParameters> {
+    const { reference, description } = objectOf('creditTransactions.create', input, {
+      ...{ credit: true, value: true, description: true, reference: true },
+    });
+    const value = amountOf('value', input.value, 'not zero');
+    const credit = await this.#credits.existing('credit', input.credit, manager);
+    const { userId } = await this.#credits.get(credit, { manager });
+    return {
+      ...{ user: userId, credit, value },
+      description: textOf('description', description ?? '', lengths.description),
+      reference: isNothing(reference) ? null : textOf('reference', reference, lengths.reference, 1),
+      now: this.#clock.parameter(),
+    };
+  }
+
+  /** Locks the credit first: the second statement's snapshot then has the entries of all earlier adjustments. */
+  async #adjust(parameters: AdjustmentParameters, manager: EntityManager): Promise<AdjustmentRow> {
+    const { credits, transactions } = this.database.tables;
+    const { user, credit } = parameters;
+    await this.database.query(
+      sql(
+        { user, credit },
+        ($) => `SELECT FROM ${credits} WHERE user_id = ${$.user} AND id = ${$.credit} FOR NO KEY UPDATE`,
+      ),
+      manager,
+    );
+    const adjustment = sql(
+      parameters,
+      ($) => `
+        WITH
+        -- An earlier adjustment with this reference. If there is one, nothing is written.
+        known AS (
+          SELECT * FROM ${transactions}
+          WHERE user_id = ${$.user} AND credit_id = ${$.credit} AND kind = 'adjustment' AND reference = ${$.reference}
+        ),
+        -- Changes the balance if the new one is within its bounds. It guards the entry.
+        adjusted AS (
+          UPDATE ${credits} SET current_balance = current_balance + ${$.value}::numeric
+          WHERE user_id = ${$.user} AND id = ${$.credit}
+            AND current_balance + ${$.value}::numeric BETWEEN 0 AND 9999999999999999.9999
+            AND NOT EXISTS (SELECT FROM known)
+          RETURNING 1
+        ),
+        -- Adds the ledger entry.
+        entered AS (
+          INSERT INTO ${transactions} (user_id, credit_id, kind, value, description, reference, created_at)
+          SELECT ${$.user}, ${$.credit}, 'adjustment', ${$.value}::numeric, ${$.description}, ${$.reference},
+            ${timeOf($.now)} FROM adjusted
+          RETURNING *
+        )
+        SELECT e.value = ${$.value}::numeric AS "isSame", c.current_balance AS balance,
+          ${this.database.columns(ReferralCreditTransaction, 'e')}
+        FROM ${credits} c LEFT JOIN (SELECT * FROM entered UNION ALL SELECT * FROM known) e ON true
+        WHERE c.user_id = ${$.user} AND c.id = ${$.credit}`,
+    );
+    const [row] = await this.database.query<AdjustmentRow>(adjustment, manager);
+    return row!;
+  }
+
   protected async change(id: number, _changes: object, manager: EntityManager): Promise<never> {
     await this.get(id, { manager });
-    throw referralError('NOT_CHANGEABLE', this.kind.word, id, isForGood);
+    throw referralError('NOT_CHANGEABLE', this.kind.word, id, addedOnly);
   }
 
   protected async remove(id: number, manager: EntityManager): Promise<never> {
     await this.get(id, { manager });
-    throw referralError('IN_USE', this.kind.word, id, isForGood);
+    throw referralError('IN_USE', this.kind.word, id, addedOnly);
   }
 }

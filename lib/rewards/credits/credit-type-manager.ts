@@ -1,15 +1,19 @@
 import type { EntityManager } from 'typeorm';
 import type { Database } from '../../database/database';
+import { sql } from '../../database/named-parameters';
+import { overtaken, retryOvertaken } from '../../database/retry';
 import { ReferralCreditType } from '../../entities/referral-credit-type';
 import { invalid } from '../../errors';
-import { booleanOf, isNothing, objectOf, textOf } from '../../input';
+import { booleanOf, type FieldsOf, isNothing, objectOf, textOf } from '../../input';
 import { lengths } from '../../limits';
 import type { CreditTypeInput } from '../../types/credits';
 import type { FieldOf, ReadOptions } from '../../types/records';
 import { type NoOptions, RecordManager } from '../records/record-manager';
 import { named } from '../records/unique-name';
 
-const known = ['name', 'product', 'refundable', 'onlyForProducts', 'onlyForProductCategories'];
+const inputFields: FieldsOf<CreditTypeInput> = {
+  ...{ name: true, product: true, refundable: true, onlyForProducts: true, onlyForProductCategories: true },
+};
 
 const inUse = {
   fk_referral_credits_type: 'there are credits of this type',
@@ -26,37 +30,42 @@ export class CreditTypeManager extends RecordManager<ReferralCreditType, CreditT
     super(database, { record: ReferralCreditType, word: 'credit type', inUse });
   }
 
-  /** @throws ReferralError `NOT_FOUND`, unless `optional`: then null. */
+  /** Returns the type with a name. @throws ReferralError `NOT_FOUND`, or null with `optional`. */
   getByName<const O extends ReadOptions<FieldOf<ReferralCreditType>> = NoOptions>(name: string, options?: O) {
     return this.getBy('name', name, options);
   }
 
-  /** The id of the type with a name, made if there is none. @internal */
-  async idOf(name: string, manager: EntityManager): Promise<number> {
+  /** Returns the id of the type with a name, and creates the type if it does not exist. @internal */
+  async findOrCreateId(name: string, manager: EntityManager): Promise<number> {
     const { creditTypes } = this.database.tables;
-    for (;;) {
-      const [row] = await this.database.query<{ id: string }>(
-        `WITH known AS (
-           SELECT id FROM ${creditTypes} WHERE name = $1
-         ), made AS (
-           INSERT INTO ${creditTypes} (name) SELECT $1::varchar WHERE NOT EXISTS (SELECT FROM known) ON CONFLICT DO NOTHING RETURNING id
-         )
-         SELECT id FROM known UNION ALL SELECT id FROM made`,
-        [name],
-        manager,
-      );
-      if (row) return Number(row.id); // else another call has just made it: now it is seen
-    }
+    const query = sql(
+      { name },
+      ($) => `
+        WITH known AS (
+          SELECT id FROM ${creditTypes} WHERE name = ${$.name}
+        ), made AS (
+          INSERT INTO ${creditTypes} (name) SELECT ${$.name}::varchar WHERE NOT EXISTS (SELECT FROM known)
+          ON CONFLICT DO NOTHING RETURNING id
+        )
+        SELECT id FROM known UNION ALL SELECT id FROM made`,
+    );
+    return retryOvertaken(async () => {
+      const [row] = await this.database.query<{ id: string }>(query, manager);
+      return row ? Number(row.id) : overtaken;
+    });
   }
 
   protected async make(input: CreditTypeInput, manager: EntityManager): Promise<ReferralCreditType> {
-    const values = valuesOf({ ...objectOf('creditTypes.create', input, known), name: input.name });
+    const values = valuesOf({ ...objectOf('creditTypes.create', input, inputFields), name: input.name });
     return named(this.kind.word, input.name, () => this.insert(values, manager));
   }
 
-  /** Lists are given as a whole; giving one side empties nothing: to change sides, give the other as `[]`. */
+  /**
+   * A list replaces the stored list. A list of products does not empty the stored list of categories: to go from one to
+   * the other, give the other one as `[]`.
+   */
   protected async change(id: number, changes: Partial<CreditTypeInput>, manager: EntityManager): Promise<void> {
-    const values = valuesOf(objectOf('creditTypes.update', changes, known));
+    const values = valuesOf(objectOf('creditTypes.update', changes, inputFields));
     const { onlyForProducts, onlyForProductCategories } = { ...(await this.get(id, { manager })), ...values };
     refuseBoth(onlyForProducts, onlyForProductCategories);
     await named(this.kind.word, changes.name, () => this.write(id, values, manager));

@@ -1,205 +1,121 @@
 import type { EntityManager } from 'typeorm';
 import type { Clock } from '../../database/clock';
-import type { Database, Prepared } from '../../database/database';
+import type { Database } from '../../database/database';
 import type { Events } from '../../database/events';
+import { sql, type Statement } from '../../database/named-parameters';
+import { overtaken, retryOvertaken } from '../../database/retry';
 import { timeOf } from '../../database/statement-time';
 import { shownAmount } from '../../entities/columns';
 import { ReferralCreditSpend } from '../../entities/referral-credit-spend';
 import { invalid, referralError } from '../../errors';
-import { amountOf, isNothing, objectOf, someUserIdOf, textOf } from '../../input';
+import { amountOf, objectOf, someUserIdOf, textOf } from '../../input';
 import { lengths } from '../../limits';
 import type { UserRef, WithManager } from '../../types/common';
-import type { CaptureInput, Purpose, SettleInput, SpendInput } from '../../types/credits';
-import { isSpendable, settleStatement, spendStatement, suits } from './ledger-statements';
+import type { Purpose, SpendInput } from '../../types/credits';
+import { type SpendParameters, type SpendRow, spendStatement } from './spend-statement';
+import { coversPurpose, isSpendable, purposeOf } from './spendable';
 
-/** What the statement of a spend answers: the spend, new or not; or nulls, and what there was to take. */
-interface Taken {
-  userId: string | null;
-  isNew: boolean;
-  /** Whether an earlier spend was for the same. */
-  isSame: boolean | null;
-  /** What there was when the statement began. */
-  available: string;
-  wasEnough: boolean;
-}
-
-/** Rolls back a try that took nothing. */
-class NotTaken extends Error {
-  constructor(readonly row: Taken) {
+/** Rolls back an attempt that took nothing, and hands its row on. */
+class NothingTaken extends Error {
+  constructor(readonly row: SpendRow) {
     super('nothing was taken');
   }
 }
 
-interface Settled {
-  isNew: boolean;
-  /** Whether it was settled for the same amount, by this call or an earlier one. */
-  isSame: boolean | null;
-  spend: ReferralCreditSpend;
-}
-
-interface SettledRow extends Omit<Settled, 'spend'> {
-  userId: string | null;
-  isOvertaken: boolean | null;
-}
-
-/** Balances, spends, holds and refunds. Each change of balances is one statement, which adds an entry for each. */
+/** Balances, spends and holds. A spend is one statement, which adds a ledger entry for each balance that it changes. */
 export class Ledger {
   readonly #database: Database;
   readonly #clock: Clock;
   readonly #events: Events;
-  readonly #statements: Record<'spend' | 'capture' | 'refund', Prepared>;
+  readonly #spend: Statement<SpendParameters>;
 
   constructor(database: Database, clock: Clock, events: Events) {
     this.#database = database;
     this.#clock = clock;
     this.#events = events;
-    const columns = database.columns(ReferralCreditSpend, 's');
-    this.#statements = {
-      spend: database.prepared(spendStatement(database.tables, columns)),
-      capture: database.prepared(settleStatement(database.tables, columns, 'capture')),
-      refund: database.prepared(settleStatement(database.tables, columns, 'refund')),
-    };
+    this.#spend = database.prepared(spendStatement(database));
   }
 
-  /** What a user has; for a purpose, what can be spent on it. */
+  /** The sum of a user's spendable credits; with a product or category, of those that cover it. */
   async balance(user: UserRef, input: Purpose & WithManager): Promise<string> {
-    objectOf('credits.balance', input, ['product', 'productCategory', 'manager']);
+    objectOf('credits.balance', input, { product: true, productCategory: true, manager: true });
     const { credits, creditTypes } = this.#database.tables;
+    const parameters = { user: someUserIdOf('user', user), now: this.#clock.parameter(), ...purposeOf(input) };
     const [row] = await this.#database.query<{ balance: string }>(
-      `SELECT coalesce(sum(c.current_balance), 0)::text AS balance
-       FROM ${credits} c JOIN ${creditTypes} t ON t.id = c.type_id
-       WHERE c.user_id = $1 AND ${isSpendable(timeOf('$2'))}
-         AND (($3::text IS NULL AND $4::text IS NULL) OR ${suits('$3', '$4')})`,
-      [someUserIdOf('user', user), this.#clock.parameter(), ...purposeOf(input)],
+      sql(
+        parameters,
+        ($) => `SELECT coalesce(sum(c.current_balance), 0)::text AS balance
+          FROM ${credits} c JOIN ${creditTypes} t ON t.id = c.type_id
+          WHERE c.user_id = ${$.user} AND ${isSpendable(timeOf($.now))}
+            AND ((${$.product}::text IS NULL AND ${$.category}::text IS NULL)
+              OR ${coversPurpose($.product, $.category)})`,
+      ),
       input.manager,
     );
     return shownAmount(row!.balance);
   }
 
-  /** Takes credit: for good, or for a checkout that takes time. */
+  /** Takes credit: as a spend, which is final, or as a hold, which is captured or released later. */
   async spend(kind: 'spend' | 'hold', user: UserRef, input: SpendInput): Promise<ReferralCreditSpend> {
-    const fields = ['amount', 'reference', 'description', 'product', 'productCategory', 'partial', 'manager'];
-    const { manager, partial = false, description } = objectOf(`credits.${kind}`, input, fields);
+    const parameters = this.#parametersOf(kind, user, input);
+    const { manager } = input;
+    const row = await retryOvertaken(async () => {
+      const attempt = await this.#attempt(parameters, manager);
+      if (attempt.userId !== null) return attempt;
+      // Other calls spent from the same credits, or used the same reference: a new snapshot shows which.
+      if (parameters.partial || attempt.wasEnough) return overtaken;
+      const isForAnything = parameters.product === null && parameters.category === null;
+      throw referralError('INSUFFICIENT_CREDIT', parameters.amount, shownAmount(attempt.available), isForAnything);
+    });
+    const spend = this.#database.entity(ReferralCreditSpend, row);
+    if (!row.isSame) {
+      const [before, now] = [`a ${spend.kind} of ${spend.amount}`, `a ${kind} of ${parameters.amount}`];
+      throw referralError('REFERENCE_REUSED', spend.reference, before, now);
+    }
+    if (row.isNew && kind === 'spend') emitSpent(this.#events, spend, manager);
+    return spend;
+  }
+
+  #parametersOf(kind: 'spend' | 'hold', user: UserRef, input: SpendInput): SpendParameters {
+    const { partial = false, description } = objectOf(`credits.${kind}`, input, {
+      ...{ amount: true, reference: true, description: true, product: true, productCategory: true },
+      ...{ partial: true, manager: true },
+    });
     if (typeof partial !== 'boolean') throw invalid('partial', 'true or false', partial);
     const amount = amountOf('amount', input.amount, 'positive');
     const reference = referenceOf(input.reference);
-    const parameters = [
-      ...[someUserIdOf('user', user), reference, kind, amount, partial],
-      ...[textOf('description', description ?? '', lengths.description), ...purposeOf(input), this.#clock.parameter()],
-    ];
-    for (;;) {
-      const taken = await this.#take(parameters, manager);
-      if (taken instanceof NotTaken) {
-        const { available, wasEnough } = taken.row;
-        if (partial || wasEnough) continue; // others were first, perhaps with the same reference: now they are seen
-        const isForAnything = isNothing(input.product) && isNothing(input.productCategory);
-        throw referralError('INSUFFICIENT_CREDIT', amount, shownAmount(available), isForAnything);
-      }
-      const spend = this.#database.entity(ReferralCreditSpend, taken);
-      if (!taken.isSame)
-        throw referralError(
-          'REFERENCE_REUSED',
-          reference,
-          `a ${spend.kind} of ${spend.amount}`,
-          `a ${kind} of ${amount}`,
-        );
-      if (taken.isNew && kind === 'spend') this.#tell(spend, manager);
-      return spend;
-    }
+    return {
+      user: someUserIdOf('user', user),
+      ...{ reference, kind, amount, partial },
+      description: textOf('description', description ?? '', lengths.description),
+      ...purposeOf(input),
+      now: this.#clock.parameter(),
+    };
   }
 
-  /** In the host's transaction, a try that takes nothing keeps no locks: the next one locks in an order of its own. */
-  async #take(parameters: unknown[], manager: EntityManager | undefined): Promise<Taken | NotTaken> {
-    const attempt = this.#database.attempt(async (within) => {
-      const [row] = await this.#database.query<Taken>(this.#statements.spend, parameters, within);
-      if (row!.userId === null) throw new NotTaken(row!);
-      return row!;
-    }, manager);
-    return attempt.catch((error: unknown) => {
-      if (error instanceof NotTaken) return error;
+  /**
+   * Runs the statement once. In the host's transaction, an attempt that takes nothing is rolled back to a savepoint and
+   * so releases its row locks: the next attempt locks other rows, and would otherwise lock them out of order.
+   */
+  async #attempt(parameters: SpendParameters, manager: EntityManager | undefined): Promise<SpendRow> {
+    try {
+      return await this.#database.attempt(async (within) => {
+        const [row] = await this.#database.query<SpendRow>(this.#spend.with(parameters), within);
+        if (row!.userId === null) throw new NothingTaken(row!);
+        return row!;
+      }, manager);
+    } catch (error) {
+      if (error instanceof NothingTaken) return error.row;
       throw error;
-    });
-  }
-
-  /** Spends what is held, or less of it; the rest goes back to the credits, last to expire first. */
-  async capture(input: CaptureInput): Promise<ReferralCreditSpend> {
-    objectOf('credits.capture', input, ['reference', 'user', 'amount', 'manager']);
-    const amount = isNothing(input.amount) ? null : amountOf('amount', input.amount, 'positive');
-    const { spend, isNew, isSame } = await this.#settle('capture', input, [amount]);
-    const { reference, kind, covered, captured } = spend;
-    if (isNew) this.#tell(spend, input.manager);
-    else if (kind === 'spend')
-      throw referralError('WRONG_STATE', reference, 'spent already', 'only a hold is captured');
-    else if (captured === null) throw invalid('amount', `an amount up to the ${covered} that is held`, input.amount);
-    else if (!isSame)
-      throw referralError('WRONG_STATE', reference, statusOf(spend), 'hold again, under another reference');
-    return spend;
-  }
-
-  /** Gives back what is held. */
-  async release(input: SettleInput): Promise<ReferralCreditSpend> {
-    objectOf('credits.release', input, ['reference', 'user', 'manager']);
-    const { spend, isSame } = await this.#settle('capture', input, ['0']);
-    if (spend.kind === 'spend' || !isSame)
-      throw referralError('WRONG_STATE', spend.reference, statusOf(spend), 'write credits.refund({ reference })');
-    return spend;
-  }
-
-  /** Gives back what was spent, of refundable types, to the credits that it came from. */
-  async refund(input: SettleInput): Promise<ReferralCreditSpend> {
-    objectOf('credits.refund', input, ['reference', 'user', 'manager']);
-    const { spend } = await this.#settle('refund', input, []);
-    if (spend.captured === null)
-      throw referralError('WRONG_STATE', spend.reference, 'still held', 'write credits.release({ reference })');
-    return spend;
-  }
-
-  async #settle(how: 'capture' | 'refund', input: SettleInput, parameters: unknown[]): Promise<Settled> {
-    const reference = referenceOf(input.reference);
-    const userId = isNothing(input.user)
-      ? await this.#userOf(reference, input.manager)
-      : someUserIdOf('user', input.user);
-    for (;;) {
-      const settling = [userId, reference, this.#clock.parameter(), ...parameters];
-      const [row] = await this.#database.attempt(
-        (within) => this.#database.query<SettledRow>(this.#statements[how], settling, within),
-        input.manager,
-      );
-      const { isNew, isSame, isOvertaken } = row!;
-      if (row!.userId === null) throw referralError('NOT_FOUND', 'spend or hold', 'reference', [reference]);
-      if (!isOvertaken) return { isNew, isSame, spend: this.#database.entity(ReferralCreditSpend, row!) };
     }
   }
-
-  async #userOf(reference: string, manager: EntityManager | undefined): Promise<string> {
-    const rows = await this.#database.query<{ userId: string }>(
-      `SELECT user_id AS "userId" FROM ${this.#database.tables.spends} WHERE reference = $1 ORDER BY 1 LIMIT 2`,
-      [reference],
-      manager,
-    );
-    if (rows.length === 0) throw referralError('NOT_FOUND', 'spend or hold', 'reference', [reference]);
-    if (rows.length > 1)
-      throw referralError('AMBIGUOUS', 'spends or holds', 'reference', reference, 'say whose with { user, reference }');
-    return rows[0]!.userId;
-  }
-
-  #tell(spend: ReferralCreditSpend, manager: EntityManager | undefined): void {
-    if (/[1-9]/.test(spend.captured!)) this.#events.emit(manager, 'creditSpent', spend);
-  }
 }
 
-/** Where a settled spend stands, in words. */
-function statusOf({ kind, captured }: ReferralCreditSpend): string {
-  if (kind === 'spend') return 'spent';
-  return /[1-9]/.test(captured!) ? `captured for ${captured}` : 'released';
+/** Emits `creditSpent` if any credit was spent. */
+export function emitSpent(events: Events, spend: ReferralCreditSpend, manager: EntityManager | undefined): void {
+  if (/[1-9]/.test(spend.captured!)) events.emit(manager, 'creditSpent', spend);
 }
 
-function referenceOf(reference: string): string {
+export function referenceOf(reference: string): string {
   return textOf('reference', reference, lengths.reference, 1);
-}
-
-function purposeOf({ product, productCategory }: Purpose): (string | null)[] {
-  return Object.entries({ product, productCategory }).map(([field, value]) =>
-    isNothing(value) ? null : textOf(field, value, lengths.name, 1),
-  );
 }

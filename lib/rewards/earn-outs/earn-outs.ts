@@ -151,7 +151,7 @@ export class EarnOuts {
 
   async #credit(earnOuts: readonly ReferralEarnOut[], manager: EntityManager): Promise<Settled[]> {
     const { creditType, creditDurationDays } = this.#settings;
-    const type = await this.#creditTypes.idOf(creditType, manager);
+    const type = await this.#creditTypes.findOrCreateId(creditType, manager);
     const parameters = [...keysOf(earnOuts), this.#clock.parameter(), type, creditDurationDays];
     const given = await this.#database.query<object>(statements.creditStatement(this.#database), parameters, manager);
     for (const row of given) this.#events.emit(manager, 'creditGranted', this.#database.entity(ReferralCredit, row));

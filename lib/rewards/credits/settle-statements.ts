@@ -1,0 +1,135 @@
+import type { Database } from '../../database/database';
+import { type Placeholders, type Statement, statement } from '../../database/named-parameters';
+import { timeOf } from '../../database/statement-time';
+import { ReferralCreditSpend } from '../../entities/referral-credit-spend';
+
+/** What every settlement takes. */
+export interface SettleParameters {
+  user: string;
+  reference: string;
+  /** The injected clock's time; null for the database's. */
+  now: Date | null;
+}
+
+export interface CaptureParameters extends SettleParameters {
+  /** How much of the hold is captured: null for all of it, 0 to release it. */
+  amount: string | null;
+}
+
+/** What a settlement returns: the columns of the spend or hold, or nulls if there is none. */
+export interface SettleRow {
+  userId: string | null;
+  /** Whether this statement settled it. */
+  isNew: boolean;
+  /** Whether it is settled for the amount of this call, by this statement or an earlier one. */
+  isSame: boolean | null;
+  /** Another call settled it first, and this statement's snapshot still has it as it was before. */
+  isOvertaken: boolean | null;
+}
+
+/** Where capture and refund differ: SQL on the columns of spends, but for `entry`. */
+interface Settlement {
+  /** The assignment that settles the row. */
+  set: string;
+  /** Whether the row can be settled. */
+  when: string;
+  isSame: string;
+  /** How much goes back to the credits. */
+  back: string;
+  /** Which credits it goes back to, by their type `t`. */
+  from: string;
+  /** The kind of the ledger's entries. */
+  entry: 'release' | 'refund';
+}
+
+/** Captures a hold: `amount` of it is spent, and the rest goes back to the credits. */
+export function captureStatement(database: Database): Statement<CaptureParameters> {
+  return statement<CaptureParameters>({ user: true, reference: true, now: true, amount: true }, ($) =>
+    settleText(database, $, {
+      set: `captured = coalesce(${$.amount}::numeric, covered)`,
+      when: `captured IS NULL AND coalesce(${$.amount}::numeric, covered) <= covered`,
+      isSame: `s.captured = coalesce(${$.amount}::numeric, s.covered)`,
+      back: 'covered - captured',
+      from: 'true',
+      entry: 'release',
+    }),
+  );
+}
+
+/** Gives back what was spent from credits of refundable types. */
+export function refundStatement(database: Database): Statement<SettleParameters> {
+  return statement<SettleParameters>({ user: true, reference: true, now: true }, ($) =>
+    settleText(database, $, {
+      set: 'refunded = (SELECT coalesce(sum(amount), 0) FROM taken)',
+      when: 'captured IS NOT NULL AND refunded IS NULL',
+      isSame: 'true',
+      back: 'refunded',
+      from: 't.refundable',
+      entry: 'refund',
+    }),
+  );
+}
+
+/** Settles a spend or hold once. What is left goes back to the credits that it came from, last to expire first. */
+function settleText(
+  database: Database,
+  $: Placeholders<SettleParameters>,
+  { set, when, isSame, back, from, entry }: Settlement,
+): string {
+  const { spends, credits, creditTypes, transactions } = database.tables;
+  return `
+    WITH
+    -- The time of the statement.
+    at AS (
+      SELECT ${timeOf($.now)} AS now
+    ),
+    -- What is taken of each credit so far, by the ledger's entries. It needs no lock: once the spend is made, only its
+    -- settlement adds entries to the reference, and of several settlements at once only one comes through.
+    taken AS (
+      SELECT e.credit_id, -sum(e.value) AS amount
+      FROM ${transactions} e JOIN ${credits} c ON c.user_id = e.user_id AND c.id = e.credit_id
+      JOIN ${creditTypes} t ON t.id = c.type_id
+      WHERE e.user_id = ${$.user} AND e.reference = ${$.reference} AND e.kind <> 'adjustment' AND ${from}
+      GROUP BY e.credit_id HAVING sum(e.value) < 0
+    ),
+    -- Settles the row, and so locks it. It guards all CTEs below: without its row they do nothing.
+    settled AS (
+      UPDATE ${spends} SET ${set} WHERE user_id = ${$.user} AND reference = ${$.reference} AND ${when}
+      RETURNING *
+    ),
+    -- Locks the credits in the order in which all calls lock them, and reads their newest balances.
+    locked AS (
+      SELECT c.id, c.expiry_date, c.current_balance, taken.amount, ${back} AS back
+      FROM ${credits} c JOIN taken ON taken.credit_id = c.id CROSS JOIN settled
+      WHERE c.user_id = ${$.user}
+      ORDER BY c.expiry_date, c.id FOR NO KEY UPDATE OF c
+    ),
+    -- How much goes back to each credit.
+    share AS (
+      SELECT id, current_balance AS held, least(amount, back - before) AS amount
+      FROM (
+        SELECT id, current_balance, amount, back,
+          sum(amount) OVER (ORDER BY expiry_date DESC, id DESC) - amount AS before
+        FROM locked
+      ) AS running
+      WHERE before < back
+    ),
+    -- Sets the new balances from the locked values, as a spend does.
+    credited AS (
+      UPDATE ${credits} c SET current_balance = share.held + share.amount
+      FROM share WHERE c.user_id = ${$.user} AND c.id = share.id
+    ),
+    -- Adds the ledger entry of each credit.
+    entered AS (
+      INSERT INTO ${transactions} (user_id, credit_id, kind, value, description, reference, created_at)
+      SELECT ${$.user}, share.id, '${entry}', share.amount, settled.description, ${$.reference}, at.now
+      FROM share CROSS JOIN settled CROSS JOIN at ORDER BY share.id
+    )
+    SELECT ${database.columns(ReferralCreditSpend, 's')}, EXISTS (SELECT FROM settled) AS "isNew",
+      ${isSame} AS "isSame", ${when} AS "isOvertaken"
+    FROM (SELECT) AS always LEFT JOIN (
+      SELECT * FROM settled
+      UNION ALL SELECT * FROM ${spends}
+        WHERE user_id = ${$.user} AND reference = ${$.reference} AND NOT EXISTS (SELECT FROM settled)
+    ) AS s ON true`;
+}

@@ -1,0 +1,115 @@
+import type { Database } from '../../database/database';
+import { type Statement, statement } from '../../database/named-parameters';
+import { timeOf } from '../../database/statement-time';
+import { ReferralCreditSpend } from '../../entities/referral-credit-spend';
+import { coversPurpose, isSpendable } from './spendable';
+
+export interface SpendParameters {
+  user: string;
+  reference: string;
+  kind: 'spend' | 'hold';
+  amount: string;
+  /** Whether to take what there is, if it is less than the amount. */
+  partial: boolean;
+  description: string;
+  product: string | null;
+  category: string | null;
+  /** The injected clock's time; null for the database's. */
+  now: Date | null;
+}
+
+/** What the spend statement returns: the columns of the spend, or nulls if nothing was taken. */
+export interface SpendRow {
+  userId: string | null;
+  /** Whether this statement inserted the spend. */
+  isNew: boolean;
+  /** Whether the spend has the amount and the kind of this call; null without a spend. */
+  isSame: boolean | null;
+  /** The sum of the spendable credits in the statement's snapshot. */
+  available: string;
+  /** Whether that sum covers the amount. */
+  wasEnough: boolean;
+}
+
+/**
+ * Takes an amount from a user's credits, soonest to expire first.
+ *
+ * It locks only as many credits as cover the amount in its snapshot. If other calls have spent from those credits in
+ * the meantime, it may take nothing, and the caller tries again.
+ */
+export function spendStatement(database: Database): Statement<SpendParameters> {
+  const { spends, credits, creditTypes, transactions } = database.tables;
+  return statement<SpendParameters>(
+    {
+      ...{ user: true, reference: true, kind: true, amount: true, partial: true },
+      ...{ description: true, product: true, category: true, now: true },
+    },
+    ($) => `
+    WITH
+    -- The time of the statement.
+    at AS (
+      SELECT ${timeOf($.now)} AS now
+    ),
+    -- An earlier spend or hold with this reference. If there is one, the statement locks and writes nothing.
+    known AS (
+      SELECT * FROM ${spends} WHERE user_id = ${$.user} AND reference = ${$.reference}
+    ),
+    -- The spendable credits as the snapshot has them, without locks. before: the sum of those that expire sooner.
+    candidates AS (
+      SELECT c.id, sum(c.current_balance) OVER (ORDER BY c.expiry_date, c.id) - c.current_balance AS before,
+        sum(c.current_balance) OVER () AS total
+      FROM ${credits} c JOIN ${creditTypes} t ON t.id = c.type_id CROSS JOIN at
+      WHERE c.user_id = ${$.user} AND c.current_balance > 0 AND ${isSpendable('at.now')}
+        AND ${coversPurpose($.product, $.category)}
+        AND NOT EXISTS (SELECT FROM known)
+    ),
+    -- Locks the credits that are needed, in the order in which all calls lock them, and reads their newest balances.
+    locked AS (
+      SELECT c.id, c.expiry_date, c.current_balance FROM ${credits} c
+      WHERE c.user_id = ${$.user} AND ${isSpendable('(SELECT now FROM at)')} AND c.id IN (
+        SELECT id FROM candidates
+        WHERE (${$.partial} OR total >= ${$.amount}::numeric) AND before < ${$.amount}::numeric
+      )
+      ORDER BY c.expiry_date, c.id FOR NO KEY UPDATE
+    ),
+    -- How much is taken of each locked credit.
+    share AS (
+      SELECT id, current_balance AS held, least(current_balance, ${$.amount}::numeric - before) AS amount
+      FROM (
+        SELECT id, current_balance, sum(current_balance) OVER (ORDER BY expiry_date, id) - current_balance AS before
+        FROM locked
+      ) AS running
+      WHERE before < ${$.amount}::numeric AND current_balance > 0
+    ),
+    -- Inserts the spend if the shares suffice. It guards the two writes below: of several calls at once with a
+    -- reference, the primary key lets one insert, and only that one changes balances.
+    claimed AS (
+      INSERT INTO ${spends}
+        (user_id, reference, kind, amount, covered, captured, description, product, product_category, created_at)
+      SELECT ${$.user}, ${$.reference}, ${$.kind}::text, ${$.amount}::numeric, covered,
+        CASE ${$.kind}::text WHEN 'spend' THEN covered END, ${$.description}, ${$.product}, ${$.category}, at.now
+      FROM at, (SELECT coalesce(sum(amount), 0) AS covered FROM share) AS sums
+      WHERE NOT EXISTS (SELECT FROM known) AND (covered = ${$.amount}::numeric
+        OR (${$.partial} AND coalesce((SELECT total FROM candidates LIMIT 1), 0) < ${$.amount}::numeric))
+      ON CONFLICT DO NOTHING
+      RETURNING *
+    ),
+    -- Sets the new balances from the locked values. With current_balance - amount, PostgreSQL would first test the
+    -- CHECK constraint on the snapshot's balance, which may be lower than the newest.
+    debited AS (
+      UPDATE ${credits} c SET current_balance = share.held - share.amount
+      FROM share CROSS JOIN claimed WHERE c.user_id = ${$.user} AND c.id = share.id
+    ),
+    -- Adds the ledger entry of each credit.
+    entered AS (
+      INSERT INTO ${transactions} (user_id, credit_id, kind, value, description, reference, created_at)
+      SELECT ${$.user}, share.id, ${$.kind}::text, -share.amount, ${$.description}, ${$.reference}, at.now
+      FROM share CROSS JOIN claimed CROSS JOIN at ORDER BY share.id
+    )
+    SELECT ${database.columns(ReferralCreditSpend, 's')}, EXISTS (SELECT FROM claimed) AS "isNew",
+      s.amount = ${$.amount}::numeric AND s.kind = ${$.kind}::text AS "isSame",
+      available::text, available >= ${$.amount}::numeric AS "wasEnough"
+    FROM (SELECT coalesce((SELECT total FROM candidates LIMIT 1), 0.0000) AS available) AS sums
+    LEFT JOIN (SELECT * FROM claimed UNION ALL SELECT * FROM known) AS s ON true`,
+  );
+}

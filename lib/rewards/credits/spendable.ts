@@ -1,0 +1,23 @@
+import { isNothing, textOf } from '../../input';
+import { lengths } from '../../limits';
+import type { Purpose } from '../../types/credits';
+
+/** SQL: whether a credit `c` can be spent at a time, by its dates. */
+export function isSpendable(now: string): string {
+  return `c.start_date <= ${now} AND c.expiry_date > ${now}`;
+}
+
+/** SQL: whether a credit's type `t` covers a product or its category. A type that lists neither covers everything. */
+export function coversPurpose(product: string, category: string): string {
+  return `(cardinality(t.only_for_products) + cardinality(t.only_for_product_categories) = 0
+    OR ${product}::text = ANY(t.only_for_products) OR ${category}::text = ANY(t.only_for_product_categories))`;
+}
+
+/** The product and the category of a call, checked. */
+export function purposeOf({ product, productCategory }: Purpose): { product: string | null; category: string | null } {
+  return { product: nameOf('product', product), category: nameOf('productCategory', productCategory) };
+}
+
+function nameOf(field: string, value: string | undefined): string | null {
+  return isNothing(value) ? null : textOf(field, value, lengths.name, 1);
+}
