@@ -13,7 +13,7 @@ import { registry } from './registry';
 import type { Coupons } from './rewards/commissions/coupons';
 import type { RecordedPurchase, RecordedRefund } from './rewards/commissions/purchases';
 import { type Managers, Rewards } from './rewards/rewards';
-import type { SignupExplanation } from './rewards/signups/signups';
+import type { SignupExplanation } from './rewards/signups/signup-explanation';
 import type { Verification } from './rewards/verify/verify';
 import { Tracking } from './tracking/tracking';
 import type { PurchaseInput, Quote, RefundInput } from './types/commissions';

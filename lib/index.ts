@@ -48,7 +48,7 @@ export type {
   Weighed,
 } from './types/signups';
 export type { FieldOf, Plain, ReadOptions, Search } from './types/records';
-export type { SignupExplanation } from './rewards/signups/signups';
+export type { SignupExplanation } from './rewards/signups/signup-explanation';
 export type { CreateReferralInput, RecordOptions, ReferralDraft, RespondOptions, TargetRef } from './types/referrals';
 
 export { entities } from './entities';

@@ -43,7 +43,10 @@ export class ReferralCode extends ReferralRecord<ReferralCodeChanges> {
   readonly commissionRatio!: string | null;
   /** The most that one referee can earn the referrer, as a decimal string; null for no limit. */
   readonly commissionMaxPerReferee!: string | null;
-  /** The users who signed up with it, oldest sign-up first. For a code with very many, leave it out with `fields`. */
+  /**
+   * The host's ids of the users who signed up with it, oldest sign-up first: ids of users, not of referrals. With very many
+   * sign-ups, leave this field out by naming the others in `fields`.
+   */
   readonly referralIds!: string[];
 
   /** Who signed up with it, oldest first. */

@@ -29,8 +29,8 @@ import { Grants } from './signups/grants';
 import { ProgramManager } from './signups/program-manager';
 import { ReferralCodeManager } from './signups/referral-code-manager';
 import { SignupChoice } from './signups/signup-choice';
+import { explainSignup, type SignupExplanation } from './signups/signup-explanation';
 import { SignupManager } from './signups/signup-manager';
-import type { SignupExplanation } from './signups/signups';
 import { Signups } from './signups/signups';
 import { Usages } from './signups/usages';
 import { type Verification, verify } from './verify/verify';
@@ -84,11 +84,11 @@ export class Rewards implements RewardsCalls {
     const grants = new Grants(database, events, settings);
     this.#database = database;
     this.#tracking = tracking;
-    this.#signups = new Signups(database, clock, events, new SignupChoice(tracking, settings), grants);
+    this.#signups = new Signups(database, clock, events, new SignupChoice(links, tracking, settings), grants);
     this.#usages = new Usages(database, clock, grants);
     const creditTypes = new CreditTypeManager(database);
     const programs = new ProgramManager(database, creditTypes);
-    const referralCodes = new ReferralCodeManager(database, links, programs);
+    const referralCodes = new ReferralCodeManager(database, links, links, programs);
     const signups = new SignupManager(database, this.#signups);
     const credits = new CreditManager(database, clock, events, creditTypes);
     const creditTransactions = new CreditTransactionManager(database, clock, credits);
@@ -115,7 +115,7 @@ export class Rewards implements RewardsCalls {
   }
 
   explainSignup(user: UserRef, options: WithManager): Promise<SignupExplanation> {
-    return this.#signups.explain(user, options);
+    return explainSignup(this.#database, user, options);
   }
 
   recordUsage(user: UserRef, input: UsageInput): Promise<ReferralUsage> {

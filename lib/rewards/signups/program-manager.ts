@@ -1,7 +1,8 @@
 import type { EntityManager } from 'typeorm';
 import type { Database } from '../../database/database';
+import { sql } from '../../database/named-parameters';
 import { ReferralProgram } from '../../entities/referral-program';
-import { objectOf, textOf } from '../../input';
+import { type FieldsOf, objectOf, textOf } from '../../input';
 import { lengths } from '../../limits';
 import type { RecordRef } from '../../types/common';
 import type { FieldOf, ReadOptions } from '../../types/records';
@@ -9,12 +10,14 @@ import type { CodeTerms, ProgramChanges, ProgramInput } from '../../types/signup
 import type { CreditTypeManager } from '../credits/credit-type-manager';
 import { type NoOptions, RecordManager } from '../records/record-manager';
 import { named } from '../records/unique-name';
-import { codeName, flatTerms, type NameOf, programName, termValues } from './terms';
+import { codeTermName, flatTerms, programTermName, type TermName, termValues } from './terms';
 
-const known = ['name', 'referralCredit', 'rewardCredit', 'beforeRewardUsageThreshold', 'commission'];
+const inputFields: FieldsOf<ProgramInput> = {
+  ...{ name: true, referralCredit: true, rewardCredit: true, beforeRewardUsageThreshold: true, commission: true },
+};
 
 const inUse = {
-  fk_referrals_program: 'there are referrals with it; give them another with referralCodes.update',
+  fk_referrals_program: 'there are referrals with it; give them another program with referralCodes.update',
   fk_referral_signups_program: 'people have signed up under it',
 };
 
@@ -28,57 +31,59 @@ export class ProgramManager extends RecordManager<ReferralProgram, ProgramInput,
     this.#creditTypes = creditTypes;
   }
 
-  /** @throws ReferralError `NOT_FOUND`, unless `optional`: then null. */
+  /** Returns the program with a name. @throws ReferralError `NOT_FOUND`, or null with `optional`. */
   getByName<const O extends ReadOptions<FieldOf<ReferralProgram>> = NoOptions>(name: string, options?: O) {
     return this.getBy('name', name, options);
   }
 
-  /** A program of a code's own. @internal */
-  makeOwn(name: string, terms: CodeTerms, manager: EntityManager): Promise<ReferralProgram> {
-    return this.#make(name, terms, codeName, manager);
+  /** Creates a program for one code, with the code as its name. @internal */
+  createOwn(code: string, terms: CodeTerms, manager: EntityManager): Promise<ReferralProgram> {
+    return this.#create(code, terms, codeTermName, manager);
   }
 
-  /** Changes the terms of a code's own program. @internal */
+  /** Changes the terms of a program that belongs to one code. @internal */
   async changeOwn(id: number, terms: CodeTerms, manager: EntityManager): Promise<void> {
     await this.lock(id, manager);
-    await this.#change(id, undefined, terms, codeName, manager);
+    await this.#change(id, undefined, terms, codeTermName, manager);
   }
 
-  /** Deletes a code's own program with it, unless it has become others' as well. @internal */
-  async removeOwn(id: number, name: string, manager: EntityManager): Promise<void> {
+  /** Deletes the program of a deleted code, unless it has another name, or referrals or sign-ups use it. @internal */
+  async removeOwn(id: number, code: string, manager: EntityManager): Promise<void> {
     const { programs, referrals, signups } = this.database.tables;
     await this.database.query(
-      `DELETE FROM ${programs} WHERE id = $1 AND name = $2
-         AND NOT EXISTS (SELECT FROM ${referrals} WHERE program_id = $1)
-         AND NOT EXISTS (SELECT FROM ${signups} WHERE program_id = $1)`,
-      [id, name],
+      sql(
+        { id, code },
+        ($) => `DELETE FROM ${programs} WHERE id = ${$.id} AND name = ${$.code}
+          AND NOT EXISTS (SELECT FROM ${referrals} WHERE program_id = ${$.id})
+          AND NOT EXISTS (SELECT FROM ${signups} WHERE program_id = ${$.id})`,
+      ),
       manager,
     );
   }
 
   protected make(input: ProgramInput, manager: EntityManager): Promise<ReferralProgram> {
-    const { name } = objectOf('programs.create', input, known);
-    return this.#make(name, flatTerms(input), programName, manager);
+    const { name } = objectOf('programs.create', input, inputFields);
+    return this.#create(name, flatTerms(input), programTermName, manager);
   }
 
   protected change(id: number, changes: ProgramChanges, manager: EntityManager): Promise<void> {
-    const { name } = objectOf('programs.update', changes, known);
-    return this.#change(id, name, flatTerms(changes), programName, manager);
+    const { name } = objectOf('programs.update', changes, inputFields);
+    return this.#change(id, name, flatTerms(changes), programTermName, manager);
   }
 
   protected remove(id: number, manager: EntityManager): Promise<void> {
     return this.erase(id, manager);
   }
 
-  async #make(name: string, terms: CodeTerms, nameOf: NameOf, manager: EntityManager): Promise<ReferralProgram> {
+  async #create(name: string, terms: CodeTerms, termName: TermName, manager: EntityManager): Promise<ReferralProgram> {
     const checked = textOf('name', name, lengths.name, 1);
-    const values = await termValues(terms, null, nameOf, this.#typeIdOf(manager));
+    const values = await termValues(terms, null, termName, this.#typeIdOf(manager));
     return named(this.kind.word, name, () => this.insert({ name: checked, ...values }, manager));
   }
 
-  async #change(id: number, name: string | undefined, terms: CodeTerms, nameOf: NameOf, manager: EntityManager) {
+  async #change(id: number, name: string | undefined, terms: CodeTerms, termName: TermName, manager: EntityManager) {
     const before = await this.get(id, { manager });
-    const values = await termValues(terms, before, nameOf, this.#typeIdOf(manager));
+    const values = await termValues(terms, before, termName, this.#typeIdOf(manager));
     if (name !== undefined) values['name'] = textOf('name', name, lengths.name, 1);
     await named(this.kind.word, name, () => this.write(id, values, manager));
   }

@@ -3,73 +3,86 @@ import type { EntityManager } from 'typeorm';
 import type { Referral } from '../../entities/referral';
 import { lengths } from '../../limits';
 import type { Settings } from '../../options';
+import type { Links } from '../../tracking/links';
 import type { Tracking } from '../../tracking/tracking';
 import type { UserRef } from '../../types/common';
 import type { SignupCandidate, SignupRefusal, Weighed } from '../../types/signups';
 
-/** The referral that a sign-up is to be credited to. */
-export interface Chosen {
+type Lookup = Pick<Links, 'find' | 'forget'>;
+type AttributionAtSignup = Pick<Tracking, 'attributedAtSignup'>;
+
+/** A call of `recordSignup`, checked. */
+export interface SignupRequest {
+  req: Request | null;
+  user: UserRef;
+  userId: string;
+  /** What the user typed as a code; null for nothing. */
+  typed: string | null;
+  manager: EntityManager | undefined;
+}
+
+/** The referral that a sign-up is credited to. */
+export interface ChosenReferral {
   referral: Referral;
   source: 'code' | 'attribution';
   touchedAt: Date | null;
-  isFlagged: boolean;
+  isSelfReferral: boolean;
 }
 
-/** What was weighed, and either the choice or why there is none. */
+/** What was weighed, and either the choice or the reason why there is none. */
 export interface Weighing {
   weighed: Weighed;
-  chosen: Chosen | null;
+  chosen: ChosenReferral | null;
   reason: Exclude<SignupRefusal, 'already-signed-up'> | null;
 }
 
-/** The weighing of a choice that turned out to be none. */
-export function refused({ weighed }: Weighing, reason: 'expired' | 'used-up'): Weighing {
+/** A candidate with its referral; null for one that can't be chosen. */
+interface WeighedReferral {
+  candidate: SignupCandidate;
+  referral: Referral | null;
+  touchedAt: Date | null;
+}
+
+/** Returns a weighing without its choice, because the chosen referral took no more sign-ups. */
+export function withoutChoice({ weighed }: Weighing, reason: 'expired' | 'used-up'): Weighing {
   const candidates = weighed.candidates.map((candidate) =>
     candidate.outcome === 'chosen' ? { ...candidate, outcome: reason } : candidate,
   );
   return { weighed: { ...weighed, candidates, choice: null }, chosen: null, reason };
 }
 
-/** Decides whom a sign-up is credited to: who owns the typed code, else whom the visitor came through. */
+/** Chooses the referral that a sign-up is credited to: by the typed code, else by attribution. */
 export class SignupChoice {
-  readonly #tracking: Tracking;
+  readonly #lookup: Lookup;
+  readonly #attribution: AttributionAtSignup;
   readonly #settings: Settings;
 
-  constructor(tracking: Tracking, settings: Settings) {
-    this.#tracking = tracking;
+  constructor(lookup: Lookup, attribution: AttributionAtSignup, settings: Settings) {
+    this.#lookup = lookup;
+    this.#attribution = attribution;
     this.#settings = settings;
   }
 
-  /** Forgets a code that this process remembers as it is no more. */
-  forget({ referral }: Chosen): void {
-    this.#tracking.links.forget(referral.code);
+  /** Removes a referral that turned out to be outdated from this process's cache. */
+  forget({ referral }: ChosenReferral): void {
+    this.#lookup.forget(referral.code);
   }
 
-  /** A typed code decides alone: who mistyped it can type again, while a sign-up is for good. */
-  async of(
-    req: Request | null,
-    user: UserRef,
-    userId: string,
-    typed: string | null,
-    manager: EntityManager | undefined,
-  ): Promise<Weighing> {
-    const byTouch = req || typed === null ? await this.#byTouch(req, userId, manager) : null;
-    const byCode = typed === null ? null : await this.#byCode(typed, manager);
+  /**
+   * Weighs the typed code and the touch. If a code was typed, only the code counts, even if it is wrong: the user can
+   * correct a code, but not a sign-up.
+   */
+  async weigh(request: SignupRequest): Promise<Weighing> {
+    const { req, typed } = request;
+    const byTouch = req || typed === null ? await this.#byTouch(request) : null;
+    const byCode = typed === null ? null : await this.#byCode(typed, request.manager);
     const first = byCode ?? byTouch;
-    const candidates = [byCode, byTouch].filter((option) => option !== null).map(({ candidate }) => candidate);
     if (byCode && byTouch?.referral) byTouch.candidate.outcome = 'passed-over';
-
-    let chosen: Chosen | null = null;
-    if (first?.referral) {
-      const { referral, candidate, touchedAt } = first;
-      const isSelf = await this.#isSelf(referral, { req, user, userId, manager });
-      if (isSelf && this.#settings.selfReferral === 'block') candidate.outcome = 'own-code';
-      else chosen = { referral, source: candidate.source, touchedAt, isFlagged: isSelf };
-    }
+    const chosen = first && (await this.#choose(first, request));
     const outcome = first?.candidate.outcome ?? 'no-code';
     return {
       weighed: {
-        candidates,
+        candidates: [byCode, byTouch].filter((option) => option !== null).map(({ candidate }) => candidate),
         rule: byCode ? 'typed-code' : this.#settings.attribution.model,
         choice: chosen && chosen.referral.code,
       },
@@ -78,8 +91,8 @@ export class SignupChoice {
     };
   }
 
-  async #byCode(typed: string, manager: EntityManager | undefined): Promise<Option> {
-    const link = await this.#tracking.links.find(typed, manager);
+  async #byCode(typed: string, manager: EntityManager | undefined): Promise<WeighedReferral> {
+    const link = await this.#lookup.find(typed, manager);
     const referral = link?.referral ?? null;
     const outcome = referral ? 'chosen' : 'unknown-code';
     const code = typed.slice(0, lengths.code);
@@ -89,12 +102,15 @@ export class SignupChoice {
     return { candidate, referral, touchedAt: null };
   }
 
-  async #byTouch(req: Request | null, userId: string, manager: EntityManager | undefined): Promise<Option | null> {
-    const attributed = await this.#tracking.attributedAtSignup(req, userId, { manager });
+  async #byTouch({ req, userId, manager }: SignupRequest): Promise<WeighedReferral | null> {
+    const attributed = await this.#attribution.attributedAtSignup(req, userId, { manager });
     if (attributed === null) return null;
-    const nobody = { source: 'attribution', code: null, referralId: null, touchedAt: null } as const;
-    if (attributed === 'outside-window')
-      return { candidate: { ...nobody, outcome: attributed }, referral: null, touchedAt: null };
+    if (attributed === 'outside-window') {
+      const candidate: SignupCandidate = {
+        ...{ source: 'attribution', code: null, referralId: null, touchedAt: null, outcome: attributed },
+      };
+      return { candidate, referral: null, touchedAt: null };
+    }
     const { referral, touchedAt } = attributed;
     const candidate: SignupCandidate = {
       ...{ source: 'attribution', code: referral.code, referralId: referral.id },
@@ -103,18 +119,26 @@ export class SignupChoice {
     return { candidate, referral, touchedAt };
   }
 
-  async #isSelf(
+  /** The choice of a candidate; null, with its outcome set, if it is blocked as a self-referral. */
+  async #choose(
+    { candidate, referral, touchedAt }: WeighedReferral,
+    request: SignupRequest,
+  ): Promise<ChosenReferral | null> {
+    if (!referral) return null;
+    const isSelfReferral = await this.#isSelfReferral(referral, request);
+    if (isSelfReferral && this.#settings.selfReferral === 'block') {
+      candidate.outcome = 'own-code';
+      return null;
+    }
+    return { referral, source: candidate.source, touchedAt, isSelfReferral };
+  }
+
+  async #isSelfReferral(
     { userId: referrer }: Referral,
-    { req, user, userId, manager }: { req: Request | null; user: UserRef; userId: string; manager?: EntityManager },
+    { req, user, userId, manager }: SignupRequest,
   ): Promise<boolean> {
     const { selfReferral, isSamePerson } = this.#settings;
     if (referrer === null || selfReferral === 'allow') return false;
     return referrer === userId || Boolean(await isSamePerson(referrer, userId, { req, user, manager }));
   }
-}
-
-interface Option {
-  candidate: SignupCandidate;
-  referral: Referral | null;
-  touchedAt: Date | null;
 }

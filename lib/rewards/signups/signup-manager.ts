@@ -1,11 +1,13 @@
 import type { EntityManager } from 'typeorm';
 import type { Database } from '../../database/database';
+import { type Query, sql } from '../../database/named-parameters';
 import { ReferralSignup } from '../../entities/referral-signup';
 import { invalid, referralError } from '../../errors';
 import { isNothing, objectOf } from '../../input';
 import type { SignupInput } from '../../types/signups';
 import { takeTurn } from '../records/buyer-turn';
 import { RecordManager } from '../records/record-manager';
+import { explainSignup } from './signup-explanation';
 import type { Signups } from './signups';
 
 /** `referrals.signups`. */
@@ -18,13 +20,13 @@ export class SignupManager extends RecordManager<ReferralSignup, SignupInput, ob
     this.#signups = signups;
   }
 
-  /** Signs a user up with a code; what refuses it is an error. */
+  /** Signs a user up with a code. @throws ReferralError `SIGNUP_REFUSED` where `recordSignup` would return null. */
   protected async make(input: SignupInput, manager: EntityManager): Promise<ReferralSignup> {
-    const { user, code } = objectOf('signups.create', input, ['user', 'code']);
+    const { user, code } = objectOf('signups.create', input, { user: true, code: true });
     if (typeof code !== 'string' || code === '') throw invalid('code', 'a code, as a string', code);
     const signup = await this.#signups.record(null, user, { code, manager });
     if (signup) return signup;
-    const { sentence } = await this.#signups.explain(user, { manager });
+    const { sentence } = await explainSignup(this.database, user, { manager });
     throw referralError('SIGNUP_REFUSED', sentence);
   }
 
@@ -33,34 +35,60 @@ export class SignupManager extends RecordManager<ReferralSignup, SignupInput, ob
     throw referralError('NOT_CHANGEABLE', this.kind.word, id, 'a sign-up is made once and for good');
   }
 
-  /** A sign-up without money on it can be taken back, and gives its use back. */
+  /** Deletes a sign-up that neither promises credit nor has earned a commission. Its use of the code is given back. */
   protected async remove(id: number, manager: EntityManager): Promise<void> {
-    const { tables } = this.database;
+    const { signups } = this.database.tables;
     const { userId } = await this.get(id, { manager });
     await takeTurn(this.database, userId, manager);
-    // Whoever records usage of the user waits from here on; and this sees what they have recorded.
-    await this.database.query(`SELECT FROM ${tables.signups} WHERE user_id = $1 FOR UPDATE`, [userId], manager);
+    // Other calls that record usage of this user wait for this row lock; what they recorded before it is seen below.
+    await this.database.query(
+      sql({ userId }, ($) => `SELECT FROM ${signups} WHERE user_id = ${$.userId} FOR UPDATE`),
+      manager,
+    );
     const signup = await this.get(id, { manager });
     if (!isNothing(signup.referralCreditAmount) || !isNothing(signup.rewardCreditAmount))
       throw referralError('IN_USE', this.kind.word, id, 'it promises credit by its terms');
-    const earned = `SELECT FROM ${tables.commissions} WHERE user_id = $1 AND referee_id = $2 LIMIT 1`;
-    if ((await this.database.query(earned, [signup.referrerId, userId], manager)).length > 0)
+    if (await this.#hasEarned(signup, manager))
       throw referralError('IN_USE', this.kind.word, id, 'it has earned the referrer a commission');
-    await this.database.query(
-      `WITH uncounted AS (
-         UPDATE ${tables.usages} SET is_counted = false WHERE user_id = $1 AND is_counted
-       ), given_back AS (
-         UPDATE ${tables.referrals} SET uses = uses - 1 WHERE id = $2 RETURNING id
-       ), unmet AS (
-         DELETE FROM ${tables.referees} WHERE user_id = $3 AND referee_id = $1 AND earned = 0 AND upgraded_at IS NULL
-           AND EXISTS (SELECT FROM given_back) -- first the code, then the account, as a sign-up does
-         RETURNING *
-       ), uncounted_user AS (
-         UPDATE ${tables.accounts} SET users_referred = users_referred - 1 WHERE user_id IN (SELECT user_id FROM unmet)
-       )
-       DELETE FROM ${tables.signups} WHERE user_id = $1`,
-      [userId, signup.referralId, signup.referrerId],
-      manager,
+    await this.database.query(this.#removalOf(signup), manager);
+  }
+
+  async #hasEarned({ referrerId, userId }: ReferralSignup, manager: EntityManager): Promise<boolean> {
+    const { commissions } = this.database.tables;
+    const earned = sql(
+      { referrerId, userId },
+      ($) => `SELECT FROM ${commissions} WHERE user_id = ${$.referrerId} AND referee_id = ${$.userId} LIMIT 1`,
+    );
+    return (await this.database.query(earned, manager)).length > 0;
+  }
+
+  #removalOf({ userId, referralId, referrerId }: ReferralSignup): Query {
+    const { signups, usages, referrals, referees, accounts } = this.database.tables;
+    return sql(
+      { userId, referralId, referrerId },
+      ($) => `
+        WITH
+        -- The user's usage no longer counts for a sign-up.
+        uncounted AS (
+          UPDATE ${usages} SET is_counted = false WHERE user_id = ${$.userId} AND is_counted
+        ),
+        -- Gives back the use of the code.
+        given_back AS (
+          UPDATE ${referrals} SET uses = uses - 1 WHERE id = ${$.referralId} RETURNING id
+        ),
+        -- Deletes the pair of referrer and referee, unless a purchase has earned under it. EXISTS (given_back) only
+        -- orders the two writes: the referral is locked before the account, as a sign-up locks them.
+        unmet AS (
+          DELETE FROM ${referees}
+          WHERE user_id = ${$.referrerId} AND referee_id = ${$.userId} AND earned = 0 AND upgraded_at IS NULL
+            AND EXISTS (SELECT FROM given_back)
+          RETURNING *
+        ),
+        -- Takes the pair off the count of the referrer's account.
+        uncounted_user AS (
+          UPDATE ${accounts} SET users_referred = users_referred - 1 WHERE user_id IN (SELECT user_id FROM unmet)
+        )
+        DELETE FROM ${signups} WHERE user_id = ${$.userId}`,
     );
   }
 }

@@ -1,25 +1,27 @@
 import type { ReferralProgram } from '../../entities/referral-program';
 import { invalid } from '../../errors';
-import { amountOf, daysOf, isNothing, objectOf, ratioOf } from '../../input';
+import { amountOf, daysOf, type FieldsOf, isNothing, objectOf, ratioOf } from '../../input';
 import type { CommissionTerms } from '../../types/commissions';
 import type { RecordRef } from '../../types/common';
 import type { CodeTerms, CreditTerms } from '../../types/signups';
 
-type Side = 'referralCredit' | 'rewardCredit';
-type Part = 'Amount' | 'Duration' | 'Type';
+type TermsSide = 'referralCredit' | 'rewardCredit';
+type TermsPart = 'Amount' | 'Duration' | 'Type';
 
-const sides: readonly Side[] = ['referralCredit', 'rewardCredit'];
-const parts: readonly Part[] = ['Amount', 'Duration', 'Type'];
+const sides: readonly TermsSide[] = ['referralCredit', 'rewardCredit'];
+const parts: readonly TermsPart[] = ['Amount', 'Duration', 'Type'];
 
-/** The parts of a side's terms, by the names that a program's input has for them. */
-const nested = { Amount: 'amount', Duration: 'durationDays', Type: 'type' } as const;
+const creditFields: FieldsOf<CreditTerms> = { amount: true, durationDays: true, type: true };
 
-/** How the caller knows a term: by its place in a program's input, or by its name on a code. */
-export type NameOf = (side: Side, part: Part) => string;
-export const programName: NameOf = (side, part) => `${side}.${nested[part]}`;
-export const codeName: NameOf = (side, part) => `${side}${part}`;
+/** The parts as fields of a program's input: a code's `referralCreditAmount` is its `referralCredit.amount`. */
+const fieldOfPart: Record<TermsPart, keyof CreditTerms> = { Amount: 'amount', Duration: 'durationDays', Type: 'type' };
 
-/** A program's terms under the names that a code has for them. */
+/** What errors call a term: the name that the caller gave it by. */
+export type TermName = (side: TermsSide, part: TermsPart) => string;
+export const programTermName: TermName = (side, part) => `${side}.${fieldOfPart[part]}`;
+export const codeTermName: TermName = (side, part) => `${side}${part}`;
+
+/** The terms of a program's input, under the names that a code's input has for them. */
 export function flatTerms(input: {
   referralCredit?: Partial<CreditTerms> | null;
   rewardCredit?: Partial<CreditTerms> | null;
@@ -29,8 +31,8 @@ export function flatTerms(input: {
   const flat: Record<string, unknown> = { beforeRewardUsageThreshold: input.beforeRewardUsageThreshold };
   const { commission } = input;
   if (commission !== undefined) {
-    if (commission !== null) objectOf('commission', commission, ['ratio', 'maxPerReferee']);
-    // As a whole: a limit belongs to its ratio.
+    if (commission !== null) objectOf('commission', commission, { ratio: true, maxPerReferee: true });
+    // Sets both: a limit belongs to its ratio.
     flat['commissionRatio'] = commission === null ? null : ratioOf('commission.ratio', commission.ratio);
     const max = commission?.maxPerReferee;
     flat['commissionMaxPerReferee'] = isNothing(max) ? null : amountOf('commission.maxPerReferee', max, 'positive');
@@ -39,23 +41,23 @@ export function flatTerms(input: {
     const terms = input[side];
     if (terms === undefined) continue;
     if (terms !== null) {
-      objectOf(side, terms, Object.values(nested));
+      objectOf(side, terms, creditFields);
       if (Object.values(terms).every((value) => value === undefined))
-        throw invalid(side, `${Object.values(nested).join(', ')}, or null for no credit`, terms);
+        throw invalid(side, `${Object.keys(creditFields).join(', ')}, or null for no credit`, terms);
     }
-    for (const part of parts) flat[`${side}${part}`] = terms === null ? null : terms[nested[part]];
+    for (const part of parts) flat[`${side}${part}`] = terms === null ? null : terms[fieldOfPart[part]];
   }
   return flat;
 }
 
 /**
- * The values of a program's columns for the terms that are given. A side is given as a whole, or, where `before` has it, in
- * parts; all three null for no credit. `typeIdOf` refuses a type that there is not.
+ * Returns the values of a program's columns for the given terms. A side needs all three parts, unless `before` has the
+ * others; a side of which all parts are null has no credit. `typeIdOf` throws for a credit type that does not exist.
  */
 export async function termValues(
   terms: CodeTerms,
   before: ReferralProgram | null,
-  nameOf: NameOf,
+  termName: TermName,
   typeIdOf: (field: string, type: RecordRef) => Promise<number>,
 ): Promise<Record<string, unknown>> {
   const values: Record<string, unknown> = {};
@@ -67,10 +69,10 @@ export async function termValues(
     const given = parts.map((part) => terms[`${side}${part}`]);
     if (given.every((value) => value === undefined)) continue;
     const isNone = given.every((value) => value === null);
-    const { Amount, Duration, Type } = { ...columnsOf(before, side), ...definedOf(terms, side) };
-    values[`${side}Amount`] = isNone ? null : amountOf(nameOf(side, 'Amount'), Amount!, 'positive');
-    values[`${side}Duration`] = isNone ? null : daysOf(nameOf(side, 'Duration'), Duration);
-    values[`${side}TypeId`] = isNone ? null : await typeIdOf(nameOf(side, 'Type'), Type!);
+    const { Amount, Duration, Type } = { ...partsOfProgram(before, side), ...givenParts(terms, side) };
+    values[`${side}Amount`] = isNone ? null : amountOf(termName(side, 'Amount'), Amount!, 'positive');
+    values[`${side}Duration`] = isNone ? null : daysOf(termName(side, 'Duration'), Duration);
+    values[`${side}TypeId`] = isNone ? null : await typeIdOf(termName(side, 'Type'), Type!);
   }
   return values;
 }
@@ -96,13 +98,13 @@ interface SideTerms {
   Type?: RecordRef;
 }
 
-function columnsOf(program: ReferralProgram | null, side: Side): SideTerms {
+function partsOfProgram(program: ReferralProgram | null, side: TermsSide): SideTerms {
   const amount = program?.[`${side}Amount`];
   if (!program || isNothing(amount)) return {};
   return { Amount: amount, Duration: program[`${side}Duration`]!, Type: program[`${side}TypeId`]! };
 }
 
-function definedOf(terms: CodeTerms, side: Side): SideTerms {
+function givenParts(terms: CodeTerms, side: TermsSide): SideTerms {
   const given = parts.map((part) => [part, terms[`${side}${part}`]]);
   return Object.fromEntries(given.filter(([, value]) => value !== undefined)) as SideTerms;
 }

@@ -1,0 +1,34 @@
+import type { Database } from '../../database/database';
+
+/** The two sides of a sign-up: `referral` is the referee's credit, `reward` the referrer's. */
+export type SignupSide = 'referral' | 'reward';
+
+/**
+ * The CTE `granted` of a statement that has the CTE `at`: inserts the credits that are due for the sign-ups in the CTE
+ * `source`. `sides` is the placeholder of an array of {@link SignupSide}: only these sides get their credit.
+ */
+export function grantedCte({ tables }: Database, source: string, sides: string): string {
+  const { credits, referrals, programs } = tables;
+  return `
+      -- Inserts a credit for each side of the sign-up to which one is due. The unique index on the side skips a credit
+      -- that was granted before, by whichever call.
+      granted AS (
+        INSERT INTO ${credits}
+          (user_id, kind, name, type_id, initial_balance, current_balance, start_date, expiry_date, referee_id,
+            created_at)
+        SELECT side.user_id, side.kind,
+          coalesce(p.name || ': ', '') || side.words || ' for sign-up ' || s.id || ' with ' || r.code,
+          side.type_id, side.amount, side.amount, at.now, at.now + side.days * interval '24 hours', s.user_id, at.now
+        FROM ${source} s CROSS JOIN at
+        JOIN ${referrals} r ON r.id = s.referral_id LEFT JOIN ${programs} p ON p.id = s.program_id
+        CROSS JOIN LATERAL (VALUES
+          ('referral', 'credit', s.user_id, s.referral_credit_amount, s.referral_credit_duration,
+            s.referral_credit_type_id, true),
+          ('reward', 'reward', s.referrer_id, s.reward_credit_amount, s.reward_credit_duration,
+            s.reward_credit_type_id, s.threshold_reached_at IS NOT NULL)
+        ) AS side (kind, words, user_id, amount, days, type_id, is_due)
+        WHERE side.is_due AND side.amount IS NOT NULL AND side.user_id IS NOT NULL AND side.kind = ANY(${sides}::text[])
+        ON CONFLICT (user_id, kind, referee_id) WHERE referee_id IS NOT NULL DO NOTHING
+        RETURNING *
+      )`;
+}

@@ -1,0 +1,59 @@
+import type { Database } from '../../database/database';
+import { sql } from '../../database/named-parameters';
+import { ReferralSignup } from '../../entities/referral-signup';
+import { ReferralSignupRefusal } from '../../entities/referral-signup-refusal';
+import { someUserIdOf } from '../../input';
+import type { UserRef, WithManager } from '../../types/common';
+import type { SignupRefusal, Weighed } from '../../types/signups';
+
+/** What `explainSignup` returns. */
+export interface SignupExplanation {
+  /** Why the latest `recordSignup` of the user credited nobody; `already-signed-up` for a user who has a sign-up. */
+  reason: SignupRefusal;
+  /** The reason as a sentence. */
+  sentence: string;
+  signup: ReferralSignup | null;
+  /** The referrals that were weighed, for the sign-up or else for the refusal; null if neither is stored. */
+  weighed: Weighed | null;
+  decidedAt: Date | null;
+}
+
+const sentences: Record<SignupRefusal, string> = {
+  'no-code': 'No code was typed, and the user did not come through a referral.',
+  'unknown-code': 'No referral has the code that was typed.',
+  'expired': 'The code that was typed has expired.',
+  'used-up': 'The code has had as many sign-ups as it allows.',
+  'own-code': 'The code is the user’s own.',
+  'already-signed-up': 'The user has already signed up; a sign-up is made once and for good.',
+  'outside-window': 'The user came through a referral, but longer ago than the attribution window.',
+};
+
+/** Returns why a user has no sign-up, or how the sign-up was decided. */
+export async function explainSignup(
+  database: Database,
+  user: UserRef,
+  { manager }: WithManager,
+): Promise<SignupExplanation> {
+  const { signups, refusals } = database.tables;
+  const [row] = await database.query<{ 'signup.id': string | null; 'refusal.userId': string | null }>(
+    sql(
+      { user: someUserIdOf('user', user) },
+      ($) => `SELECT ${database.columns(ReferralSignup, 's', 'signup.')},
+         ${database.columns(ReferralSignupRefusal, 'f', 'refusal.')}
+       FROM (SELECT) AS always
+       LEFT JOIN ${signups} s ON s.user_id = ${$.user} LEFT JOIN ${refusals} f ON f.user_id = ${$.user}`,
+    ),
+    manager,
+  );
+  const signup = row!['signup.id'] === null ? null : database.entity(ReferralSignup, row!, 'signup.');
+  const refusal = row!['refusal.userId'] === null ? null : database.entity(ReferralSignupRefusal, row!, 'refusal.');
+  const reason = signup ? 'already-signed-up' : (refusal?.reason ?? 'no-code');
+  const decided = signup ?? refusal;
+  return {
+    reason,
+    sentence: decided ? sentences[reason] : 'recordSignup was not called for this user, or was rolled back.',
+    signup,
+    weighed: decided?.weighed ?? null,
+    decidedAt: decided?.createdAt ?? null,
+  };
+}

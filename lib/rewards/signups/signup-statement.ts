@@ -1,0 +1,129 @@
+import type { Database } from '../../database/database';
+import { type Placeholders, type Statement, statement } from '../../database/named-parameters';
+import { timeOf } from '../../database/statement-time';
+import { ReferralCredit } from '../../entities/referral-credit';
+import { ReferralSignup } from '../../entities/referral-signup';
+import { grantedCte, type SignupSide } from './granted-cte';
+
+export interface SignupParameters {
+  user: string;
+  /** The id of the chosen referral. */
+  referral: number;
+  /** The owner of the referral when it was chosen; null for a referral of the site itself. */
+  owner: string | null;
+  /** The injected clock's time; null for the database's. */
+  now: Date | null;
+  /** The code of the referral when it was chosen; null if the user came through its link. */
+  typedCode: string | null;
+  source: 'code' | 'attribution';
+  touchedAt: Date | null;
+  isSelfReferral: boolean;
+  /** What was weighed, as JSON. */
+  weighed: string;
+  /** The sides of the sign-up that are granted their credit in this statement. */
+  sides: readonly SignupSide[];
+}
+
+/**
+ * What the statement returns: one row for each credit that it granted, or one row without a credit. Each row has the
+ * columns of the user's sign-up, new or not, or nulls if there is none. `isStale`, `isExpired` and `isUsedUp` then say
+ * why; if none of them is set, another call changed the referral after this statement's snapshot.
+ */
+export interface SignupRow {
+  'isNew': boolean;
+  /** The referral is not what it was when it was chosen. */
+  'isStale': boolean;
+  'isExpired': boolean;
+  'isUsedUp': boolean;
+  /** A bigint: the driver gives a string. */
+  'signup.id': string | null;
+}
+
+/** The columns that a sign-up copies from its program. */
+const terms = `referral_credit_amount, referral_credit_duration, referral_credit_type_id,
+  reward_credit_amount, reward_credit_duration, reward_credit_type_id, commission_ratio, commission_max_per_referee`;
+
+/**
+ * Makes a sign-up with the terms that its program has now, and grants the credits that are due. It locks the row of the
+ * referral before that of the referrer's account, as the deletion of a sign-up does.
+ */
+export function signupStatement(database: Database): Statement<SignupParameters> {
+  const { signups, referrals, programs, referees, accounts } = database.tables;
+  return statement<SignupParameters>(
+    {
+      ...{ user: true, referral: true, owner: true, now: true, typedCode: true },
+      ...{ source: true, touchedAt: true, isSelfReferral: true, weighed: true, sides: true },
+    },
+    ($) => `
+      WITH
+      -- The time of the statement.
+      at AS (
+        SELECT ${timeOf($.now)} AS now
+      ),
+      -- The user's earlier sign-up. If there is one, only credits that are still due are written.
+      known AS (
+        SELECT * FROM ${signups} WHERE user_id = ${$.user}
+      ),
+      -- Takes one use of the referral and locks its row. It guards the sign-up: without its row, none is made.
+      -- A call that waits for the lock tests the newest version of the row, but the subquery reads the snapshot, as the
+      -- terms below do: if the program was changed in the meantime, the call takes no use and runs again.
+      used AS (
+        UPDATE ${referrals} u SET uses = u.uses + 1
+        WHERE u.id = ${$.referral} AND NOT (${isStale('u', $)}) AND NOT (${isExpired('u', '(SELECT now FROM at)', $)})
+          AND NOT (${isUsedUp('u')})
+          AND u.program_id IS NOT DISTINCT FROM (SELECT program_id FROM ${referrals} WHERE id = ${$.referral})
+          AND NOT EXISTS (SELECT FROM known)
+        RETURNING *
+      ),
+      -- Inserts the sign-up with the terms of the program. If another call for this user is first, the primary key
+      -- refuses it, and the whole statement is undone.
+      made AS (
+        INSERT INTO ${signups} (user_id, referral_id, referrer_id, program_id, ${terms}, before_reward_usage_threshold,
+          threshold_reached_at, source, touched_at, is_self_referral, weighed, created_at)
+        SELECT ${$.user}, used.id, used.user_id, p.id, ${terms}, coalesce(p.before_reward_usage_threshold, 0),
+          CASE WHEN coalesce(p.before_reward_usage_threshold, 0) = 0 THEN at.now END, ${$.source},
+          ${$.touchedAt}::timestamptz, ${$.isSelfReferral}::boolean, ${$.weighed}::jsonb, at.now
+        FROM used CROSS JOIN at LEFT JOIN ${programs} p ON p.id = used.program_id
+        RETURNING *
+      ),
+      -- Inserts the pair of referrer and referee, unless a purchase has inserted it before.
+      met AS (
+        INSERT INTO ${referees} (user_id, referee_id, created_at)
+        SELECT made.referrer_id, ${$.user}, at.now FROM made CROSS JOIN at WHERE made.referrer_id IS NOT NULL
+        ON CONFLICT DO NOTHING
+        RETURNING *
+      ),
+      -- Counts a new pair in the referrer's account, which it makes if there is none.
+      account AS (
+        INSERT INTO ${accounts} AS a (user_id, users_referred, created_at, updated_at)
+        SELECT met.user_id, 1, at.now, at.now FROM met CROSS JOIN at
+        ON CONFLICT (user_id) DO UPDATE SET users_referred = a.users_referred + 1
+      ),
+      -- The user's sign-up, new or not.
+      either AS (
+        SELECT * FROM made UNION ALL SELECT * FROM known
+      ),
+      ${grantedCte(database, 'either', $.sides)}
+      SELECT EXISTS (SELECT FROM made) AS "isNew", r.id IS NULL OR ${isStale('r', $)} AS "isStale",
+        ${isExpired('r', 'at.now', $)} AS "isExpired", ${isUsedUp('r')} AS "isUsedUp",
+        ${database.columns(ReferralSignup, 's', 'signup.')}, ${database.columns(ReferralCredit, 'c', 'credit.')}
+      FROM at LEFT JOIN ${referrals} r ON r.id = ${$.referral} LEFT JOIN either s ON true LEFT JOIN granted c ON true
+      ORDER BY c.id`,
+  );
+}
+
+/** SQL: whether the owner of a referral, or its code if that was typed, changed after the referral was chosen. */
+function isStale(referral: string, { owner, typedCode }: Placeholders<SignupParameters>): string {
+  return `${referral}.user_id IS DISTINCT FROM ${owner}
+    OR coalesce(lower(${referral}.code) <> lower(${typedCode}::text), false)`;
+}
+
+/** SQL: whether a typed code has expired. A user who came through the link before can still sign up with it. */
+function isExpired(referral: string, now: string, { typedCode }: Placeholders<SignupParameters>): string {
+  return `coalesce(${typedCode}::text IS NOT NULL AND ${referral}.expired_at <= ${now}, false)`;
+}
+
+/** SQL: whether a referral has no uses left. */
+function isUsedUp(referral: string): string {
+  return `coalesce(${referral}.allowed_uses <> -1 AND ${referral}.uses >= ${referral}.allowed_uses, false)`;
+}

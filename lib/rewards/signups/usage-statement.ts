@@ -1,0 +1,75 @@
+import type { Database } from '../../database/database';
+import { type Statement, statement } from '../../database/named-parameters';
+import { timeOf } from '../../database/statement-time';
+import { ReferralCredit } from '../../entities/referral-credit';
+import { ReferralUsage } from '../../entities/referral-usage';
+import { grantedCte, type SignupSide } from './granted-cte';
+
+export interface UsageParameters {
+  user: string;
+  reference: string;
+  amount: string;
+  /** The injected clock's time; null for the database's. */
+  now: Date | null;
+  /** The sides of the sign-up that are granted their credit in this statement. */
+  sides: readonly SignupSide[];
+}
+
+/**
+ * What the statement returns: the columns of the usage, or nulls if another call with the same reference was first; and
+ * those of the credit that it granted.
+ */
+export interface UsageRow {
+  /** Whether the usage has the amount of this call; null without a usage. */
+  'isSame': boolean | null;
+  'usage.userId': string | null;
+}
+
+/** Records usage, once for each reference, and grants the reward when the sum of usage reaches the threshold. */
+export function usageStatement(database: Database): Statement<UsageParameters> {
+  const { signups, usages } = database.tables;
+  return statement<UsageParameters>(
+    { user: true, reference: true, amount: true, now: true, sides: true },
+    ($) => `
+      WITH
+      -- The time of the statement.
+      at AS (
+        SELECT ${timeOf($.now)} AS now
+      ),
+      -- An earlier usage with this reference. If there is one, only a reward that is still due is written.
+      known AS (
+        SELECT * FROM ${usages} WHERE user_id = ${$.user} AND reference = ${$.reference}
+      ),
+      -- Locks the sign-up, if there is one. Calls for one user wait here for each other, and for a deletion of the
+      -- sign-up.
+      locked AS (
+        SELECT user_id FROM ${signups} WHERE user_id = ${$.user} AND NOT EXISTS (SELECT FROM known) FOR NO KEY UPDATE
+      ),
+      -- Inserts the usage. Of several calls at once with a reference, the primary key lets one insert.
+      recorded AS (
+        INSERT INTO ${usages} (user_id, reference, amount, is_counted, created_at)
+        SELECT ${$.user}, ${$.reference}, ${$.amount}::numeric, EXISTS (SELECT FROM locked), at.now
+        FROM at WHERE NOT EXISTS (SELECT FROM known)
+        ON CONFLICT DO NOTHING
+        RETURNING *
+      ),
+      -- Adds the usage to the sum of the sign-up. The row is locked, and UPDATE reads its newest version, so that
+      -- exactly one call finds the threshold reached first.
+      counted AS (
+        UPDATE ${signups} s SET recorded_usage = s.recorded_usage + recorded.amount,
+          threshold_reached_at = coalesce(s.threshold_reached_at,
+            CASE WHEN s.recorded_usage + recorded.amount >= s.before_reward_usage_threshold THEN at.now END)
+        FROM recorded CROSS JOIN at WHERE s.user_id = ${$.user}
+        RETURNING s.*
+      ),
+      -- The sign-up whose credits are due: as counted, or, for a repeated call, as it is.
+      signup AS (
+        SELECT * FROM counted
+        UNION ALL SELECT s.* FROM ${signups} s WHERE s.user_id = ${$.user} AND EXISTS (SELECT FROM known)
+      ),
+      ${grantedCte(database, 'signup', $.sides)}
+      SELECT u.amount = ${$.amount} AS "isSame", ${database.columns(ReferralUsage, 'u', 'usage.')},
+        ${database.columns(ReferralCredit, 'c', 'credit.')}
+      FROM at LEFT JOIN (SELECT * FROM recorded UNION ALL SELECT * FROM known) u ON true LEFT JOIN granted c ON true`,
+  );
+}
