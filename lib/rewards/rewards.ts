@@ -96,9 +96,9 @@ export class Rewards implements RewardsCalls {
     this.coupons = new Coupons(database, clock, settings);
     this.pages = new CommissionPages(database, clock, totals);
     this.codeOffers = new CodeOffers(database, clock, settings);
-    this.#purchases = new Purchases(database, tracking, settings);
+    this.#purchases = new Purchases(database, clock, events, tracking.attribution, settings);
     this.#earnOuts = new EarnOuts(database, clock, events, settings, creditTypes);
-    const channels = new ChannelManager(database, clock, links, settings);
+    const channels = new ChannelManager(database, clock, links, links, settings);
     const accounts = new AccountManager(database, clock, links, settings, totals);
     const purchases = new PurchaseManager(database, this.#purchases);
     const commissions = new CommissionManager(database);

@@ -94,7 +94,7 @@ export function endpoints({ settings }: Tracking, rewards: Rewards): Endpoint[] 
     const account = await accounts.of(userId);
     const [totals, offer] = await Promise.all([
       accounts.totalsOf(account, undefined),
-      rewards.codeOffers.of(account.referralId!),
+      rewards.codeOffers.offerOfReferral(account.referralId!),
     ]);
     return configOf(account, totals, offer!, settings);
   };
@@ -139,7 +139,7 @@ export function endpoints({ settings }: Tracking, rewards: Rewards): Endpoint[] 
   const codeInfo: Answer = async ({ req }) => {
     const code = queryOf(req).get('referral_code');
     if (!code) throw badField('referral_code', 'This parameter is required.', 'required');
-    const offer = await rewards.codeOffers.of(typedCode(code));
+    const offer = await rewards.codeOffers.offerOfCode(typedCode(code));
     if (!offer) throw notFound();
     return { referral_code: offer.code, ...promoOf(offer) };
   };

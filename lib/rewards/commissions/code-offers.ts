@@ -1,25 +1,27 @@
 import type { Clock } from '../../database/clock';
 import type { Database } from '../../database/database';
+import { sql } from '../../database/named-parameters';
 import { timeOf } from '../../database/statement-time';
 import { shownAmount } from '../../entities/columns';
 import { ReferralChannel } from '../../entities/referral-channel';
 import type { Settings } from '../../options';
 import { isOpen } from './channel-terms';
 
-/** What a code offers: a discount to those who use it, a commission to its owner. */
+/**
+ * What a code offers: a discount to the buyer who applies it, a commission to its owner. Amounts are decimal strings.
+ */
 export interface CodeOffer {
   code: string;
-  /** Null if there is no discount, or not now. */
+  /** Null if there is no discount, or none at present. */
   promo: Pick<ReferralChannel, 'promoType' | 'promoValue' | 'isRecurring'> | null;
-  /** Decimal strings. */
   initialRate: string;
   ongoingRate: string;
   initialRatePeriodDays: number;
-  /** Null for no limit. */
+  /** The most that one referee can earn the owner; null for no limit. */
   maxPerReferee: string | null;
 }
 
-/** What codes offer, by the channel, the program or the option. */
+/** Looks up what codes offer: by the terms of the channel, else of the program, else of the option `commission`. */
 export class CodeOffers {
   readonly #database: Database;
   readonly #clock: Clock;
@@ -31,34 +33,51 @@ export class CodeOffers {
     this.#settings = commission;
   }
 
-  /** By the code in any case, or by the id of its referral; null if there is none. */
-  async of(code: string | number): Promise<CodeOffer | null> {
+  /** The offer of a code, in any case; null if no referral has the code. */
+  offerOfCode(code: string): Promise<CodeOffer | null> {
+    return this.#offer(code, (given) => `lower(r.code) = lower(${given})`);
+  }
+
+  /** The offer of a referral's code; null if there is no such referral. */
+  offerOfReferral(id: number): Promise<CodeOffer | null> {
+    return this.#offer(id, (given) => `r.id = ${given}`);
+  }
+
+  async #offer(given: string | number, isGiven: (given: string) => string): Promise<CodeOffer | null> {
     const { referrals, programs, channels } = this.#database.tables;
-    const isId = typeof code === 'number';
-    const [row] = await this.#database.query<Row>(
-      `SELECT r.code, p.commission_ratio::text AS ratio, p.commission_max_per_referee::text AS max, ${isOpen(timeOf('$2'))} AS "isOpen",
-         ${this.#database.columns(ReferralChannel, 'c', 'channel.')}
-       FROM ${referrals} r LEFT JOIN ${programs} p ON p.id = r.program_id LEFT JOIN ${channels} c ON c.id = r.id
-       WHERE ${isId ? 'r.id = $1' : 'lower(r.code) = lower($1)'}`,
-      [code, this.#clock.parameter()],
+    const [row] = await this.#database.query<OfferRow>(
+      sql(
+        { given, now: this.#clock.parameter() },
+        ($) => `
+        SELECT r.code, p.commission_ratio::text AS ratio, p.commission_max_per_referee::text AS max,
+          ${isOpen(timeOf($.now))} AS "isOpen", ${this.#database.columns(ReferralChannel, 'c', 'channel.')}
+        FROM ${referrals} r LEFT JOIN ${programs} p ON p.id = r.program_id LEFT JOIN ${channels} c ON c.id = r.id
+        WHERE ${isGiven($.given)}`,
+      ),
     );
     if (!row) return null;
-    if (row['channel.id'] !== null) {
-      const channel = this.#database.entity(ReferralChannel, row, 'channel.');
-      const { initialRate, ongoingRate, initialRatePeriodDays, maxEarningsPerReferred: maxPerReferee } = channel;
-      const rates = { initialRate, ongoingRate, initialRatePeriodDays, maxPerReferee };
-      return { code: row.code, promo: row.isOpen ? channel : null, ...rates };
-    }
-    const ratio = shownAmount(row.ratio ?? this.#settings.ratio);
-    const max = row.ratio === null ? this.#settings.maxPerReferee : row.max;
+    return row['channel.id'] === null ? this.#offerOfProgram(row) : this.#offerOfChannel(row);
+  }
+
+  #offerOfChannel(row: OfferRow): CodeOffer {
+    const channel = this.#database.entity(ReferralChannel, row, 'channel.');
+    const { initialRate, ongoingRate, initialRatePeriodDays, maxEarningsPerReferred: maxPerReferee } = channel;
+    const rates = { initialRate, ongoingRate, initialRatePeriodDays, maxPerReferee };
+    return { code: row.code, promo: row.isOpen ? channel : null, ...rates };
+  }
+
+  #offerOfProgram({ code, ...program }: OfferRow): CodeOffer {
+    const rate = shownAmount(program.ratio ?? this.#settings.ratio);
+    const max = program.ratio === null ? this.#settings.maxPerReferee : program.max;
     return {
-      ...{ code: row.code, promo: null, initialRate: ratio, ongoingRate: ratio, initialRatePeriodDays: 0 },
+      ...{ code, promo: null, initialRate: rate, ongoingRate: rate, initialRatePeriodDays: 0 },
       maxPerReferee: max === null ? null : shownAmount(max),
     };
   }
 }
 
-interface Row {
+/** A referral's code, with the terms of its program and the columns of its channel; null where it has none. */
+interface OfferRow {
   'code': string;
   'ratio': string | null;
   'max': string | null;

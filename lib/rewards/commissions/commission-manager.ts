@@ -3,7 +3,7 @@ import { ReferralCommission } from '../../entities/referral-commission';
 import { referralError } from '../../errors';
 import { KeptRecordManager } from '../records/kept-record-manager';
 
-/** `referrals.commissions`: to be read. Purchases make them, and refunds take them back. */
+/** `referrals.commissions`: read only. Purchases make commissions, and refunds lower them. */
 export class CommissionManager extends KeptRecordManager<ReferralCommission, object> {
   /** @internal */
   constructor(database: Database) {

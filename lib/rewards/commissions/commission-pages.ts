@@ -1,12 +1,13 @@
 import type { Clock } from '../../database/clock';
 import type { Database } from '../../database/database';
+import { type Placeholders, sql } from '../../database/named-parameters';
 import { timeOf } from '../../database/statement-time';
 import { ReferralCommission } from '../../entities/referral-commission';
 import type { CommissionStatus } from '../../types/commissions';
 import type { EarningMode } from '../../types/earn-outs';
 import type { Totals } from './totals';
 
-/** What a page of commissions is narrowed to. */
+/** Which commissions a page lists. A field that is left out lists all. */
 export interface CommissionFilter {
   mode?: EarningMode;
   status?: CommissionStatus;
@@ -21,31 +22,47 @@ export interface SeenCommission {
   channelCode: string | null;
 }
 
-const status = `CASE WHEN c.reverted_at IS NOT NULL THEN 'reverted' WHEN c.available_at <= ${timeOf('$2')} THEN 'available'
+const statusAt = (now: string): string =>
+  `CASE WHEN c.reverted_at IS NOT NULL THEN 'reverted' WHEN c.available_at <= ${timeOf(now)} THEN 'available'
   ELSE 'pending' END`;
 
-/** What a list can be ordered by, as SQL on the commission `c`: the fields' names are those of the wire. */
+/** What a page can be ordered by, as SQL on a commission `c`. The names are those of the API. */
 const orders = {
-  id: 'c.id',
-  mode: 'c.mode',
-  amount: 'c.amount',
-  status: `(${status})`,
-  created_at: 'c.created_at',
-  updated_at: 'c.updated_at',
-  reverted_at: 'c.reverted_at',
+  id: () => 'c.id',
+  mode: () => 'c.mode',
+  amount: () => 'c.amount',
+  status: (now: string) => `(${statusAt(now)})`,
+  created_at: () => 'c.created_at',
+  updated_at: () => 'c.updated_at',
+  reverted_at: () => 'c.reverted_at',
 };
 
 export type CommissionOrder = keyof typeof orders | `-${keyof typeof orders}`;
 export const commissionOrders = Object.keys(orders).flatMap((name) => [name, `-${name}`]) as CommissionOrder[];
 
-/** The conditions of a status. The time is written out: read from a CTE, PostgreSQL could not estimate how many it leaves. */
-const isOf: Record<CommissionStatus, string> = {
-  reverted: 'c.reverted_at IS NOT NULL',
-  available: `c.reverted_at IS NULL AND c.available_at <= ${timeOf('$2')}`,
-  pending: `c.reverted_at IS NULL AND c.available_at > ${timeOf('$2')}`,
+/**
+ * The condition of each status. It has the time inline: PostgreSQL cannot estimate a comparison with a column of a CTE.
+ */
+const hasStatus: Record<CommissionStatus, (now: string) => string> = {
+  reverted: () => 'c.reverted_at IS NOT NULL',
+  available: (now) => `c.reverted_at IS NULL AND c.available_at <= ${timeOf(now)}`,
+  pending: (now) => `c.reverted_at IS NULL AND c.available_at > ${timeOf(now)}`,
 };
 
-/** A user's commissions, a page at a time. */
+/** What each query of commissions takes. */
+interface OwnerParameters {
+  user: string;
+  now: Date | null;
+}
+
+interface PageParameters extends OwnerParameters {
+  take: number;
+  skip: number;
+  /** Only with a filter by channel: its id, or 0 for commissions without a channel. */
+  channel?: number;
+}
+
+/** Reads a user's commissions, a page at a time. */
 export class CommissionPages {
   readonly #database: Database;
   readonly #clock: Clock;
@@ -57,9 +74,9 @@ export class CommissionPages {
     this.#totals = totals;
   }
 
-  /** How many there are, from the totals. */
+  /** How many commissions there are, computed from the totals. */
   async count(userId: string, { mode, status, channelId }: CommissionFilter): Promise<number> {
-    const totals = await this.#totals.of(userId);
+    const totals = await this.#totals.byChannelAndMode(userId);
     return totals
       .filter((total) => mode === undefined || total.mode === mode)
       .filter((total) => channelId === undefined || total.channelId === channelId)
@@ -71,48 +88,68 @@ export class CommissionPages {
   }
 
   /**
-   * The ids of a page are read off an index that holds all that is filtered by, and only then their rows: so a page far down costs
-   * little more than the first.
+   * One page. Its ids are read from an index that holds all columns of the filter, and the rows only by these ids: so a
+   * page far down costs little more than the first.
    */
   async page(
     userId: string,
-    filter: CommissionFilter,
+    { mode, status, channelId }: CommissionFilter,
     order: CommissionOrder,
     take: number,
     skip: number,
   ): Promise<SeenCommission[]> {
-    const { tables } = this.#database;
-    const isDescending = order.startsWith('-');
     const by = orders[order.replace('-', '') as keyof typeof orders];
-    const sorted = `${by}${isDescending ? ' DESC' : ''}${by === orders.id ? '' : ', c.id'}`;
-    const conditions = [
-      ...(filter.mode === undefined ? [] : [`c.mode = '${filter.mode}'`]),
-      ...(filter.status === undefined ? [] : [isOf[filter.status]]),
-      ...(filter.channelId === undefined ? [] : [`coalesce(c.channel_id, 0::bigint) = $5::bigint`]),
-    ];
-    return this.#seen(
-      `SELECT c.id FROM ${tables.commissions} c WHERE ${['c.user_id = $1', ...conditions].join(' AND ')}
-       ORDER BY ${sorted} LIMIT $3::integer OFFSET $4::bigint`,
-      sorted,
-      [userId, this.#clock.parameter(), take, skip, ...(filter.channelId === undefined ? [] : [filter.channelId ?? 0])],
+    const direction = order.startsWith('-') ? ' DESC' : '';
+    const orderBy = (now: string): string => `${by(now)}${direction}${by === orders.id ? '' : ', c.id'}`;
+    const parameters: PageParameters = {
+      ...{ user: userId, now: this.#clock.parameter(), take, skip },
+      ...(channelId !== undefined && { channel: channelId ?? 0 }),
+    };
+    return this.#load(
+      parameters,
+      ($) => {
+        const conditions = [
+          `c.user_id = ${$.user}`,
+          ...(mode === undefined ? [] : [`c.mode = '${mode}'`]),
+          ...(status === undefined ? [] : [hasStatus[status]($.now)]),
+          ...(channelId === undefined ? [] : [`coalesce(c.channel_id, 0::bigint) = ${$.channel}::bigint`]),
+        ];
+        return `
+          SELECT c.id FROM ${this.#database.tables.commissions} c WHERE ${conditions.join(' AND ')}
+          ORDER BY ${orderBy($.now)} LIMIT ${$.take}::integer OFFSET ${$.skip}::bigint`;
+      },
+      orderBy,
     );
   }
 
-  /** One of a user's commissions; null if it is not there, or another's. */
+  /** One commission; null if there is none with the id, or if it is another user's. */
   async one(userId: string, id: number): Promise<SeenCommission | null> {
-    const [seen] = await this.#seen('SELECT $3::bigint AS id', 'c.id', [userId, this.#clock.parameter(), id]);
+    const parameters = { user: userId, now: this.#clock.parameter(), id };
+    const [seen] = await this.#load(
+      parameters,
+      ($) => `SELECT ${$.id}::bigint AS id`,
+      () => orders.id(),
+    );
     return seen ?? null;
   }
 
-  async #seen(ids: string, sorted: string, parameters: unknown[]): Promise<SeenCommission[]> {
+  async #load<P extends OwnerParameters>(
+    parameters: P,
+    ids: ($: Placeholders<P>) => string,
+    orderBy: (now: string) => string,
+  ): Promise<SeenCommission[]> {
     const { commissions, referrals } = this.#database.tables;
-    const rows = await this.#database.query<{ status: CommissionStatus; channelCode: string | null }>(
-      `WITH page AS (${ids})
-       SELECT ${this.#database.columns(ReferralCommission, 'c', 'commission.')}, ${status} AS status, r.code AS "channelCode"
-       FROM page JOIN ${commissions} c ON c.user_id = $1 AND c.id = page.id
-       LEFT JOIN ${referrals} r ON r.id = c.channel_id
-       ORDER BY ${sorted}`,
-      parameters,
+    const rows = await this.#database.query<SeenCommissionRow>(
+      sql(
+        parameters,
+        ($) => `
+        WITH page AS (${ids($)})
+        SELECT ${this.#database.columns(ReferralCommission, 'c', 'commission.')}, ${statusAt($.now)} AS status,
+          r.code AS "channelCode"
+        FROM page JOIN ${commissions} c ON c.user_id = ${$.user} AND c.id = page.id
+        LEFT JOIN ${referrals} r ON r.id = c.channel_id
+        ORDER BY ${orderBy($.now)}`,
+      ),
     );
     return rows.map((row) => ({
       commission: this.#database.entity(ReferralCommission, row, 'commission.'),
@@ -120,4 +157,10 @@ export class CommissionPages {
       channelCode: row.channelCode,
     }));
   }
+}
+
+/** With the columns of the commission. */
+interface SeenCommissionRow {
+  status: CommissionStatus;
+  channelCode: string | null;
 }

@@ -2,6 +2,7 @@ import type { Request } from 'express';
 import type { EntityManager } from 'typeorm';
 import type { Clock } from '../../database/clock';
 import type { Database } from '../../database/database';
+import { sql } from '../../database/named-parameters';
 import { timeOf } from '../../database/statement-time';
 import { shownAmount } from '../../entities/columns';
 import { referralError, type ReferralErrorCode } from '../../errors';
@@ -17,7 +18,9 @@ export interface ApplyOptions extends WithManager {
   req?: Request;
 }
 
-/** The coupons that buyers have applied: one a buyer at a time. */
+export type CouponRefusal = Extract<ReferralErrorCode, `COUPON_${string}`>;
+
+/** The coupons that buyers have applied: at most one for each buyer at a time. */
 export class Coupons {
   readonly #database: Database;
   readonly #clock: Clock;
@@ -30,110 +33,139 @@ export class Coupons {
     this.#settings = settings;
   }
 
-  /** The coupon that a user has applied and can use, or goes on using; null for none. */
+  /** The coupon that a user has applied and whose discount the next purchase gets; null for none. */
   async of(user: UserRef, options: WithManager = {}): Promise<Coupon | null> {
-    const { manager } = objectOf('coupons.of', options, ['manager']);
-    return this.#of(someUserIdOf('user', user), manager);
+    const { manager } = objectOf('coupons.of', options, { manager: true });
+    return this.#applied(someUserIdOf('user', user), manager);
   }
 
   /**
-   * Applies a coupon, by its code in any case, in place of the one before. The next purchase redeems it.
+   * Applies a coupon by its code, in any case. It replaces the coupon that was applied before. The next purchase
+   * redeems it.
    *
-   * @throws ReferralError `COUPON_NOT_FOUND`, `COUPON_INACTIVE`, `COUPON_EXPIRED`, `COUPON_OWN`, `COUPON_REDEEMED`; `INVALID_INPUT`.
+   * @throws ReferralError `COUPON_NOT_FOUND`, `COUPON_INACTIVE`, `COUPON_EXPIRED`, `COUPON_OWN`, `COUPON_REDEEMED`;
+   * `INVALID_INPUT`.
    */
   async apply(user: UserRef, code: string, options: ApplyOptions = {}): Promise<Coupon> {
-    const { req, manager } = objectOf('coupons.apply', options, ['req', 'manager']);
+    const { req, manager } = objectOf('coupons.apply', options, { req: true, manager: true });
     const userId = someUserIdOf('user', user);
     const typed = textOf('code', code, Infinity).trim();
-    const found = await this.#found(typed, userId, manager);
-    const refusal = refusalOf(found, userId) ?? (await this.#isOwners(found!, user, userId, req, manager));
+    const found = await this.#channelOfCode(typed, userId, manager);
+    const refusal = refusalOf(found, userId) ?? (await this.#refuseOwner(found!, user, userId, req, manager));
     if (refusal) throw referralError(refusal, typed);
     return this.#database.transaction(async (within) => {
       await takeTurn(this.#database, userId, within);
-      // Again: what was found before was not locked.
-      const still = await this.#found(typed, userId, within);
-      const late = refusalOf(still, userId) ?? (still!.isRedeemed ? 'COUPON_REDEEMED' : null);
+      // The channel was not locked before, and may have changed.
+      const channel = await this.#channelOfCode(typed, userId, within);
+      const late = refusalOf(channel, userId) ?? (channel!.isRedeemed ? 'COUPON_REDEEMED' : null);
       if (late) throw referralError(late, typed);
-      await this.#database.query(
-        `UPDATE ${this.#database.tables.buyers} SET channel_id = $2, is_redeemed = false, applied_at = ${timeOf('$3')}
-         WHERE user_id = $1`,
-        [userId, still!.id, this.#clock.parameter()],
-        within,
-      );
-      return (await this.#of(userId, within))!;
+      await this.#set(userId, channel!.id, within);
+      return (await this.#applied(userId, within))!;
     }, manager);
   }
 
-  /** Takes off the coupon that a user has applied. One that is redeemed stays. */
+  /** Removes the coupon that a user has applied. A redeemed coupon stays. */
   async remove(user: UserRef, options: WithManager = {}): Promise<void> {
-    const { manager } = objectOf('coupons.remove', options, ['manager']);
+    const { manager } = objectOf('coupons.remove', options, { manager: true });
     await this.#database.query(
-      `UPDATE ${this.#database.tables.buyers} SET channel_id = NULL, applied_at = NULL, version = version + 1
-       WHERE user_id = $1 AND channel_id IS NOT NULL AND NOT is_redeemed`,
-      [someUserIdOf('user', user)],
+      sql(
+        { user: someUserIdOf('user', user) },
+        ($) => `
+        UPDATE ${this.#database.tables.buyers} SET channel_id = NULL, applied_at = NULL, version = version + 1
+        WHERE user_id = ${$.user} AND channel_id IS NOT NULL AND NOT is_redeemed`,
+      ),
       manager,
     );
   }
 
-  /** What a purchase of an amount would cost the buyer. In a transaction, the coupon stays what it is until the end. */
+  /**
+   * What a purchase of an amount costs the buyer. In a transaction, it locks the buyer's row: the coupon stays applied
+   * until the end.
+   */
   async quote(user: UserRef, amount: Amount, options: WithManager): Promise<Quote> {
-    const { manager } = objectOf('quote', options, ['manager']);
-    const userId = someUserIdOf('user', user);
-    const wanted = amountOf('amount', amount, 'not negative');
-    if (manager?.queryRunner?.isTransactionActive) await takeTurn(this.#database, userId, manager);
-    const { buyers, channels, referrals } = this.#database.tables;
-    const [row] = await this.#database.query<Quote>(
-      `SELECT $2::numeric::text AS amount, coalesce(q.discount, 0)::text AS discount,
-         ($2::numeric - coalesce(q.discount, 0))::text AS total, q.code
-       FROM (SELECT) AS always LEFT JOIN (
-         SELECT ${discount('$2::numeric')} AS discount, r.code
-         FROM ${buyers} b JOIN ${channels} c ON c.id = b.channel_id JOIN ${referrals} r ON r.id = c.id
-         WHERE b.user_id = $1 AND ${isOn(timeOf('$3'))}
-       ) AS q ON true`,
-      [userId, wanted, this.#clock.parameter()],
-      manager,
-    );
-    const quote = row!;
-    return {
-      amount: shownAmount(quote.amount),
-      discount: shownAmount(quote.discount),
-      total: shownAmount(quote.total),
-      code: quote.code,
+    const { manager } = objectOf('quote', options, { manager: true });
+    const parameters = {
+      user: someUserIdOf('user', user),
+      amount: amountOf('amount', amount, 'not negative'),
+      now: this.#clock.parameter(),
     };
-  }
-
-  async #found(code: string, userId: string, manager: EntityManager | undefined): Promise<Found | undefined> {
-    const { channels, referrals, redemptions } = this.#database.tables;
-    // The channel stays until the transaction ends.
-    const [found] = await this.#database.query<Found>(
-      `SELECT c.id, r.user_id AS "ownerId", ${isOpen('at.now')} AS "isOpen",
-         coalesce(c.is_active AND c.end_date <= at.now, false) AS "isExpired",
-         EXISTS (SELECT FROM ${redemptions} WHERE user_id = $1 AND channel_id = c.id) AS "isRedeemed"
-       FROM (SELECT ${timeOf('$3')} AS now) AS at
-       CROSS JOIN ${referrals} r JOIN ${channels} c ON c.id = r.id WHERE lower(r.code) = lower($2)
-       FOR KEY SHARE OF c`,
-      [userId, code, this.#clock.parameter()],
+    if (manager?.queryRunner?.isTransactionActive) await takeTurn(this.#database, parameters.user, manager);
+    const { buyers, channels, referrals } = this.#database.tables;
+    const [row] = await this.#database.query<QuoteRow>(
+      sql(parameters, ($) => {
+        const price = `${$.amount}::numeric`;
+        return `
+        SELECT ${price}::text AS amount, coalesce(q.discount, 0)::text AS discount,
+          (${price} - coalesce(q.discount, 0))::text AS total, q.code
+        FROM (SELECT) AS always LEFT JOIN (
+          SELECT ${discount(price)} AS discount, r.code
+          FROM ${buyers} b JOIN ${channels} c ON c.id = b.channel_id JOIN ${referrals} r ON r.id = c.id
+          WHERE b.user_id = ${$.user} AND ${isOn(timeOf($.now))}
+        ) AS q ON true`;
+      }),
       manager,
     );
-    return found;
+    const { amount: price, discount: off, total, code } = row!;
+    return { amount: shownAmount(price), discount: shownAmount(off), total: shownAmount(total), code };
   }
 
-  async #of(userId: string, manager: EntityManager | undefined): Promise<Coupon | null> {
+  /** The channel of a code, if there is one, locked against deletion (`FOR KEY SHARE`). */
+  async #channelOfCode(
+    code: string,
+    userId: string,
+    manager: EntityManager | undefined,
+  ): Promise<CouponChannelRow | undefined> {
+    const { channels, referrals, redemptions } = this.#database.tables;
+    const [channel] = await this.#database.query<CouponChannelRow>(
+      sql(
+        { user: userId, code, now: this.#clock.parameter() },
+        ($) => `
+        SELECT c.id, r.user_id AS "ownerId", ${isOpen('at.now')} AS "isOpen",
+          coalesce(c.is_active AND c.end_date <= at.now, false) AS "isExpired",
+          EXISTS (SELECT FROM ${redemptions} WHERE user_id = ${$.user} AND channel_id = c.id) AS "isRedeemed"
+        FROM (SELECT ${timeOf($.now)} AS now) AS at
+        CROSS JOIN ${referrals} r JOIN ${channels} c ON c.id = r.id WHERE lower(r.code) = lower(${$.code})
+        FOR KEY SHARE OF c`,
+      ),
+      manager,
+    );
+    return channel;
+  }
+
+  async #set(userId: string, channelId: string, manager: EntityManager): Promise<void> {
+    await this.#database.query(
+      sql(
+        { user: userId, channel: channelId, now: this.#clock.parameter() },
+        ($) => `
+        UPDATE ${this.#database.tables.buyers}
+        SET channel_id = ${$.channel}, is_redeemed = false, applied_at = ${timeOf($.now)}
+        WHERE user_id = ${$.user}`,
+      ),
+      manager,
+    );
+  }
+
+  async #applied(userId: string, manager: EntityManager | undefined): Promise<Coupon | null> {
     const { buyers, channels, referrals } = this.#database.tables;
-    const [row] = await this.#database.query<Coupon>(
-      `SELECT c.id AS "channelId", r.code, c.promo_type AS "promoType", c.promo_value::text AS "promoValue", c.description,
-         c.is_recurring AS "isRecurring"
-       FROM ${buyers} b JOIN ${channels} c ON c.id = b.channel_id JOIN ${referrals} r ON r.id = c.id
-       WHERE b.user_id = $1 AND ${isOn(timeOf('$2'))}`,
-      [userId, this.#clock.parameter()],
+    const [row] = await this.#database.query<CouponRow>(
+      sql(
+        { user: userId, now: this.#clock.parameter() },
+        ($) => `
+        SELECT c.id AS "channelId", r.code, c.promo_type AS "promoType", c.promo_value::text AS "promoValue",
+          c.description, c.is_recurring AS "isRecurring"
+        FROM ${buyers} b JOIN ${channels} c ON c.id = b.channel_id JOIN ${referrals} r ON r.id = c.id
+        WHERE b.user_id = ${$.user} AND ${isOn(timeOf($.now))}`,
+      ),
       manager,
     );
     return row ? { ...row, channelId: Number(row.channelId), promoValue: shownAmount(row.promoValue) } : null;
   }
 
-  /** Before anything is locked: the host's own test may take its time. */
-  async #isOwners(
-    { ownerId }: Found,
+  /**
+   * Refuses an owner by the option `isSamePerson`. It is called before any lock is taken, because it may take its time.
+   */
+  async #refuseOwner(
+    { ownerId }: CouponChannelRow,
     user: UserRef,
     userId: string,
     req: Request | undefined,
@@ -146,19 +178,31 @@ export class Coupons {
   }
 }
 
-function refusalOf(found: Found | undefined, userId: string): CouponRefusal | null {
-  if (!found) return 'COUPON_NOT_FOUND';
-  if (found.isExpired) return 'COUPON_EXPIRED';
-  if (!found.isOpen) return 'COUPON_INACTIVE';
-  return found.ownerId === userId ? 'COUPON_OWN' : null;
+function refusalOf(channel: CouponChannelRow | undefined, userId: string): CouponRefusal | null {
+  if (!channel) return 'COUPON_NOT_FOUND';
+  if (channel.isExpired) return 'COUPON_EXPIRED';
+  if (!channel.isOpen) return 'COUPON_INACTIVE';
+  return channel.ownerId === userId ? 'COUPON_OWN' : null;
 }
 
-export type CouponRefusal = Extract<ReferralErrorCode, `COUPON_${string}`>;
-
-interface Found {
+/** A channel that a code leads to. */
+interface CouponChannelRow {
   id: string;
   ownerId: string | null;
   isOpen: boolean;
   isExpired: boolean;
+  /** Whether the user has redeemed its coupon. */
   isRedeemed: boolean;
+}
+
+interface CouponRow extends Omit<Coupon, 'channelId'> {
+  channelId: string;
+}
+
+/** Amounts as PostgreSQL prints them. */
+interface QuoteRow {
+  amount: string;
+  discount: string;
+  total: string;
+  code: string | null;
 }

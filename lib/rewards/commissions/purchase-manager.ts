@@ -17,9 +17,10 @@ export class PurchaseManager extends KeptRecordManager<ReferralPurchase, Purchas
     this.#purchases = purchases;
   }
 
-  /** As `recordPurchase`. */
+  /** The same as `recordPurchase`. */
   protected async make(input: PurchaseRecordInput, manager: EntityManager): Promise<ReferralPurchase> {
-    const { user, ...facts } = objectOf('purchases.create', input, ['user', 'amount', 'reference', 'at']);
+    const fields = { user: true, amount: true, reference: true, at: true } as const;
+    const { user, ...facts } = objectOf('purchases.create', input, fields);
     return (await this.#purchases.record(user, { ...facts, manager })).purchase;
   }
 }

@@ -1,6 +1,10 @@
 import type { EntityManager } from 'typeorm';
-import type { Database, Prepared } from '../../database/database';
+import type { Clock } from '../../database/clock';
+import type { Database } from '../../database/database';
 import { violatedConstraint } from '../../database/driver-errors';
+import type { Events } from '../../database/events';
+import type { Statement } from '../../database/named-parameters';
+import { overtaken, retryOvertaken } from '../../database/retry';
 import { shownAmount } from '../../entities/columns';
 import { ReferralCommission } from '../../entities/referral-commission';
 import { ReferralPurchase } from '../../entities/referral-purchase';
@@ -9,11 +13,12 @@ import { invalid, referralError } from '../../errors';
 import { amountOf, dateOf, isNothing, objectOf, someUserIdOf, textOf } from '../../input';
 import { lengths } from '../../limits';
 import type { Settings } from '../../options';
-import type { Tracking } from '../../tracking/tracking';
+import type { Attribution } from '../../tracking/attribution';
 import type { PurchaseInput, RefundInput } from '../../types/commissions';
 import type { UserRef } from '../../types/common';
 import { takeTurn } from '../records/buyer-turn';
-import { purchaseStatement, refundStatement } from './purchase-statements';
+import { type PurchaseParameters, type PurchaseRow, purchaseStatement } from './purchase-statement';
+import { type RefundParameters, type RefundRow, refundStatement } from './refund-statement';
 
 export interface RecordedPurchase {
   purchase: ReferralPurchase;
@@ -27,148 +32,165 @@ export interface RecordedRefund {
   commission: ReferralCommission | null;
 }
 
-/** Records what buyers pay and are paid back, and what of it their referrers earn. */
+/** The referral that a buyer without a sign-up is attributed to. */
+interface BuyersReferral {
+  id: number;
+  /** Whether its owner is the buyer. */
+  isOwn: boolean;
+}
+
+/** These foreign keys refuse a purchase whose referral or channel was deleted after the statement's snapshot. */
+const deletedMeanwhile = new Set<string | null>([
+  'fk_referral_commissions_referral',
+  'fk_referral_redemptions_channel',
+]);
+
+/**
+ * Records purchases and refunds, and what they earn the referrers. The commission is computed in `purchaseStatement`.
+ */
 export class Purchases {
   readonly #database: Database;
-  readonly #tracking: Tracking;
+  readonly #clock: Clock;
+  readonly #events: Events;
+  readonly #attribution: Attribution;
   readonly #settings: Settings;
-  readonly #statements: Record<'purchase' | 'refund', Prepared>;
+  readonly #purchase: Statement<PurchaseParameters>;
+  readonly #refund: Statement<RefundParameters>;
 
-  constructor(database: Database, tracking: Tracking, settings: Settings) {
+  constructor(database: Database, clock: Clock, events: Events, attribution: Attribution, settings: Settings) {
     this.#database = database;
-    this.#tracking = tracking;
+    this.#clock = clock;
+    this.#events = events;
+    this.#attribution = attribution;
     this.#settings = settings;
-    this.#statements = {
-      purchase: database.prepared(purchaseStatement(database)),
-      refund: database.prepared(refundStatement(database)),
-    };
+    this.#purchase = database.prepared(purchaseStatement(database));
+    this.#refund = database.prepared(refundStatement(database));
   }
 
   async record(user: UserRef, input: PurchaseInput): Promise<RecordedPurchase> {
-    const { manager, at } = objectOf('recordPurchase', input, ['amount', 'reference', 'at', 'manager']);
-    const userId = someUserIdOf('user', user);
-    const amount = amountOf('amount', input.amount, 'not negative');
-    const reference = referenceOf('reference', input.reference);
-    const purchasedAt = dateOf('at', at);
-    const { ratio, maxPerReferee, pendingDays } = this.#settings.commission;
-    let attributed: Attributed | null | undefined;
-    for (;;) {
-      const parameters = [
-        ...[userId, reference, amount, purchasedAt, this.#tracking.clock.parameter()],
-        ...[attributed?.referralId ?? null, attributed?.isOwn ?? false, ratio, maxPerReferee, pendingDays],
-        attributed !== undefined,
-      ];
-      const row = await this.#make(parameters, manager);
-      if (row === 'overtaken') attributed = undefined;
-      else if (row['purchase.userId'] !== null) return this.#answered(row, reference, amount, manager);
-      // Asked for only now: who has signed up needs no attribution; and outside of a transaction of ours, as the host's
-      // `isSamePerson` may take its time. Or else another call for the buyer was first.
-      else if (!row.hasSignedUp && attributed === undefined) attributed = await this.#attributed(user, userId, manager);
-    }
+    const { manager, at } = objectOf('recordPurchase', input, {
+      amount: true,
+      reference: true,
+      at: true,
+      manager: true,
+    });
+    const given = {
+      buyer: someUserIdOf('user', user),
+      amount: amountOf('amount', input.amount, 'not negative'),
+      reference: referenceOf('reference', input.reference),
+      paidAt: dateOf('at', at),
+    };
+    let attributed: BuyersReferral | null | undefined; // undefined until it is looked up
+    return retryOvertaken(async () => {
+      let row = await this.#write(given, attributed, manager);
+      // A buyer who has signed up needs no attribution, so it is looked up only now. No transaction of ours is open
+      // here: the host's `isSamePerson` may take its time.
+      if (row !== overtaken && isUndecided(row) && attributed === undefined) {
+        attributed = await this.#attributed(user, given.buyer, manager);
+        row = await this.#write(given, attributed, manager);
+      }
+      if (row === overtaken) {
+        attributed = undefined;
+        return overtaken;
+      }
+      return row['purchase.userId'] === null ? overtaken : this.#recorded(row, given, manager);
+    });
   }
 
   async refund(user: UserRef, input: RefundInput): Promise<RecordedRefund> {
-    const { manager, amount } = objectOf('recordRefund', input, ['purchase', 'reference', 'amount', 'manager']);
-    const userId = someUserIdOf('user', user);
-    const purchase = referenceOf('purchase', input.purchase);
-    const reference = referenceOf('reference', input.reference);
-    const back = isNothing(amount) ? null : amountOf('amount', amount, 'positive');
+    const fields = { purchase: true, reference: true, amount: true, manager: true } as const;
+    const { manager, amount } = objectOf('recordRefund', input, fields);
+    const given = {
+      buyer: someUserIdOf('user', user),
+      purchase: referenceOf('purchase', input.purchase),
+      reference: referenceOf('reference', input.reference),
+      amount: isNothing(amount) ? null : amountOf('amount', amount, 'positive'),
+    };
     return this.#database.transaction(async (within) => {
-      await takeTurn(this.#database, userId, within);
-      const parameters = [userId, reference, purchase, back, this.#tracking.clock.parameter()];
-      const [row] = await this.#database.query<Refunded>(this.#statements.refund, parameters, within);
-      const { isNew, isSame, isLowered, paid, left } = row!;
-      if (isNew === false && isSame === false) {
-        const before = `${shownAmount(row!['refund.amount']!)} of the purchase "${row!['refund.purchase']}"`;
-        throw referralError(
-          'REFERENCE_REUSED',
-          reference,
-          `a refund of ${before}`,
-          `${back ?? 'what is left'} of "${purchase}"`,
-        );
-      }
-      if (paid === null) throw referralError('NOT_FOUND', 'purchase', 'reference', [purchase]);
-      if (row!['refund.userId'] === null) {
-        if (!/[1-9]/.test(left!)) throw referralError('NOTHING_TO_REFUND', purchase);
-        throw invalid('amount', `an amount up to the ${shownAmount(left!)} that is left of the purchase`, amount);
-      }
+      await takeTurn(this.#database, given.buyer, within);
+      const parameters = { ...given, now: this.#clock.parameter() };
+      const [row] = await this.#database.query<RefundRow>(this.#refund.with(parameters), within);
+      refuseRefund(row!, given, amount);
       const refund = this.#database.entity(ReferralRefund, row!, 'refund.');
       const commission = this.#commissionIn(row!);
-      if (isNew && isLowered) this.#tracking.events.emit(within, 'commissionReverted', commission!, refund);
+      if (row!.isNew && row!.isLowered) this.#events.emit(within, 'commissionReverted', commission!, refund);
       return { refund, commission };
     }, manager);
   }
 
-  async #make(parameters: unknown[], manager: EntityManager | undefined): Promise<Made | 'overtaken'> {
+  async #write(
+    given: Pick<PurchaseParameters, 'buyer' | 'reference' | 'amount' | 'paidAt'>,
+    attributed: BuyersReferral | null | undefined,
+    manager: EntityManager | undefined,
+  ): Promise<PurchaseRow | typeof overtaken> {
+    const { ratio, maxPerReferee, pendingDays } = this.#settings.commission;
+    const query = this.#purchase.with({
+      ...given,
+      now: this.#clock.parameter(),
+      attributedReferral: attributed?.id ?? null,
+      isOwnReferral: attributed?.isOwn ?? false,
+      defaultRate: ratio,
+      defaultLimit: maxPerReferee,
+      pendingDays,
+      isAttributionKnown: attributed !== undefined,
+    });
     try {
-      const [row] = await this.#database.attempt(
-        (within) => this.#database.query<Made>(this.#statements.purchase, parameters, within),
-        manager,
-      );
+      const [row] = await this.#database.attempt((within) => this.#database.query<PurchaseRow>(query, within), manager);
       return row!;
     } catch (error) {
-      // The referral or channel was deleted since the statement began.
-      if (deleted.has(violatedConstraint(error))) return 'overtaken';
+      if (deletedMeanwhile.has(violatedConstraint(error))) return overtaken;
       throw error;
     }
   }
 
-  #answered(row: Made, reference: string, amount: string, manager: EntityManager | undefined): RecordedPurchase {
+  #recorded(
+    row: PurchaseRow,
+    { reference, amount }: Pick<PurchaseParameters, 'reference' | 'amount'>,
+    manager: EntityManager | undefined,
+  ): RecordedPurchase {
     const purchase = this.#database.entity(ReferralPurchase, row, 'purchase.');
     const commission = this.#commissionIn(row);
     if (!row.isSame)
       throw referralError('REFERENCE_REUSED', reference, `a purchase of ${purchase.amount}`, `one of ${amount}`);
-    if (row.isNew) this.#tracking.events.emit(manager, 'purchase', purchase);
-    if (row.isNew && commission) this.#tracking.events.emit(manager, 'commissionEarned', commission);
+    if (row.isNew) this.#events.emit(manager, 'purchase', purchase);
+    if (row.isNew && commission) this.#events.emit(manager, 'commissionEarned', commission);
     return { purchase, commission };
   }
 
-  /** Whom a buyer without a sign-up came through, and whether that is the buyer. */
-  async #attributed(user: UserRef, userId: string, manager: EntityManager | undefined): Promise<Attributed | null> {
-    const found = await this.#tracking.attribution.ofUser(userId, null, manager);
+  async #attributed(user: UserRef, userId: string, manager: EntityManager | undefined): Promise<BuyersReferral | null> {
+    const found = await this.#attribution.ofUser(userId, null, manager);
     if (!found || found.referral.userId === null) return null;
-    const { id: referralId, userId: referrer } = found.referral;
+    const { id, userId: referrer } = found.referral;
     const { selfReferral, isSamePerson } = this.#settings;
-    if (selfReferral !== 'block') return { referralId, isOwn: false };
+    if (selfReferral !== 'block') return { id, isOwn: false };
     const isOwn = referrer === userId || Boolean(await isSamePerson(referrer, userId, { req: null, user, manager }));
-    return { referralId, isOwn };
+    return { id, isOwn };
   }
 
-  #commissionIn(row: CommissionRow): ReferralCommission | null {
+  #commissionIn(row: Pick<PurchaseRow, 'commission.id'>): ReferralCommission | null {
     return row['commission.id'] === null ? null : this.#database.entity(ReferralCommission, row, 'commission.');
   }
 }
 
-/** What refuses a purchase through a referral that is gone. */
-const deleted = new Set<string | null>(['fk_referral_commissions_referral', 'fk_referral_redemptions_channel']);
+/** Whether nothing was written because the buyer has no sign-up and the attribution was not given. */
+function isUndecided(row: PurchaseRow): boolean {
+  return row['purchase.userId'] === null && !row.hasSignedUp;
+}
 
-interface Attributed {
-  referralId: number;
-  isOwn: boolean;
+/** Throws if the row of a refund holds no refund, or one that this call did not ask for. */
+function refuseRefund(row: RefundRow, given: Omit<RefundParameters, 'now'>, amount: unknown): void {
+  const { purchase, reference } = given;
+  if (!row.isNew && row.isSame === false) {
+    const before = `a refund of ${shownAmount(row['refund.amount']!)} of the purchase "${row['refund.purchase']}"`;
+    throw referralError('REFERENCE_REUSED', reference, before, `${given.amount ?? 'what is left'} of "${purchase}"`);
+  }
+  if (row.paid === null) throw referralError('NOT_FOUND', 'purchase', 'reference', [purchase]);
+  if (row['refund.userId'] !== null) return;
+  const isNothingLeft = !/[1-9]/.test(row.left!);
+  if (isNothingLeft) throw referralError('NOTHING_TO_REFUND', purchase);
+  throw invalid('amount', `an amount up to the ${shownAmount(row.left!)} that is left of the purchase`, amount);
 }
 
 function referenceOf(field: string, reference: string): string {
   return textOf(field, reference, lengths.reference, 1);
-}
-
-interface CommissionRow {
-  'commission.id': string | null;
-}
-
-interface Made extends CommissionRow {
-  'isNew': boolean;
-  'isSame': boolean | null;
-  'hasSignedUp': boolean;
-  'purchase.userId': string | null;
-}
-
-interface Refunded extends CommissionRow {
-  'isNew': boolean;
-  'isSame': boolean | null;
-  'isLowered': boolean;
-  'paid': string | null;
-  'left': string | null;
-  'refund.userId': string | null;
-  'refund.amount': string | null;
-  'refund.purchase': string | null;
 }

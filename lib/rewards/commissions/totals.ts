@@ -1,14 +1,19 @@
+import type { EntityManager } from 'typeorm';
 import type { Clock } from '../../database/clock';
 import type { Database } from '../../database/database';
+import { type Placeholders, type Query, sql } from '../../database/named-parameters';
 import { timeOf } from '../../database/statement-time';
 import type { Settings } from '../../options';
 import type { EarningMode } from '../../types/earn-outs';
 
-/** From how many commissions on, that a reader had to count between the stored moment and now, the moment is moved. */
+/** If a reader had to count more commissions than this, the stored moment is moved forward. */
 const maxWalked = 1000;
 
-/** What a user's commissions of one channel and mode add up to now. Amounts are net of refunds, as PostgreSQL's text. */
-export interface Total {
+/**
+ * The sums of a user's commissions of one channel and mode at present. Amounts are net of refunds, as PostgreSQL prints
+ * them.
+ */
+export interface CommissionTotals {
   /** Null for commissions without a channel. */
   channelId: number | null;
   mode: EarningMode;
@@ -21,7 +26,12 @@ export interface Total {
   revenue: string;
 }
 
-/** Answers what commissions add up to without reading them all. */
+/**
+ * Sums up commissions without reading them all.
+ *
+ * A stored row of totals counts the commissions that were available at a moment, `matured_until`. A reader adds those
+ * that became available between that moment and now.
+ */
 export class Totals {
   readonly #database: Database;
   readonly #clock: Clock;
@@ -34,10 +44,11 @@ export class Totals {
   }
 
   /** The sums of a user's commissions, by channel and mode. */
-  async of(userId: string): Promise<Total[]> {
-    const rows = await this.#database.query<Row>(this.currentSql(), [userId, this.#clock.parameter()]);
+  async byChannelAndMode(userId: string): Promise<CommissionTotals[]> {
+    const query = sql({ user: userId, now: this.#clock.parameter() }, ($) => this.currentSql($));
+    const rows = await this.#database.query<TotalsRow>(query);
     const walked = rows.reduce((sum, row) => sum + Number(row.walked), 0);
-    await this.walked(userId, walked);
+    await this.noteWalked(userId, walked);
     return rows.map(({ walked: _, channelId, available, ...row }) => ({
       ...row,
       channelId: channelId === '0' ? null : Number(channelId),
@@ -46,21 +57,21 @@ export class Totals {
   }
 
   /**
-   * Told how many commissions a reader had to count, which became available since the stored moment: if they were many, moves the
-   * moment, so that they are counted once and not by each reader. The reader has its answer, whatever becomes of this.
+   * Takes note of how many commissions a reader had to count. If they were many, moves the stored moment forward, so
+   * that the next reader need not count them again. An error goes to `onError`: the reader has its result already.
    */
-  async walked(userId: string, count: number): Promise<void> {
+  async noteWalked(userId: string, count: number): Promise<void> {
     if (count > maxWalked) await this.#advance(userId).catch(this.#onError);
   }
 
-  /** The rows of `$1`, a user, at `$2`, now. */
-  currentSql(): string {
+  /** A query for the current totals of a user. If the clock was set back, it subtracts what is no longer available. */
+  currentSql({ user, now }: Placeholders<{ user: string; now: Date | null }>): string {
     const { totals, commissions } = this.#database.tables;
     return `
       SELECT t.channel_id AS "channelId", t.mode, t.commissions, t.reverted, t.amount::text, t.redemptions,
         t.revenue::text, t.matured + moved.sign * moved.count AS available,
         (t.matured_amount + moved.sign * moved.amount)::text AS "availableAmount", moved.walked
-      FROM ${totals} t CROSS JOIN (SELECT ${timeOf('$2')} AS now) AS at
+      FROM ${totals} t CROSS JOIN (SELECT ${timeOf(now)} AS now) AS at
       CROSS JOIN LATERAL (
         SELECT CASE WHEN at.now < t.matured_until THEN -1 ELSE 1 END AS sign, count(*) AS walked,
           count(*) FILTER (WHERE c.reverted_at IS NULL) AS count, coalesce(sum(c.amount), 0) AS amount
@@ -68,46 +79,74 @@ export class Totals {
         WHERE c.user_id = t.user_id AND coalesce(c.channel_id, 0::bigint) = t.channel_id AND c.mode = t.mode
           AND c.available_at > least(t.matured_until, at.now) AND c.available_at <= greatest(t.matured_until, at.now)
       ) AS moved
-      WHERE t.user_id = $1`;
+      WHERE t.user_id = ${user}`;
   }
 
   /**
-   * Whoever adds or lowers a commission touches its row here in the same statement. So the rows are locked first, and counted by a
-   * statement that begins after: what it does not see yet waits for the lock, and then finds the moment moved. Rows that are locked
-   * already are left for another time.
+   * Moves the stored moment of a user's totals to now.
+   *
+   * The rows are locked first, and counted by a second statement, whose snapshot begins after that. Whoever adds or
+   * lowers a commission updates its row of totals in the same statement. So a commission that the count does not see
+   * yet waits for the lock, and then finds the moment moved. Rows that are locked by others are skipped, and moved
+   * another time.
    */
   async #advance(userId: string): Promise<void> {
-    const { totals, commissions } = this.#database.tables;
     await this.#database.transaction(async (manager) => {
-      const locked = await this.#database.query<{ id: string; mode: string }>(
-        `SELECT channel_id AS id, mode FROM ${totals} WHERE user_id = $1 ORDER BY channel_id, mode FOR NO KEY UPDATE SKIP LOCKED`,
-        [userId],
-        manager,
-      );
-      await this.#database.query(
-        `UPDATE ${totals} t SET matured = t.matured + moved.count, matured_amount = t.matured_amount + moved.amount,
-           matured_until = moved.now
-         FROM (
-           SELECT o.channel_id, o.mode, at.now, count(c.id) FILTER (WHERE c.reverted_at IS NULL) AS count,
-             coalesce(sum(c.amount), 0) AS amount
-           FROM unnest($3::bigint[], $4::varchar[]) AS locked (channel_id, mode)
-           JOIN ${totals} o ON o.user_id = $1 AND o.channel_id = locked.channel_id AND o.mode = locked.mode
-           CROSS JOIN (SELECT ${timeOf('$2')} AS now) AS at
-           LEFT JOIN ${commissions} c ON c.user_id = o.user_id AND coalesce(c.channel_id, 0::bigint) = o.channel_id
-             AND c.mode = o.mode AND c.available_at > o.matured_until AND c.available_at <= at.now
-           WHERE o.matured_until < at.now
-           GROUP BY 1, 2, 3
-         ) AS moved
-         WHERE t.user_id = $1 AND t.channel_id = moved.channel_id AND t.mode = moved.mode`,
-        [userId, this.#clock.parameter(), locked.map(({ id }) => id), locked.map(({ mode }) => mode)],
-        manager,
-      );
+      const locked = await this.#lockedRows(userId, manager);
+      await this.#database.query(this.#advanceQuery(userId, locked), manager);
     });
+  }
+
+  #lockedRows(userId: string, manager: EntityManager): Promise<LockedRow[]> {
+    return this.#database.query<LockedRow>(
+      sql(
+        { user: userId },
+        ($) => `
+        SELECT channel_id AS id, mode FROM ${this.#database.tables.totals} WHERE user_id = ${$.user}
+        ORDER BY channel_id, mode FOR NO KEY UPDATE SKIP LOCKED`,
+      ),
+      manager,
+    );
+  }
+
+  #advanceQuery(userId: string, locked: readonly LockedRow[]): Query {
+    const { totals, commissions } = this.#database.tables;
+    const parameters = {
+      user: userId,
+      now: this.#clock.parameter(),
+      channelIds: locked.map(({ id }) => id),
+      modes: locked.map(({ mode }) => mode),
+    };
+    return sql(
+      parameters,
+      ($) => `
+      UPDATE ${totals} t SET matured = t.matured + moved.count, matured_amount = t.matured_amount + moved.amount,
+        matured_until = moved.now
+      FROM (
+        SELECT o.channel_id, o.mode, at.now, count(c.id) FILTER (WHERE c.reverted_at IS NULL) AS count,
+          coalesce(sum(c.amount), 0) AS amount
+        FROM unnest(${$.channelIds}::bigint[], ${$.modes}::varchar[]) AS locked (channel_id, mode)
+        JOIN ${totals} o ON o.user_id = ${$.user} AND o.channel_id = locked.channel_id AND o.mode = locked.mode
+        CROSS JOIN (SELECT ${timeOf($.now)} AS now) AS at
+        LEFT JOIN ${commissions} c ON c.user_id = o.user_id AND coalesce(c.channel_id, 0::bigint) = o.channel_id
+          AND c.mode = o.mode AND c.available_at > o.matured_until AND c.available_at <= at.now
+        WHERE o.matured_until < at.now
+        GROUP BY 1, 2, 3
+      ) AS moved
+      WHERE t.user_id = ${$.user} AND t.channel_id = moved.channel_id AND t.mode = moved.mode`,
+    );
   }
 }
 
-interface Row extends Omit<Total, 'channelId' | 'available'> {
+interface LockedRow {
+  id: string;
+  mode: EarningMode;
+}
+
+interface TotalsRow extends Omit<CommissionTotals, 'channelId' | 'available'> {
+  /** 0 for commissions without a channel. */
   channelId: string;
   available: string;
+  /** How many commissions became available between the stored moment and now. */
   walked: string;
 }

@@ -2,6 +2,7 @@ import type { EntityManager } from 'typeorm';
 import type { Clock } from '../../database/clock';
 import type { Database } from '../../database/database';
 import { violatedConstraint } from '../../database/driver-errors';
+import { sql } from '../../database/named-parameters';
 import { nowIn, timeOf } from '../../database/statement-time';
 import { shownAmount } from '../../entities/columns';
 import { ReferralAccount } from '../../entities/referral-account';
@@ -10,63 +11,79 @@ import { emailOf, objectOf, someUserIdOf } from '../../input';
 import type { Settings } from '../../options';
 import type { Links } from '../../tracking/links';
 import type { UserRef, WithManager } from '../../types/common';
-import type { AccountChanges, AccountInput, AccountTotals } from '../../types/earn-outs';
+import type { AccountChanges, AccountInput, AccountTotals, EarningMode } from '../../types/earn-outs';
 import type { Totals } from '../commissions/totals';
 import { RecordManager } from '../records/record-manager';
 import { periodStart } from './schedule';
 
-/** `referrals.accounts`: users' own referral settings. */
+/** `referrals.accounts`: the referral settings and totals of users. */
 export class AccountManager extends RecordManager<ReferralAccount, AccountInput, AccountChanges> {
   readonly #clock: Clock;
-  readonly #links: Links;
+  readonly #creation: Pick<Links, 'create'>;
   readonly #settings: Settings;
   readonly #totals: Totals;
 
   /** @internal */
-  constructor(database: Database, clock: Clock, links: Links, settings: Settings, totals: Totals) {
+  constructor(database: Database, clock: Clock, creation: Pick<Links, 'create'>, settings: Settings, totals: Totals) {
     super(database, { record: ReferralAccount, word: 'account', inUse: {} });
     this.#clock = clock;
-    this.#links = links;
+    this.#creation = creation;
     this.#settings = settings;
     this.#totals = totals;
   }
 
-  /** A user's account: made on first use, with a referral and code of the user's own. */
+  /** Loads a user's account. The first call for a user makes it, with a referral and code of its own. */
   async of(user: UserRef, options: WithManager = {}): Promise<ReferralAccount> {
-    const { manager } = objectOf('accounts.of', options, ['manager']);
+    const { manager } = objectOf('accounts.of', options, { manager: true });
     const userId = someUserIdOf('user', user);
     const { accounts } = this.database.tables;
     const columns = this.database.columns(ReferralAccount);
-    const sql = `SELECT ${columns} FROM ${accounts} WHERE user_id = $1 AND referral_id IS NOT NULL`;
-    const [known] = await this.database.query<object>(sql, [userId], manager);
+    const [known] = await this.database.query<object>(
+      sql(
+        { user: userId },
+        ($) => `SELECT ${columns} FROM ${accounts} WHERE user_id = ${$.user} AND referral_id IS NOT NULL`,
+      ),
+      manager,
+    );
     if (known) return this.database.entity(ReferralAccount, known);
     return this.database.transaction((within) => this.make({ user }, within), manager);
   }
 
-  /** What an account adds up to, without reading all of its commissions. */
+  /** Sums up what an account has earned, without reading all of its commissions. */
   async totals(user: UserRef, options: WithManager = {}): Promise<AccountTotals> {
-    const { manager } = objectOf('accounts.totals', options, ['manager']);
+    const { manager } = objectOf('accounts.totals', options, { manager: true });
     return this.totalsOf(await this.of(user, { manager }), manager);
   }
 
   /** @internal */
   async totalsOf(account: ReferralAccount, manager: EntityManager | undefined): Promise<AccountTotals> {
     const { accounts } = this.database.tables;
-    const sum = (mode: string, column: string): string =>
+    const sum = (mode: EarningMode, column: string): string =>
       `coalesce(sum(t."${column}"::numeric) FILTER (WHERE t.mode = '${mode}'), 0)`;
-    const [row] = await this.database.query<AccountTotals & { walked: string }>(
-      `SELECT a.users_referred AS "usersReferred", a.users_upgraded AS "usersUpgraded", coalesce(sum(t.walked), 0) AS walked,
-         ${periodStart('a', timeOf('$2'), '$3')} + $3::float8 * interval '1 millisecond' AS "nextEarnOutAt",
-         (${sum('credits', 'availableAmount')} - a.credits_paid)::text AS "creditsEarned",
-         (${sum('payout', 'availableAmount')} - a.payouts_paid)::text AS "payoutsEarned",
-         ${sum('credits', 'amount')}::text AS "totalCreditsEarned", ${sum('payout', 'amount')}::text AS "totalPayoutsEarned"
-       FROM ${accounts} a LEFT JOIN (${this.#totals.currentSql()}) AS t ON true WHERE a.user_id = $1
-       GROUP BY a.user_id`,
-      [account.userId, this.#clock.parameter(), this.#settings.earnOuts.everyMs],
+    const parameters = {
+      user: account.userId,
+      now: this.#clock.parameter(),
+      period: this.#settings.earnOuts.everyMs,
+    };
+    const [row] = await this.database.query<AccountTotalsRow>(
+      sql(
+        parameters,
+        ($) => `
+        SELECT a.users_referred AS "usersReferred", a.users_upgraded AS "usersUpgraded",
+          coalesce(sum(t.walked), 0) AS walked,
+          ${periodStart('a', timeOf($.now), $.period)}
+            + ${$.period}::float8 * interval '1 millisecond' AS "nextEarnOutAt",
+          (${sum('credits', 'availableAmount')} - a.credits_paid)::text AS "creditsEarned",
+          (${sum('payout', 'availableAmount')} - a.payouts_paid)::text AS "payoutsEarned",
+          ${sum('credits', 'amount')}::text AS "totalCreditsEarned",
+          ${sum('payout', 'amount')}::text AS "totalPayoutsEarned"
+        FROM ${accounts} a LEFT JOIN (${this.#totals.currentSql($)}) AS t ON true WHERE a.user_id = ${$.user}
+        GROUP BY a.user_id`,
+      ),
       manager,
     );
     const { walked, ...totals } = row!;
-    if (!manager) await this.#totals.walked(account.userId, Number(walked));
+    if (!manager) await this.#totals.noteWalked(account.userId, Number(walked));
     return {
       ...totals,
       creditsEarned: shownAmount(totals.creditsEarned),
@@ -77,22 +94,26 @@ export class AccountManager extends RecordManager<ReferralAccount, AccountInput,
   }
 
   protected async make(input: AccountInput, manager: EntityManager): Promise<ReferralAccount> {
-    const { user } = objectOf('accounts.create', input, ['user']);
+    const { user } = objectOf('accounts.create', input, { user: true });
     const userId = someUserIdOf('user', user);
-    const { referral } = await this.#links.create({ user: userId, redirectTo: '/' }, { manager });
+    const { referral } = await this.#creation.create({ user: userId, redirectTo: '/' }, { manager });
     const { accounts } = this.database.tables;
     const [row] = await this.database.query<object>(
-      `INSERT INTO ${accounts} AS a (user_id, referral_id, created_at, updated_at) SELECT $1, $2, now, now FROM (SELECT ${timeOf('$3')} AS now) AS at
-       ON CONFLICT (user_id) DO UPDATE SET referral_id = coalesce(a.referral_id, excluded.referral_id)
-       RETURNING ${this.database.columns(ReferralAccount)}`,
-      [userId, referral.id, this.#clock.parameter()],
+      sql(
+        { user: userId, referral: referral.id, now: this.#clock.parameter() },
+        ($) => `
+        INSERT INTO ${accounts} AS a (user_id, referral_id, created_at, updated_at)
+        SELECT ${$.user}, ${$.referral}, now, now FROM (SELECT ${timeOf($.now)} AS now) AS at
+        ON CONFLICT (user_id) DO UPDATE SET referral_id = coalesce(a.referral_id, excluded.referral_id)
+        RETURNING ${this.database.columns(ReferralAccount)}`,
+      ),
       manager,
     );
     return this.database.entity(ReferralAccount, row!);
   }
 
   protected async change(id: number, changes: AccountChanges, manager: EntityManager): Promise<void> {
-    const { mode, payoutEmail } = objectOf('accounts.update', changes, ['mode', 'payoutEmail']);
+    const { mode, payoutEmail } = objectOf('accounts.update', changes, { mode: true, payoutEmail: true });
     if (mode !== undefined && mode !== 'credits' && mode !== 'payout')
       throw invalid('mode', "'credits' or 'payout'", mode);
     if (mode === 'payout' && !this.#settings.earnOuts.payout)
@@ -113,9 +134,22 @@ export class AccountManager extends RecordManager<ReferralAccount, AccountInput,
     }
   }
 
-  /** An account counts and pays; it stays. */
+  /** Refuses: an account keeps what its user has earned and was paid. */
   protected async remove(id: number, manager: EntityManager): Promise<never> {
     await this.get(id, { manager });
     throw referralError('IN_USE', this.kind.word, id, 'it keeps what the user has earned and was paid');
   }
+}
+
+/** Amounts as PostgreSQL prints them. */
+interface AccountTotalsRow {
+  creditsEarned: string;
+  payoutsEarned: string;
+  totalCreditsEarned: string;
+  totalPayoutsEarned: string;
+  usersReferred: number;
+  usersUpgraded: number;
+  nextEarnOutAt: Date;
+  /** How many commissions became available between the stored moment of the totals and now. */
+  walked: string;
 }

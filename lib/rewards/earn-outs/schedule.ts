@@ -1,8 +1,8 @@
 /**
- * When an account's current period began, in SQL: periods follow each other from the day that the account was made, so that a run
- * that is late one week is not late every week after. `every` is in milliseconds.
+ * SQL for the begin of the current period of an account. Periods follow each other from the time that the account was
+ * created: so a run that is late in one period does not delay the next ones. `period` is their length in milliseconds.
  */
-export function periodStart(account: string, now: string, every: string): string {
-  return `(${account}.created_at + floor(extract(epoch FROM ${now} - ${account}.created_at) * 1000 / ${every}::float8)
-    * ${every}::float8 * interval '1 millisecond')`;
+export function periodStart(account: string, now: string, period: string): string {
+  return `(${account}.created_at + floor(extract(epoch FROM ${now} - ${account}.created_at) * 1000 / ${period}::float8)
+    * ${period}::float8 * interval '1 millisecond')`;
 }

@@ -1,15 +1,22 @@
 import type { EntityManager } from 'typeorm';
 import type { Database } from '../../database/database';
+import { sql } from '../../database/named-parameters';
 
 /**
- * Takes a turn with a buyer: makes and locks the row, and gives it another version, so that a statement that has read of the buyer
- * before finds out.
+ * Locks the row of a buyer until the transaction ends; inserts it, if there is none. So the calls for one buyer run one
+ * at a time.
+ *
+ * It also changes the row's version. A purchase that has read the row before then finds another version (optimistic
+ * lock), and retries.
  */
 export async function takeTurn(database: Database, userId: string, manager: EntityManager): Promise<void> {
   await database.query(
-    `INSERT INTO ${database.tables.buyers} AS b (user_id) VALUES ($1)
-     ON CONFLICT (user_id) DO UPDATE SET version = b.version + 1`,
-    [userId],
+    sql(
+      { user: userId },
+      ($) => `
+      INSERT INTO ${database.tables.buyers} AS b (user_id) VALUES (${$.user})
+      ON CONFLICT (user_id) DO UPDATE SET version = b.version + 1`,
+    ),
     manager,
   );
 }

@@ -1,0 +1,271 @@
+import type { Database } from '../../database/database';
+import { type Placeholders, type Statement, statement } from '../../database/named-parameters';
+import { timeOf } from '../../database/statement-time';
+import { ReferralCommission } from '../../entities/referral-commission';
+import { ReferralPurchase } from '../../entities/referral-purchase';
+import { isOn } from './channel-terms';
+
+export interface PurchaseParameters {
+  buyer: string;
+  reference: string;
+  amount: string;
+  /** When the buyer paid; null for now. */
+  paidAt: Date | null;
+  /** The time of the injected clock; null for that of the statement. */
+  now: Date | null;
+  /** The referral that the buyer is attributed to. It counts only if the buyer has no sign-up. */
+  attributedReferral: number | null;
+  /** Whether the owner of that referral is the buyer. */
+  isOwnReferral: boolean;
+  /** The option `commission.ratio`. */
+  defaultRate: string;
+  /** The option `commission.maxPerReferee`. */
+  defaultLimit: string | null;
+  pendingDays: number;
+  /** Whether the attribution has been looked up. If not, and the buyer has no sign-up, nothing is written. */
+  isAttributionKnown: boolean;
+}
+
+/** One row: the purchase and its commission, with the columns of both, or nulls if nothing was written. */
+export interface PurchaseRow {
+  'isNew': boolean;
+  /** Whether the purchase has the amount of this call; null if there is no purchase. */
+  'isSame': boolean | null;
+  'hasSignedUp': boolean;
+  'purchase.userId': string | null;
+  'commission.id': string | null;
+}
+
+type Tables = Database['tables'];
+type Parameters = Placeholders<PurchaseParameters>;
+
+/**
+ * Records a purchase and its commission in one statement.
+ *
+ * Locks, in this order, all held until the transaction ends:
+ *
+ * 1. `referral_buyers`, the row of the buyer (`updated` or `inserted`): one call at a time for each buyer.
+ * 2. Rows that belong to this buyer: purchase, redemption, commission, and the referee row of buyer and referrer. Their
+ *    order does not matter, because the other calls that change them hold lock 1. Only a sign-up of the buyer can
+ *    insert the referee row at the same time; the unique key makes one of the two wait.
+ * 3. `referral_accounts`, the row of the referrer (`account`): only if it is new or counts one more user.
+ * 4. `referral_account_totals`, the row of referrer, channel and mode (`added`).
+ * 5. The foreign keys lock the referral of the commission and the channel of the redemption against deletion
+ *    (`FOR KEY SHARE`).
+ *
+ * Purchases of many buyers share 3 and 4: they come last, and always in this order.
+ *
+ * The buyer's row has an optimistic lock, its `version`. If another call has changed the row since the snapshot of this
+ * statement, nothing is written: the row of the result has no purchase, and the caller retries.
+ */
+export function purchaseStatement(database: Database): Statement<PurchaseParameters> {
+  const { tables } = database;
+  return statement<PurchaseParameters>(
+    {
+      buyer: true,
+      reference: true,
+      amount: true,
+      paidAt: true,
+      now: true,
+      attributedReferral: true,
+      isOwnReferral: true,
+      defaultRate: true,
+      defaultLimit: true,
+      pendingDays: true,
+      isAttributionKnown: true,
+    },
+    ($) => `
+    WITH
+    ${[
+      guard(tables, $),
+      buyersRow(tables, $),
+      candidates(tables, $),
+      choice(tables, $),
+      commissionAmount(tables, $),
+      buyersTurn(tables, $),
+      purchaseAndRedemption(tables, $),
+      refereeAndCommission(tables, $),
+      sharedRows(tables, $),
+    ].join(',')}
+    ${result(database, $)}`,
+  );
+}
+
+const guard = (tables: Tables, $: Parameters): string => `
+    -- The purchase that has this reference already: a repeated call returns it and writes nothing.
+    recorded AS (
+      SELECT * FROM ${tables.purchases} WHERE user_id = ${$.buyer} AND reference = ${$.reference}
+    ),
+    -- The time, and the guard of all writes: no row if the purchase is recorded, or if the attribution is missing.
+    at AS (
+      SELECT ${timeOf($.now)} AS now, coalesce(${$.paidAt}::timestamptz, ${timeOf($.now)}) AS purchased_at
+      WHERE NOT EXISTS (SELECT FROM recorded)
+        AND (${$.isAttributionKnown}::boolean OR EXISTS (SELECT FROM ${tables.signups} WHERE user_id = ${$.buyer}))
+    )`;
+
+const buyersRow = (tables: Tables, $: Parameters): string => `
+    -- The buyer's row in this snapshot, or one row of nulls. Read without a lock: updated compares its version.
+    buyer AS (
+      SELECT b.* FROM (SELECT) AS always LEFT JOIN ${tables.buyers} b ON b.user_id = ${$.buyer}
+    )`;
+
+const candidates = (tables: Tables, $: Parameters): string => `
+    -- The referrals that the purchase can be credited to, best first.
+    candidates (rank, source, referral_id, referrer_id, ratio, max) AS (
+      SELECT 1, 'coupon', c.id, NULL, NULL::numeric, NULL::numeric
+      FROM buyer b JOIN ${tables.channels} c ON c.id = b.channel_id CROSS JOIN at WHERE ${isOn('at.purchased_at')}
+      UNION ALL SELECT 2, 'sign-up', referral_id, referrer_id, commission_ratio, commission_max_per_referee
+      FROM ${tables.signups} WHERE user_id = ${$.buyer} AND referrer_id IS NOT NULL
+      UNION ALL SELECT 3, 'attribution', r.id, NULL, p.commission_ratio, p.commission_max_per_referee
+      FROM ${tables.referrals} r LEFT JOIN ${tables.programs} p ON p.id = r.program_id
+      WHERE r.id = ${$.attributedReferral}::bigint
+      UNION ALL SELECT 4, 'earlier-coupon', last_channel_id, NULL, NULL, NULL
+      FROM buyer WHERE last_channel_id IS NOT NULL
+    )`;
+
+const choice = (tables: Tables, $: Parameters): string => `
+    -- The best candidate with a referrer, and the rate and limit of its channel, else its program, else the options.
+    choice AS (
+      SELECT k.source, k.referral_id, c.id AS channel_id, c.is_recurring,
+        coalesce(k.referrer_id, r.user_id) AS referrer_id,
+        coalesce(CASE
+          WHEN at.purchased_at
+            < least(b.first_purchase_at, at.purchased_at) + c.initial_rate_period_days * interval '24 hours'
+          THEN c.initial_rate ELSE c.ongoing_rate
+        END, k.ratio, ${$.defaultRate}::numeric) AS rate,
+        CASE WHEN c.id IS NOT NULL THEN c.max_earnings_per_referred
+          WHEN k.ratio IS NOT NULL THEN k.max ELSE ${$.defaultLimit}::numeric END AS max
+      FROM candidates k JOIN ${tables.referrals} r ON r.id = k.referral_id
+      LEFT JOIN ${tables.channels} c ON c.id = r.id
+      CROSS JOIN at CROSS JOIN buyer b
+      WHERE coalesce(k.referrer_id, r.user_id) IS NOT NULL ORDER BY k.rank LIMIT 1
+    )`;
+
+const commissionAmount = (tables: Tables, $: Parameters): string => `
+    -- The commission before the limit (whole), what the limit leaves for this referee (room), and what changes.
+    priced AS (
+      SELECT k.*, CASE WHEN k.referrer_id IS NOT NULL THEN coalesce(a.mode, 'credits') END AS mode,
+        a.user_id IS NULL AS is_first_use,
+        r.user_id IS NULL AS is_new, r.upgraded_at IS NULL AND ${$.amount}::numeric > 0 AS is_upgrade,
+        k.source IS NOT DISTINCT FROM 'attribution' AND ${$.isOwnReferral}::boolean AS is_own,
+        k.source IS NOT DISTINCT FROM 'coupon' AND NOT b.is_redeemed AS is_redeeming,
+        round(${$.amount}::numeric * k.rate, 2) AS whole, trunc(k.max - coalesce(r.earned, 0), 2) AS room
+      FROM at CROSS JOIN buyer b LEFT JOIN choice k ON true LEFT JOIN ${tables.accounts} a ON a.user_id = k.referrer_id
+      LEFT JOIN ${tables.referees} r ON r.user_id = k.referrer_id AND r.referee_id = ${$.buyer}
+    ),
+    -- Why there is no commission, if so. Revenue of the channel: no sign-up or attribution names another referrer.
+    judged AS (
+      SELECT *, coalesce(channel_id IS NOT NULL AND NOT is_own AND NOT EXISTS (
+          SELECT FROM ${tables.signups} s WHERE s.user_id = ${$.buyer} AND s.referrer_id <> priced.referrer_id
+          UNION ALL SELECT FROM ${tables.referrals} r
+          WHERE r.id = ${$.attributedReferral}::bigint AND r.user_id <> priced.referrer_id
+        ), false) AS is_revenue,
+        CASE WHEN referrer_id IS NULL THEN 'no-referrer' WHEN is_own THEN 'own-referral' WHEN rate = 0 THEN 'no-rate'
+          WHEN whole = 0 THEN 'too-small' WHEN room <= 0 THEN 'limit-reached' END AS no_commission
+      FROM priced
+    ),
+    -- The commission itself: all of it, or what the limit leaves.
+    earning AS (
+      SELECT *, CASE WHEN no_commission IS NULL THEN least(whole, room) ELSE 0 END AS earned FROM judged
+    )`;
+
+const buyersTurn = (tables: Tables, $: Parameters): string => `
+    -- Lock 1, known buyer. No row if the version is not that of the snapshot: then nothing below is written.
+    updated AS (
+      UPDATE ${tables.buyers} b SET version = b.version + 1,
+        first_purchase_at = least(b.first_purchase_at, CASE WHEN ${$.amount}::numeric > 0 THEN at.purchased_at END),
+        last_channel_id = CASE WHEN k.is_redeeming THEN k.channel_id ELSE b.last_channel_id END,
+        is_redeemed = b.is_redeemed OR (k.is_redeeming AND k.is_recurring),
+        channel_id = CASE WHEN k.is_redeeming AND NOT k.is_recurring THEN NULL ELSE b.channel_id END
+      FROM earning k CROSS JOIN at CROSS JOIN buyer WHERE b.user_id = ${$.buyer} AND b.version = buyer.version
+      RETURNING b.user_id
+    ),
+    -- Lock 1, new buyer. No row if another call inserts it first: then nothing below is written.
+    inserted AS (
+      INSERT INTO ${tables.buyers} (user_id, first_purchase_at)
+      SELECT ${$.buyer}, CASE WHEN ${$.amount}::numeric > 0 THEN at.purchased_at END
+      FROM earning CROSS JOIN at CROSS JOIN buyer b WHERE b.user_id IS NULL
+      ON CONFLICT DO NOTHING
+      RETURNING user_id
+    )`;
+
+const purchaseAndRedemption = (tables: Tables, $: Parameters): string => `
+    -- The purchase, once lock 1 is held, and the guard of the writes below: each depends on its row.
+    purchased AS (
+      INSERT INTO ${tables.purchases} (user_id, reference, amount, purchased_at, source, referral_id, channel_id,
+        referrer_id, mode, is_revenue, no_commission, created_at)
+      SELECT ${$.buyer}, ${$.reference}, ${$.amount}::numeric, at.purchased_at, source, referral_id, channel_id,
+        referrer_id, mode, is_revenue, no_commission, at.now
+      FROM earning CROSS JOIN at CROSS JOIN (SELECT FROM updated UNION ALL SELECT FROM inserted) AS turn
+      RETURNING *
+    ),
+    -- The first use of the coupon that the buyer has applied. Its key refuses a second one.
+    redeemed AS (
+      INSERT INTO ${tables.redemptions} (user_id, channel_id, reference, created_at)
+      SELECT ${$.buyer}, k.channel_id, ${$.reference}, at.now
+      FROM earning k CROSS JOIN at CROSS JOIN purchased WHERE k.is_redeeming
+    )`;
+
+const refereeAndCommission = (tables: Tables, $: Parameters): string => `
+    -- The sum that this referee has earned the referrer. met_by: whether a purchase or a sign-up inserted the row.
+    counted AS (
+      INSERT INTO ${tables.referees} AS r (user_id, referee_id, met_by, earned, upgraded_at, created_at)
+      SELECT k.referrer_id, ${$.buyer}, 'purchase', k.earned, CASE WHEN ${$.amount}::numeric > 0 THEN at.now END, at.now
+      FROM earning k CROSS JOIN at CROSS JOIN purchased WHERE k.referrer_id IS NOT NULL AND NOT k.is_own
+      ON CONFLICT (user_id, referee_id) DO UPDATE SET earned = r.earned + excluded.earned,
+        upgraded_at = coalesce(r.upgraded_at, excluded.upgraded_at)
+      RETURNING met_by
+    ),
+    -- The commission, with the terms of this moment. It is available some days after the purchase.
+    commission AS (
+      INSERT INTO ${tables.commissions} (user_id, referee_id, purchase, referral_id, channel_id, mode, rate,
+        max_per_referee, earned, amount, available_at, created_at, updated_at)
+      SELECT k.referrer_id, ${$.buyer}, ${$.reference}, k.referral_id, k.channel_id, k.mode, k.rate,
+        k.max, k.earned, k.earned,
+        at.purchased_at + ${$.pendingDays}::integer * interval '24 hours', at.now, at.now
+      FROM earning k CROSS JOIN at CROSS JOIN purchased WHERE k.no_commission IS NULL
+      RETURNING *
+    )`;
+
+const sharedRows = (tables: Tables, $: Parameters): string => `
+    -- Lock 3. PostgreSQL checks constraints on the values to insert even if it updates, so these hold by themselves.
+    account AS (
+      INSERT INTO ${tables.accounts} AS a (user_id, users_referred, users_upgraded, created_at, updated_at)
+      SELECT k.referrer_id, (k.is_new AND counted.met_by = 'purchase')::integer,
+        (k.is_new AND counted.met_by = 'purchase' AND k.is_upgrade)::integer, at.now, at.now
+      FROM earning k CROSS JOIN at CROSS JOIN counted WHERE k.is_first_use OR k.is_new OR k.is_upgrade
+      ON CONFLICT (user_id) DO UPDATE SET users_referred = a.users_referred + excluded.users_referred,
+        users_upgraded = a.users_upgraded + (SELECT is_upgrade::integer FROM earning)
+      RETURNING user_id
+    ),
+    -- Lock 4. count(*) >= 0 is always true: it makes PostgreSQL execute account first, so that lock 3 precedes lock 4.
+    added AS (
+      INSERT INTO ${tables.totals} AS t (user_id, channel_id, mode, commissions, amount, matured, matured_amount,
+        matured_until, redemptions, revenue)
+      SELECT k.referrer_id, coalesce(k.channel_id, 0), k.mode, (m.id IS NOT NULL)::integer, k.earned,
+        coalesce((m.available_at <= at.now)::integer, 0),
+        CASE WHEN m.available_at <= at.now THEN m.earned ELSE 0 END, at.now,
+        k.is_redeeming::integer, CASE WHEN k.is_revenue THEN ${$.amount}::numeric ELSE 0 END
+      FROM earning k CROSS JOIN at CROSS JOIN purchased LEFT JOIN commission m ON true
+      WHERE (m.id IS NOT NULL OR (k.channel_id IS NOT NULL AND NOT k.is_own)) AND (SELECT count(*) FROM account) >= 0
+      ON CONFLICT (user_id, channel_id, mode) DO UPDATE SET commissions = t.commissions + excluded.commissions,
+        amount = t.amount + excluded.amount, redemptions = t.redemptions + excluded.redemptions,
+        revenue = t.revenue + excluded.revenue,
+        matured = t.matured + CASE WHEN ${isMatured} THEN excluded.commissions ELSE 0 END,
+        matured_amount = t.matured_amount + CASE WHEN ${isMatured} THEN excluded.amount ELSE 0 END
+    )`;
+
+/** The condition that the new commission is among those that a row `t` of the totals counts as available. */
+const isMatured = `(SELECT available_at FROM commission) <= t.matured_until`;
+
+const result = (database: Database, $: Parameters): string => `
+    SELECT EXISTS (SELECT FROM purchased) AS "isNew", p.amount = ${$.amount}::numeric AS "isSame",
+      EXISTS (SELECT FROM ${database.tables.signups} WHERE user_id = ${$.buyer}) AS "hasSignedUp",
+      ${database.columns(ReferralPurchase, 'p', 'purchase.')},
+      ${database.columns(ReferralCommission, 'm', 'commission.')}
+    FROM (SELECT) AS always LEFT JOIN (SELECT * FROM purchased UNION ALL SELECT * FROM recorded) AS p ON true
+    LEFT JOIN (
+      SELECT * FROM commission
+      UNION ALL SELECT m.* FROM recorded k JOIN ${database.tables.commissions} m
+        ON m.user_id = k.referrer_id AND m.referee_id = ${$.buyer} AND m.purchase = ${$.reference}
+    ) AS m ON true`;

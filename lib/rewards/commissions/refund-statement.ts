@@ -1,0 +1,132 @@
+import type { Database } from '../../database/database';
+import { type Statement, statement } from '../../database/named-parameters';
+import { timeOf } from '../../database/statement-time';
+import { ReferralCommission } from '../../entities/referral-commission';
+import { ReferralRefund } from '../../entities/referral-refund';
+
+export interface RefundParameters {
+  buyer: string;
+  /** The reference of the refund. */
+  reference: string;
+  /** The reference of the purchase. */
+  purchase: string;
+  /** Null for all that is left of the purchase. */
+  amount: string | null;
+  /** The time of the injected clock; null for that of the statement. */
+  now: Date | null;
+}
+
+/**
+ * One row: the refund and the commission of its purchase, with the columns of both, or nulls. Amounts are as PostgreSQL
+ * prints them.
+ */
+export interface RefundRow {
+  'isNew': boolean;
+  /** Whether the refund is the one that this call asks for; null if there is no refund. */
+  'isSame': boolean | null;
+  /** Whether this refund changed the commission. */
+  'isLowered': boolean;
+  /** The amount of the purchase; null if there is no such purchase. */
+  'paid': string | null;
+  /** What could be refunded before this call. */
+  'left': string | null;
+  'refund.userId': string | null;
+  'refund.amount': string | null;
+  'refund.purchase': string | null;
+  'commission.id': string | null;
+}
+
+/**
+ * Records a refund of a purchase, and subtracts its share from the commission. All that has been subtracted is in
+ * proportion to all that has been refunded, rounded half up to cents. So the order of partial refunds makes no
+ * difference.
+ *
+ * The caller holds the lock of the buyer's row (`takeTurn`): one call at a time for each buyer. This statement then
+ * locks the commission, which an earn-out may be about to pay, and the row of the referrer's totals, which other buyers
+ * share.
+ */
+export function refundStatement(database: Database): Statement<RefundParameters> {
+  const { tables } = database;
+  return statement<RefundParameters>(
+    { buyer: true, reference: true, purchase: true, amount: true, now: true },
+    ($) => `
+    WITH
+    -- The time, one for all rows.
+    at AS (
+      SELECT ${timeOf($.now)} AS now
+    ),
+    -- The refund that has this reference already: a repeated call returns it and writes nothing.
+    known AS (
+      SELECT * FROM ${tables.refunds} WHERE user_id = ${$.buyer} AND reference = ${$.reference}
+    ),
+    -- The purchase, with what is left to refund (rest) and what this call refunds (back).
+    wanted AS (
+      SELECT p.*, p.amount - p.refunded AS rest, coalesce(${$.amount}::numeric, p.amount - p.refunded) AS back
+      FROM ${tables.purchases} p WHERE p.user_id = ${$.buyer} AND p.reference = ${$.purchase}
+    ),
+    -- The refund, and the guard of the writes below: no row if it is known, of nothing, or of more than is left.
+    made AS (
+      INSERT INTO ${tables.refunds} (user_id, reference, purchase, amount, created_at)
+      SELECT ${$.buyer}, ${$.reference}, ${$.purchase}, back, at.now FROM wanted CROSS JOIN at
+      WHERE back > 0 AND back <= rest AND NOT EXISTS (SELECT FROM known)
+      RETURNING *
+    ),
+    -- The sum of refunds of the purchase.
+    refunded AS (
+      UPDATE ${tables.purchases} p SET refunded = p.refunded + made.amount
+      FROM made WHERE p.user_id = ${$.buyer} AND p.reference = ${$.purchase}
+    ),
+    -- The commission, locked. To subtract (back): the share of all refunds, less what was subtracted before.
+    locked AS (
+      SELECT m.*, w.is_revenue, w.refunded + made.amount >= w.amount AS is_whole,
+        round(m.earned * (w.refunded + made.amount) / w.amount, 2) - (m.earned - m.amount) AS back
+      FROM made CROSS JOIN wanted w
+      JOIN ${tables.commissions} m
+        ON m.user_id = w.referrer_id AND m.referee_id = ${$.buyer} AND m.purchase = ${$.purchase}
+      FOR NO KEY UPDATE OF m
+    ),
+    -- The commission without what is subtracted. A full refund reverts it.
+    lowered AS (
+      UPDATE ${tables.commissions} m SET amount = locked.amount - locked.back, updated_at = at.now,
+        reverted_at = CASE WHEN locked.is_whole THEN at.now END
+      FROM locked CROSS JOIN at WHERE m.user_id = locked.user_id AND m.id = locked.id
+      RETURNING m.*
+    ),
+    -- The entry that keeps what was subtracted. An earn-out nets it, if the commission is paid already.
+    entered AS (
+      INSERT INTO ${tables.commissionEntries} (user_id, commission_id, amount, refund, created_at)
+      SELECT locked.user_id, locked.id, -locked.back, ${$.reference}, at.now
+      FROM locked CROSS JOIN at WHERE locked.back > 0
+      RETURNING *
+    ),
+    -- Leaves room again below the limit of what one referee can earn the referrer.
+    referee AS (
+      UPDATE ${tables.referees} r SET earned = r.earned - locked.back
+      FROM locked WHERE r.user_id = locked.user_id AND r.referee_id = ${$.buyer}
+    ),
+    -- The totals of the referrer, also for a purchase that earned no commission but counts as revenue.
+    subtracted AS (
+      UPDATE ${tables.totals} t SET amount = t.amount - coalesce(locked.back, 0),
+        reverted = t.reverted + coalesce(locked.is_whole, false)::integer,
+        matured = t.matured - (locked.available_at <= t.matured_until AND locked.is_whole IS TRUE)::integer,
+        matured_amount = t.matured_amount
+          - CASE WHEN locked.available_at <= t.matured_until THEN locked.back ELSE 0 END,
+        revenue = t.revenue - CASE WHEN w.is_revenue THEN made.amount ELSE 0 END
+      FROM made CROSS JOIN wanted w LEFT JOIN locked ON true
+      WHERE t.user_id = w.referrer_id AND t.channel_id = coalesce(w.channel_id, 0) AND t.mode = w.mode
+        AND (locked.id IS NOT NULL OR w.is_revenue)
+    )
+    SELECT w.amount::text AS paid, w.rest::text AS "left", EXISTS (SELECT FROM made) AS "isNew",
+      EXISTS (SELECT FROM entered) OR EXISTS (SELECT FROM locked WHERE is_whole) AS "isLowered",
+      r.purchase = ${$.purchase} AND (${$.amount}::numeric IS NULL OR r.amount = ${$.amount}::numeric) AS "isSame",
+      ${database.columns(ReferralRefund, 'r', 'refund.')}, ${database.columns(ReferralCommission, 'm', 'commission.')}
+    FROM (SELECT) AS always LEFT JOIN wanted w ON true
+    LEFT JOIN (SELECT * FROM made UNION ALL SELECT * FROM known) AS r ON true
+    LEFT JOIN (
+      SELECT * FROM lowered
+      UNION ALL SELECT m.* FROM ${tables.commissions} m JOIN ${tables.purchases} p ON m.user_id = p.referrer_id
+      WHERE p.user_id = ${$.buyer} AND p.reference = ${$.purchase} AND m.referee_id = ${$.buyer}
+        AND m.purchase = ${$.purchase} AND NOT EXISTS (SELECT FROM lowered)
+    ) AS m ON true`,
+  );
+}
