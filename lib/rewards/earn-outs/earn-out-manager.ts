@@ -3,7 +3,7 @@ import { ReferralEarnOut } from '../../entities/referral-earn-out';
 import { referralError } from '../../errors';
 import { KeptRecordManager } from '../records/kept-record-manager';
 
-/** `referrals.earnOuts`: to be read. `runEarnOuts` makes them. */
+/** `referrals.earnOuts`: read only. `runEarnOuts` makes and settles earn-outs. */
 export class EarnOutManager extends KeptRecordManager<ReferralEarnOut, object> {
   /** @internal */
   constructor(database: Database) {

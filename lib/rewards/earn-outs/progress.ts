@@ -1,0 +1,50 @@
+import type { Database } from '../../database/database';
+import { sql } from '../../database/named-parameters';
+import { shownAmount } from '../../entities/columns';
+import type { ReferralEarnOut } from '../../entities/referral-earn-out';
+import type { EarnOutProgress, RunEarnOutsOptions } from '../../types/earn-outs';
+
+/** An earn-out that this run has completed or failed. */
+export type SettledEarnOut = Pick<ReferralEarnOut, 'status' | 'amount'>;
+
+/** Adds up what a run has done, and calls `onProgress`. PostgreSQL adds the amounts, so that they stay exact. */
+export class Progress {
+  readonly #database: Database;
+  readonly #onProgress: RunEarnOutsOptions['onProgress'];
+  readonly #sum: EarnOutProgress = { bound: 0, completed: 0, failed: 0, amount: '0' };
+  #last: Promise<void> = Promise.resolve();
+
+  constructor(database: Database, onProgress: RunEarnOutsOptions['onProgress']) {
+    this.#database = database;
+    this.#onProgress = onProgress;
+  }
+
+  async addBound(count: number): Promise<void> {
+    this.#sum.bound += count;
+    await this.#onProgress?.(this.shown());
+  }
+
+  /** Adds earn-outs. Payouts settle in parallel: each call waits for the one before. */
+  addSettled(settled: readonly SettledEarnOut[]): Promise<void> {
+    return (this.#last = this.#last.then(() => this.#add(settled)));
+  }
+
+  async #add(settled: readonly SettledEarnOut[]): Promise<void> {
+    const completed = settled.filter(({ status }) => status === 'completed').map(({ amount }) => amount);
+    const [row] = await this.#database.query<{ sum: string }>(
+      sql(
+        { completed, before: this.#sum.amount },
+        ($) =>
+          `SELECT sum(amount)::text AS sum FROM unnest(${$.completed}::numeric[] || ${$.before}::numeric) AS amount`,
+      ),
+    );
+    this.#sum.amount = row!.sum;
+    this.#sum.completed += completed.length;
+    this.#sum.failed += settled.length - completed.length;
+    await this.#onProgress?.(this.shown());
+  }
+
+  shown(): EarnOutProgress {
+    return { ...this.#sum, amount: shownAmount(this.#sum.amount) };
+  }
+}
