@@ -1,210 +1,181 @@
 import type { Database } from '../../database/database';
-import { earnOutInvariants } from './earn-out-invariants';
-import type { Invariant } from './signup-invariants';
+import type { Invariant } from './invariant';
 
-const tableOf = {
-  channels: 'referral_channels',
-  accounts: 'referral_accounts',
-  totals: 'referral_account_totals',
-  referees: 'referral_referees',
-  buyers: 'referral_buyers',
-  redemptions: 'referral_redemptions',
-  purchases: 'referral_purchases',
-  refunds: 'referral_refunds',
-  commissions: 'referral_commissions',
-  entries: 'referral_commission_entries',
-} as const;
-
-/** Every invariant of purchases and commissions, and of the earn-outs that pay them. */
-export function commissionInvariants(tables: Database['tables']): Invariant[] {
-  const {
-    signups,
-    channels,
-    accounts,
-    totals,
-    referees,
-    buyers,
-    redemptions,
-    purchases,
-    refunds,
-    commissions,
-    commissionEntries: entries,
-  } = tables;
-  // A commission with its purchase, what refunds are to have taken of it, and what entries have.
+/** The invariants of purchases, refunds and commissions, and of what is counted of them. */
+export function commissionInvariants({
+  signups,
+  accounts,
+  totals,
+  referees,
+  redemptions,
+  purchases,
+  refunds,
+  commissions,
+  commissionEntries: entries,
+}: Database['tables']): Invariant[] {
+  // Each commission with its purchase, and the sum of its entries.
   const traced = `(
-    SELECT c.*, p.amount AS paid, p.refunded, p.no_commission, p.user_id AS buyer_id, p.purchased_at, coalesce(e.amount, 0) AS entered
-    FROM ${commissions} c LEFT JOIN ${purchases} p ON p.user_id = c.referee_id AND p.reference = c.purchase AND p.referrer_id = c.user_id
+    SELECT c.*, p.amount AS paid, p.refunded, p.no_commission, p.user_id AS buyer_id, p.purchased_at,
+      coalesce(e.amount, 0) AS entered
+    FROM ${commissions} c LEFT JOIN ${purchases} p ON p.user_id = c.referee_id AND p.reference = c.purchase
+      AND p.referrer_id = c.user_id
     LEFT JOIN (SELECT user_id, commission_id, sum(amount) AS amount FROM ${entries} GROUP BY 1, 2) e
       ON e.user_id = c.user_id AND e.commission_id = c.id
   )`;
-  // What has to be in a row of the totals, by what there is.
+  // What each row of totals has to contain, added up from commissions, purchases and redemptions.
   const summed = `(
     SELECT user_id, channel_id, mode, sum(commissions) AS commissions, sum(reverted) AS reverted, sum(amount) AS amount,
       sum(redemptions) AS redemptions, sum(revenue) AS revenue
     FROM (
-      SELECT user_id, coalesce(channel_id, 0) AS channel_id, mode, 1 AS commissions, (reverted_at IS NOT NULL)::integer AS reverted,
+      SELECT user_id, coalesce(channel_id, 0) AS channel_id, mode, 1 AS commissions,
+        (reverted_at IS NOT NULL)::integer AS reverted,
         amount, 0 AS redemptions, 0 AS revenue FROM ${commissions}
       UNION ALL SELECT referrer_id, channel_id, mode, 0, 0, 0, 0, amount - refunded FROM ${purchases} WHERE is_revenue
       UNION ALL SELECT p.referrer_id, r.channel_id, p.mode, 0, 0, 0, 1, 0
       FROM ${redemptions} r JOIN ${purchases} p ON p.user_id = r.user_id AND p.reference = r.reference
     ) AS parts GROUP BY 1, 2, 3
   )`;
+  // What was available at the stored moment of each row of totals.
   const matured = `(
-    SELECT t.user_id, t.channel_id, t.mode, count(c.id) FILTER (WHERE c.reverted_at IS NULL) AS count, coalesce(sum(c.amount), 0) AS amount
+    SELECT t.user_id, t.channel_id, t.mode, count(c.id) FILTER (WHERE c.reverted_at IS NULL) AS count,
+      coalesce(sum(c.amount), 0) AS amount
     FROM ${totals} t LEFT JOIN ${commissions} c ON c.user_id = t.user_id AND coalesce(c.channel_id, 0) = t.channel_id
       AND c.mode = t.mode AND c.available_at <= t.matured_until
     GROUP BY 1, 2, 3
   )`;
   const totalId = (t: string): string => `${t}.user_id || '/' || ${t}.channel_id || '/' || ${t}.mode`;
-  const all: [name: string, on: keyof typeof tableOf, sql: string][] = [
-    [
-      'every commission is of a purchase',
-      'commissions',
-      `SELECT id, purchase AS expected, buyer_id AS found FROM ${traced} AS c WHERE buyer_id IS NULL OR no_commission IS NOT NULL`,
-    ],
-    [
-      'earned = rate x purchase, or less at the limit',
-      'commissions',
-      `SELECT id, round(rate * paid, 2) AS expected, earned AS found FROM ${traced} AS c
-       WHERE earned > round(rate * paid, 2) OR (max_per_referee IS NULL AND earned < round(rate * paid, 2)) OR earned > max_per_referee
+  return [
+    {
+      name: 'every commission is of a purchase',
+      table: 'commissions',
+      sql: `SELECT id, purchase AS expected, buyer_id AS found FROM ${traced} AS c
+       WHERE buyer_id IS NULL OR no_commission IS NOT NULL`,
+    },
+    {
+      name: 'earned = rate x purchase, or less at the limit',
+      table: 'commissions',
+      sql: `SELECT id, round(rate * paid, 2) AS expected, earned AS found FROM ${traced} AS c
+       WHERE earned > round(rate * paid, 2) OR (max_per_referee IS NULL AND earned < round(rate * paid, 2))
+         OR earned > max_per_referee
          OR rate NOT BETWEEN 0 AND 1`,
-    ],
-    [
-      'available some whole days after the purchase',
-      'commissions',
-      `SELECT id, purchased_at AS expected, available_at AS found FROM ${traced} AS c
+    },
+    {
+      name: 'available some whole days after the purchase',
+      table: 'commissions',
+      sql: `SELECT id, purchased_at AS expected, available_at AS found FROM ${traced} AS c
        WHERE available_at NOT BETWEEN purchased_at AND purchased_at + interval '876000 hours'
          OR mod(extract(epoch FROM available_at) - extract(epoch FROM purchased_at), 86400) <> 0`,
-    ],
-    [
-      'amount = earned + entries',
-      'commissions',
-      `SELECT id, earned + entered AS expected, amount AS found FROM ${traced} AS c WHERE amount <> earned + entered`,
-    ],
-    [
-      'refunds take back in proportion',
-      'commissions',
-      `SELECT id, earned - round(earned * refunded / paid, 2) AS expected, amount AS found FROM ${traced} AS c
+    },
+    {
+      name: 'amount = earned + entries',
+      table: 'commissions',
+      sql: `SELECT id, earned + entered AS expected, amount AS found FROM ${traced} AS c
+       WHERE amount <> earned + entered`,
+    },
+    {
+      name: 'refunds take back in proportion',
+      table: 'commissions',
+      sql: `SELECT id, earned - round(earned * refunded / paid, 2) AS expected, amount AS found FROM ${traced} AS c
        WHERE paid > 0 AND amount <> earned - round(earned * refunded / paid, 2)`,
-    ],
-    [
-      'reverted = refunded as a whole',
-      'commissions',
-      `SELECT id, refunded >= paid AS expected, reverted_at IS NOT NULL AS found FROM ${traced} AS c
+    },
+    {
+      name: 'reverted = refunded as a whole',
+      table: 'commissions',
+      sql: `SELECT id, refunded >= paid AS expected, reverted_at IS NOT NULL AS found FROM ${traced} AS c
        WHERE (refunded >= paid) <> (reverted_at IS NOT NULL)`,
-    ],
-    [
-      'every entry is of a refund of the purchase, and is one',
-      'entries',
-      `SELECT e.id, c.purchase AS expected, r.purchase AS found
+    },
+    {
+      name: 'every entry is of a refund of the purchase, and is one',
+      table: 'commissionEntries',
+      sql: `SELECT e.id, c.purchase AS expected, r.purchase AS found
        FROM ${entries} e LEFT JOIN ${commissions} c ON c.user_id = e.user_id AND c.id = e.commission_id
        LEFT JOIN ${refunds} r ON r.user_id = c.referee_id AND r.reference = e.refund
        WHERE c.purchase IS DISTINCT FROM r.purchase OR c.id IS NULL OR e.amount >= 0`,
-    ],
-    [
-      'refunded = refunds',
-      'purchases',
-      `SELECT p.id, coalesce(r.amount, 0) AS expected, p.refunded AS found
+    },
+    {
+      name: 'refunded = refunds',
+      table: 'purchases',
+      sql: `SELECT p.id, coalesce(r.amount, 0) AS expected, p.refunded AS found
        FROM ${purchases} p LEFT JOIN (SELECT user_id, purchase, sum(amount) AS amount FROM ${refunds} GROUP BY 1, 2) r
          ON r.user_id = p.user_id AND r.purchase = p.reference
        WHERE p.refunded <> coalesce(r.amount, 0) OR p.refunded > p.amount OR p.amount < 0`,
-    ],
-    [
-      'every refund is of a purchase',
-      'refunds',
-      `SELECT r.user_id || '/' || r.reference AS id, r.purchase AS expected, NULL AS found
+    },
+    {
+      name: 'every refund is of a purchase',
+      table: 'refunds',
+      sql: `SELECT r.user_id || '/' || r.reference AS id, r.purchase AS expected, NULL AS found
        FROM ${refunds} r LEFT JOIN ${purchases} p ON p.user_id = r.user_id AND p.reference = r.purchase
        WHERE p.user_id IS NULL OR r.amount <= 0`,
-    ],
-    [
-      'a purchase earns once, or says why not',
-      'purchases',
-      `SELECT p.id, (p.no_commission IS NULL)::integer AS expected, count(c.id) AS found
+    },
+    {
+      name: 'a purchase earns once, or says why not',
+      table: 'purchases',
+      sql: `SELECT p.id, (p.no_commission IS NULL)::integer AS expected, count(c.id) AS found
        FROM ${purchases} p LEFT JOIN ${commissions} c ON c.referee_id = p.user_id AND c.purchase = p.reference
        GROUP BY p.user_id, p.reference, p.id, p.no_commission HAVING count(c.id) <> (p.no_commission IS NULL)::integer`,
-    ],
-    [
-      'a referee earns the referrer the sum of the commissions',
-      'referees',
-      `SELECT coalesce(r.user_id, c.user_id) || '/' || coalesce(r.referee_id, c.referee_id) AS id, coalesce(c.amount, 0) AS expected,
-         r.earned AS found
-       FROM ${referees} r FULL JOIN (SELECT user_id, referee_id, sum(amount) AS amount FROM ${commissions} GROUP BY 1, 2) c
+    },
+    {
+      name: 'a referee earns the referrer the sum of the commissions',
+      table: 'referees',
+      sql: `SELECT coalesce(r.user_id, c.user_id) || '/' || coalesce(r.referee_id, c.referee_id) AS id,
+         coalesce(c.amount, 0) AS expected, r.earned AS found
+       FROM ${referees} r FULL JOIN (
+         SELECT user_id, referee_id, sum(amount) AS amount FROM ${commissions} GROUP BY 1, 2
+       ) c
          ON c.user_id = r.user_id AND c.referee_id = r.referee_id
        WHERE coalesce(c.amount, 0) IS DISTINCT FROM r.earned`,
-    ],
-    [
-      'a referee earns the referrer no more than the limit',
-      'referees',
-      // Of limits that changed, the highest there was; a commission without one has none.
-      `SELECT r.user_id || '/' || r.referee_id AS id, c.max AS expected, r.earned AS found
+    },
+    {
+      name: 'a referee earns the referrer no more than the limit',
+      table: 'referees',
+      // If the limit has changed, the highest one counts. A commission without a limit counts as no limit.
+      sql: `SELECT r.user_id || '/' || r.referee_id AS id, c.max AS expected, r.earned AS found
        FROM ${referees} r JOIN (
          SELECT user_id, referee_id, max(coalesce(max_per_referee, 'Infinity')) AS max FROM ${commissions} GROUP BY 1, 2
        ) c ON c.user_id = r.user_id AND c.referee_id = r.referee_id
        WHERE r.earned > c.max`,
-    ],
-    [
-      'every sign-up of a referrer has its referee',
-      'referees',
-      `SELECT s.referrer_id || '/' || s.user_id AS id, s.user_id AS expected, r.referee_id AS found
+    },
+    {
+      name: 'every sign-up of a referrer has its referee',
+      table: 'referees',
+      sql: `SELECT s.referrer_id || '/' || s.user_id AS id, s.user_id AS expected, r.referee_id AS found
        FROM ${signups} s LEFT JOIN ${referees} r ON r.user_id = s.referrer_id AND r.referee_id = s.user_id
        WHERE s.referrer_id IS NOT NULL AND r.user_id IS NULL`,
-    ],
-    [
-      'users referred and upgraded = referees',
-      'accounts',
-      `SELECT coalesce(a.user_id, r.user_id) AS id, coalesce(r.referred, 0) || '/' || coalesce(r.upgraded, 0) AS expected,
+    },
+    {
+      name: 'users referred and upgraded = referees',
+      table: 'accounts',
+      sql: `SELECT coalesce(a.user_id, r.user_id) AS id,
+         coalesce(r.referred, 0) || '/' || coalesce(r.upgraded, 0) AS expected,
          a.users_referred || '/' || a.users_upgraded AS found
        FROM ${accounts} a FULL JOIN (
          SELECT user_id, count(*) AS referred, count(upgraded_at) AS upgraded FROM ${referees} GROUP BY 1
        ) r ON r.user_id = a.user_id
-       WHERE coalesce(r.referred, 0) IS DISTINCT FROM a.users_referred OR coalesce(r.upgraded, 0) IS DISTINCT FROM a.users_upgraded`,
-    ],
-    [
-      'totals = sums',
-      'totals',
-      `SELECT coalesce(${totalId('t')}, ${totalId('s')}) AS id, sums.expected, sums.found
-       FROM ${totals} t FULL JOIN ${summed} s ON s.user_id = t.user_id AND s.channel_id = t.channel_id AND s.mode = t.mode
-       CROSS JOIN LATERAL (VALUES (coalesce(s.commissions, 0)::numeric, t.commissions::numeric), (coalesce(s.reverted, 0), t.reverted),
-         (coalesce(s.amount, 0), t.amount), (coalesce(s.redemptions, 0), t.redemptions), (coalesce(s.revenue, 0), t.revenue)
+       WHERE coalesce(r.referred, 0) IS DISTINCT FROM a.users_referred
+         OR coalesce(r.upgraded, 0) IS DISTINCT FROM a.users_upgraded`,
+    },
+    {
+      name: 'totals = sums',
+      table: 'totals',
+      sql: `SELECT coalesce(${totalId('t')}, ${totalId('s')}) AS id, sums.expected, sums.found
+       FROM ${totals} t FULL JOIN ${summed} s ON s.user_id = t.user_id AND s.channel_id = t.channel_id
+         AND s.mode = t.mode
+       CROSS JOIN LATERAL (VALUES
+         (coalesce(s.commissions, 0)::numeric, t.commissions::numeric),
+         (coalesce(s.reverted, 0), t.reverted),
+         (coalesce(s.amount, 0), t.amount),
+         (coalesce(s.redemptions, 0), t.redemptions),
+         (coalesce(s.revenue, 0), t.revenue)
        ) AS sums (expected, found)
        WHERE sums.expected IS DISTINCT FROM sums.found`,
-    ],
-    [
-      'matured totals = what was available then',
-      'totals',
-      `SELECT ${totalId('t')} AS id, m.count || '/' || m.amount AS expected, t.matured || '/' || t.matured_amount AS found
+    },
+    {
+      name: 'matured totals = what was available then',
+      table: 'totals',
+      sql: `SELECT ${totalId('t')} AS id, m.count || '/' || m.amount AS expected,
+         t.matured || '/' || t.matured_amount AS found
        FROM ${totals} t JOIN ${matured} m ON m.user_id = t.user_id AND m.channel_id = t.channel_id AND m.mode = t.mode
        WHERE m.count <> t.matured OR m.amount <> t.matured_amount`,
-    ],
-    [
-      'a redeemed coupon is of a purchase with it',
-      'redemptions',
-      `SELECT r.user_id || '/' || r.channel_id AS id, r.channel_id AS expected, p.channel_id AS found
-       FROM ${redemptions} r LEFT JOIN ${purchases} p ON p.user_id = r.user_id AND p.reference = r.reference
-       WHERE p.channel_id IS DISTINCT FROM r.channel_id OR p.source IS DISTINCT FROM 'coupon'`,
-    ],
-    [
-      'a coupon that is on is redeemed, or not yet',
-      'buyers',
-      `SELECT b.user_id AS id, b.is_redeemed AS expected, r.user_id IS NOT NULL AS found
-       FROM ${buyers} b LEFT JOIN ${redemptions} r ON r.user_id = b.user_id AND r.channel_id = b.channel_id
-       WHERE b.channel_id IS NOT NULL AND b.is_redeemed <> (r.user_id IS NOT NULL)`,
-    ],
-    [
-      'a buyer first paid at the first purchase',
-      'buyers',
-      `SELECT coalesce(b.user_id, p.user_id) AS id, p.first AS expected, b.first_purchase_at AS found
-       FROM ${buyers} b FULL JOIN (SELECT user_id, min(purchased_at) AS first FROM ${purchases} WHERE amount > 0 GROUP BY 1) p
-         ON p.user_id = b.user_id
-       WHERE p.first IS DISTINCT FROM b.first_purchase_at`,
-    ],
-    [
-      'rates and discounts are shares',
-      'channels',
-      `SELECT id, '0 to 1' AS expected, greatest(initial_rate, ongoing_rate, promo_value) AS found FROM ${channels}
-       WHERE initial_rate NOT BETWEEN 0 AND 1 OR ongoing_rate NOT BETWEEN 0 AND 1 OR promo_value < 0
-         OR (promo_type = 'percent_off' AND promo_value > 1)`,
-    ],
+    },
   ];
-  return [...all.map(([name, on, sql]) => ({ name, table: tableOf[on], sql })), ...earnOutInvariants(tables)];
 }

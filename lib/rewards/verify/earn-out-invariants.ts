@@ -1,15 +1,7 @@
 import type { Database } from '../../database/database';
-import type { Invariant } from './signup-invariants';
+import type { Invariant } from './invariant';
 
-const tableOf = {
-  accounts: 'referral_accounts',
-  commissions: 'referral_commissions',
-  entries: 'referral_commission_entries',
-  earnOuts: 'referral_earn_outs',
-  credits: 'referral_credits',
-} as const;
-
-/** Every invariant of earn-outs. */
+/** The invariants of earn-outs. */
 export function earnOutInvariants({
   credits,
   accounts,
@@ -17,96 +9,105 @@ export function earnOutInvariants({
   commissionEntries: entries,
   earnOuts,
 }: Database['tables']): Invariant[] {
-  // What is bound to earn-outs.
+  // The commissions and entries that are bound to earn-outs.
   const boundParts = `(
-    SELECT user_id, earn_out_id, mode, earned AS amount, 1 AS is_commission FROM ${commissions} WHERE earn_out_id IS NOT NULL
+    SELECT user_id, earn_out_id, mode, earned AS amount, 1 AS is_commission FROM ${commissions}
+    WHERE earn_out_id IS NOT NULL
     UNION ALL SELECT e.user_id, e.earn_out_id, c.mode, e.amount, 0
-    FROM ${entries} e JOIN ${commissions} c ON c.user_id = e.user_id AND c.id = e.commission_id WHERE e.earn_out_id IS NOT NULL
+    FROM ${entries} e JOIN ${commissions} c ON c.user_id = e.user_id AND c.id = e.commission_id
+    WHERE e.earn_out_id IS NOT NULL
   ) AS parts`;
   const bound = `(
-    SELECT user_id, earn_out_id, sum(amount) AS amount, sum(is_commission) AS commissions FROM ${boundParts} GROUP BY 1, 2
+    SELECT user_id, earn_out_id, sum(amount) AS amount, sum(is_commission) AS commissions
+    FROM ${boundParts} GROUP BY 1, 2
   )`;
-  const all: [name: string, on: keyof typeof tableOf, sql: string][] = [
-    [
-      'an earn-out is what is bound to it, unless it failed',
-      'earnOuts',
-      `SELECT e.id, b.amount || '/' || b.commissions AS expected, e.amount || '/' || e.commissions AS found
+  return [
+    {
+      name: 'an earn-out is what is bound to it, unless it failed',
+      table: 'earnOuts',
+      sql: `SELECT e.id, b.amount || '/' || b.commissions AS expected, e.amount || '/' || e.commissions AS found
        FROM ${earnOuts} e LEFT JOIN ${bound} b ON b.user_id = e.user_id AND b.earn_out_id = e.id
        WHERE CASE WHEN e.status = 'failed' THEN b.earn_out_id IS NOT NULL
          ELSE e.amount IS DISTINCT FROM b.amount OR e.commissions IS DISTINCT FROM b.commissions END`,
-    ],
-    [
-      'a commission is paid by an earn-out of its owner and mode',
-      'commissions',
-      `SELECT c.id, c.user_id || '/' || c.mode AS expected, e.user_id || '/' || e.mode AS found
+    },
+    {
+      name: 'a commission is paid by an earn-out of its owner and mode',
+      table: 'commissions',
+      sql: `SELECT c.id, c.user_id || '/' || c.mode AS expected, e.user_id || '/' || e.mode AS found
        FROM ${commissions} c LEFT JOIN ${earnOuts} e ON e.user_id = c.user_id AND e.id = c.earn_out_id
        WHERE c.earn_out_id IS NOT NULL AND c.mode IS DISTINCT FROM e.mode`,
-    ],
-    [
-      'an entry is netted with its commission, or after it',
-      'entries',
-      `SELECT x.id, c.earn_out_id AS expected, x.earn_out_id AS found
+    },
+    {
+      name: 'an entry is netted with its commission, or after it',
+      table: 'commissionEntries',
+      sql: `SELECT x.id, c.earn_out_id AS expected, x.earn_out_id AS found
        FROM ${entries} x JOIN ${commissions} c ON c.user_id = x.user_id AND c.id = x.commission_id
        LEFT JOIN ${earnOuts} e ON e.user_id = x.user_id AND e.id = x.earn_out_id
        WHERE x.earn_out_id IS NOT NULL
          AND (c.earn_out_id IS NULL OR x.earn_out_id < c.earn_out_id OR e.id IS NULL)`,
-    ],
-    [
-      'an earn-out waits for what is available',
-      'commissions',
-      `SELECT c.id, c.available_at AS expected, e.created_at AS found
-       FROM ${commissions} c JOIN ${earnOuts} e ON e.user_id = c.user_id AND e.id = c.earn_out_id WHERE e.created_at < c.available_at`,
-    ],
-    [
-      'paid = what is bound to earn-outs',
-      'accounts',
-      // By the mode that it was earned in: a debt may be netted in the other.
-      `SELECT coalesce(a.user_id, b.user_id) AS id, coalesce(b.credits, 0) || '/' || coalesce(b.payouts, 0) AS expected,
+    },
+    {
+      name: 'an earn-out waits for what is available',
+      table: 'commissions',
+      sql: `SELECT c.id, c.available_at AS expected, e.created_at AS found
+       FROM ${commissions} c JOIN ${earnOuts} e ON e.user_id = c.user_id AND e.id = c.earn_out_id
+       WHERE e.created_at < c.available_at`,
+    },
+    {
+      name: 'paid = what is bound to earn-outs',
+      table: 'accounts',
+      // By the mode that a part was earned in: a debt can be netted in the other mode.
+      sql: `SELECT coalesce(a.user_id, b.user_id) AS id,
+         coalesce(b.credits, 0) || '/' || coalesce(b.payouts, 0) AS expected,
          a.credits_paid || '/' || a.payouts_paid AS found
        FROM ${accounts} a FULL JOIN (
-         SELECT user_id, sum(amount) FILTER (WHERE mode = 'credits') AS credits, sum(amount) FILTER (WHERE mode = 'payout') AS payouts
+         SELECT user_id, sum(amount) FILTER (WHERE mode = 'credits') AS credits,
+           sum(amount) FILTER (WHERE mode = 'payout') AS payouts
          FROM ${boundParts} GROUP BY 1
        ) b ON b.user_id = a.user_id
-       WHERE coalesce(b.credits, 0) IS DISTINCT FROM a.credits_paid OR coalesce(b.payouts, 0) IS DISTINCT FROM a.payouts_paid`,
-    ],
-    [
-      'paid <= earned',
-      'accounts',
-      // Of what was earned, refunds afterwards may have taken back what was paid: that waits as an entry.
-      `SELECT a.user_id AS id, coalesce(c.credits, 0) || '/' || coalesce(c.payouts, 0) AS expected, a.credits_paid || '/' || a.payouts_paid AS found
+       WHERE coalesce(b.credits, 0) IS DISTINCT FROM a.credits_paid
+         OR coalesce(b.payouts, 0) IS DISTINCT FROM a.payouts_paid`,
+    },
+    {
+      name: 'paid <= earned',
+      table: 'accounts',
+      // Compared with the amounts before refunds: a refund of a paid commission leaves an entry for the next earn-out.
+      sql: `SELECT a.user_id AS id, coalesce(c.credits, 0) || '/' || coalesce(c.payouts, 0) AS expected,
+         a.credits_paid || '/' || a.payouts_paid AS found
        FROM ${accounts} a LEFT JOIN (
-         SELECT user_id, sum(earned) FILTER (WHERE mode = 'credits') AS credits, sum(earned) FILTER (WHERE mode = 'payout') AS payouts
+         SELECT user_id, sum(earned) FILTER (WHERE mode = 'credits') AS credits,
+           sum(earned) FILTER (WHERE mode = 'payout') AS payouts
          FROM ${commissions} GROUP BY 1
        ) c ON c.user_id = a.user_id
        WHERE a.credits_paid > coalesce(c.credits, 0) OR a.payouts_paid > coalesce(c.payouts, 0)`,
-    ],
-    [
-      'one earn-out at a time',
-      'earnOuts',
-      `SELECT max(id) AS id, '1' AS expected, count(*) AS found FROM ${earnOuts} WHERE status = 'processing'
+    },
+    {
+      name: 'one earn-out at a time',
+      table: 'earnOuts',
+      sql: `SELECT max(id) AS id, '1' AS expected, count(*) AS found FROM ${earnOuts} WHERE status = 'processing'
        GROUP BY user_id, mode HAVING count(*) > 1`,
-    ],
-    [
-      'a completed earn-out in credits gave the credit, once',
-      'earnOuts',
-      `SELECT e.id, CASE e.status WHEN 'completed' THEN e.amount END AS expected, c.amount AS found
+    },
+    {
+      name: 'a completed earn-out in credits gave the credit, once',
+      table: 'earnOuts',
+      sql: `SELECT e.id, CASE e.status WHEN 'completed' THEN e.amount END AS expected, c.amount AS found
        FROM ${earnOuts} e LEFT JOIN (
          SELECT user_id, reference, sum(initial_balance) AS amount FROM ${credits} WHERE kind = 'earn-out' GROUP BY 1, 2
        ) c ON c.user_id = e.user_id AND c.reference = e.idempotency_key
        WHERE c.amount IS DISTINCT FROM CASE WHEN e.mode = 'credits' AND e.status = 'completed' THEN e.amount END`,
-    ],
-    [
-      'every credit of an earn-out is of one',
-      'credits',
-      `SELECT c.id, c.reference AS expected, e.idempotency_key AS found
+    },
+    {
+      name: 'every credit of an earn-out is of one',
+      table: 'credits',
+      sql: `SELECT c.id, c.reference AS expected, e.idempotency_key AS found
        FROM ${credits} c LEFT JOIN ${earnOuts} e ON e.user_id = c.user_id AND e.idempotency_key = c.reference
        WHERE c.kind = 'earn-out' AND e.id IS NULL`,
-    ],
-    [
-      'a failed earn-out says why',
-      'earnOuts',
-      `SELECT id, status AS expected, error_reason AS found FROM ${earnOuts} WHERE (status = 'failed') <> (error_reason IS NOT NULL)`,
-    ],
+    },
+    {
+      name: 'a failed earn-out says why',
+      table: 'earnOuts',
+      sql: `SELECT id, status AS expected, error_reason AS found FROM ${earnOuts}
+       WHERE (status = 'failed') <> (error_reason IS NOT NULL)`,
+    },
   ];
-  return all.map(([name, on, sql]) => ({ name, table: tableOf[on], sql }));
 }

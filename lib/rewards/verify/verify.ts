@@ -1,27 +1,36 @@
 import type { EntityManager } from 'typeorm';
 import type { Database } from '../../database/database';
+import { sql } from '../../database/named-parameters';
+import { entityOf } from '../../database/tables';
 import { shownAmount } from '../../entities/columns';
 import type { WithManager } from '../../types/common';
 import { commissionInvariants } from './commission-invariants';
-import { invariants } from './signup-invariants';
+import { couponInvariants } from './coupon-invariants';
+import { creditInvariants } from './credit-invariants';
+import { earnOutInvariants } from './earn-out-invariants';
+import type { Invariant } from './invariant';
+import { signupInvariants } from './signup-invariants';
 
-/** Something that does not add up. */
+/** A row where an invariant does not hold. */
 export interface Problem {
-  /** What should hold, as a stable name. */
+  /** The name of the invariant. Names are stable. */
   invariant: string;
-  /** The table of the row that it was found on. */
+  /** The table of the row. */
   table: string;
-  /** The row: its id, or, in a table that goes by users, its user and what else tells it apart, as `user/reference`. */
+  /**
+   * The id of the row. In a table that the host's ids identify: the user, and what else is in the key, as
+   * `user/reference`.
+   */
   id: number | string;
   /** As text; null for nothing. */
   expected: string | null;
   found: string | null;
 }
 
-/** What `verify` answers. */
+/** The result of `verify`. */
 export interface Verification {
   ok: boolean;
-  /** How many rows were looked at. */
+  /** How many rows were checked. */
   checked: number;
   /** At most 1,000 for each invariant. */
   problems: Problem[];
@@ -29,56 +38,70 @@ export interface Verification {
 
 const maxProblems = 1000;
 
-/** Tables whose rows go by the host's users and references. */
-const isNamed = new Set(
-  ['credit_spends', 'usages', 'refunds', 'account_totals', 'referees', 'redemptions', 'buyers', 'accounts'].map(
-    (name) => `referral_${name}`,
-  ),
-);
-
-/** The tables that the invariants are about. */
-const checkedTables = [
-  ...(['referrals', 'signups', 'usages', 'credits', 'transactions', 'spends'] as const),
-  ...(['channels', 'accounts', 'totals', 'referees', 'buyers', 'redemptions', 'purchases', 'refunds'] as const),
-  ...(['commissions', 'commissionEntries', 'earnOuts'] as const),
-];
-
-type Row = Pick<Problem, 'id' | 'expected' | 'found'>;
+/** In the order in which their problems are listed. */
+const subjects = [creditInvariants, signupInvariants, commissionInvariants, couponInvariants, earnOutInvariants];
 
 /**
- * Proves every invariant of sign-ups, credits and commissions on live data: one aggregating statement each, all on one snapshot (with the
- * host's manager: as its isolation has it), so that what is being written meanwhile is either wholly seen or not at all.
- * Locks nothing.
+ * Checks every invariant on live data, with one query each. Without a manager, all queries share one snapshot: so it
+ * sees each concurrent transaction either completely or not at all. With the host's manager, the isolation level of
+ * that transaction applies. It takes no row locks.
  */
 export function verify(database: Database, { manager }: WithManager): Promise<Verification> {
-  return manager ? check(database, manager) : database.unlimited('snapshot', (snapshot) => check(database, snapshot));
+  return manager
+    ? checkAll(database, manager)
+    : database.unlimited('snapshot', (snapshot) => checkAll(database, snapshot));
 }
 
-async function check(database: Database, manager: EntityManager): Promise<Verification> {
-  const { tables } = database;
+async function checkAll(database: Database, manager: EntityManager): Promise<Verification> {
+  const invariants = subjects.flatMap((invariantsOf) => invariantsOf(database.tables));
   const problems: Problem[] = [];
-  for (const { name, table, sql } of [...invariants(tables), ...commissionInvariants(tables)]) {
-    const statement = `SELECT id, expected::text, found::text FROM (${sql}) AS problems LIMIT ${maxProblems}`;
-    const rows = await database.query<Row>(statement, [], manager);
-    for (const { id, expected, found } of rows)
-      problems.push({
-        invariant: name,
-        table,
-        id: isNamed.has(table) ? id : Number(id),
-        expected: shown(expected),
-        found: shown(found),
-      });
-  }
-  const counted = checkedTables.map((name) => tables[name]);
-  const [row] = await database.query<{ checked: string }>(
-    `SELECT ${counted.map((table) => `(SELECT count(*) FROM ${table})`).join(' + ')} AS checked`,
-    [],
+  for (const invariant of invariants) problems.push(...(await problemsOf(invariant, database, manager)));
+  const checked = await countRows(new Set(invariants.map(({ table }) => table)), database, manager);
+  return { ok: problems.length === 0, checked, problems };
+}
+
+async function problemsOf(invariant: Invariant, database: Database, manager: EntityManager): Promise<Problem[]> {
+  const rows = await database.query<ProblemRow>(
+    sql(
+      {},
+      () => `
+      SELECT to_json(id)::text AS id, expected::text, found::text FROM (${invariant.sql}) AS problems
+      LIMIT ${maxProblems}`,
+    ),
     manager,
   );
-  return { ok: problems.length === 0, checked: Number(row!.checked), problems };
+  const { tableName } = database.dataSource.getMetadata(entityOf[invariant.table]);
+  return rows.map(({ id, expected, found }) => ({
+    invariant: invariant.name,
+    table: tableName,
+    id: JSON.parse(id) as number | string,
+    expected: shown(expected),
+    found: shown(found),
+  }));
 }
 
-/** Amounts as everywhere else. */
+async function countRows(
+  counted: Iterable<Invariant['table']>,
+  database: Database,
+  manager: EntityManager,
+): Promise<number> {
+  const counts = Array.from(counted, (table) => `(SELECT count(*) FROM ${database.tables[table]})`);
+  const [row] = await database.query<{ checked: string }>(
+    sql({}, () => `SELECT ${counts.join(' + ')} AS checked`),
+    manager,
+  );
+  return Number(row!.checked);
+}
+
+/** All columns are text, whatever parsers the host has given its driver. */
+interface ProblemRow {
+  /** As JSON: a number or a string, by the type that the invariant's query selects. */
+  id: string;
+  expected: string | null;
+  found: string | null;
+}
+
+/** Amounts as everywhere in the package; other values as they are. */
 function shown(value: string | null): string | null {
   return value !== null && /^-?\d+\.\d+$/.test(value) ? shownAmount(value) : value;
 }
