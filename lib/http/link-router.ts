@@ -5,16 +5,21 @@ import type { Tracking } from '../tracking/tracking';
 import { createRoute } from './create-route';
 import { queryParameter } from './middleware';
 
-/** `GET /:code`, with or without a trailing slash, and `POST /`; anything else is the host's. */
+/**
+ * `GET /:code`, with or without a trailing slash, follows a link, and `POST /` creates one. Every other
+ * request goes on to the host's next handler.
+ */
 export function linkRouter(tracking: Tracking): RequestHandler {
   const { settings, links } = tracking;
   const create = createRoute(tracking);
-  // Express matches a mount in any case; below a path of baseUrl, the app itself may be mounted there.
-  const whole = settings.baseUrl.pathname.replace(/\/$/, '') + settings.linkPath;
+  // Express matches mount paths without regard to case. If `baseUrl` has a path, the host's app may itself be mounted
+  // there.
+  const wholePath = settings.baseUrl.pathname.replace(/\/$/, '') + settings.linkPath;
   const isMountedRight = (mount: string): boolean =>
     mount === settings.linkPath ||
-    [settings.linkPath, whole].some((path) => path.toLowerCase() === mount.toLowerCase());
+    [settings.linkPath, wholePath].some((path) => path.toLowerCase() === mount.toLowerCase());
 
+  /** Counts the click and redirects. Returns false if no referral has the code. */
   async function follow(req: Request, res: Response, code: string): Promise<boolean> {
     const found = links.find(code);
     const link = found instanceof Promise ? await found : found;
@@ -24,7 +29,7 @@ export function linkRouter(tracking: Tracking): RequestHandler {
     const visitor = tracking.visitor(req, res);
     await visitor.signIn();
     await visitor.click(link);
-    // The head is written directly: res.redirect would negotiate a body that nobody reads.
+    // Without res.redirect(), which writes a body that nobody reads.
     res.statusCode = 302;
     res.setHeader('Location', destination);
     res.setHeader('Cache-Control', 'no-store');
@@ -41,13 +46,13 @@ export function linkRouter(tracking: Tracking): RequestHandler {
     };
     if (req.method === 'POST' && path === '') return void create(req, res).catch(fail);
     if ((req.method !== 'GET' && req.method !== 'HEAD') || path === '') return next();
-    follow(req, res, path).then((isDone) => {
-      if (!isDone) next();
+    follow(req, res, path).then((isFollowed) => {
+      if (!isFollowed) next();
     }, fail);
   };
 }
 
-/** What stands between the first slash and the query, without a trailing slash. */
+/** The part of the URL between the first slash and the query, decoded, without a trailing slash. */
 function pathOf(url: string): string {
   const query = url.indexOf('?');
   let end = query === -1 ? url.length : query;

@@ -3,13 +3,13 @@ import type { Tracking } from '../tracking/tracking';
 import type { Visitor } from '../tracking/visitor';
 import { templateHelpers } from './template-helpers';
 
-/** The question of the JSON API what a code promises, which is no visit through it. */
+/** The JSON API's `GET code/info/?referral_code=CODE`, which only asks about a code. */
 const asksForCode = /^[^?]*\/code\/info\/?\?/i;
 
 /**
- * Attaches `req.referralForRequest()` and `res.locals.referrals`, links a visitor's responses once they are signed in, and
- * counts `?referral_code=CODE` on any page. A visitor who was never referred passes through without a promise or a query;
- * each property that is added to a request is felt, so these get no more than the two that hosts use.
+ * Attaches `req.referralForRequest()` and `res.locals.referrals`, links a visitor's responses to the user once they
+ * sign in, and counts `?referral_code=CODE` on any page as a click. The path of a visitor who was never referred is
+ * kept short: no promise, no query, and no other property, because each one added to a request costs measurable time.
  */
 export function middleware(tracking: Tracking): RequestHandler {
   const { codeParameter } = tracking.settings;
@@ -19,19 +19,19 @@ export function middleware(tracking: Tracking): RequestHandler {
     await visitor.signIn();
     const link = code === null ? undefined : await tracking.links.find(code);
     if (!link) return;
-    // The page may now set a visitor's cookie: no shared cache may hand it to others.
+    // The response can now set the visitor's cookie, which a shared cache must not hand to others.
     if (!res.hasHeader('Cache-Control')) res.setHeader('Cache-Control', 'private');
     await visitor.click(link);
   }
 
   return function referrals(req, res, next) {
-    // Compared, never called. Looked at once: a property that is not there is looked for in every prototype.
+    // Only compared, never called. Read once, because a missing property is searched in every prototype.
     // eslint-disable-next-line @typescript-eslint/unbound-method
     const attached = req.referralForRequest as Request['referralForRequest'] | undefined;
     if (attached === undefined) req.referralForRequest = tracking.attached;
     else if (attached === tracking.attached)
       return next(); // mounted twice
-    else tracking.meet(req, res); // another instance has attached its own; ours answers when named
+    else tracking.meet(req, res); // the property is another instance's: ours knows the visitor when a call names it
     res.locals['referrals'] = helpers(req, res);
     const isVisit = codeParameter !== false && !asksForCode.test(req.url);
     const code = isVisit ? queryParameter(req.url, codeParameter) : null;
@@ -39,12 +39,15 @@ export function middleware(tracking: Tracking): RequestHandler {
     const visitor = tracking.meet(req, res);
     if (code === null && visitor.visit === null) return next();
     void arrive(visitor, code, res)
-      .catch(tracking.settings.onError) // a page is shown whatever becomes of its click
+      .catch(tracking.settings.onError) // the page is shown even if its click can't be recorded
       .then(() => next());
   };
 }
 
-/** The first value of a query parameter, or null; read from the URL, whatever query parser the host uses. */
+/**
+ * The first value of a query parameter, or null. It is read from the URL, because the host chooses the parser of
+ * `req.query`.
+ */
 export function queryParameter(url: string, name: string): string | null {
   const start = url.indexOf('?');
   if (start === -1 || !url.includes(name, start)) return null;

@@ -5,26 +5,32 @@ import { lengths } from '../limits';
 import { storedTarget } from '../tracking/targets';
 import type { Tracking } from '../tracking/tracking';
 import type { TargetRef } from '../types/referrals';
-import { isListedTarget } from './create-route';
+import { isListedTarget } from './create-input';
 import { escapeHtml } from './html';
 
+/** The referral that a form creates, and the form's button. */
 export interface CreateFormInput {
   redirectTo: string;
   target?: TargetRef | null;
   label?: string;
-  /** The words on the button. Default `'Get a referral link'`. */
+  /** The text of the button. Default `'Get a referral link'`. */
   button?: string;
 }
 
-/** What templates find as `referrals`. Handlebars' hash arguments (`{{{referrals.createForm redirectTo="/"}}}`) work too. */
+/**
+ * The helpers that templates find as `referrals`. Handlebars' hash arguments (`{{{referrals.createForm
+ * redirectTo="/"}}}`) work too.
+ */
 export interface TemplateHelpers {
-  /** A form, as escaped HTML, that makes a referral link for the signed-in user by posting to the router. */
+  /** A form as escaped HTML. Submitting it creates a referral link for the signed-in user by a `POST` to the router. */
   createForm(input: CreateFormInput | { hash: CreateFormInput }): string;
-  /** The words for an action, from the option `actionDisplay`; the action itself where there are none. */
+  /** The text for an action from the option `actionDisplay`, or the action itself if the option has none. */
   actionDisplay(action: string): string;
 }
 
-/** The maker of `res.locals.referrals`; as own properties, because Handlebars looks up no others. */
+/**
+ * Makes `res.locals.referrals` for a request. The helpers are own properties, because Handlebars looks up no others.
+ */
 export function templateHelpers(tracking: Tracking): (req: Request, res: Response) => TemplateHelpers {
   const { settings } = tracking;
   const actionDisplay = (action: string): string =>

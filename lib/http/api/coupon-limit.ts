@@ -1,8 +1,11 @@
 import type { NextFunction, Request, Response } from 'express';
 import { rateLimit, type Store } from 'express-rate-limit';
-import { Problem } from './problem';
+import { HttpError } from '../http-error';
 
-/** Counts a user's attempts at coupons: codes are not to be guessed. @throws Problem 429 with `Retry-After`. */
+/**
+ * Counts an attempt of a user to apply a coupon, so that codes can't be guessed. @throws HttpError 429 with
+ * `Retry-After`.
+ */
 export type CouponLimit = (req: Request, res: Response, userId: string) => Promise<void>;
 
 export function couponLimit(store: Store | undefined): CouponLimit {
@@ -10,11 +13,11 @@ export function couponLimit(store: Store | undefined): CouponLimit {
   const limiter = rateLimit({
     windowMs: 60_000,
     limit: 5,
-    standardHeaders: true, // with them, and only then, Retry-After
+    standardHeaders: true, // express-rate-limit sets Retry-After only together with them
     legacyHeaders: false,
     keyGenerator: (req) => `referral-coupon:${users.get(req)}`,
-    handler: (_req, _res, next) => next(new Problem(429, { detail: 'Too many attempts. Try again in a minute.' })),
-    validate: { unsharedStore: false }, // shared on purpose
+    handler: (_req, _res, next) => next(new HttpError(429, { detail: 'Too many attempts. Try again in a minute.' })),
+    validate: { unsharedStore: false }, // the host may give several instances the same store
     ...(store && { store }),
   });
   return (req, res, userId) =>

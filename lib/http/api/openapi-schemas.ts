@@ -1,49 +1,46 @@
-/** A part of an OpenAPI 3.1 document: a JSON Schema, or what refers to one. */
-export type Schema = Readonly<Record<string, unknown>>;
+import type { CommissionStatus } from '../../types/commissions';
+import type { EarningMode } from '../../types/earn-outs';
+import type { FieldError } from '../http-error';
+import { arrayOf, described, enumOf, object, optional, orNull, ref, type Schema } from './schema';
+import type { Wire, WirePage } from './wire-types';
 
-const string: Schema = { type: 'string' };
-const boolean: Schema = { type: 'boolean' };
-const number: Schema = { type: 'number' };
-const time: Schema = { type: 'string', format: 'date-time' };
-const id: Schema = { type: 'integer', minimum: 1 };
-const count: Schema = { type: 'integer', minimum: 0 };
-const amount: Schema = { type: 'number', minimum: 0 };
-const rate: Schema = { type: 'number', minimum: 0, maximum: 1 };
-const decimal: Schema = { type: 'string', pattern: '^\\d+\\.\\d{2,4}$' };
-const duration: Schema = { type: 'string', pattern: '^(\\d+ )?\\d{2}:\\d{2}:\\d{2}$', examples: ['7 00:00:00'] };
-const mode: Schema = { enum: ['credits', 'payout'] };
-const email: Schema = { type: ['string', 'null'], maxLength: 254, description: 'An e-mail address.' };
+const string: Schema<string> = { type: 'string' };
+const boolean: Schema<boolean> = { type: 'boolean' };
+const number: Schema<number> = { type: 'number' };
+const time: Schema<Date> = { type: 'string', format: 'date-time' };
+const uri: Schema<string> = { type: 'string', format: 'uri' };
+const id: Schema<number> = { type: 'integer', minimum: 1 };
+const count: Schema<number> = { type: 'integer', minimum: 0 };
+const amount: Schema<number> = { type: 'number', minimum: 0 };
+const rate: Schema<number> = { type: 'number', minimum: 0, maximum: 1 };
+const decimal: Schema<string> = { type: 'string', pattern: '^\\d+\\.\\d{2,4}$' };
+const duration: Schema<string> = {
+  ...{ type: 'string', pattern: '^(\\d+ )?\\d{2}:\\d{2}:\\d{2}$', examples: ['7 00:00:00'] },
+};
+const userId: Schema<number | string> = { type: ['integer', 'string'], description: 'The referred user who paid.' };
+const email: Schema<string | null> = { type: ['string', 'null'], maxLength: 254, description: 'An e-mail address.' };
+const earned = described(
+  number,
+  'What the next earn-out pays. Below 0 if more was refunded than earned since the last one.',
+);
+const promoType = enumOf(
+  ...(['first_time_value_off', 'first_time_percent_off', 'always_value_off', 'always_percent_off', null] as const),
+);
 
-export const modeSchema = mode;
-export const emailSchema = email;
-export const statusSchema: Schema = { enum: ['pending', 'available', 'reverted'] };
+export const modeSchema: Schema<EarningMode> = enumOf('credits', 'payout');
+export const statusSchema: Schema<CommissionStatus> = enumOf('pending', 'available', 'reverted');
 
-const orNull = ({ type, ...rest }: Schema): Schema => ({ type: [type, 'null'], ...rest });
-const described = (schema: Schema, description: string): Schema => ({ ...schema, description });
-/** An object with these fields, always all of them and no others. */
-const object = (properties: Record<string, Schema>, description?: string): Schema => ({
-  type: 'object',
-  properties,
-  required: Object.keys(properties),
-  additionalProperties: false,
-  ...(description && { description }),
-});
-export const ref = (name: string): Schema => ({ $ref: `#/components/schemas/${name}` });
-const pageOf = (name: string): Schema =>
-  object({
-    count,
-    next: { type: ['string', 'null'], format: 'uri' },
-    previous: { type: ['string', 'null'], format: 'uri' },
-    results: { type: 'array', items: ref(name) },
-  });
+function page<T>(item: Schema<T>): Schema<WirePage<T>> {
+  return object<WirePage<T>>({ count, next: orNull(uri), previous: orNull(uri), results: arrayOf(item) });
+}
 
-/** What the API answers, by name. */
-export const schemas: Record<string, Schema> = {
-  Credit: object(
+/** The objects of the API, by name. */
+export const schemas: { readonly [Name in keyof Wire]: Schema<Wire[Name]> } = {
+  Credit: object<Wire['Credit']>(
     {
       id,
-      user_id: described({ type: ['integer', 'string'] }, 'The referred user who spent.'),
-      mode: described(mode, 'The mode of the account when it was earned.'),
+      user_id: userId,
+      mode: described(modeSchema, 'The mode of the account when it was earned.'),
       amount: described(amount, 'What refunds have left of it.'),
       status: statusSchema,
       referral_channel: described(orNull(id), 'The channel whose code earned it; null for a link.'),
@@ -52,37 +49,31 @@ export const schemas: Record<string, Schema> = {
       updated_at: time,
       reverted_at: orNull(time),
     },
-    'What was earned from a referred user’s spending.',
+    'What the user earned from the payment of a referred user.',
   ),
-  CreditPage: pageOf('Credit'),
-  EarnOut: object(
+  CreditPage: page(ref('Credit')),
+  EarnOut: object<Wire['EarnOut']>(
     {
       id,
-      mode,
+      mode: modeSchema,
       paypal_payout_email: email,
       amount,
-      status: { enum: ['processing', 'completed', 'failed'] },
+      status: enumOf('processing', 'completed', 'failed'),
       error_reason: orNull(string),
       created_at: time,
       updated_at: time,
     },
-    'What was available is paid out, or turned into account credit.',
+    'Available earnings that are paid out, or turned into account credit.',
   ),
-  EarnOutPage: pageOf('EarnOut'),
-  Config: object(
+  EarnOutPage: page(ref('EarnOut')),
+  Config: object<Wire['Config']>(
     {
       id,
-      mode,
+      mode: modeSchema,
       paypal_payout_email: email,
       id_verification_required: boolean,
-      credits_earned: described(
-        number,
-        'Waits for the next earn-out; below 0 if more was refunded since the last one.',
-      ),
-      payouts_earned: described(
-        number,
-        'Waits for the next earn-out; below 0 if more was refunded since the last one.',
-      ),
+      credits_earned: earned,
+      payouts_earned: earned,
       total_credits_earned: amount,
       total_payouts_earned: amount,
       number_of_users_referred: count,
@@ -91,16 +82,14 @@ export const schemas: Record<string, Schema> = {
       next_earn_out_date: time,
       minimum_earn_out_amount: amount,
       referral_code: string,
-      referral_url: { type: 'string', format: 'uri' },
+      referral_url: uri,
       referral_maximum_credits: described(
         orNull(amount),
         'The most that one referred user can earn; null for no limit.',
       ),
       referral_credit_ratio: rate,
       referral_payment_pending_days: duration,
-      promo_type: {
-        enum: [...['first_time_value_off', 'first_time_percent_off', 'always_value_off', 'always_percent_off'], null],
-      },
+      promo_type: promoType,
       promo_value: orNull(amount),
       initial_rate: rate,
       ongoing_rate: rate,
@@ -111,18 +100,17 @@ export const schemas: Record<string, Schema> = {
     },
     'The user’s own referral account.',
   ),
-  ConfigChanges: {
-    type: 'object',
-    properties: { mode, paypal_payout_email: described(email, 'An e-mail address; null in the mode credits only.') },
-    additionalProperties: false,
-  },
-  Channel: object(
+  ConfigChanges: object<Wire['ConfigChanges']>({
+    mode: optional(modeSchema),
+    paypal_payout_email: optional(described(email, 'An e-mail address; null in the mode credits only.')),
+  }),
+  Channel: object<Wire['Channel']>(
     {
       id,
       code: string,
       description: string,
-      promo_type: { enum: ['percent_off', 'value_off'] },
-      promo_value: described(decimal, 'Of percent_off, from 0 to 1.'),
+      promo_type: enumOf('percent_off', 'value_off'),
+      promo_value: described(decimal, 'For percent_off a share from 0 to 1, for value_off an amount.'),
       is_active: boolean,
       is_recurring: boolean,
       start_date: time,
@@ -138,38 +126,27 @@ export const schemas: Record<string, Schema> = {
     },
     'A coupon code of the user’s.',
   ),
-  Coupon: object(
+  Coupon: object<Wire['Coupon']>(
     {
       code: orNull(string),
-      promo_type: { enum: ['percent_off', 'value_off', null] },
+      promo_type: enumOf('percent_off', 'value_off', null),
       promo_value: orNull(decimal),
       description: orNull(string),
       is_recurring: orNull(boolean),
     },
-    'The coupon that the user has applied; all null if none is.',
+    'The coupon that the user has applied; every field is null if there is none.',
   ),
-  CouponInput: {
-    type: 'object',
-    properties: { code: described(string, 'In any case; up to 100 characters, not counting blanks around it.') },
-    required: ['code'],
-    additionalProperties: false,
-  },
-  CodeInfo: object({
-    referral_code: string,
-    promo_type: {
-      enum: [...['first_time_value_off', 'first_time_percent_off', 'always_value_off', 'always_percent_off'], null],
-    },
-    promo_value: orNull(amount),
+  CouponInput: object<Wire['CouponInput']>({
+    code: described(string, 'In upper or lower case; up to 100 characters without the blanks around it.'),
   }),
-  Detail: {
-    type: 'object',
-    properties: { detail: string, code: string },
-    required: ['detail'],
-    additionalProperties: false,
-  },
+  CodeInfo: object<Wire['CodeInfo']>({ referral_code: string, promo_type: promoType, promo_value: orNull(amount) }),
+  Detail: object<Wire['Detail']>({ detail: string, code: optional(string) }),
   FieldErrors: {
     type: 'object',
     minProperties: 1,
-    additionalProperties: { type: 'array', minItems: 1, items: object({ message: string, code: string }) },
+    additionalProperties: {
+      ...arrayOf(object<FieldError>({ message: string, code: string })),
+      minItems: 1,
+    },
   },
 };

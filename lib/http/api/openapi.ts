@@ -1,29 +1,32 @@
 import type { Request } from 'express';
 import { commissionOrders } from '../../rewards/commissions/commission-pages';
-import { modeSchema, ref, type Schema, schemas, statusSchema } from './openapi-schemas';
+import { modeSchema, schemas, statusSchema } from './openapi-schemas';
+import { arrayOf, ref, type Schema } from './schema';
+import type { Wire } from './wire-types';
 
-const json = (schema: Schema): Schema => ({ 'application/json': { schema } });
-const ok = (name: string): Schema => ({ description: 'OK', content: json(ref(name)) });
-const listOf = (name: string): Schema => ({
-  description: 'OK',
-  content: json({ type: 'array', items: ref(name) }),
-});
-const fails = (description: string, ...names: string[]): Schema => ({
+/** An OpenAPI object that is not a schema: an operation, a parameter, a response. */
+type Part = Readonly<Record<string, unknown>>;
+type Name = keyof Wire;
+
+const json = (schema: Schema): Part => ({ 'application/json': { schema } });
+const ok = (name: Name): Part => ({ description: 'OK', content: json(ref(name)) });
+const listOf = <N extends Name>(name: N): Part => ({ description: 'OK', content: json(arrayOf(ref(name))) });
+const fails = (description: string, ...names: Name[]): Part => ({
   description,
-  content: json(names.length === 1 ? ref(names[0]!) : { anyOf: names.map(ref) }),
+  content: json(names.length === 1 ? ref(names[0]!) : { anyOf: names.map((name) => ref(name)) }),
 });
 
 const unavailable = { 500: fails('Something went wrong.', 'Detail'), 503: fails('Try again later.', 'Detail') };
 const signedIn = { 401: fails('Nobody is signed in.', 'Detail'), ...unavailable };
-const missing = { 404: fails('There is none, or it is another user’s.', 'Detail') };
+const missing = { 404: fails('There is none, or it is not the user’s.', 'Detail') };
 const badParameters = { 400: fails('A parameter is wrong.', 'FieldErrors') };
 const badBody = {
   400: fails('The body, or a field of it, is wrong.', 'FieldErrors', 'Detail'),
   413: fails('The body is over 10 kB.', 'Detail'),
 };
 
-const id: Schema = { name: 'id', in: 'path', required: true, schema: { type: 'integer', minimum: 1 } };
-const inQuery = (name: string, schema: Schema, description?: string): Schema => ({
+const id: Part = { name: 'id', in: 'path', required: true, schema: { type: 'integer', minimum: 1 } };
+const inQuery = (name: string, schema: Schema, description?: string): Part => ({
   ...{ name, in: 'query', schema },
   ...(description && { description }),
 });
@@ -31,17 +34,21 @@ const pages = [
   inQuery('page', { type: 'integer', minimum: 1, default: 1 }, 'A page past the end is 404.'),
   inQuery('page_size', { type: 'integer', minimum: 1, maximum: 100, default: 25 }),
 ];
-const body = (name: string): Schema => ({ required: true, content: json(ref(name)) });
+const body = (name: Name): Part => ({ required: true, content: json(ref(name)) });
 const open = { security: [] };
 
-const paths: Record<string, Schema> = {
+const paths: Record<string, Part> = {
   '/credit/': {
     get: {
       operationId: 'listCredits',
       parameters: [
         ...[inQuery('mode', modeSchema), inQuery('status', statusSchema)],
-        inQuery('referral_channel', { type: 'string' }, 'The id of a channel of one’s own; empty for no channel.'),
-        inQuery('ordering', { enum: commissionOrders, default: '-created_at' }, 'Ties go by the id.'),
+        inQuery(
+          'referral_channel',
+          { type: 'string' },
+          'The id of a channel of the user’s; empty for earnings without a channel.',
+        ),
+        inQuery('ordering', { enum: commissionOrders, default: '-created_at' }, 'Equal values are ordered by the id.'),
         ...pages,
       ],
       responses: { 200: ok('CreditPage'), ...badParameters, ...missing, ...signedIn },
@@ -84,7 +91,7 @@ const paths: Record<string, Schema> = {
     },
     delete: {
       operationId: 'removeCoupon',
-      responses: { 204: { description: 'None is applied any more, unless it is redeemed.' }, ...signedIn },
+      responses: { 204: { description: 'The coupon is removed, unless it is redeemed.' }, ...signedIn },
     },
   },
   '/code/info/': {
@@ -109,7 +116,10 @@ const paths: Record<string, Schema> = {
   },
 };
 
-/** The OpenAPI 3.1 document of the API, as it is mounted. Who asks is the host's matter: by a session, or a token. */
+/**
+ * The OpenAPI 3.1 document of the API where the host has mounted it. How users sign in is up to the host: a session,
+ * or a token.
+ */
 export function openApi(req: Request, { origin, pathname }: URL): object {
   const below = pathname.replace(/\/$/, '');
   return {
@@ -124,7 +134,7 @@ export function openApi(req: Request, { origin, pathname }: URL): object {
           type: 'apiKey',
           in: 'header',
           name: 'Authorization',
-          description: 'Or however else the site knows its users.',
+          description: 'Or whatever else the site signs its users in with.',
         },
       },
     },

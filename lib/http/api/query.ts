@@ -1,63 +1,73 @@
 import type { Request } from 'express';
-import { badField, notFound } from './problem';
+import { badField, notFound } from '../http-error';
+import type { WirePage } from './wire-types';
 
 const defaultPageSize = 25;
 const maxPageSize = 100;
 
-/** The parameters of a request, whatever query parser the host uses; of one that is given twice, the last. */
-export function queryOf(req: Request): ReadonlyMap<string, string> {
+/** The parameters of a query string by name. */
+export type Query = ReadonlyMap<string, string>;
+
+/**
+ * The query parameters of a request; the last one of those with the same name. They are read from the URL, because
+ * the host chooses the parser of `req.query`.
+ */
+export function queryOf(req: Request): Query {
   const start = req.url.indexOf('?');
   return new Map(start === -1 ? [] : new URLSearchParams(req.url.slice(start)));
 }
 
-/** A parameter that is one of some words; undefined if it is missing or empty. */
-export function wordOf<W extends string>(
-  query: ReadonlyMap<string, string>,
-  name: string,
-  words: readonly W[],
-): W | undefined {
+/** A parameter that takes one of some words; undefined if it is missing or empty. @throws HttpError 400 */
+export function wordOf<W extends string>(query: Query, name: string, words: readonly W[]): W | undefined {
   const value = query.get(name) || undefined;
   if (value === undefined || words.includes(value as W)) return value as W | undefined;
   throw badField(name, `One of ${words.join(', ')}.`, 'invalid_choice');
 }
 
-/** The id in a path; what can't be one is found nowhere. */
-export function idOf(text: unknown): number {
-  const id = wholeOf(text);
+/** The parameter `id` of a path. @throws HttpError 404 for a text that is no id. */
+export function pathIdOf(req: Request): number {
+  const id = parseDigits(req.params['id']);
   if (id === null || id < 1) throw notFound();
   return id;
 }
 
-export function wholeOf(text: unknown): number | null {
+/** The number that 1 to 15 decimal digits stand for, or null for anything else. */
+export function parseDigits(text: unknown): number | null {
   return typeof text === 'string' && /^\d{1,15}$/.test(text) ? Number(text) : null;
 }
 
-/** A page of a list. */
-export interface Page {
+/** The page of a list that a client asks for, counted from 1. */
+export interface PageRequest {
   page: number;
   pageSize: number;
 }
 
-export function pageOf(query: ReadonlyMap<string, string>): Page {
+/** The parameters `page` and `page_size`. @throws HttpError 400 */
+export function pageOfQuery(query: Query): PageRequest {
   const page = query.get('page') ?? '1';
   if (!/^0*[1-9]\d*$/.test(page)) throw badField('page', 'A whole number from 1.');
-  const pageSize = wholeOf(query.get('page_size') ?? String(defaultPageSize));
+  const pageSize = parseDigits(query.get('page_size') ?? String(defaultPageSize));
   if (pageSize === null || pageSize < 1 || pageSize > maxPageSize)
     throw badField('page_size', `A whole number from 1 to ${maxPageSize}.`);
   return { page: Number(page), pageSize };
 }
 
+/** What `wirePage` needs to know of a list. */
+export interface List<T> {
+  count: number;
+  load: (take: number, skip: number) => Promise<T[]>;
+}
+
 /**
- * The answer of a list: `results` of the page, asked for only where it is not past the end, and the addresses of its neighbours,
- * which keep the other parameters.
+ * One page of a list with the addresses of the pages before and after it, which keep the other parameters. Loads
+ * nothing from an empty list. @throws HttpError 404 for a page past the end.
  */
-export async function paged(
+export async function wirePage<T>(
   req: Request,
   baseUrl: URL,
-  { page, pageSize }: Page,
-  count: number,
-  results: (take: number, skip: number) => Promise<object[]>,
-): Promise<object> {
+  { page, pageSize }: PageRequest,
+  { count, load }: List<T>,
+): Promise<WirePage<T>> {
   const pages = Math.max(1, Math.ceil(count / pageSize));
   if (page > pages) throw notFound();
   const address = (to: number): string | null => (to < 1 || to > pages ? null : addressOf(req, baseUrl, to));
@@ -65,16 +75,16 @@ export async function paged(
     count,
     next: address(page + 1),
     previous: address(page - 1),
-    results: count === 0 ? [] : await results(pageSize, (page - 1) * pageSize),
+    results: count === 0 ? [] : await load(pageSize, (page - 1) * pageSize),
   };
 }
 
-/** This request's address with another page, on the site's public origin: what a client says of its host counts for nothing. */
+/** The address of this request with another page, on the origin of `baseUrl`: a client can forge the header Host. */
 function addressOf(req: Request, { origin, pathname }: URL, page: number): string {
   const below = pathname.replace(/\/$/, '');
   const path = req.baseUrl + req.path;
   const query = new URLSearchParams([...queryOf(req)]);
   query.set('page', String(page));
-  // Below a path of baseUrl, the app itself may be mounted there.
+  // If `baseUrl` has a path, the host's app may itself be mounted there: then `path` has it already.
   return `${origin}${path.startsWith(`${below}/`) ? '' : below}${path}?${query.toString()}`;
 }

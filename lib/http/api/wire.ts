@@ -6,18 +6,17 @@ import type { CodeOffer } from '../../rewards/commissions/code-offers';
 import type { SeenCommission } from '../../rewards/commissions/commission-pages';
 import type { Coupon } from '../../types/commissions';
 import type { AccountTotals } from '../../types/earn-outs';
-
-// The names, types and formats of the fields are those of Webshare's referral API, which its clients expect.
+import type { Wire } from './wire-types';
 
 const dayMs = 86_400_000;
 
-/** A user's id as a number where the host's ids are numbers. */
-function userIdOf(id: string): number | string {
+/** The id of a user as a number if it is the text of one: hosts with numeric ids expect numbers. */
+function wireUserId(id: string): number | string {
   const number = Number(id);
   return Number.isSafeInteger(number) && String(number) === id ? number : id;
 }
 
-/** A duration as Django writes it: `7 00:00:00`, days and then HH:MM:SS; without the days if there are none. */
+/** A duration in Django's format: `7 00:00:00` is 7 days, and below one day it is only `HH:MM:SS`. */
 export function durationOf(ms: number): string {
   const seconds = Math.round(ms / 1000);
   const part = (count: number): string => String(Math.floor(count)).padStart(2, '0');
@@ -26,10 +25,10 @@ export function durationOf(ms: number): string {
   return days === 0 ? time : `${days} ${time}`;
 }
 
-export function creditOf({ commission, status, channelCode }: SeenCommission): object {
+export function creditOf({ commission, status, channelCode }: SeenCommission): Wire['Credit'] {
   return {
     id: commission.id,
-    user_id: userIdOf(commission.refereeId),
+    user_id: wireUserId(commission.refereeId),
     mode: commission.mode,
     amount: Number(commission.amount),
     status,
@@ -41,7 +40,7 @@ export function creditOf({ commission, status, channelCode }: SeenCommission): o
   };
 }
 
-export function earnOutOf(earnOut: ReferralEarnOut): object {
+export function earnOutOf(earnOut: ReferralEarnOut): Wire['EarnOut'] {
   return {
     id: earnOut.id,
     mode: earnOut.mode,
@@ -54,11 +53,11 @@ export function earnOutOf(earnOut: ReferralEarnOut): object {
   };
 }
 
-/** The discount of a user's own code: for which purchases, of which kind; percent as 0–100. */
-export function promoOf({ promo }: CodeOffer): { promo_type: string | null; promo_value: number | null } {
+/** A percentage is a number from 0 to 100 here, and a share from 0 to 1 in the channel. */
+function promoOf({ promo }: CodeOffer): Pick<Wire['CodeInfo'], 'promo_type' | 'promo_value'> {
   if (!promo) return { promo_type: null, promo_value: null };
   const { promoType, promoValue, isRecurring } = promo;
-  // A factor of 100 moves the point: through a float, 0.29 would become 28.999….
+  // The exponent moves the decimal point exactly. A multiplication by 100 would turn 0.29 into 28.999…
   const value = promoType === 'percent_off' ? Number(`${promoValue}e2`) : Number(promoValue);
   return { promo_type: `${isRecurring ? 'always' : 'first_time'}_${promoType}`, promo_value: value };
 }
@@ -68,7 +67,7 @@ export function configOf(
   totals: AccountTotals,
   offer: CodeOffer,
   { baseUrl, codeParameter, linkPath, earnOuts, commission }: Settings,
-): object {
+): Wire['Config'] {
   const site = `${baseUrl.origin}${baseUrl.pathname.replace(/\/$/, '')}`;
   const max = offer.maxPerReferee === null ? null : Number(offer.maxPerReferee);
   return {
@@ -101,7 +100,7 @@ export function configOf(
   };
 }
 
-export function channelOf(channel: ReferralChannel): object {
+export function channelOf(channel: ReferralChannel): Wire['Channel'] {
   return {
     id: channel.id,
     code: channel.code,
@@ -123,7 +122,8 @@ export function channelOf(channel: ReferralChannel): object {
   };
 }
 
-export function couponOf(coupon: Coupon | null): object {
+/** The coupon that a user has applied; every field is null if there is none. */
+export function couponOf(coupon: Coupon | null): Wire['Coupon'] {
   return {
     code: coupon?.code ?? null,
     promo_type: coupon?.promoType ?? null,
@@ -131,4 +131,8 @@ export function couponOf(coupon: Coupon | null): object {
     description: coupon?.description ?? null,
     is_recurring: coupon?.isRecurring ?? null,
   };
+}
+
+export function codeInfoOf(offer: CodeOffer): Wire['CodeInfo'] {
+  return { referral_code: offer.code, ...promoOf(offer) };
 }

@@ -1,0 +1,66 @@
+import express, { type NextFunction, type Request, type RequestHandler, type Response } from 'express';
+import type { FieldsOf } from '../input';
+import { badField, HttpError } from './http-error';
+
+const maxBytes = 10 * 1024;
+const jsonTypes = ['json', '+json'];
+
+const anyJson = express.json({ limit: maxBytes, type: (req) => Boolean((req as Request).is(jsonTypes)) });
+const plainJson = express.json({ limit: maxBytes });
+const form = express.urlencoded({ extended: false, limit: maxBytes });
+
+/**
+ * The fields of a JSON object, parsed here unless the host has parsed it. Only JSON content types are accepted: a
+ * page of another site can send every other type in the name of a signed-in visitor.
+ *
+ * @throws HttpError 400 for anything else and for a field that is not in `fields`; 413 for more than 10 kB.
+ */
+export async function jsonBody<T>(
+  req: Request,
+  res: Response,
+  fields: FieldsOf<T>,
+): Promise<Partial<Record<keyof T, unknown>>> {
+  if (!req.is(jsonTypes))
+    throw new HttpError(400, { detail: 'Send a JSON body, with Content-Type: application/json.' });
+  await parse(anyJson, req, res, 'The body is not valid JSON.');
+  const body: unknown = req.body;
+  // The host's own parser may have a higher limit.
+  if (Number(req.headers['content-length'] ?? 0) > maxBytes) throw tooLarge();
+  if (!isObject(body) || Array.isArray(body)) throw new HttpError(400, { detail: 'The body must be a JSON object.' });
+  if (Buffer.byteLength(JSON.stringify(body)) > maxBytes) throw tooLarge();
+  const known = Object.keys(fields);
+  const unknown = Object.keys(body).find((field) => !known.includes(field));
+  if (unknown !== undefined) throw badField(unknown, `Unknown field. It can be ${known.join(' or ')}.`, 'unknown');
+  return body as Partial<Record<keyof T, unknown>>;
+}
+
+/**
+ * The fields of a form or of a JSON object, parsed here unless the host has parsed them. A body of another type has
+ * no fields.
+ *
+ * @throws HttpError 400 for a malformed body; 413 for more than 10 kB.
+ */
+export async function formOrJsonBody(req: Request, res: Response): Promise<Readonly<Record<string, unknown>>> {
+  const parsed: unknown = req.body;
+  if (isObject(parsed) && Object.keys(parsed).length > 0) return parsed;
+  for (const parser of [plainJson, form]) await parse(parser, req, res, 'The body is malformed.');
+  const body: unknown = req.body;
+  return isObject(body) ? body : {};
+}
+
+/** Runs one of Express' parsers. It skips a body that was parsed before, and one of another content type. */
+async function parse(parser: RequestHandler, req: Request, res: Response, malformed: string): Promise<void> {
+  const error = await new Promise<unknown>((resolve) => {
+    void parser(req, res, ((problem?: unknown) => resolve(problem)) as NextFunction);
+  });
+  if (!error) return;
+  throw (error as { status?: number }).status === 413 ? tooLarge() : new HttpError(400, { detail: malformed });
+}
+
+function tooLarge(): HttpError {
+  return new HttpError(413, { detail: 'The body is over 10 kB.' });
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null;
+}

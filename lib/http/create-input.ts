@@ -1,0 +1,69 @@
+import { ReferralError } from '../errors';
+import type { Tracking } from '../tracking/tracking';
+import type { UserRef } from '../types/common';
+import type { CreateReferralInput, TargetRef } from '../types/referrals';
+import { badField, badFields } from './http-error';
+
+type Fields = Readonly<Record<string, unknown>>;
+
+/** Names of `Referral.create`, as its errors give them, with the field that `POST` takes for each. */
+const postedFields: Readonly<Record<string, string>> = {
+  'redirectTo': 'redirect_to',
+  'label': 'label',
+  'target.type': 'target_type',
+  'target.id': 'target_id',
+};
+
+/** Whether the option `targetTypes` lists this type, so that `POST` accepts it. */
+export function isListedTarget({ settings }: Tracking, type: string): boolean {
+  return settings.targetTypes.some(
+    (listed) => (typeof listed === 'string' ? listed : settings.dataSource.getMetadata(listed).name) === type,
+  );
+}
+
+/** The posted fields as input of `Referral.create`. @throws HttpError 400 with a message for each wrong field. */
+export async function createInput(tracking: Tracking, fields: Fields, user: UserRef): Promise<CreateReferralInput> {
+  const { redirect_to: redirectTo, label, target_type: type, target_id: id } = fields;
+  const problems = problemsOf(tracking, fields);
+  if (Object.keys(problems).length > 0) throw badFields(problems);
+  const hasTarget = !isBlank(type);
+  const target = hasTarget ? await targetOf(tracking, type as string, id) : null;
+  if (hasTarget && !target) throw badField('target_id', 'There is no such target.');
+  return { user, redirectTo: redirectTo as string, label: label as string | undefined, target };
+}
+
+/** A refusal of `Referral.create` for one of the posted fields as a 400 for that field; any other error as it is. */
+export function asPostedFieldError(error: unknown): unknown {
+  if (!(error instanceof ReferralError) || error.status !== 400) return error;
+  const field = postedFields[error.field ?? ''];
+  return field === undefined ? error : badField(field, error.message);
+}
+
+function problemsOf(tracking: Tracking, fields: Fields): Record<string, string> {
+  const { redirect_to: redirectTo, label, target_type: type, target_id: id } = fields;
+  const problems: Record<string, string> = {};
+  if (typeof redirectTo !== 'string' || redirectTo === '') problems['redirect_to'] = 'This field is required, as text.';
+  if (label !== undefined && typeof label !== 'string') problems['label'] = 'This field must be text.';
+  if (isBlank(type)) {
+    if (!isBlank(id)) problems['target_type'] = 'This field is required with target_id.';
+    return problems;
+  }
+  if (typeof type !== 'string' || !isListedTarget(tracking, type)) problems['target_type'] = 'No such type of target.';
+  if (isBlank(id)) problems['target_id'] = 'This field is required with target_type.';
+  return problems;
+}
+
+/**
+ * For an entity the row, because `7` and `07` can name the same one; null if there is none. The id of a type that is
+ * only a word is taken as it is.
+ */
+async function targetOf(tracking: Tracking, type: string, id: unknown): Promise<TargetRef | null> {
+  if (typeof id !== 'string' && typeof id !== 'number') return null;
+  const isEntity = tracking.settings.dataSource.entityMetadatas.some(({ name }) => name === type);
+  return isEntity ? tracking.loadTarget({ targetType: type, targetId: String(id) }, {}) : { type, id };
+}
+
+/** Forms send an empty text for what was left out. */
+function isBlank(value: unknown): boolean {
+  return value === undefined || value === '';
+}
