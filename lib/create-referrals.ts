@@ -2,6 +2,7 @@ import { IncomingMessage } from 'node:http';
 import type { RequestHandler } from 'express';
 import type { Listener, ReferralEvents } from './database/events';
 import { entities } from './entities';
+import { registry } from './entities/instance';
 import type { Referral } from './entities/referral';
 import type { ReferralUsage } from './entities/referral-usage';
 import { referralError } from './errors';
@@ -9,13 +10,12 @@ import { api } from './http/api/api';
 import { linkRouter } from './http/link-router';
 import { middleware } from './http/middleware';
 import { type ReferralsOptions, settingsOf } from './options';
-import { registry } from './registry';
 import type { Coupons } from './rewards/commissions/coupons';
 import type { RecordedPurchase, RecordedRefund } from './rewards/commissions/purchases';
-import { type Managers, Rewards } from './rewards/rewards';
-import type { SignupExplanation } from './rewards/signups/signup-explanation';
-import type { Verification } from './rewards/verify/verify';
-import { Tracking } from './tracking/tracking';
+import { type Managers, wireRewards } from './rewards/rewards';
+import { explainSignup, type SignupExplanation } from './rewards/signups/signup-explanation';
+import { type Verification, verify } from './rewards/verify/verify';
+import { wireTracking } from './tracking/tracking';
 import type { PurchaseInput, Quote, RefundInput } from './types/commissions';
 import type { Amount, UserRef, WithManager } from './types/common';
 import type { EarnOutProgress, RunEarnOutsOptions } from './types/earn-outs';
@@ -115,9 +115,14 @@ export function createReferrals(options: ReferralsOptions): Referrals {
   if (unknown)
     throw referralError('INVALID_OPTION', 'targetTypes', 'entity classes of the DataSource, or words', unknown);
 
-  const tracking = new Tracking(settings);
-  const rewards = new Rewards(settings, tracking);
-  registry.add(dataSource, { tracking, rewards });
+  const tracking = wireTracking(settings);
+  const rewards = wireRewards(settings, tracking);
+  registry.add(dataSource, {
+    referrals: tracking.calls,
+    signups: rewards.signups,
+    records: rewards.records,
+    clock: tracking.clock,
+  });
   // Entities that the host loads itself find their instance too.
   const owners = entities.map((entity) => ({
     listenTo: () => entity,
@@ -143,13 +148,13 @@ export function createReferrals(options: ReferralsOptions): Referrals {
     on: (event, listener) => tracking.events.on(event, listener),
     off: (event, listener) => tracking.events.off(event, listener),
     ...rewards.managers,
-    explainSignup: async (user, options = {}) => rewards.explainSignup(user, options),
-    recordUsage: async (user, input) => rewards.recordUsage(user, input),
-    quote: async (buyer, amount, options = {}) => rewards.quote(buyer, amount, options),
-    recordPurchase: async (buyer, input) => rewards.recordPurchase(buyer, input),
-    recordRefund: async (buyer, input) => rewards.recordRefund(buyer, input),
-    runEarnOuts: async (options = {}) => rewards.runEarnOuts(options),
-    verify: async (options = {}) => rewards.verify(options),
+    explainSignup: (user, options) => explainSignup(rewards.database, user, options),
+    recordUsage: (user, usage) => rewards.usages.record(user, usage),
+    quote: (buyer, amount, options) => rewards.coupons.quote(buyer, amount, options),
+    recordPurchase: (buyer, input) => rewards.purchases.record(buyer, input),
+    recordRefund: (buyer, input) => rewards.purchases.refund(buyer, input),
+    runEarnOuts: (options) => rewards.earnOuts.run(options),
+    verify: (options) => verify(rewards.database, options),
     close: () => (closed ??= close()),
   };
 }

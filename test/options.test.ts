@@ -9,7 +9,7 @@ import {
   ReferralResponse,
   type ReferralsOptions,
 } from '../lib';
-import { registry } from '../lib/registry';
+import { registry } from '../lib/entities/instance';
 import { baseUrl, closeAll, databaseUrl, openDataSource, secret, startHost } from './support/host';
 
 afterAll(closeAll);
@@ -106,7 +106,7 @@ describe('a wrong option is refused by name, with what it takes and what it got'
   });
 
   test('and nothing is left behind by a refusal', () => {
-    expect(() => registry.of('x', { manager: dataSource.manager })).toThrow(
+    expect(() => registry.instanceFor('x', { manager: dataSource.manager })).toThrow(
       expect.objectContaining({ code: 'NO_INSTANCE' }),
     );
   });
@@ -244,7 +244,7 @@ describe('several instances', () => {
       await referrals.close();
       const next = make({}) as ReturnType<typeof createReferrals>;
       await referrals.close(); // again: the next one is none of its business
-      expect(registry.of('x', { manager: dataSource.manager })).toBeDefined();
+      expect(registry.instanceFor('x', { manager: dataSource.manager })).toBeDefined();
       await next.close();
       expect(dataSource.subscribers.length).toBe(subscribers);
     }

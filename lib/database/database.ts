@@ -1,107 +1,44 @@
 import { createHash } from 'node:crypto';
-import {
-  type DataSource,
-  type EntityManager,
-  QueryFailedError,
-  type QueryRunner,
-  QueryRunnerAlreadyReleasedError,
-} from 'typeorm';
+import { type EntityManager, QueryFailedError, type QueryRunner, QueryRunnerAlreadyReleasedError } from 'typeorm';
 import { databaseUnavailable, invalid, referralError } from '../errors';
 import { isManager } from '../input';
 import type { Settings } from '../options';
-import { registry } from '../registry';
 import { explained } from './driver-errors';
 import type { Query, Statement } from './named-parameters';
 import { retryConflicts } from './retry';
-import { entityOf } from './tables';
+import { Schema } from './schema';
 import { inTurn } from './turns';
 
 /**
- * Runs our SQL: in the host's transaction where a manager is given, else on a connection of its own with a time limit,
- * so that a database that hangs costs a visitor that much and no more. A connection that hung is destroyed, so that the
- * host's pool recovers.
+ * Runs our SQL. With a manager of the host's, it runs in the host's transaction. Without one, it runs on a connection of its own, with a
+ * time-out: a database that hangs delays a visitor by that long at most. The connection is then closed, so that the pool replaces it.
  */
-export class Database {
-  readonly dataSource: DataSource;
-  readonly tables: Readonly<Record<keyof typeof entityOf, string>>;
+export class Database extends Schema {
   readonly #isPreparing: boolean;
   readonly #timeoutMs: number;
   readonly #underWay = new Set<Promise<unknown>>();
-  /** The connections of our own transactions without a limit: only a loss releases one while it is in use. */
+  /** Runners of our own transactions without a time-out. If one is released while in use, its connection was lost. */
   readonly #ours = new WeakSet<QueryRunner>();
   #isClosed = false;
 
   constructor({ dataSource, preparedStatements }: Settings, timeoutMs: number) {
-    this.dataSource = dataSource;
+    super(dataSource);
     this.#isPreparing = preparedStatements;
     this.#timeoutMs = timeoutMs;
-    this.tables = Object.fromEntries(
-      Object.entries(entityOf).map(([name, entity]) => [name, this.table(entity)]),
-    ) as typeof this.tables;
   }
 
-  /** An entity's table, quoted, with the host's schema. */
-  table(entity: new () => object): string {
-    const { tablePath } = this.dataSource.getMetadata(entity);
-    return tablePath
-      .split('.')
-      .map((part) => this.dataSource.driver.escape(part))
-      .join('.');
-  }
-
-  /** A SELECT list that names each column of an entity by its property, with a prefix where rows hold several entities. */
-  columns(entity: new () => object, alias = '', prefix = ''): string {
-    const from = alias && `${alias}.`;
-    return this.dataSource
-      .getMetadata(entity)
-      .columns.map(({ databaseName, propertyName, type }) => {
-        // As text, whatever parser the host has given its driver for numbers.
-        const exact = type === 'numeric' ? '::text' : '';
-        return `${from}${databaseName}${exact} AS "${prefix}${propertyName}"`;
-      })
-      .join(', ');
-  }
-
-  /** A row of our own SQL as an entity of this DataSource, its values as TypeORM would have them. */
-  entity<T extends object>(entity: new () => T, row: object, prefix = ''): T {
-    const values = row as Record<string, unknown>;
-    const loaded: Record<string, unknown> = {};
-    for (const { propertyName, transformer } of this.dataSource.getMetadata(entity).columns) {
-      const value = values[prefix + propertyName];
-      const isPlain = transformer === undefined || Array.isArray(transformer);
-      loaded[propertyName] = isPlain ? value : (transformer.from(value) as unknown);
-    }
-    return registry.own(Object.assign(new entity(), loaded), this.dataSource);
-  }
-
-  /** A statement that each connection plans once: for those that take longer to plan than to run. */
-  prepared(statement: string): Prepared;
-  prepared<P extends object>(statement: Statement<P>): Statement<P>;
-  prepared<P extends object>(statement: Statement<P> | string): Statement<P> | Prepared {
-    if (typeof statement === 'string') {
-      if (!this.#isPreparing) return { text: statement };
-      return {
-        text: statement,
-        name: `referrals_${createHash('sha256').update(statement).digest('hex').slice(0, 32)}`,
-      };
-    }
+  /** A statement that each connection plans once: for statements that take longer to plan than to run. */
+  prepared<P extends object>(statement: Statement<P>): Statement<P> {
     if (!this.#isPreparing) return statement;
     const name = `referrals_${createHash('sha256').update(statement.text).digest('hex').slice(0, 32)}`;
     return { text: statement.text, with: (parameters) => ({ ...statement.with(parameters), name }) };
   }
 
-  /** The rows of one statement: on the given manager, else on a connection of its own within the time limit. */
-  async query<Row>(
-    query: string | Query | Prepared,
-    parameters?: unknown[] | EntityManager,
-    within?: EntityManager,
-  ): Promise<Row[]> {
-    const values = Array.isArray(parameters) ? parameters : [];
-    const manager = Array.isArray(parameters) ? within : parameters;
-    const sent: Query =
-      typeof query === 'string' ? { text: query, values } : 'values' in query ? query : { ...query, values };
+  /** Returns the rows of one statement. */
+  async query<Row>(query: string | Query, manager?: EntityManager): Promise<Row[]> {
+    const sent = typeof query === 'string' ? { text: query, values: [] } : query;
     if (!manager) return this.#limited((runner) => this.#send(sent, runner));
-    this.#own(manager);
+    this.#checked(manager);
     try {
       // A manager outside of a transaction has no runner of its own.
       return await inTurn(manager, () => this.#send(sent, manager.queryRunner ?? manager));
@@ -111,13 +48,13 @@ export class Database {
   }
 
   /**
-   * TypeORM has no prepared statements: those are sent to the runner's client directly, and to the host's logger, like all others.
-   * TypeORM's subscribers (`beforeQuery`, `afterQuery`) do not see them.
+   * TypeORM has no prepared statements. They are sent to the runner's client directly and to the host's logger, as all statements are.
+   * Only TypeORM's subscribers (`beforeQuery`, `afterQuery`) do not see them.
    */
   async #send<Row>({ text, values, name }: Query, through: QueryRunner | EntityManager): Promise<Row[]> {
-    const parameters = [...values];
+    const parameters = values as unknown[];
     if (name === undefined || !('connect' in through)) return (await through.query(text, parameters)) as Row[];
-    // A released runner's client may serve another transaction by now, which would then take the statement.
+    // A released runner's client may serve another transaction by now, which would then contain the statement.
     if (through.isReleased) throw new QueryRunnerAlreadyReleasedError();
     const client = (await through.connect()) as Client;
     const { logger } = this.dataSource;
@@ -130,24 +67,24 @@ export class Database {
     }
   }
 
-  /** Work through TypeORM, on the given manager or within the time limit. */
+  /** Runs work through TypeORM: on the given manager, else within the time-out. */
   async use<T>(work: (manager: EntityManager) => Promise<T>, manager?: EntityManager): Promise<T> {
-    return manager ? inTurn(this.#own(manager), () => work(manager)) : this.#limited((runner) => work(runner.manager));
+    if (manager) return inTurn(this.#checked(manager), () => work(manager));
+    return this.#limited((runner) => work(runner.manager));
   }
 
   /**
-   * Several statements as one transaction of our own, begun again should PostgreSQL end it for a conflict with others; in the host's,
-   * as one savepoint.
+   * Runs several statements as one transaction of our own, and again if PostgreSQL ends it for a conflict. In the host's transaction they
+   * are one savepoint.
    */
   async transaction<T>(work: (manager: EntityManager) => Promise<T>, manager?: EntityManager): Promise<T> {
-    return manager
-      ? inTurn(this.#own(manager), () => manager.transaction(work))
-      : retryConflicts(() => this.#limited((runner) => runner.manager.transaction('READ COMMITTED', work)));
+    if (manager) return inTurn(this.#checked(manager), () => manager.transaction(work));
+    return retryConflicts(() => this.#limited((runner) => runner.manager.transaction('READ COMMITTED', work)));
   }
 
   /**
-   * A statement that may fail without failing the host's transaction, and without keeping what it has locked. By itself, it is
-   * begun again as a transaction is.
+   * Runs one statement that may fail. In the host's transaction it runs in a savepoint, so that a failure neither fails the transaction nor
+   * leaves row locks. Outside of one it runs again if PostgreSQL ends it for a conflict.
    */
   async attempt<T>(work: (manager?: EntityManager) => Promise<T>, manager?: EntityManager): Promise<T> {
     if (manager?.queryRunner?.isTransactionActive) return this.transaction(work, manager);
@@ -155,8 +92,8 @@ export class Database {
   }
 
   /**
-   * A transaction of our own that takes as long as it takes, whatever limits the host has set; as a snapshot, all of it reads as of
-   * one moment.
+   * Runs a transaction of our own without a time-out, whatever limits the host has set. A `snapshot` (REPEATABLE READ) reads everything as
+   * of one moment.
    */
   async unlimited<T>(kind: 'snapshot' | 'ordinary', work: (manager: EntityManager) => Promise<T>): Promise<T> {
     if (this.#isClosed) throw referralError('CLOSED');
@@ -176,22 +113,16 @@ export class Database {
     }
   }
 
-  /** Refuses what is no manager of this DataSource, before anything is written to another database. */
-  #own(manager: EntityManager): EntityManager {
+  /** Refuses a value that is no manager of this DataSource, before anything is written to another database. */
+  #checked(manager: EntityManager): EntityManager {
     if (!isManager(manager) || manager.connection !== this.dataSource)
       throw invalid('manager', 'an EntityManager of the DataSource that createReferrals was given', manager);
-    if (manager.queryRunner?.isReleased && this.#ours.has(manager.queryRunner))
-      throw databaseUnavailable('the connection was lost');
-    if (manager.queryRunner?.isReleased)
-      throw invalid(
-        'manager',
-        'the EntityManager of a transaction that is under way, not of one that is over',
-        manager,
-      );
-    return manager;
+    if (!manager.queryRunner?.isReleased) return manager;
+    if (this.#ours.has(manager.queryRunner)) throw databaseUnavailable('the connection was lost');
+    throw invalid('manager', 'the EntityManager of a transaction that is under way, not of one that is over', manager);
   }
 
-  /** Takes no more work of our own, and waits for what is under way. */
+  /** Refuses new work of our own, and waits for what is under way. */
   async close(): Promise<void> {
     this.#isClosed = true;
     await Promise.allSettled(this.#underWay);
@@ -226,16 +157,16 @@ export class Database {
         );
       }, this.#timeoutMs);
     });
-    const answer = Promise.race([worked, limit]).finally(() => {
+    const limited = Promise.race([worked, limit]).finally(() => {
       clearTimeout(timer);
-      this.#underWay.delete(answer);
+      this.#underWay.delete(limited);
     });
-    worked.catch(() => undefined); // it may settle after the limit has
-    this.#underWay.add(answer);
-    return answer;
+    worked.catch(() => undefined); // it may reject after the time-out, when nobody listens any more
+    this.#underWay.add(limited);
+    return limited;
   }
 
-  /** Drops a connection that does not answer, so that the pool makes another, and calls its statement off at the server. */
+  /** Closes a connection that does not respond, so that the pool makes another one, and cancels its statement on the server. */
   #giveUp(client: Client): void {
     client.end().catch(() => undefined);
     if (client.processID)
@@ -249,9 +180,4 @@ interface Client {
   end(): Promise<void>;
   /** The server's process of this connection. */
   processID?: number | null;
-}
-
-export interface Prepared {
-  readonly text: string;
-  readonly name?: string;
 }

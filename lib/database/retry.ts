@@ -1,3 +1,4 @@
+import { debug } from '../debug';
 import { databaseUnavailable } from '../errors';
 import { isConflict } from './driver-errors';
 
@@ -27,6 +28,7 @@ export async function retryOvertaken<T>(
   for (let tries = 0; tries < maxTries; tries++) {
     const result = await attempt();
     if (result !== overtaken) return result;
+    debug('retry %d of a statement that another call has overtaken', tries + 1);
   }
   throw exhausted();
 }
@@ -40,6 +42,7 @@ export async function retryConflicts<T>(work: () => Promise<T>): Promise<T> {
       return await work();
     } catch (error) {
       if (!isConflict(error) || tries === maxConflicts) throw error;
+      debug('retry %d after a conflict: %s', tries, (error as Error).message);
     }
   }
 }

@@ -21,28 +21,34 @@ import { ReferralSignup } from './referral-signup';
 import { ReferralSignupRefusal } from './referral-signup-refusal';
 import { ReferralUsage } from './referral-usage';
 
+/**
+ * The entities, by the names that our SQL has for their tables. The only list of them: a new table is added here, to the exports of
+ * `lib/index.ts` and to a migration.
+ */
+export const entityOf = {
+  referrals: Referral,
+  responses: ReferralResponse,
+  dailyCounts: ReferralDailyCount,
+  programs: ReferralProgram,
+  creditTypes: ReferralCreditType,
+  signups: ReferralSignup,
+  refusals: ReferralSignupRefusal,
+  usages: ReferralUsage,
+  credits: ReferralCredit,
+  spends: ReferralCreditSpend,
+  transactions: ReferralCreditTransaction,
+  channels: ReferralChannel,
+  accounts: ReferralAccount,
+  totals: ReferralAccountTotal,
+  referees: ReferralReferee,
+  buyers: ReferralBuyer,
+  redemptions: ReferralRedemption,
+  purchases: ReferralPurchase,
+  refunds: ReferralRefund,
+  earnOuts: ReferralEarnOut,
+  commissions: ReferralCommission,
+  commissionEntries: ReferralCommissionEntry,
+};
+
 /** For the host's DataSource: `entities: [...entities, User]`. */
-export const entities = [
-  Referral,
-  ReferralResponse,
-  ReferralDailyCount,
-  ReferralProgram,
-  ReferralCreditType,
-  ReferralSignup,
-  ReferralSignupRefusal,
-  ReferralUsage,
-  ReferralCredit,
-  ReferralCreditTransaction,
-  ReferralCreditSpend,
-  ReferralChannel,
-  ReferralAccount,
-  ReferralAccountTotal,
-  ReferralReferee,
-  ReferralBuyer,
-  ReferralRedemption,
-  ReferralPurchase,
-  ReferralRefund,
-  ReferralEarnOut,
-  ReferralCommission,
-  ReferralCommissionEntry,
-];
+export const entities = Object.values(entityOf);

@@ -1,5 +1,5 @@
-import { type RecordCalls, registry } from '../registry';
 import type { WithManager } from '../types/common';
+import { type RecordCalls, registry } from './instance';
 
 /** What records have loaded of each other. */
 const kept = new WeakMap<object, Map<string, Promise<unknown>>>();
@@ -54,5 +54,5 @@ export function related<T>(
 }
 
 function recordsOf(record: object, call: string, options?: WithManager): RecordCalls {
-  return registry.ofEntity(record, `record.${call}`, options).rewards.records;
+  return registry.instanceOf(record, `record.${call}`, options).records;
 }

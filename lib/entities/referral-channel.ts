@@ -5,7 +5,7 @@ import type { WithManager } from '../types/common';
 import { amountColumn, bigintAsNumber } from './columns';
 import { ReferralRecord, related } from './record';
 import { Referral } from './referral';
-import { ReferralCommission } from './referral-commission';
+import type { ReferralCommission } from './referral-commission';
 
 /** A referral whose code is a coupon: a discount for the buyer, a commission for the owner. It has the referral's id. */
 @Entity({ name: 'referral_channels' })
@@ -91,7 +91,7 @@ export class ReferralChannel extends ReferralRecord<ChannelChanges> {
   /** What it has earned its owner, oldest first. */
   async commissions(options: WithManager = {}): Promise<ReferralCommission[]> {
     return related(this, 'commissions', options, (records) =>
-      records.find(ReferralCommission, { userId: this.userId, channelId: this.id }, options),
+      records.find('commissions', { userId: this.userId, channelId: this.id }, options),
     );
   }
 }

@@ -1,9 +1,9 @@
 import type { WithManager } from '../types/common';
 import type { ReferralCodeChanges } from '../types/signups';
 import { ReferralRecord, related } from './record';
-import { ReferralCreditType } from './referral-credit-type';
-import { ReferralProgram } from './referral-program';
-import { ReferralSignup } from './referral-signup';
+import type { ReferralCreditType } from './referral-credit-type';
+import type { ReferralProgram } from './referral-program';
+import type { ReferralSignup } from './referral-signup';
 
 /** A referral as the code that people sign up with: its own fields and the terms of its program, all in one. */
 export class ReferralCode extends ReferralRecord<ReferralCodeChanges> {
@@ -51,26 +51,24 @@ export class ReferralCode extends ReferralRecord<ReferralCodeChanges> {
 
   /** Who signed up with it, oldest first. */
   async referrals(options: WithManager = {}): Promise<ReferralSignup[]> {
-    return related(this, 'referrals', options, (records) =>
-      records.find(ReferralSignup, { referralId: this.id }, options),
-    );
+    return related(this, 'referrals', options, (records) => records.find('signups', { referralId: this.id }, options));
   }
 
   async program(options: WithManager = {}): Promise<ReferralProgram | null> {
-    return related(this, 'program', options, (records) => records.findById(ReferralProgram, this.programId, options));
+    return related(this, 'program', options, (records) => records.findById('programs', this.programId, options));
   }
 
   /** The type of the referee's credit. */
   async referralCreditType(options: WithManager = {}): Promise<ReferralCreditType | null> {
     return related(this, 'referralCreditType', options, (records) =>
-      records.findById(ReferralCreditType, this.referralCreditTypeId, options),
+      records.findById('creditTypes', this.referralCreditTypeId, options),
     );
   }
 
   /** The type of the referrer's reward credit. */
   async rewardCreditType(options: WithManager = {}): Promise<ReferralCreditType | null> {
     return related(this, 'rewardCreditType', options, (records) =>
-      records.findById(ReferralCreditType, this.rewardCreditTypeId, options),
+      records.findById('creditTypes', this.rewardCreditTypeId, options),
     );
   }
 }

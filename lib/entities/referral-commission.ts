@@ -1,15 +1,15 @@
 import { Check, Column, Entity, Index, JoinColumn, ManyToOne, PrimaryColumn } from 'typeorm';
 import { lengths } from '../limits';
-import { registry } from '../registry';
 import type { CommissionStatus } from '../types/commissions';
 import type { WithManager } from '../types/common';
 import type { EarningMode } from '../types/earn-outs';
 import { amountColumn, bigintAsNumber } from './columns';
+import { registry } from './instance';
 import { ReferralRecord, related } from './record';
 import { Referral } from './referral';
-import { ReferralChannel } from './referral-channel';
-import { ReferralEarnOut } from './referral-earn-out';
-import { ReferralPurchase } from './referral-purchase';
+import type { ReferralChannel } from './referral-channel';
+import type { ReferralEarnOut } from './referral-earn-out';
+import type { ReferralPurchase } from './referral-purchase';
 
 /** What a referee's purchase earned the referrer. What was earned never changes; refunds lower the amount by entries. */
 @Entity({ name: 'referral_commissions' })
@@ -105,22 +105,22 @@ export class ReferralCommission extends ReferralRecord {
   /** By the option `clock`, else by the database's time as this process last saw it. */
   get status(): CommissionStatus {
     if (this.revertedAt !== null) return 'reverted';
-    return this.availableAt <= registry.ofEntity(this, 'commission.status').rewards.now() ? 'available' : 'pending';
+    return this.availableAt <= registry.instanceOf(this, 'commission.status').clock.now() ? 'available' : 'pending';
   }
 
   async channel(options: WithManager = {}): Promise<ReferralChannel | null> {
-    return related(this, 'channel', options, (records) => records.findById(ReferralChannel, this.channelId, options));
+    return related(this, 'channel', options, (records) => records.findById('channels', this.channelId, options));
   }
 
   /** The earn-out that pays it; null while it waits for one. */
   async earnOut(options: WithManager = {}): Promise<ReferralEarnOut | null> {
-    return related(this, 'earnOut', options, (records) => records.findById(ReferralEarnOut, this.earnOutId, options));
+    return related(this, 'earnOut', options, (records) => records.findById('earnOuts', this.earnOutId, options));
   }
 
   async ofPurchase(options: WithManager = {}): Promise<ReferralPurchase> {
     return related(this, 'ofPurchase', options, async (records) => {
       const where = { userId: this.refereeId, reference: this.purchase };
-      return (await records.find(ReferralPurchase, where, options))[0]!;
+      return (await records.find('purchases', where, options))[0]!;
     });
   }
 }

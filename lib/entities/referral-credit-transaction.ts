@@ -81,7 +81,7 @@ export class ReferralCreditTransaction extends ReferralRecord {
       this,
       'credit',
       options,
-      async (records) => (await records.find(ReferralCredit, { userId: this.userId, id: this.creditId }, options))[0]!,
+      async (records) => (await records.find('credits', { userId: this.userId, id: this.creditId }, options))[0]!,
     );
   }
 }

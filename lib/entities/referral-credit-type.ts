@@ -4,7 +4,7 @@ import type { WithManager } from '../types/common';
 import type { CreditTypeInput } from '../types/credits';
 import { bigintAsNumber } from './columns';
 import { ReferralRecord, related } from './record';
-import { ReferralCredit } from './referral-credit';
+import type { ReferralCredit } from './referral-credit';
 
 /** What credits of a kind can be spent on, and whether they can be refunded. */
 @Entity({ name: 'referral_credit_types' })
@@ -49,8 +49,6 @@ export class ReferralCreditType extends ReferralRecord<Partial<CreditTypeInput>>
 
   /** All credits of this type, oldest first. */
   async credits(options: WithManager = {}): Promise<ReferralCredit[]> {
-    return related(this, 'credits', options, (records) =>
-      records.find(ReferralCredit, { creditTypeId: this.id }, options),
-    );
+    return related(this, 'credits', options, (records) => records.find('credits', { creditTypeId: this.id }, options));
   }
 }

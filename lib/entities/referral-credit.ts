@@ -1,13 +1,13 @@
 import { Check, Column, Entity, Index, JoinColumn, ManyToOne, PrimaryColumn } from 'typeorm';
 import { lengths } from '../limits';
-import { registry } from '../registry';
 import type { WithManager } from '../types/common';
 import type { CreditChanges } from '../types/credits';
 import { amountColumn, bigintAsNumber } from './columns';
+import { registry } from './instance';
 import { ReferralRecord, related } from './record';
-import { ReferralCreditTransaction } from './referral-credit-transaction';
+import type { ReferralCreditTransaction } from './referral-credit-transaction';
 import { ReferralCreditType } from './referral-credit-type';
-import { ReferralSignup } from './referral-signup';
+import type { ReferralSignup } from './referral-signup';
 
 /** Spendable balance of a user's, with an expiry. The balance is always the initial one and the sum of the transactions. */
 @Entity({ name: 'referral_credits' })
@@ -87,7 +87,7 @@ export class ReferralCredit extends ReferralRecord<CreditChanges> {
 
   /** Whether it has expired by now: by the option `clock`, else by the database's time as this process last saw it. */
   get isExpired(): boolean {
-    return this.expiryDate <= registry.ofEntity(this, 'credit.isExpired').rewards.now();
+    return this.expiryDate <= registry.instanceOf(this, 'credit.isExpired').clock.now();
   }
 
   async creditType(options: WithManager = {}): Promise<ReferralCreditType> {
@@ -95,14 +95,14 @@ export class ReferralCredit extends ReferralRecord<CreditChanges> {
       this,
       'creditType',
       options,
-      async (records) => (await records.findById(ReferralCreditType, this.creditTypeId, options))!,
+      async (records) => (await records.findById('creditTypes', this.creditTypeId, options))!,
     );
   }
 
   /** The ledger's entries on this credit, oldest first. */
   async transactions(options: WithManager = {}): Promise<ReferralCreditTransaction[]> {
     return related(this, 'transactions', options, (records) =>
-      records.find(ReferralCreditTransaction, { userId: this.userId, creditId: this.id }, options),
+      records.find('creditTransactions', { userId: this.userId, creditId: this.id }, options),
     );
   }
 
@@ -111,7 +111,7 @@ export class ReferralCredit extends ReferralRecord<CreditChanges> {
     return related(this, 'signup', options, async (records) =>
       this.refereeId === null
         ? null
-        : ((await records.find(ReferralSignup, { userId: this.refereeId }, options))[0] ?? null),
+        : ((await records.find('signups', { userId: this.refereeId }, options))[0] ?? null),
     );
   }
 }

@@ -4,7 +4,7 @@ import type { WithManager } from '../types/common';
 import type { EarningMode } from '../types/earn-outs';
 import { amountColumn, bigintAsNumber } from './columns';
 import { ReferralRecord, related } from './record';
-import { ReferralCommission } from './referral-commission';
+import type { ReferralCommission } from './referral-commission';
 
 /** What a user had available is paid out, or turned into credit. */
 @Entity({ name: 'referral_earn_outs' })
@@ -72,7 +72,7 @@ export class ReferralEarnOut extends ReferralRecord {
   /** The commissions that it pays, oldest first; of one that failed, none any more. */
   async commissions(options: WithManager = {}): Promise<ReferralCommission[]> {
     return related(this, 'commissions', options, (records) =>
-      records.find(ReferralCommission, { userId: this.userId, earnOutId: this.id }, options),
+      records.find('commissions', { userId: this.userId, earnOutId: this.id }, options),
     );
   }
 }

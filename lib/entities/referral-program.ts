@@ -4,7 +4,7 @@ import type { WithManager } from '../types/common';
 import type { ProgramChanges } from '../types/signups';
 import { bigintAsNumber } from './columns';
 import { related } from './record';
-import { ReferralCode } from './referral-code';
+import type { ReferralCode } from './referral-code';
 import { ReferralCreditType } from './referral-credit-type';
 import { ReferralTerms } from './terms';
 
@@ -54,21 +54,21 @@ export class ReferralProgram extends ReferralTerms<ProgramChanges> {
   /** The type of the referee's credit. */
   async referralCreditType(options: WithManager = {}): Promise<ReferralCreditType | null> {
     return related(this, 'referralCreditType', options, (records) =>
-      records.findById(ReferralCreditType, this.referralCreditTypeId, options),
+      records.findById('creditTypes', this.referralCreditTypeId, options),
     );
   }
 
   /** The type of the referrer's reward credit. */
   async rewardCreditType(options: WithManager = {}): Promise<ReferralCreditType | null> {
     return related(this, 'rewardCreditType', options, (records) =>
-      records.findById(ReferralCreditType, this.rewardCreditTypeId, options),
+      records.findById('creditTypes', this.rewardCreditTypeId, options),
     );
   }
 
   /** The referrals with these terms, oldest first. */
   async referralCodes(options: WithManager = {}): Promise<ReferralCode[]> {
     return related(this, 'referralCodes', options, (records) =>
-      records.find(ReferralCode, { programId: this.id }, options),
+      records.find('referralCodes', { programId: this.id }, options),
     );
   }
 }

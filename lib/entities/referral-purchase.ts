@@ -5,7 +5,7 @@ import type { WithManager } from '../types/common';
 import type { EarningMode } from '../types/earn-outs';
 import { amountColumn, bigintAsNumber } from './columns';
 import { ReferralRecord, related } from './record';
-import { ReferralCommission } from './referral-commission';
+import type { ReferralCommission } from './referral-commission';
 
 /** What a user paid, under one reference of the host's, and whom it earned a commission or why it earned none. */
 @Entity({ name: 'referral_purchases' })
@@ -83,7 +83,7 @@ export class ReferralPurchase extends ReferralRecord {
     return related(this, 'commission', options, async (records) => {
       const { userId: refereeId, referrerId: userId, reference: purchase } = this;
       if (userId === null) return null;
-      return (await records.find(ReferralCommission, { userId, refereeId, purchase }, options))[0] ?? null;
+      return (await records.find('commissions', { userId, refereeId, purchase }, options))[0] ?? null;
     });
   }
 }

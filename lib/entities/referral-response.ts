@@ -1,8 +1,8 @@
 import { Column, Entity, Index, JoinColumn, ManyToOne, PrimaryColumn } from 'typeorm';
 import { lengths } from '../limits';
-import { registry } from '../registry';
 import type { WithManager } from '../types/common';
 import { bigintAsNumber } from './columns';
+import { registry } from './instance';
 import { Referral } from './referral';
 
 /** The action of a click. Every other action is the host's word. */
@@ -82,7 +82,7 @@ export class ReferralResponse {
   /** The row that the action was about; null when there is no target, it is gone, or its type is no entity. */
   async loadTarget<T extends object = object>(options: WithManager = {}): Promise<T | null> {
     return registry
-      .ofEntity(this, 'response.loadTarget', options)
-      .tracking.loadTarget(this, options) as Promise<T | null>;
+      .instanceOf(this, 'response.loadTarget', options)
+      .referrals.loadTarget(this, options) as Promise<T | null>;
   }
 }

@@ -5,8 +5,8 @@ import type { Weighed } from '../types/signups';
 import { amountColumn, bigintAsNumber } from './columns';
 import { related } from './record';
 import { Referral } from './referral';
-import { ReferralCode } from './referral-code';
-import { ReferralCredit } from './referral-credit';
+import type { ReferralCode } from './referral-code';
+import type { ReferralCredit } from './referral-credit';
 import { ReferralCreditType } from './referral-credit-type';
 import { ReferralProgram } from './referral-program';
 import { ReferralTerms } from './terms';
@@ -97,21 +97,19 @@ export class ReferralSignup extends ReferralTerms {
       this,
       'referralCode',
       options,
-      async (records) => (await records.findById(ReferralCode, this.referralId, options))!,
+      async (records) => (await records.findById('referralCodes', this.referralId, options))!,
     );
   }
 
   /** The codes that are the referee's own, oldest first. */
   async ownReferralCodes(options: WithManager = {}): Promise<ReferralCode[]> {
     return related(this, 'ownReferralCodes', options, (records) =>
-      records.find(ReferralCode, { userId: this.userId }, options),
+      records.find('referralCodes', { userId: this.userId }, options),
     );
   }
 
   /** The credits of both sides, oldest first. */
   async credits(options: WithManager = {}): Promise<ReferralCredit[]> {
-    return related(this, 'credits', options, (records) =>
-      records.find(ReferralCredit, { refereeId: this.userId }, options),
-    );
+    return related(this, 'credits', options, (records) => records.find('credits', { refereeId: this.userId }, options));
   }
 }

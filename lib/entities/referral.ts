@@ -1,11 +1,11 @@
 import type { Request } from 'express';
 import { Check, Column, Entity, Index, JoinColumn, ManyToOne, PrimaryColumn } from 'typeorm';
 import { lengths } from '../limits';
-import { registry } from '../registry';
 import type { ListOptions, UserRef, WithManager } from '../types/common';
 import type { CreateReferralInput, RecordOptions, RespondOptions } from '../types/referrals';
 import type { RecordSignupOptions } from '../types/signups';
 import { bigintAsNumber } from './columns';
+import { registry } from './instance';
 import { ReferralProgram } from './referral-program';
 import type { ReferralResponse } from './referral-response';
 import type { ReferralSignup } from './referral-signup';
@@ -84,7 +84,7 @@ export class Referral {
 
   /** The absolute address to share: `baseUrl`, `linkPath` and the code. */
   get url(): string {
-    return registry.ofEntity(this, 'referral.url').tracking.urlOf(this);
+    return registry.instanceOf(this, 'referral.url').referrals.urlOf(this);
   }
 
   /**
@@ -96,7 +96,7 @@ export class Referral {
    * `REFERRAL_EXISTS` for one that exists with another `code` or `program` than the given; `CODES_EXHAUSTED`; `DATABASE_UNAVAILABLE`.
    */
   static async create(input: CreateReferralInput, options: WithManager = {}): Promise<Referral> {
-    return registry.of('Referral.create', options).tracking.createReferral(input, options);
+    return registry.instanceFor('Referral.create', options).referrals.createReferral(input, options);
   }
 
   /**
@@ -108,7 +108,9 @@ export class Referral {
     action: string,
     options: RecordOptions = {},
   ): Promise<ReferralResponse | null> {
-    return registry.of('Referral.recordResponse', { ...options, req }).tracking.recordResponse(req, action, options);
+    return registry
+      .instanceFor('Referral.recordResponse', { ...options, req })
+      .referrals.recordResponse(req, action, options);
   }
 
   /**
@@ -126,27 +128,31 @@ export class Referral {
     options: RecordSignupOptions = {},
   ): Promise<ReferralSignup | null> {
     const hints = req ? { ...options, req } : options;
-    return registry.of('Referral.recordSignup', hints).rewards.recordSignup(req, user, options);
+    return registry.instanceFor('Referral.recordSignup', hints).signups.record(req, user, options);
   }
 
   /** The referral that the visitor of `req` came through, by the option `attribution`; null when never referred. */
   static async referralForRequest(req: Request, options: WithManager = {}): Promise<Referral | null> {
-    return registry.of('Referral.referralForRequest', { ...options, req }).tracking.referralForRequest(req, options);
+    return registry
+      .instanceFor('Referral.referralForRequest', { ...options, req })
+      .referrals.referralForRequest(req, options);
   }
 
   /** All responses of the visitor of `req`, newest first: by the user when signed in, and by the visitor id if carried. */
   static async responsesForRequest(req: Request, options: ListOptions = {}): Promise<ReferralResponse[]> {
-    return registry.of('Referral.responsesForRequest', { ...options, req }).tracking.responsesForRequest(req, options);
+    return registry
+      .instanceFor('Referral.responsesForRequest', { ...options, req })
+      .referrals.responsesForRequest(req, options);
   }
 
   /** All responses to the referrals that `user` owns, newest first. */
   static async responsesForReferrer(user: UserRef, options: ListOptions = {}): Promise<ReferralResponse[]> {
-    return registry.of('Referral.responsesForReferrer', options).tracking.responsesForReferrer(user, options);
+    return registry.instanceFor('Referral.responsesForReferrer', options).referrals.responsesForReferrer(user, options);
   }
 
   /** The referral with this code, in any case; null when there is none. */
   static async findByCode(code: string, options: WithManager = {}): Promise<Referral | null> {
-    return registry.of('Referral.findByCode', options).tracking.findByCode(code, options);
+    return registry.instanceFor('Referral.findByCode', options).referrals.findByCode(code, options);
   }
 
   /**
@@ -158,8 +164,8 @@ export class Referral {
    */
   async respond(req: Request, action: string, options: RespondOptions = {}): Promise<ReferralResponse | null> {
     return registry
-      .ofEntity(this, 'referral.respond', { ...options, req })
-      .tracking.respond(this, req, action, options);
+      .instanceOf(this, 'referral.respond', { ...options, req })
+      .referrals.respond(this, req, action, options);
   }
 
   /**
@@ -171,8 +177,8 @@ export class Referral {
    */
   async linkResponsesToUser(user: UserRef, visitorId: string, options: WithManager = {}): Promise<ReferralResponse[]> {
     return registry
-      .ofEntity(this, 'referral.linkResponsesToUser', options)
-      .tracking.linkResponses(visitorId, user, this.id, options);
+      .instanceOf(this, 'referral.linkResponsesToUser', options)
+      .referrals.linkResponses(visitorId, user, this.id, options);
   }
 
   /**
@@ -180,18 +186,18 @@ export class Referral {
    * that a host deletes stay counted.
    */
   async responseCount(options: WithManager = {}): Promise<number> {
-    return registry.ofEntity(this, 'referral.responseCount', options).tracking.responseCount(this, options);
+    return registry.instanceOf(this, 'referral.responseCount', options).referrals.responseCount(this, options);
   }
 
   /** This referral's responses as the option `responsesFilter` leaves them; by default all, latest recorded first. */
   async filteredResponses(options: ListOptions = {}): Promise<ReferralResponse[]> {
-    return registry.ofEntity(this, 'referral.filteredResponses', options).tracking.filteredResponses(this, options);
+    return registry.instanceOf(this, 'referral.filteredResponses', options).referrals.filteredResponses(this, options);
   }
 
   /** The row that the link is about; null when there is no target, it is gone, or its type is no entity. */
   async loadTarget<T extends object = object>(options: WithManager = {}): Promise<T | null> {
     return registry
-      .ofEntity(this, 'referral.loadTarget', options)
-      .tracking.loadTarget(this, options) as Promise<T | null>;
+      .instanceOf(this, 'referral.loadTarget', options)
+      .referrals.loadTarget(this, options) as Promise<T | null>;
   }
 }

@@ -60,7 +60,7 @@ function problemsOf(tracking: Tracking, fields: Fields): Record<string, string> 
 async function targetOf(tracking: Tracking, type: string, id: unknown): Promise<TargetRef | null> {
   if (typeof id !== 'string' && typeof id !== 'number') return null;
   const isEntity = tracking.settings.dataSource.entityMetadatas.some(({ name }) => name === type);
-  return isEntity ? tracking.loadTarget({ targetType: type, targetId: String(id) }, {}) : { type, id };
+  return isEntity ? tracking.calls.loadTarget({ targetType: type, targetId: String(id) }, {}) : { type, id };
 }
 
 /** Forms send an empty text for what was left out. */

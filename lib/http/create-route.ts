@@ -28,7 +28,7 @@ export function createRoute(tracking: Tracking): (req: Request, res: Response) =
       throw new HttpError(403, { detail: 'Referrals are created from pages of this site only.' });
     const fields = await formOrJsonBody(req, res);
     try {
-      const { url, code } = await tracking.createReferral(await createInput(tracking, fields, user), {});
+      const { url, code } = await tracking.calls.createReferral(await createInput(tracking, fields, user), {});
       return { url, code, html: `<a class="referral-link" href="${escapeHtml(url)}">${escapeHtml(url)}</a>` };
     } catch (error) {
       throw asPostedFieldError(error);

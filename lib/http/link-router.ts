@@ -10,7 +10,7 @@ import { queryParameter } from './middleware';
  * request goes on to the host's next handler.
  */
 export function linkRouter(tracking: Tracking): RequestHandler {
-  const { settings, links } = tracking;
+  const { settings, lookup, visitors } = tracking;
   const create = createRoute(tracking);
   // Express matches mount paths without regard to case. If `baseUrl` has a path, the host's app may itself be mounted
   // there.
@@ -21,12 +21,12 @@ export function linkRouter(tracking: Tracking): RequestHandler {
 
   /** Counts the click and redirects. Returns false if no referral has the code. */
   async function follow(req: Request, res: Response, code: string): Promise<boolean> {
-    const found = links.find(code);
+    const found = lookup.find(code);
     const link = found instanceof Promise ? await found : found;
     if (!link) return false;
     const wanted = settings.redirect.parameter && queryParameter(req.url, settings.redirect.parameter);
     const destination = (wanted && safeDestination(wanted, settings)) || link.destination;
-    const visitor = tracking.visitor(req, res);
+    const visitor = visitors.visitor(req, res);
     await visitor.signIn();
     await visitor.click(link);
     // Without res.redirect(), which writes a body that nobody reads.

@@ -1,21 +1,13 @@
-import type { Request } from 'express';
 import { Database } from '../database/database';
-import type { ReferralSignup } from '../entities/referral-signup';
-import type { ReferralUsage } from '../entities/referral-usage';
+import type { RecordCalls, RecordsByManager } from '../entities/instance';
 import type { Settings } from '../options';
-import type { RewardsCalls } from '../registry';
 import type { Tracking } from '../tracking/tracking';
-import type { PurchaseInput, Quote, RefundInput } from '../types/commissions';
-import type { Amount, UserRef, WithManager } from '../types/common';
-import type { EarnOutProgress, RunEarnOutsOptions } from '../types/earn-outs';
-import type { RecordSignupOptions, UsageInput } from '../types/signups';
 import { ChannelManager } from './commissions/channel-manager';
 import { CodeOffers } from './commissions/code-offers';
 import { CommissionManager } from './commissions/commission-manager';
 import { CommissionPages } from './commissions/commission-pages';
 import { Coupons } from './commissions/coupons';
 import { PurchaseManager } from './commissions/purchase-manager';
-import type { RecordedPurchase, RecordedRefund } from './commissions/purchases';
 import { Purchases } from './commissions/purchases';
 import { Totals } from './commissions/totals';
 import { CreditManager } from './credits/credit-manager';
@@ -24,22 +16,22 @@ import { CreditTypeManager } from './credits/credit-type-manager';
 import { AccountManager } from './earn-outs/account-manager';
 import { EarnOutManager } from './earn-outs/earn-out-manager';
 import { EarnOuts } from './earn-outs/earn-outs';
-import { type AnyManager, Records } from './records/records';
+import { recordCalls } from './records/records';
 import { Grants } from './signups/grants';
 import { ProgramManager } from './signups/program-manager';
 import { ReferralCodeManager } from './signups/referral-code-manager';
 import { SignupChoice } from './signups/signup-choice';
-import { explainSignup, type SignupExplanation } from './signups/signup-explanation';
 import { SignupManager } from './signups/signup-manager';
 import { Signups } from './signups/signups';
 import { Usages } from './signups/usages';
-import { type Verification, verify } from './verify/verify';
 
-/** A visitor goes on without an answer; who asks about money needs one, so that it is waited for longer. */
+/** A call about money waits longer for the database than a page does: nobody can go on without its result. */
 const patience = 10;
+/** The longest time-out that a timer of Node.js can hold, in milliseconds. */
+const maxTimeoutMs = 2_147_483_647;
 
-/** The records of the program, for the host's staff and scripts. */
-export interface Managers {
+/** The managers of the records, for the host's staff and scripts. */
+export interface Managers extends Record<keyof RecordsByManager, unknown> {
   /** What credits can be spent on. */
   readonly creditTypes: CreditTypeManager;
   /** Terms that many referrals share. */
@@ -58,95 +50,66 @@ export interface Managers {
   readonly accounts: AccountManager;
   /** What users paid. */
   readonly purchases: PurchaseManager;
-  /** What that has earned their referrers. */
+  /** What purchases have earned their referrers. */
   readonly commissions: CommissionManager;
-  /** What was paid out of it. */
+  /** Commissions that were paid out or turned into credit. */
   readonly earnOuts: EarnOutManager;
 }
 
-/** From sign-up to money: the parts, wired for one DataSource. */
-export class Rewards implements RewardsCalls {
+/** The parts of rewards, wired for one DataSource. */
+export interface Rewards {
+  readonly database: Database;
   readonly managers: Managers;
-  readonly records: Records;
+  readonly records: RecordCalls;
+  readonly signups: Signups;
+  readonly usages: Usages;
   readonly coupons: Coupons;
+  readonly purchases: Purchases;
+  readonly earnOuts: EarnOuts;
   readonly pages: CommissionPages;
   readonly codeOffers: CodeOffers;
-  readonly #database: Database;
-  readonly #tracking: Tracking;
-  readonly #signups: Signups;
-  readonly #usages: Usages;
-  readonly #purchases: Purchases;
-  readonly #earnOuts: EarnOuts;
+  /** Waits for the statements under way, and refuses new work. */
+  close(): Promise<void>;
+}
 
-  constructor(settings: Settings, tracking: Tracking) {
-    const { clock, events, links } = tracking;
-    const database = new Database(settings, Math.min(settings.queryTimeoutMs * patience, 2_147_483_647));
-    const grants = new Grants(database, events, settings);
-    this.#database = database;
-    this.#tracking = tracking;
-    this.#signups = new Signups(database, clock, events, new SignupChoice(links, tracking, settings), grants);
-    this.#usages = new Usages(database, clock, grants);
-    const creditTypes = new CreditTypeManager(database);
-    const programs = new ProgramManager(database, creditTypes);
-    const referralCodes = new ReferralCodeManager(database, links, links, programs);
-    const signups = new SignupManager(database, this.#signups);
-    const credits = new CreditManager(database, clock, events, creditTypes);
-    const creditTransactions = new CreditTransactionManager(database, clock, credits);
-    const totals = new Totals(database, clock, settings);
-    this.coupons = new Coupons(database, clock, settings);
-    this.pages = new CommissionPages(database, clock, totals);
-    this.codeOffers = new CodeOffers(database, clock, settings);
-    this.#purchases = new Purchases(database, clock, events, tracking.attribution, settings);
-    this.#earnOuts = new EarnOuts(database, clock, events, settings, creditTypes);
-    const channels = new ChannelManager(database, clock, links, links, settings);
-    const accounts = new AccountManager(database, clock, links, settings, totals);
-    const purchases = new PurchaseManager(database, this.#purchases);
-    const commissions = new CommissionManager(database);
-    const earnOuts = new EarnOutManager(database);
-    this.managers = {
-      ...{ creditTypes, programs, referralCodes, signups, credits, creditTransactions },
-      ...{ channels, accounts, purchases, commissions, earnOuts },
-    };
-    this.records = new Records(Object.values(this.managers) as AnyManager[]);
-  }
+export function wireRewards(settings: Settings, tracking: Tracking): Rewards {
+  const { clock, events, lookup, creation, attribution, visitors } = tracking;
+  const database = new Database(settings, Math.min(settings.queryTimeoutMs * patience, maxTimeoutMs));
 
-  recordSignup(req: Request | null, user: UserRef, options: RecordSignupOptions): Promise<ReferralSignup | null> {
-    return this.#signups.record(req, user, options);
-  }
+  const creditTypes = new CreditTypeManager(database);
+  const programs = new ProgramManager(database, creditTypes);
+  const choice = new SignupChoice(lookup, attribution, visitors, settings);
+  const grants = new Grants(database, events, settings);
+  const signups = new Signups(database, clock, events, choice, grants);
+  const usages = new Usages(database, clock, grants);
+  const credits = new CreditManager(database, clock, events, creditTypes);
 
-  explainSignup(user: UserRef, options: WithManager): Promise<SignupExplanation> {
-    return explainSignup(this.#database, user, options);
-  }
+  const totals = new Totals(database, clock, settings);
+  const coupons = new Coupons(database, clock, settings);
+  const purchases = new Purchases(database, clock, events, attribution, settings);
+  const earnOuts = new EarnOuts(database, clock, events, settings, creditTypes);
 
-  recordUsage(user: UserRef, input: UsageInput): Promise<ReferralUsage> {
-    return this.#usages.record(user, input);
-  }
+  const managers: Managers = {
+    creditTypes,
+    programs,
+    referralCodes: new ReferralCodeManager(database, lookup, creation, programs),
+    signups: new SignupManager(database, signups),
+    credits,
+    creditTransactions: new CreditTransactionManager(database, clock, credits),
+    channels: new ChannelManager(database, clock, lookup, creation, settings),
+    accounts: new AccountManager(database, clock, creation, settings, totals),
+    purchases: new PurchaseManager(database, purchases),
+    commissions: new CommissionManager(database),
+    earnOuts: new EarnOutManager(database),
+  };
 
-  quote(user: UserRef, amount: Amount, options: WithManager): Promise<Quote> {
-    return this.coupons.quote(user, amount, options);
-  }
-
-  recordPurchase(user: UserRef, input: PurchaseInput): Promise<RecordedPurchase> {
-    return this.#purchases.record(user, input);
-  }
-
-  recordRefund(user: UserRef, input: RefundInput): Promise<RecordedRefund> {
-    return this.#purchases.refund(user, input);
-  }
-
-  runEarnOuts(options: RunEarnOutsOptions): Promise<EarnOutProgress> {
-    return this.#earnOuts.run(options);
-  }
-
-  verify(options: WithManager): Promise<Verification> {
-    return verify(this.#database, options);
-  }
-
-  now(): Date {
-    return this.#tracking.clock.now();
-  }
-
-  close(): Promise<void> {
-    return this.#database.close();
-  }
+  return {
+    database,
+    managers,
+    records: recordCalls(managers),
+    ...{ signups, usages, coupons, purchases, earnOuts },
+    pages: new CommissionPages(database, clock, totals),
+    codeOffers: new CodeOffers(database, clock, settings),
+    close: () => database.close(),
+  };
 }

@@ -1,12 +1,14 @@
 import type { EntityManager } from 'typeorm';
 import type { Clock } from '../database/clock';
 import type { Database } from '../database/database';
+import { sql } from '../database/named-parameters';
+import { debug } from '../debug';
 import { Referral } from '../entities/referral';
 import type { Settings } from '../options';
-import type { Links } from './links';
-import type { Visit } from './visitor-token';
+import type { ReferralLookup } from './referral-lookup';
+import type { Touch } from './visitor-token';
 
-/** Which referral a visitor is attributed to, and by which touch. */
+/** The referral that a visitor is attributed to, and the time of the touch that decided it. */
 export interface Attributed {
   referral: Referral;
   touchedAt: Date;
@@ -14,75 +16,95 @@ export interface Attributed {
 
 const dayMs = 86_400_000;
 
-/** Decides whom a visitor came through: the newest touch within the window, or the oldest. */
+/** Decides which referral a visitor came through: the one of the newest touch within the window, or of the oldest. */
 export class Attribution {
   readonly #database: Database;
   readonly #clock: Clock;
-  readonly #links: Links;
+  readonly #lookup: ReferralLookup;
   readonly #columns: string;
   readonly #isFirstTouch: boolean;
   readonly #windowMs: number | null;
 
-  constructor(database: Database, clock: Clock, links: Links, { attribution }: Settings) {
+  constructor(database: Database, clock: Clock, lookup: ReferralLookup, { attribution }: Settings) {
     this.#database = database;
     this.#clock = clock;
-    this.#links = links;
+    this.#lookup = lookup;
     this.#columns = database.columns(Referral);
     this.#isFirstTouch = attribution.model === 'first-touch';
     this.#windowMs = attribution.windowDays === null ? null : attribution.windowDays * dayMs;
   }
 
-  /** What the visitor carries on after a click: under first touch, an earlier click keeps its place while it counts. */
-  carried(before: Visit | null, click: Visit): Visit {
-    return this.#isFirstTouch && before && this.#counts(before) ? before : click;
+  /** The touch that the visitor carries after a click. Under first-touch, an earlier touch stays while it is in the window. */
+  carried(before: Touch | null, click: Touch): Touch {
+    return this.#isFirstTouch && before && this.#isInWindow(before) ? before : click;
   }
 
-  /** A visitor who is not signed in: the cookie says it all; the link is mostly remembered. */
-  async ofVisit(visit: Visit, manager?: EntityManager): Promise<Attributed | null> {
-    if (!this.#counts(visit)) return null;
-    const link = await this.#links.find(visit.code, manager);
+  /** The attribution of a visitor who is not signed in: by the carried touch alone. The referral is usually cached. */
+  async ofTouch(touch: Touch, manager?: EntityManager): Promise<Attributed | null> {
+    if (!this.#isInWindow(touch)) return null;
+    const link = await this.#lookup.find(touch.code, manager);
     return link
-      ? { referral: this.#database.entity(Referral, { ...link.referral }), touchedAt: visit.clickedAt }
+      ? { referral: this.#database.entity(Referral, { ...link.referral }), touchedAt: touch.clickedAt }
       : null;
   }
 
   /**
-   * A signed-in user, in one statement: one step into the index on (user, touch). A visit is only there in the very request
-   * in which the visitor signed in, before its responses are linked, and then is one more touch.
+   * The attribution of a signed-in user, in one statement that reads one entry of the index on (user, touched_at).
+   *
+   * @param carried the touch that the visitor still carries: only in the request in which they sign in, before their responses are
+   * linked to the user. It competes with the user's recorded touches.
    */
-  async ofUser(userId: string, visit: Visit | null, manager?: EntityManager): Promise<Attributed | null> {
+  async ofUser(userId: string, carried: Touch | null, manager?: EntityManager): Promise<Attributed | null> {
     const { tables } = this.#database;
     const order = this.#isFirstTouch ? 'ASC' : 'DESC';
     const now = this.#clock.parameter();
     const since = now && this.#windowMs !== null ? new Date(now.getTime() - this.#windowMs) : null;
-    const counts = (touchedAt: string): string =>
-      `${touchedAt} > coalesce($3::timestamptz, now() - $4::float8 * interval '1 millisecond', '-infinity')`;
-    const [row] = await this.#database.query<{ touched_at: Date }>(
-      `SELECT ${this.#columns}, touched_at FROM (
+    const parameters = {
+      ...{ user: userId, code: carried?.code ?? null, since, windowMs: this.#windowMs },
+      carriedAt: carried?.clickedAt ?? null,
+    };
+    const query = sql(parameters, ($) => {
+      const isInWindow = (touchedAt: string): string =>
+        `${touchedAt} > coalesce(${$.since}::timestamptz,
+          now() - ${$.windowMs}::float8 * interval '1 millisecond', '-infinity')`;
+      return `SELECT ${this.#columns}, touched_at FROM (
          (SELECT referral_id, touched_at FROM ${tables.responses}
-          WHERE user_id = $1 AND ${counts('touched_at')}
+          WHERE user_id = ${$.user} AND ${isInWindow('touched_at')}
           ORDER BY touched_at ${order}, id ${order} LIMIT 1)
          UNION ALL
-         (SELECT id, $5::timestamptz FROM ${tables.referrals}
-          WHERE lower(code) = lower($2) AND ${counts('$5::timestamptz')})
+         (SELECT id, ${$.carriedAt}::timestamptz FROM ${tables.referrals}
+          WHERE lower(code) = lower(${$.code}) AND ${isInWindow(`${$.carriedAt}::timestamptz`)})
        ) AS touch JOIN ${tables.referrals} ON id = referral_id
-       ORDER BY touched_at ${order} LIMIT 1`,
-      [userId, visit?.code ?? null, since, this.#windowMs, visit?.clickedAt ?? null],
-      manager,
-    );
-    return row ? { referral: this.#database.entity(Referral, row), touchedAt: row.touched_at } : null;
+       ORDER BY touched_at ${order} LIMIT 1`;
+    });
+    const [row] = await this.#database.query<{ touched_at: Date }>(query, manager);
+    if (!row) return null;
+    const referral = this.#database.entity(Referral, row);
+    debug('user %s: the touch of %s on %s won', userId, row.touched_at.toISOString(), referral.code);
+    return { referral, touchedAt: row.touched_at };
   }
 
-  /** Of somebody who is attributed to nobody: whether there were touches, but all outside of the window. */
-  async hasOutlived(userId: string, visit: Visit | null, manager?: EntityManager): Promise<boolean> {
+  /** The attribution of a user who signs up. `'outside-window'` if there are touches, but all of them are too old. */
+  async atSignup(
+    userId: string,
+    carried: Touch | null,
+    manager?: EntityManager,
+  ): Promise<Attributed | 'outside-window' | null> {
+    const attributed = await this.ofUser(userId, carried, manager);
+    if (attributed) return attributed;
+    return (await this.#hasTouches(userId, carried, manager)) ? 'outside-window' : null;
+  }
+
+  /** Whether somebody who is attributed to nobody has touches outside of the window. */
+  async #hasTouches(userId: string, carried: Touch | null, manager?: EntityManager): Promise<boolean> {
     if (this.#windowMs === null) return false;
-    if (visit && !this.#counts(visit)) return true;
+    if (carried && !this.#isInWindow(carried)) return true;
     const { responses } = this.#database.tables;
-    const rows = await this.#database.query(`SELECT 1 FROM ${responses} WHERE user_id = $1 LIMIT 1`, [userId], manager);
-    return rows.length > 0;
+    const query = sql({ user: userId }, ($) => `SELECT 1 FROM ${responses} WHERE user_id = ${$.user} LIMIT 1`);
+    return (await this.#database.query(query, manager)).length > 0;
   }
 
-  #counts({ clickedAt }: Visit): boolean {
+  #isInWindow({ clickedAt }: Touch): boolean {
     return this.#windowMs === null || clickedAt.getTime() > this.#clock.now().getTime() - this.#windowMs;
   }
 }

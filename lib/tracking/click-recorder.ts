@@ -1,6 +1,7 @@
 import type { Clock } from '../database/clock';
 import { databaseUnavailable, isAway, referralError } from '../errors';
-import type { NewResponse, Responses } from './responses';
+import type { NewResponse } from './response-insert';
+import type { Responses } from './responses';
 
 interface Waiting {
   click: NewResponse;
@@ -8,14 +9,14 @@ interface Waiting {
   reject: (error: unknown) => void;
 }
 
-/** A batch has at most so many rows, so that one statement stays small. */
+/** Rows of a batch at most, so that one statement stays small. */
 const maxBatch = 1000;
-/** Above so many clicks waiting, new ones are turned away: the database has not kept up for seconds. */
+/** With so many clicks waiting, new ones are refused: the database has not kept up for seconds. */
 const maxWaiting = 20_000;
 
 /**
- * Group commit: what arrives while a batch is being written makes up the next batch. Under load that is one commit for
- * hundreds of clicks, and yet each click is on disk before its redirect is sent; alone, a click is written at once.
+ * Group commit for clicks: the clicks that arrive while a batch is being written form the next batch. Under load, one commit covers
+ * hundreds of clicks. Each click is committed before its redirect is sent. A single click is written at once.
  */
 export class ClickRecorder {
   readonly #responses: Responses;
@@ -32,7 +33,7 @@ export class ClickRecorder {
   /**
    * Records a click.
    *
-   * @returns its time once it is committed; null when its referral has expired or is deleted.
+   * @returns the time of the click once it is committed; null if its referral has expired or is deleted.
    */
   record(click: NewResponse): Promise<Date | null> {
     if (this.#closed) return Promise.reject(referralError('CLOSED'));
@@ -43,24 +44,24 @@ export class ClickRecorder {
     });
   }
 
-  /** Writes what waits and takes no more. */
+  /** Writes the clicks that wait, and refuses new ones. */
   async close(): Promise<void> {
     this.#closed = true;
     await this.#writing;
   }
 
   async #write(): Promise<void> {
-    // Whatever else this turn of the event loop has read from its sockets belongs to the first batch.
+    // The other requests that this turn of the event loop reads from its sockets join the first batch.
     await new Promise(setImmediate);
     while (this.#waiting.length > 0) {
       const batch = this.#waiting.splice(0, maxBatch);
       const error = await this.#writeBatch(batch);
       if (error === null) continue;
       if (isAway(error)) {
-        // Those behind have waited as long: the database is away for them too, and their visitors go on.
+        // The clicks behind have waited too, and would wait for the same time-out: their visitors are let go now.
         for (const { reject } of [...batch, ...this.#waiting.splice(0)]) reject(error);
       } else {
-        // One of them is to blame, say because its referral is being deleted: the others must not suffer for it.
+        // One click causes the error, for example because its referral is being deleted. Written alone, only that one fails.
         for (const one of batch) {
           const own = await this.#writeBatch([one]);
           if (own !== null) one.reject(own);
@@ -70,7 +71,7 @@ export class ClickRecorder {
     this.#writing = null;
   }
 
-  /** Writes clicks in one statement; answers why it could not. */
+  /** Writes clicks in one statement. Returns the error if it fails, else null. */
   async #writeBatch(batch: readonly Waiting[]): Promise<unknown> {
     try {
       const { recorded, now } = await this.#responses.recordClicks(batch.map(({ click }) => click));

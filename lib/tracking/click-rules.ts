@@ -3,31 +3,35 @@ import { isbot } from 'isbot';
 import { LRUCache } from 'lru-cache';
 import { lengths } from '../limits';
 
-/** Crawlers are told by a list of over a hundred patterns; browsers in use are few, so each is tried once. */
+/** Results of `isbot` by user agent: it tries over a hundred patterns, and few user agents are in use. */
 const bots = new LRUCache<string, boolean>({ max: 2000 });
 
 function isBot(userAgent: string | undefined): boolean {
   if (!userAgent || userAgent.length > lengths.header) return userAgent !== undefined && isbot(userAgent);
-  let answer = bots.get(userAgent);
-  if (answer === undefined) bots.set(userAgent, (answer = isbot(userAgent)));
-  return answer;
+  let known = bots.get(userAgent);
+  if (known === undefined) bots.set(userAgent, (known = isbot(userAgent)));
+  return known;
 }
 
+/** Why a request for a link is not a click. */
+export type NoClick = 'no GET' | 'prefetch' | 'no navigation' | 'bot';
+
 /**
- * Whether a request is a person who opens an address: a GET that is no prefetch or prerender, that the browser, where it
- * says so, made as a top-level navigation (so that no `<img>` or frame can stuff cookies), and that no known bot made.
+ * Why a request is not a person who opens an address; null if it is one. A click is a GET that is no prefetch or prerender, that is a
+ * top-level navigation where the browser tells (so that no `<img>` or frame can plant an attribution), and that no known bot sends.
  *
  * @see https://www.w3.org/TR/fetch-metadata/
  */
-export function isNavigation(req: Request): boolean {
+export function noClickReason(req: Request): NoClick | null {
   const { headers } = req;
-  if (req.method !== 'GET') return false;
+  if (req.method !== 'GET') return 'no GET';
   if (isPrefetch(headers['sec-purpose']) || isPrefetch(headers['purpose']) || isPrefetch(headers['x-moz']))
-    return false;
+    return 'prefetch';
   const mode = headers['sec-fetch-mode'];
   const dest = headers['sec-fetch-dest'];
-  if ((mode !== undefined && mode !== 'navigate') || (dest !== undefined && dest !== 'document')) return false;
-  return !isBot(headers['user-agent']);
+  if ((mode !== undefined && mode !== 'navigate') || (dest !== undefined && dest !== 'document'))
+    return 'no navigation';
+  return isBot(headers['user-agent']) ? 'bot' : null;
 }
 
 function isPrefetch(purpose: string | string[] | undefined): boolean {

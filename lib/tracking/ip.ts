@@ -2,8 +2,8 @@ import { isIPv4 } from 'node:net';
 import ipaddr from 'ipaddr.js';
 
 /**
- * The address as it is stored: IPv4 without its last 8 bits (/24), IPv6 without its last 80 (/48). An IPv4 address in IPv6
- * clothes counts as IPv4. Null for anything that is no address.
+ * The address as it is stored: masked, IPv4 loses its last 8 bits (/24) and IPv6 its last 80 (/48). An IPv4-mapped IPv6 address is
+ * stored as IPv4. Null for a text that is no address.
  */
 export function storedIp(address: string | null | undefined, mode: 'masked' | 'full' | 'none'): string | null {
   if (mode === 'none' || !address) return null;

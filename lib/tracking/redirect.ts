@@ -2,8 +2,8 @@ import { lengths } from '../limits';
 import type { Settings } from '../options';
 
 /**
- * The address that a redirect may be sent to, or null. The text is read by the WHATWG URL parser, as browsers do, and what
- * is judged is exactly what is sent: the parsed URL, with http(s), without user info, of an origin that the host allowed.
+ * The address that a redirect may be sent to, or null. The WHATWG URL parser reads the text, as browsers do. The parsed URL is checked,
+ * and the same parsed URL is sent: it must be http(s), have no user info, and be of an origin that the host has allowed.
  *
  * @see https://url.spec.whatwg.org/#concept-url-parser
  */

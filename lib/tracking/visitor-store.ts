@@ -4,28 +4,28 @@ import type { Clock } from '../database/clock';
 import { referralError } from '../errors';
 import { isCode } from '../input';
 import type { Settings } from '../options';
-import { type Visit, VisitorTokens } from './visitor-token';
+import { type Touch, VisitorTokens } from './visitor-token';
 
-/** Where a visitor's {@link Visit} is kept between requests. */
+/** Where a visitor's {@link Touch} is kept between requests. */
 export interface VisitorStore {
-  /** Whether there is anything to read: a glance that costs next to nothing. */
+  /** Whether there may be a touch to read. Cheap: it verifies nothing. */
   carries(req: Request): boolean;
-  /** The visit of this request, or null: also for one that is forged, damaged or too old. */
-  read(req: Request): Visit | null;
-  write(req: Request, res: Response, visit: Visit): void;
+  /** The request's touch. Null if there is none, or if it is forged, damaged or older than `cookie.maxAgeDays`. */
+  read(req: Request): Touch | null;
+  write(req: Request, res: Response, touch: Touch): void;
   clear(req: Request, res: Response): void;
 }
 
 export function visitorStore(settings: Settings, clock: Clock): VisitorStore {
-  const isFresh = (visit: Visit): boolean =>
-    clock.now().getTime() - visit.clickedAt.getTime() < settings.cookie.maxAgeMs;
+  const isFresh = (touch: Touch): boolean =>
+    clock.now().getTime() - touch.clickedAt.getTime() < settings.cookie.maxAgeMs;
   return settings.visitor === 'cookie' ? cookieStore(settings, isFresh) : sessionStore(isFresh);
 }
 
-function cookieStore({ cookie, secrets }: Settings, isFresh: (visit: Visit) => boolean): VisitorStore {
+function cookieStore({ cookie, secrets }: Settings, isFresh: (touch: Touch) => boolean): VisitorStore {
   const tokens = new VisitorTokens(secrets);
   const mark = `${cookie.name}=`;
-  /** What follows the value: the same for every visitor, so written once. */
+  /** The part of `Set-Cookie` after the value. It is the same for each visitor, so it is built once. */
   const attributes = (secure: boolean, maxAgeMs: number): string => {
     const maxAge = Math.floor(maxAgeMs / 1000);
     const { domain } = cookie;
@@ -43,7 +43,7 @@ function cookieStore({ cookie, secrets }: Settings, isFresh: (visit: Visit) => b
     const isSecure = cookie.secure === 'auto' ? req.secure : cookie.secure;
     const line = mark + value + (isSecure ? secure : plain)[how];
     const before = res.getHeader('Set-Cookie');
-    // One answer sets our cookie once: of a click and the sign-in before it, the later one counts.
+    // A response sets our cookie once: a later write in the same request replaces an earlier one.
     const others = before === undefined ? [] : [before].flat().filter((other) => !String(other).startsWith(mark));
     res.setHeader('Set-Cookie', others.length === 0 ? line : [...(others as string[]), line]);
   };
@@ -53,24 +53,25 @@ function cookieStore({ cookie, secrets }: Settings, isFresh: (visit: Visit) => b
       const header = req.headers.cookie;
       if (!header?.includes(mark)) return null;
       const token = parseCookie(header)[cookie.name];
-      const visit = token ? tokens.read(token) : null;
-      return visit && isFresh(visit) ? visit : null;
+      const touch = token ? tokens.read(token) : null;
+      return touch && isFresh(touch) ? touch : null;
     },
-    write: (req, res, visit) => set(req, res, tokens.sign(visit), 'kept'),
+    write: (req, res, touch) => set(req, res, tokens.sign(touch), 'kept'),
     clear: (req, res) => set(req, res, '', 'cleared'),
   };
 }
 
 /** What `req.session.referral` holds: plain data, as session stores serialise it. */
-interface StoredVisit {
+interface StoredTouch {
   code: string;
   visitorId: string;
+  /** The time of the touch, in milliseconds since 1970. */
   clickedAt: number;
 }
 
-function sessionStore(isFresh: (visit: Visit) => boolean): VisitorStore {
-  const session = (req: Request): { referral?: StoredVisit } => {
-    const found = (req as { session?: { referral?: StoredVisit } }).session;
+function sessionStore(isFresh: (touch: Touch) => boolean): VisitorStore {
+  const session = (req: Request): { referral?: StoredTouch } => {
+    const found = (req as { session?: { referral?: StoredTouch } }).session;
     if (!found) throw referralError('SESSION_MISSING');
     return found;
   };
@@ -79,8 +80,8 @@ function sessionStore(isFresh: (visit: Visit) => boolean): VisitorStore {
     read(req) {
       const stored = session(req).referral;
       if (!stored || !isCode(stored.code)) return null;
-      const visit = { ...stored, clickedAt: new Date(stored.clickedAt) };
-      return isFresh(visit) ? visit : null;
+      const touch = { code: stored.code, visitorId: stored.visitorId, clickedAt: new Date(stored.clickedAt) };
+      return isFresh(touch) ? touch : null;
     },
     write(req, _res, { code, visitorId, clickedAt }) {
       session(req).referral = { code, visitorId, clickedAt: clickedAt.getTime() };

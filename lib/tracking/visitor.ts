@@ -1,68 +1,80 @@
 import type { Request, Response } from 'express';
 import type { EntityManager } from 'typeorm';
+import type { Clock } from '../database/clock';
+import { debug } from '../debug';
 import type { Referral } from '../entities/referral';
 import { RESPONDED } from '../entities/referral-response';
 import { isAway, referralError } from '../errors';
 import { userIdOf } from '../input';
-import { lengths } from '../limits';
+import type { Settings } from '../options';
 import type { UserRef } from '../types/common';
-import type { Attributed } from './attribution';
-import { isNavigation } from './click-rules';
-import { storedIp } from './ip';
-import type { Link } from './links';
-import type { NewResponse } from './responses';
-import type { StoredTarget } from './targets';
-import type { Tracking } from './tracking';
-import { newVisitorId, type Visit } from './visitor-token';
+import type { Attributed, Attribution } from './attribution';
+import type { ClickRecorder } from './click-recorder';
+import { noClickReason } from './click-rules';
+import type { Link, ReferralLookup } from './referral-lookup';
+import { type RequestFacts, requestFacts } from './request-facts';
+import type { Responses } from './responses';
+import type { VisitorStore } from './visitor-store';
+import { newVisitorId, type Touch } from './visitor-token';
 
-const noTarget: StoredTarget = { targetType: null, targetId: null };
+/** The parts that a visitor works with. */
+export interface VisitorParts {
+  readonly settings: Settings;
+  readonly clock: Clock;
+  readonly lookup: ReferralLookup;
+  readonly recorder: ClickRecorder;
+  readonly responses: Responses;
+  readonly attribution: Attribution;
+  readonly store: VisitorStore;
+}
 
-/** The visitor of one request, as one instance sees it: what was carried in, who is signed in, whom they came through. */
+/** The visitor of one request: the touch that they carry, the user who is signed in, and the referral that they came through. */
 export class Visitor {
-  readonly #tracking: Tracking;
+  readonly #parts: VisitorParts;
   readonly #req: Request;
   readonly #res: Response;
-  /** What the visitor carries now: changes with a click and with sign-in. */
-  visit: Visit | null;
+  /** The touch that the visitor carries now. It changes with a click and with sign-in. */
+  touch: Touch | null;
   #isSignInTried = false;
   #hasDatabase = true;
-  /** The referral that this request has clicked on: it may name the same one as a link and as a parameter. */
+  /** The referral that this request has clicked on: a link can name the same one in its path and in its parameter. */
   #clickedOn: number | null = null;
-  #attributed: { userId: string | null; answer: Promise<Attributed | null> } | null = null;
+  /** The attribution for a user (null: nobody), once it was asked for. */
+  #attributed: { userId: string | null; result: Promise<Attributed | null> } | null = null;
 
-  constructor(tracking: Tracking, req: Request, res: Response, visit: Visit | null) {
-    this.#tracking = tracking;
+  constructor(parts: VisitorParts, req: Request, res: Response) {
+    this.#parts = parts;
     this.#req = req;
     this.#res = res;
-    this.visit = visit;
+    this.touch = parts.store.read(req);
   }
 
-  /** Who is signed in, as the host says now: a handler may have signed somebody in since. */
+  /** The user who is signed in now. Asks the host each time: a handler may have signed somebody in meanwhile. */
   userId(): string | null | Promise<string | null> {
-    const user = this.#tracking.settings.user(this.#req);
+    const user = this.#parts.settings.user(this.#req);
     return isPromise(user) ? user.then(idOfUser) : idOfUser(user);
   }
 
   /**
-   * For a user who is signed in now and still carries a visit: gives the visitor's responses the user, and takes the visit
-   * away. What fails is reported and tried again on the next request, because the visit is still there.
+   * If a user is signed in and the visitor still carries a touch: sets the user on the visitor's responses and clears the touch. A
+   * failure is reported. The next request tries again, because the touch is still there.
    */
   async signIn(): Promise<void> {
-    const { visit } = this;
-    if (!visit || this.#isSignInTried) return;
+    const { touch } = this;
+    if (!touch || this.#isSignInTried) return;
     this.#isSignInTried = true;
-    const { links, responses, store } = this.#tracking;
+    const { lookup, responses, store } = this.#parts;
     try {
       const userId = await this.userId();
       if (userId === null) return;
-      const linked = await responses.link(visit.visitorId, userId, null);
-      const link = await links.find(visit.code);
+      const linked = await responses.link(touch.visitorId, userId, null);
+      const link = await lookup.find(touch.code);
       const isOnRecord = linked.some(
         (response) =>
-          response.referralId === link?.referral.id && response.touchedAt.getTime() >= visit.clickedAt.getTime(),
+          response.referralId === link?.referral.id && response.touchedAt.getTime() >= touch.clickedAt.getTime(),
       );
-      if (link && !isOnRecord) await responses.restoreClick(visit, link.referral, userId);
-      this.visit = null;
+      if (link && !isOnRecord) await responses.restoreClick(touch, link.referral, userId);
+      this.touch = null;
       store.clear(this.#req, this.#res);
     } catch (error) {
       this.#report(error);
@@ -70,116 +82,94 @@ export class Visitor {
   }
 
   /**
-   * Counts the request as a click on a link, if it is one: recorded and committed, and carried by the visitor until
-   * sign-in. A click that could not be recorded is reported, and carried all the same: sign-in makes up for it.
+   * If the request is a click on a link: records it, waits for the commit, and has the visitor carry it until sign-in. If recording
+   * fails, the error is reported and the visitor carries the click all the same: sign-in restores it.
    */
   async click({ referral }: Link): Promise<void> {
-    if (this.#clickedOn === referral.id || !isNavigation(this.#req)) return;
-    const { clock, links, recorder, settings, store } = this.#tracking;
-    if (settings.consent && !(await this.consents())) return;
+    if (this.#clickedOn === referral.id) return;
+    const reason = noClickReason(this.#req);
+    if (reason) return debug('%s: not counted: %s', referral.code, reason);
+    const { clock, lookup, settings, store } = this.#parts;
+    if (settings.consent && !(await this.consents())) return debug('%s: not counted: no consent', referral.code);
     this.#clickedOn = referral.id;
     const arrivedAt = clock.now();
     const isExpired = referral.expiredAt !== null && referral.expiredAt <= arrivedAt;
     const user = this.#userIdOrNobody();
     const userId = isPromise(user) ? await user : user;
-    const click = this.facts(referral.id, userId, RESPONDED);
-    // A signed-in user's click has a visitor too: should it not be recorded, it is carried under this id.
-    click.visitorId ??= newVisitorId();
-    click.createdAt = clock.parameter();
-    let clickedAt: Date | null = null;
-    let isRecorded = this.#hasDatabase;
-    try {
-      if (isRecorded) clickedAt = await recorder.record(click);
-    } catch (error) {
-      this.#report(error);
-      isRecorded = false;
-    }
-    if (isRecorded && clickedAt === null) {
-      // Expired or deleted, as the database sees it; if this process remembers otherwise, it is mistaken.
-      if (!isExpired) links.forget(referral.code);
+    // A signed-in user's click has a visitor id too: if it can't be recorded, it is carried under this id.
+    const visitorId = this.touch?.visitorId ?? newVisitorId();
+    const recordedAt = await this.#recordClick(referral, userId, visitorId);
+    if (recordedAt === null) {
+      debug('%s: not counted: expired or deleted', referral.code);
+      // The database decides. If this process has cached the referral as valid, the cache is wrong.
+      if (!isExpired) lookup.forget(referral.code);
       return;
     }
+    const isRecorded = recordedAt !== 'failed';
     if (!isRecorded && isExpired) return;
     this.touched();
-    if (userId === null || !isRecorded) this.carry(referral, click.visitorId, clickedAt ?? arrivedAt);
-    else if (!this.visit) store.clear(this.#req, this.#res); // else: sign-in could not link it yet, and will
+    if (userId === null || !isRecorded) this.carry(referral, visitorId, isRecorded ? recordedAt : arrivedAt);
+    else if (!this.touch) store.clear(this.#req, this.#res); // with a touch, sign-in could not link it yet, and tries again
   }
 
-  /** Has the visitor carry a touch from now on, unless an earlier one counts. */
+  /** The time of the click once it is committed; null if the referral has expired or is deleted. */
+  async #recordClick(referral: Referral, userId: string | null, visitorId: string): Promise<Date | 'failed' | null> {
+    if (!this.#hasDatabase) return 'failed';
+    const { clock, recorder } = this.#parts;
+    const about = { referralId: referral.id, userId, action: RESPONDED, target: null, touchedAt: null };
+    try {
+      return await recorder.record({ ...this.facts(about), visitorId, createdAt: clock.parameter() });
+    } catch (error) {
+      this.#report(error);
+      return 'failed';
+    }
+  }
+
+  /** Has the visitor carry a touch from now on. Under first-touch, an earlier one in the window stays. */
   carry({ code }: Referral, visitorId: string, clickedAt: Date): void {
-    const { attribution, store } = this.#tracking;
-    const before = this.visit;
-    this.visit = attribution.carried(before, { code, visitorId, clickedAt });
-    if (this.visit !== before) store.write(this.#req, this.#res, this.visit);
+    const { attribution, store } = this.#parts;
+    const before = this.touch;
+    this.touch = attribution.carried(before, { code, visitorId, clickedAt });
+    if (this.touch !== before) store.write(this.#req, this.#res, this.touch);
   }
 
-  /** A touch was recorded in this very request: whom the visitor came through is to be decided again. */
+  /** This request recorded a touch: the attribution is to be decided again. */
   touched(): void {
     this.#attributed = null;
   }
 
-  /** Whom the visitor came through: decided once a request and user, unless the host's transaction is to be asked. */
+  /** The visitor's attribution, decided once for a request and user. With a manager it is decided anew, in that transaction. */
   async attributed(manager?: EntityManager): Promise<Attributed | null> {
     const userId = await this.userId();
     if (manager) return this.#attribute(userId, manager);
     if (this.#attributed?.userId !== userId) {
-      const answer = this.#attribute(userId);
-      this.#attributed = { userId, answer };
-      answer.catch(() => this.touched()); // a failure is no answer
+      const result = this.#attribute(userId);
+      this.#attributed = { userId, result };
+      result.catch(() => this.touched()); // the next call tries again
     }
-    return this.#attributed.answer;
+    return this.#attributed.result;
   }
 
   async #attribute(userId: string | null, manager?: EntityManager): Promise<Attributed | null> {
-    const { attribution } = this.#tracking;
-    if (userId !== null) return attribution.ofUser(userId, this.visit, manager);
-    return this.visit && attribution.ofVisit(this.visit, manager);
+    const { attribution } = this.#parts;
+    if (userId !== null) return attribution.ofUser(userId, this.touch, manager);
+    return this.touch && attribution.ofTouch(this.touch, manager);
   }
 
-  /** The facts of a response by this visitor now. */
-  facts(
-    referralId: number,
-    userId: string | null,
-    action: string,
-    target: StoredTarget = noTarget,
-    touchedAt: Date | null = null,
-  ): NewResponse {
-    const { headers } = this.#req;
-    return {
-      referralId,
-      visitorId: this.visit?.visitorId ?? null,
-      userId,
-      ipAddress: this.#ipAddress(),
-      userAgent: headers['user-agent']?.slice(0, lengths.header) ?? null,
-      httpReferrer: headers.referer?.slice(0, lengths.header) ?? null,
-      action,
-      targetType: target.targetType,
-      targetId: target.targetId,
-      createdAt: null,
-      touchedAt,
-    };
+  /** The fields of a response by this visitor. */
+  facts(about: RequestFacts) {
+    return requestFacts(this.#req, this.#parts.settings, this.touch?.visitorId ?? null, about);
   }
 
-  #ipAddress(): string | null {
-    const { clientIp, ip, onError } = this.#tracking.settings;
-    if (ip === 'none') return null;
-    try {
-      return storedIp(clientIp(this.#req), ip);
-    } catch (error) {
-      onError(error);
-      return null;
-    }
-  }
-
-  /** What fails here is nobody's to catch; with the database away, the rest of the request does not wait for it again. */
+  /** Reports an error that no caller could catch. If the database is away, the rest of the request does not wait for it again. */
   #report(error: unknown): void {
     if (isAway(error)) this.#hasDatabase = false;
-    this.#tracking.settings.onError(error);
+    this.#parts.settings.onError(error);
   }
 
-  /** Whether the visitor agreed to be recorded; a host that can't say counts as a no. */
+  /** Whether the visitor has agreed to be recorded. If the host's option throws, the visitor has not. */
   async consents(): Promise<boolean> {
-    const { consent, onError } = this.#tracking.settings;
+    const { consent, onError } = this.#parts.settings;
     try {
       return consent === undefined || (await consent(this.#req)) === true;
     } catch (error) {
@@ -188,10 +178,10 @@ export class Visitor {
     }
   }
 
-  /** For a click: a host that can't say who is signed in still gets its redirect. */
+  /** For a click: if the host's option `user` throws, the click counts as nobody's and is still redirected. */
   #userIdOrNobody(): string | null | Promise<string | null> {
     const nobody = (error: unknown): null => {
-      this.#tracking.settings.onError(error);
+      this.#parts.settings.onError(error);
       return null;
     };
     try {
@@ -203,17 +193,17 @@ export class Visitor {
   }
 }
 
-/** An id that the host's own option answers wrongly is the host's mistake, not the visitor's. */
+/** The id of what the option `user` returns. A wrong return value is the host's error, not the visitor's. */
 function idOfUser(user: UserRef | null | undefined): string | null {
   try {
     return userIdOf('user', user);
   } catch {
     const got = typeof user === 'object' ? user?.id : user;
-    throw referralError('INVALID_OPTION', 'user', 'a function that answers an id, an object with an id, or null', got);
+    throw referralError('INVALID_OPTION', 'user', 'a function that returns an id, an object with an id, or null', got);
   }
 }
 
-/** Most hosts know the user at once: then nobody waits for a promise. */
+/** Most hosts return the user at once: then nothing waits for a promise. */
 function isPromise<T>(value: T | Promise<T>): value is Promise<T> {
   return typeof (value as Promise<T> | null | undefined)?.then === 'function';
 }

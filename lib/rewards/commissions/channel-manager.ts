@@ -10,11 +10,12 @@ import { ReferralChannel } from '../../entities/referral-channel';
 import { invalid, referralError } from '../../errors';
 import { codeOf, objectOf, someUserIdOf } from '../../input';
 import type { Settings } from '../../options';
-import type { Links } from '../../tracking/links';
+import type { ReferralCreation } from '../../tracking/referral-creation';
+import type { ReferralLookup } from '../../tracking/referral-lookup';
 import type { ChannelChanges, ChannelInput } from '../../types/commissions';
 import type { UserRef, WithManager } from '../../types/common';
 import type { FieldOf, ReadOptions } from '../../types/records';
-import { type NoOptions, type Optional, type Query, RecordManager } from '../records/record-manager';
+import { type NoOptions, type Optional, type CheckedSearch, RecordManager } from '../records/record-manager';
 import { type Fields, fieldsOf } from '../records/search';
 import { channelTerms, checkedPromo, checkedTerms, refusingDates } from './channel-values';
 
@@ -29,16 +30,16 @@ const inUse = {
 /** `referrals.channels`: manages referrals whose codes are coupons. */
 export class ChannelManager extends RecordManager<ReferralChannel, ChannelInput, ChannelChanges> {
   readonly #clock: Clock;
-  readonly #lookup: Pick<Links, 'findByCode' | 'forget'>;
-  readonly #creation: Pick<Links, 'create'>;
+  readonly #lookup: ReferralLookup;
+  readonly #creation: ReferralCreation;
   readonly #settings: Settings['commission'];
 
   /** @internal */
   constructor(
     database: Database,
     clock: Clock,
-    lookup: Pick<Links, 'findByCode' | 'forget'>,
-    creation: Pick<Links, 'create'>,
+    lookup: ReferralLookup,
+    creation: ReferralCreation,
     { commission }: Settings,
   ) {
     super(database, {
@@ -68,7 +69,7 @@ export class ChannelManager extends RecordManager<ReferralChannel, ChannelInput,
     return this.search({ where: { userId: someUserIdOf('user', user) }, manager });
   }
 
-  protected override load({ where, order, select, take, skip, fields }: Query, manager?: EntityManager) {
+  protected override load({ where, order, select, take, skip, fields }: CheckedSearch, manager?: EntityManager) {
     const find = {
       ...{ where, order, relations: { referral: true } },
       ...(select && { select }),

@@ -82,7 +82,7 @@ export class Coupons {
    * What a purchase of an amount costs the buyer. In a transaction, it locks the buyer's row: the coupon stays applied
    * until the end.
    */
-  async quote(user: UserRef, amount: Amount, options: WithManager): Promise<Quote> {
+  async quote(user: UserRef, amount: Amount, options: WithManager = {}): Promise<Quote> {
     const { manager } = objectOf('quote', options, { manager: true });
     const parameters = {
       user: someUserIdOf('user', user),

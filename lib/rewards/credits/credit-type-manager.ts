@@ -9,7 +9,7 @@ import { lengths } from '../../limits';
 import type { CreditTypeInput } from '../../types/credits';
 import type { FieldOf, ReadOptions } from '../../types/records';
 import { type NoOptions, RecordManager } from '../records/record-manager';
-import { named } from '../records/unique-name';
+import { withUniqueName } from '../records/unique-name';
 
 const inputFields: FieldsOf<CreditTypeInput> = {
   ...{ name: true, product: true, refundable: true, onlyForProducts: true, onlyForProductCategories: true },
@@ -57,7 +57,7 @@ export class CreditTypeManager extends RecordManager<ReferralCreditType, CreditT
 
   protected async make(input: CreditTypeInput, manager: EntityManager): Promise<ReferralCreditType> {
     const values = valuesOf({ ...objectOf('creditTypes.create', input, inputFields), name: input.name });
-    return named(this.kind.word, input.name, () => this.insert(values, manager));
+    return withUniqueName(this.kind.word, input.name, () => this.insert(values, manager));
   }
 
   /**
@@ -68,7 +68,7 @@ export class CreditTypeManager extends RecordManager<ReferralCreditType, CreditT
     const values = valuesOf(objectOf('creditTypes.update', changes, inputFields));
     const { onlyForProducts, onlyForProductCategories } = { ...(await this.get(id, { manager })), ...values };
     refuseBoth(onlyForProducts, onlyForProductCategories);
-    await named(this.kind.word, changes.name, () => this.write(id, values, manager));
+    await withUniqueName(this.kind.word, changes.name, () => this.write(id, values, manager));
   }
 
   protected remove(id: number, manager: EntityManager): Promise<void> {

@@ -9,7 +9,7 @@ import { ReferralAccount } from '../../entities/referral-account';
 import { invalid, referralError } from '../../errors';
 import { emailOf, objectOf, someUserIdOf } from '../../input';
 import type { Settings } from '../../options';
-import type { Links } from '../../tracking/links';
+import type { ReferralCreation } from '../../tracking/referral-creation';
 import type { UserRef, WithManager } from '../../types/common';
 import type { AccountChanges, AccountInput, AccountTotals, EarningMode } from '../../types/earn-outs';
 import type { Totals } from '../commissions/totals';
@@ -19,12 +19,12 @@ import { periodStart } from './schedule';
 /** `referrals.accounts`: the referral settings and totals of users. */
 export class AccountManager extends RecordManager<ReferralAccount, AccountInput, AccountChanges> {
   readonly #clock: Clock;
-  readonly #creation: Pick<Links, 'create'>;
+  readonly #creation: ReferralCreation;
   readonly #settings: Settings;
   readonly #totals: Totals;
 
   /** @internal */
-  constructor(database: Database, clock: Clock, creation: Pick<Links, 'create'>, settings: Settings, totals: Totals) {
+  constructor(database: Database, clock: Clock, creation: ReferralCreation, settings: Settings, totals: Totals) {
     super(database, { record: ReferralAccount, word: 'account', inUse: {} });
     this.#clock = clock;
     this.#creation = creation;

@@ -28,7 +28,7 @@ export class EarnOuts {
     this.#settlement = new EarnOutSettlement(database, clock, events, settings, creditTypes);
   }
 
-  async run(options: RunEarnOutsOptions): Promise<EarnOutProgress> {
+  async run(options: RunEarnOutsOptions = {}): Promise<EarnOutProgress> {
     const { onProgress } = objectOf('runEarnOuts', options, { onProgress: true });
     if (onProgress !== undefined && typeof onProgress !== 'function')
       throw invalid('onProgress', 'a function', onProgress);

@@ -2,9 +2,10 @@ import type { EntityManager } from 'typeorm';
 import type { Database } from '../../database/database';
 import type { ReferralRecord } from '../../entities/record';
 import { referralError } from '../../errors';
-import { type Kind, RecordManager } from './record-manager';
+import { RecordManager } from './record-manager';
+import type { Kind } from './record-table';
 
-/** Manages records of what happened, which stay as they are. */
+/** A manager of records that can be neither changed nor deleted, for one reason. */
 export abstract class KeptRecordManager<R extends ReferralRecord, Input extends object> extends RecordManager<
   R,
   Input,

@@ -1,45 +1,48 @@
+import type { RecordCalls, RecordsByManager } from '../../entities/instance';
 import type { ReferralRecord } from '../../entities/record';
-import type { RecordCalls } from '../../registry';
 import type { WithManager } from '../../types/common';
 import type { RecordManager } from './record-manager';
 
-/** Any manager, as records see it: what it takes is checked by itself. */
-export type AnyManager = RecordManager<ReferralRecord, object, object>;
+/** A manager of any records. It checks itself what it is given. */
+type AnyManager = RecordManager<ReferralRecord, object, object>;
 
-/** What records ask of their managers, found by the class of the record. */
-export class Records implements RecordCalls {
-  readonly #managers: ReadonlyMap<unknown, AnyManager>;
+/** What the methods of records call: each call goes to the record's manager. */
+export function recordCalls(managers: Readonly<Record<keyof RecordsByManager, unknown>>): RecordCalls {
+  const byName = managers as Readonly<Record<keyof RecordsByManager, AnyManager>>;
+  const byClass = new Map<unknown, AnyManager>(Object.values(byName).map((manager) => [manager.kind.record, manager]));
+  const managerOf = (record: object): AnyManager => byClass.get(record.constructor)!;
 
-  constructor(managers: readonly AnyManager[]) {
-    this.#managers = new Map(managers.map((manager) => [manager.kind.record, manager]));
-  }
+  return {
+    async find<M extends keyof RecordsByManager>(
+      manager: M,
+      where: Partial<RecordsByManager[M]>,
+      options: WithManager,
+    ): Promise<RecordsByManager[M][]> {
+      const found = await byName[manager].search({ where, manager: options.manager });
+      return found as unknown as RecordsByManager[M][];
+    },
 
-  async find<T extends object>(kind: new () => T, where: object, { manager }: WithManager): Promise<T[]> {
-    return (await this.#of(kind).search({ where, manager })) as unknown as T[];
-  }
+    async findById<M extends keyof RecordsByManager>(
+      manager: M,
+      id: number | null,
+      options: WithManager,
+    ): Promise<RecordsByManager[M] | null> {
+      if (id === null) return null;
+      return (await byName[manager].get(id, { manager: options.manager })) as unknown as RecordsByManager[M];
+    },
 
-  async findById<T extends object>(kind: new () => T, id: number | null, { manager }: WithManager): Promise<T | null> {
-    if (id === null) return null;
-    return (await this.#of(kind).get(id, { manager })) as unknown as T;
-  }
+    async refresh(record: ReferralRecord, { manager }: WithManager): Promise<void> {
+      Object.assign(record, await managerOf(record).get(record.id, { manager }));
+    },
 
-  async refresh(record: ReferralRecord, { manager }: WithManager): Promise<void> {
-    Object.assign(record, await this.#of(record.constructor).get(record.id, { manager }));
-  }
+    async update(record: ReferralRecord, changes: object, { manager }: WithManager): Promise<void> {
+      await managerOf(record).update(record.id, changes, { manager });
+    },
 
-  async update(record: ReferralRecord, changes: object, { manager }: WithManager): Promise<void> {
-    await this.#of(record.constructor).update(record.id, changes, { manager });
-  }
+    async delete(record: ReferralRecord, { manager }: WithManager): Promise<void> {
+      await managerOf(record).delete(record.id, { manager });
+    },
 
-  async delete(record: ReferralRecord, { manager }: WithManager): Promise<void> {
-    await this.#of(record.constructor).delete(record.id, { manager });
-  }
-
-  plain(record: object): Record<string, unknown> {
-    return this.#of(record.constructor).plain(record);
-  }
-
-  #of(kind: unknown): AnyManager {
-    return this.#managers.get(kind)!;
-  }
+    plain: (record) => managerOf(record).plain(record),
+  };
 }

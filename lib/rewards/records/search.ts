@@ -2,10 +2,10 @@ import { type DataSource, FindOperator, IsNull } from 'typeorm';
 import { invalid, unknownField } from '../../errors';
 import { isDate } from '../../input';
 
-/** What a field holds, as far as a search compares it. */
+/** What kind of values a field holds, as far as a search compares them. */
 export type FieldKind = 'id' | 'count' | 'text' | 'amount' | 'date' | 'boolean' | 'list' | 'json';
 
-/** The fields of a record, each with what it holds and where TypeORM finds it: the way through relations. */
+/** The fields of a record: what kind of values each holds, and its path through TypeORM's relations. */
 export type Fields = ReadonlyMap<string, { kind: FieldKind; path: readonly string[] }>;
 
 const kinds: Record<string, FieldKind> = {
@@ -15,11 +15,11 @@ const kinds: Record<string, FieldKind> = {
   numeric: 'amount',
   timestamptz: 'date',
   boolean: 'boolean',
-  text: 'list', // only as text[]
+  text: 'list', // our columns of this type are all text[]
   jsonb: 'json',
 };
 
-/** The fields of an entity: its columns. */
+/** The fields of an entity, one for each column. */
 export function fieldsOf(dataSource: DataSource, entity: new () => object): Fields {
   const { columns } = dataSource.getMetadata(entity);
   return new Map(
@@ -33,7 +33,7 @@ const tests: Record<FieldKind, readonly [takes: string, test: (value: unknown) =
     'a whole number of 32 bits',
     (value) => Number.isInteger(value) && (value as number) === ((value as number) | 0),
   ],
-  // Ids of the host's are text, however they are given.
+  // The host's ids are stored as text: numbers and bigints are accepted too.
   text: [
     'a string',
     (value) =>
@@ -49,7 +49,7 @@ const tests: Record<FieldKind, readonly [takes: string, test: (value: unknown) =
   json: ['no comparison', () => false],
 };
 
-/** TypeORM's `where`, with only known fields and values that fit them. Null means "is null". */
+/** Checks the fields and values of a `where` and returns it as TypeORM takes it. Null means "is null". */
 export function checkedWhere(fields: Fields, where: unknown): object {
   if (Array.isArray(where)) return where.map((one) => checkedWhere(fields, one));
   if (typeof where !== 'object' || where === null)
@@ -67,7 +67,7 @@ export function checkedWhere(fields: Fields, where: unknown): object {
 const anyKind = ['not', 'and', 'or', 'isNull', 'raw'];
 const compared = ['equal', 'in', 'any', 'lessThan', 'lessThanOrEqual', 'moreThan', 'moreThanOrEqual', 'between'];
 
-/** Which of TypeORM's operators fit a field; PostgreSQL has none of the others on such a column. */
+/** TypeORM's operators for each kind of field. PostgreSQL has no other of them for such a column. */
 const operators: Record<FieldKind, readonly string[]> = {
   id: [...anyKind, ...compared],
   count: [...anyKind, ...compared],
@@ -91,7 +91,7 @@ function checkValue(name: string, kind: FieldKind, value: unknown): void {
   }
   if (!operators[kind].includes(value.type))
     throw invalid(name, `one of the operators ${operators[kind].join(', ')}`, value.type);
-  if (value.type === 'isNull' || value.type === 'raw') return; // without a value; the host's own SQL
+  if (value.type === 'isNull' || value.type === 'raw') return; // isNull takes no value; raw is the host's own SQL
   const inner: unknown = value.child ?? value.value; // of Not(IsNull()), the operator inside
   if (plural.has(value.type) && !Array.isArray(inner)) throw invalid(name, `an array in ${value.type}`, inner);
   for (const one of plural.has(value.type) ? (inner as unknown[]) : [inner]) {
@@ -103,14 +103,14 @@ function checkValue(name: string, kind: FieldKind, value: unknown): void {
 const directions = new Set<unknown>(['asc', 'desc', 'ASC', 'DESC', 1, -1]);
 const nulls = new Set<unknown>(['first', 'last', 'FIRST', 'LAST', undefined]);
 
-/** What TypeORM takes for a field: a direction, by itself or with the place of nulls. */
+/** Whether TypeORM takes a value as the order of a field: a direction, alone or with the place of nulls. */
 function isOrder(value: unknown): boolean {
   if (typeof value !== 'object' || value === null) return directions.has(value);
   const { direction = 'ASC', nulls: place, ...rest } = value as Record<string, unknown>;
   return directions.has(direction) && nulls.has(place) && Object.keys(rest).length === 0;
 }
 
-/** TypeORM's `order`, with only known fields and directions; ends with the id, so that pages never overlap. */
+/** Checks an `order` and returns it as TypeORM takes it. The id comes last, so that pages do not overlap. */
 export function checkedOrder(fields: Fields, order: unknown = {}): object {
   if (typeof order !== 'object' || order === null) throw invalid('order', 'an object of fields', order);
   const checked: Record<string, unknown> = {};
@@ -130,7 +130,7 @@ interface Selectable {
   readonly computed: Readonly<Record<string, readonly string[]>>;
 }
 
-/** TypeORM's `select` of some fields: their columns, and always the keys. */
+/** Returns TypeORM's `select` for some fields: the columns that they need, and always the keys. */
 export function checkedSelect({ fields, keys, computed }: Selectable, selected: readonly string[]): object {
   const takes = `an array of ${[...fields.keys(), ...Object.keys(computed)].join(', ')}`;
   if (!Array.isArray(selected)) throw invalid('fields', takes, selected);
@@ -143,7 +143,7 @@ export function checkedSelect({ fields, keys, computed }: Selectable, selected: 
   return checked;
 }
 
-/** Sets a value at the end of a path, merging with what is set along it. */
+/** Sets the value at a path, and makes the objects along it where they are missing. */
 function put(object: Record<string, unknown>, [name, ...rest]: readonly string[], value: unknown): void {
   if (rest.length === 0) object[name!] = value;
   else put((object[name!] ??= {}) as Record<string, unknown>, rest, value);

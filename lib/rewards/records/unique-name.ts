@@ -3,8 +3,8 @@ import { referralError } from '../../errors';
 
 const uniqueNames = new Set<string | null>(['uq_referral_credit_types_name', 'uq_referral_programs_name']);
 
-/** Writes something that has a unique name; another's name gets its own error. */
-export async function named<T>(record: string, name: string | undefined, write: () => Promise<T>): Promise<T> {
+/** Writes a record with a unique name. @throws ReferralError `NAME_TAKEN` if another record has the name. */
+export async function withUniqueName<T>(record: string, name: string | undefined, write: () => Promise<T>): Promise<T> {
   try {
     return await write();
   } catch (error) {

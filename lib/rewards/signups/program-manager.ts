@@ -9,7 +9,7 @@ import type { FieldOf, ReadOptions } from '../../types/records';
 import type { CodeTerms, ProgramChanges, ProgramInput } from '../../types/signups';
 import type { CreditTypeManager } from '../credits/credit-type-manager';
 import { type NoOptions, RecordManager } from '../records/record-manager';
-import { named } from '../records/unique-name';
+import { withUniqueName } from '../records/unique-name';
 import { codeTermName, flatTerms, programTermName, type TermName, termValues } from './terms';
 
 const inputFields: FieldsOf<ProgramInput> = {
@@ -78,14 +78,14 @@ export class ProgramManager extends RecordManager<ReferralProgram, ProgramInput,
   async #create(name: string, terms: CodeTerms, termName: TermName, manager: EntityManager): Promise<ReferralProgram> {
     const checked = textOf('name', name, lengths.name, 1);
     const values = await termValues(terms, null, termName, this.#typeIdOf(manager));
-    return named(this.kind.word, name, () => this.insert({ name: checked, ...values }, manager));
+    return withUniqueName(this.kind.word, name, () => this.insert({ name: checked, ...values }, manager));
   }
 
   async #change(id: number, name: string | undefined, terms: CodeTerms, termName: TermName, manager: EntityManager) {
     const before = await this.get(id, { manager });
     const values = await termValues(terms, before, termName, this.#typeIdOf(manager));
     if (name !== undefined) values['name'] = textOf('name', name, lengths.name, 1);
-    await named(this.kind.word, name, () => this.write(id, values, manager));
+    await withUniqueName(this.kind.word, name, () => this.write(id, values, manager));
   }
 
   #typeIdOf(manager: EntityManager): (field: string, type: RecordRef) => Promise<number> {

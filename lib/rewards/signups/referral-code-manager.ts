@@ -1,22 +1,20 @@
 import type { EntityManager } from 'typeorm';
 import type { Database } from '../../database/database';
 import { violatedConstraint } from '../../database/driver-errors';
+import { registry } from '../../entities/instance';
 import { Referral } from '../../entities/referral';
 import { ReferralCode } from '../../entities/referral-code';
 import { invalid, referralError } from '../../errors';
 import { allowedUsesOf, codeOf, dateOf, type FieldsOf, objectOf, textOf } from '../../input';
 import { lengths } from '../../limits';
-import { registry } from '../../registry';
-import type { Links } from '../../tracking/links';
+import type { ReferralCreation } from '../../tracking/referral-creation';
+import type { ReferralLookup } from '../../tracking/referral-lookup';
 import type { RecordRef } from '../../types/common';
 import type { FieldOf, ReadOptions } from '../../types/records';
 import type { CodeTerms, ReferralCodeChanges, ReferralCodeInput } from '../../types/signups';
-import { type NoOptions, type Optional, type Query, RecordManager } from '../records/record-manager';
+import { type NoOptions, type Optional, type CheckedSearch, RecordManager } from '../records/record-manager';
 import type { ProgramManager } from './program-manager';
 import { codeRecord, fieldsOfCodes, refereeIdsOf } from './referral-code-records';
-
-type Lookup = Pick<Links, 'findByCode' | 'forget'>;
-type Creation = Pick<Links, 'create' | 'destinationOf'>;
 
 const inUse = {
   fk_referral_signups_referral:
@@ -39,12 +37,12 @@ const createFields: FieldsOf<Omit<ReferralCodeInput, keyof CodeTerms>> = { user:
 
 /** `referrals.referralCodes`: referrals as codes to sign up with, together with their terms. */
 export class ReferralCodeManager extends RecordManager<ReferralCode, ReferralCodeInput, ReferralCodeChanges> {
-  readonly #lookup: Lookup;
-  readonly #creation: Creation;
+  readonly #lookup: ReferralLookup;
+  readonly #creation: ReferralCreation;
   readonly #programs: ProgramManager;
 
   /** @internal */
-  constructor(database: Database, lookup: Lookup, creation: Creation, programs: ProgramManager) {
+  constructor(database: Database, lookup: ReferralLookup, creation: ReferralCreation, programs: ProgramManager) {
     super(database, {
       ...{ record: ReferralCode, entity: Referral, word: 'referral code', inUse, fields: fieldsOfCodes(database) },
       keys: ['referralCreditTypeId', 'rewardCreditTypeId'],
@@ -66,7 +64,7 @@ export class ReferralCodeManager extends RecordManager<ReferralCode, ReferralCod
   }
 
   protected override load(
-    { where, order, fields, take, skip }: Query,
+    { where, order, fields, take, skip }: CheckedSearch,
     manager?: EntityManager,
   ): Promise<ReferralCode[]> {
     const relations = { program: { referralType: true, rewardType: true } };

@@ -4,7 +4,7 @@ import { sql } from '../../database/named-parameters';
 import { Referral } from '../../entities/referral';
 import { ReferralCode } from '../../entities/referral-code';
 import { ReferralProgram } from '../../entities/referral-program';
-import type { Kind } from '../records/record-manager';
+import type { Kind } from '../records/record-table';
 import { type Fields, fieldsOf } from '../records/search';
 
 /** The fields of a code's record: those of the referral, and those of its program. */

@@ -3,13 +3,11 @@ import type { EntityManager } from 'typeorm';
 import type { Referral } from '../../entities/referral';
 import { lengths } from '../../limits';
 import type { Settings } from '../../options';
-import type { Links } from '../../tracking/links';
-import type { Tracking } from '../../tracking/tracking';
+import type { Attribution } from '../../tracking/attribution';
+import type { ReferralLookup } from '../../tracking/referral-lookup';
+import type { Visitors } from '../../tracking/visitors';
 import type { UserRef } from '../../types/common';
 import type { SignupCandidate, SignupRefusal, Weighed } from '../../types/signups';
-
-type Lookup = Pick<Links, 'find' | 'forget'>;
-type AttributionAtSignup = Pick<Tracking, 'attributedAtSignup'>;
 
 /** A call of `recordSignup`, checked. */
 export interface SignupRequest {
@@ -53,13 +51,15 @@ export function withoutChoice({ weighed }: Weighing, reason: 'expired' | 'used-u
 
 /** Chooses the referral that a sign-up is credited to: by the typed code, else by attribution. */
 export class SignupChoice {
-  readonly #lookup: Lookup;
-  readonly #attribution: AttributionAtSignup;
+  readonly #lookup: ReferralLookup;
+  readonly #attribution: Attribution;
+  readonly #visitors: Visitors;
   readonly #settings: Settings;
 
-  constructor(lookup: Lookup, attribution: AttributionAtSignup, settings: Settings) {
+  constructor(lookup: ReferralLookup, attribution: Attribution, visitors: Visitors, settings: Settings) {
     this.#lookup = lookup;
     this.#attribution = attribution;
+    this.#visitors = visitors;
     this.#settings = settings;
   }
 
@@ -103,7 +103,8 @@ export class SignupChoice {
   }
 
   async #byTouch({ req, userId, manager }: SignupRequest): Promise<WeighedReferral | null> {
-    const attributed = await this.#attribution.attributedAtSignup(req, userId, { manager });
+    const carried = req && this.#visitors.seen(req, 'Referral.recordSignup').touch;
+    const attributed = await this.#attribution.atSignup(userId, carried, manager);
     if (attributed === null) return null;
     if (attributed === 'outside-window') {
       const candidate: SignupCandidate = {

@@ -32,7 +32,7 @@ const sentences: Record<SignupRefusal, string> = {
 export async function explainSignup(
   database: Database,
   user: UserRef,
-  { manager }: WithManager,
+  { manager }: WithManager = {},
 ): Promise<SignupExplanation> {
   const { signups, refusals } = database.tables;
   const [row] = await database.query<{ 'signup.id': string | null; 'refusal.userId': string | null }>(

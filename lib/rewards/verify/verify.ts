@@ -1,7 +1,6 @@
 import type { EntityManager } from 'typeorm';
 import type { Database } from '../../database/database';
-import { sql } from '../../database/named-parameters';
-import { entityOf } from '../../database/tables';
+import { entityOf } from '../../entities';
 import { shownAmount } from '../../entities/columns';
 import type { WithManager } from '../../types/common';
 import { commissionInvariants } from './commission-invariants';
@@ -46,7 +45,7 @@ const subjects = [creditInvariants, signupInvariants, commissionInvariants, coup
  * sees each concurrent transaction either completely or not at all. With the host's manager, the isolation level of
  * that transaction applies. It takes no row locks.
  */
-export function verify(database: Database, { manager }: WithManager): Promise<Verification> {
+export async function verify(database: Database, { manager }: WithManager = {}): Promise<Verification> {
   return manager
     ? checkAll(database, manager)
     : database.unlimited('snapshot', (snapshot) => checkAll(database, snapshot));
@@ -62,12 +61,8 @@ async function checkAll(database: Database, manager: EntityManager): Promise<Ver
 
 async function problemsOf(invariant: Invariant, database: Database, manager: EntityManager): Promise<Problem[]> {
   const rows = await database.query<ProblemRow>(
-    sql(
-      {},
-      () => `
-      SELECT to_json(id)::text AS id, expected::text, found::text FROM (${invariant.sql}) AS problems
-      LIMIT ${maxProblems}`,
-    ),
+    `SELECT to_json(id)::text AS id, expected::text, found::text FROM (${invariant.sql}) AS problems
+     LIMIT ${maxProblems}`,
     manager,
   );
   const { tableName } = database.dataSource.getMetadata(entityOf[invariant.table]);
@@ -86,10 +81,7 @@ async function countRows(
   manager: EntityManager,
 ): Promise<number> {
   const counts = Array.from(counted, (table) => `(SELECT count(*) FROM ${database.tables[table]})`);
-  const [row] = await database.query<{ checked: string }>(
-    sql({}, () => `SELECT ${counts.join(' + ')} AS checked`),
-    manager,
-  );
+  const [row] = await database.query<{ checked: string }>(`SELECT ${counts.join(' + ')} AS checked`, manager);
   return Number(row!.checked);
 }
 

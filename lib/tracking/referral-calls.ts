@@ -1,0 +1,108 @@
+import type { Request } from 'express';
+import type { Database } from '../database/database';
+import type { ReferralCalls } from '../entities/instance';
+import type { Referral } from '../entities/referral';
+import type { ReferralResponse } from '../entities/referral-response';
+import { someUserIdOf, textOf, userIdOf, visitorIdOf } from '../input';
+import { lengths } from '../limits';
+import type { Settings } from '../options';
+import type { ListOptions, UserRef, WithManager } from '../types/common';
+import type { CreateReferralInput, RecordOptions, RespondOptions } from '../types/referrals';
+import type { ReferralCreation } from './referral-creation';
+import type { ReferralLookup } from './referral-lookup';
+import type { Responses } from './responses';
+import { loadTarget, storedTarget, type StoredTarget } from './targets';
+import { newVisitorId } from './visitor-token';
+import type { Visitors } from './visitors';
+
+interface Parts {
+  readonly settings: Settings;
+  readonly database: Database;
+  readonly lookup: ReferralLookup;
+  readonly creation: ReferralCreation;
+  readonly responses: Responses;
+  readonly visitors: Visitors;
+}
+
+/** The calls that the static and instance methods of `Referral` and `ReferralResponse` make. */
+export function referralCalls({ settings, database, lookup, creation, responses, visitors }: Parts): ReferralCalls {
+  const { dataSource, baseUrl, linkPath } = settings;
+  const links = `${baseUrl.origin}${baseUrl.pathname.replace(/\/$/, '')}${linkPath}`;
+
+  function checked(action: string, { target }: RecordOptions): StoredTarget {
+    textOf('action', action, lengths.action, 1);
+    return storedTarget(dataSource, target);
+  }
+
+  return {
+    hasSeen: (req) => visitors.hasSeen(req),
+
+    urlOf: ({ code }) => `${links}/${code}`,
+
+    async createReferral(input: CreateReferralInput, options: WithManager): Promise<Referral> {
+      return (await creation.create(input, options)).referral;
+    },
+
+    findByCode: (code, { manager }) => lookup.findByCode(code, manager),
+
+    async recordResponse(req: Request, action: string, options: RecordOptions): Promise<ReferralResponse | null> {
+      const visitor = visitors.seen(req, 'Referral.recordResponse');
+      const target = checked(action, options);
+      const attributed = await visitor.attributed(options.manager);
+      if (!attributed) return null;
+      const { referral, touchedAt } = attributed;
+      const about = { referralId: referral.id, userId: await visitor.userId(), action, target, touchedAt };
+      return responses.record(visitor.facts(about), options.manager);
+    },
+
+    async respond(
+      referral: Referral,
+      req: Request,
+      action: string,
+      options: RespondOptions,
+    ): Promise<ReferralResponse | null> {
+      const visitor = visitors.seen(req, 'referral.respond');
+      const target = checked(action, options);
+      const userId = userIdOf('user', options.user) ?? (await visitor.userId());
+      const facts = visitor.facts({ referralId: referral.id, userId, action, target, touchedAt: null });
+      // Without a visitor id, nobody could find the response of a visitor who is not signed in.
+      const isCarried = userId === null && !options.manager && !req.res!.headersSent && (await visitor.consents());
+      if (isCarried) facts.visitorId ??= newVisitorId();
+      const response = await responses.record(facts, options.manager);
+      visitor.touched();
+      if (response && isCarried) visitor.carry(referral, response.visitorId!, response.touchedAt);
+      return response;
+    },
+
+    async referralForRequest(req: Request, { manager }: WithManager): Promise<Referral | null> {
+      const attributed = await visitors.seen(req, 'Referral.referralForRequest').attributed(manager);
+      return attributed && attributed.referral;
+    },
+
+    async responsesForRequest(req: Request, options: ListOptions): Promise<ReferralResponse[]> {
+      const visitor = visitors.seen(req, 'Referral.responsesForRequest');
+      const userId = await visitor.userId();
+      const visitorId = visitor.touch?.visitorId ?? null;
+      return userId === null && visitorId === null ? [] : responses.listForVisitor(userId, visitorId, options);
+    },
+
+    async responsesForReferrer(user: UserRef, options: ListOptions): Promise<ReferralResponse[]> {
+      return responses.listForReferrer(someUserIdOf('user', user), options);
+    },
+
+    filteredResponses: (referral, options) => responses.filtered(referral, options),
+
+    responseCount: ({ id }, { manager }) => responses.count(id, manager),
+
+    async linkResponses(
+      visitorId: string,
+      user: UserRef,
+      referralId: number | null,
+      { manager }: WithManager,
+    ): Promise<ReferralResponse[]> {
+      return responses.link(visitorIdOf('visitorId', visitorId), someUserIdOf('user', user), referralId, manager);
+    },
+
+    loadTarget: (of, { manager }) => database.use((using) => loadTarget(dataSource, of, using), manager),
+  };
+}

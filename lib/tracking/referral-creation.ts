@@ -1,0 +1,179 @@
+import type { EntityManager } from 'typeorm';
+import type { Clock } from '../database/clock';
+import type { Database } from '../database/database';
+import { sql } from '../database/named-parameters';
+import { overtaken, retryOvertaken } from '../database/retry';
+import { Referral } from '../entities/referral';
+import { invalid, referralError } from '../errors';
+import {
+  allowedUsesOf,
+  codeOf,
+  dateOf,
+  type FieldsOf,
+  isNothing,
+  objectOf,
+  recordIdOf,
+  textOf,
+  userIdOf,
+} from '../input';
+import { lengths } from '../limits';
+import type { Settings } from '../options';
+import type { WithManager } from '../types/common';
+import type { CreateReferralInput, ReferralDraft } from '../types/referrals';
+import { safeDestination } from './redirect';
+import { storedTarget } from './targets';
+
+/** How many codes are tried, and how often the statement runs again after another call was first. */
+const maxTries = 10;
+
+const fields: FieldsOf<CreateReferralInput> = {
+  ...({ redirectTo: true, user: true, label: true, target: true, code: true } as const),
+  ...({ expiredAt: true, program: true, allowedUses: true } as const),
+};
+
+/** What only a new referral takes from the call. */
+interface NewReferral {
+  expiredAt: Date | null;
+  programId: number | null;
+  allowedUses: number;
+}
+
+/** A referral, and whether this call made it. */
+export interface CreatedReferral {
+  referral: Referral;
+  isNew: boolean;
+}
+
+/** Makes referrals. */
+export class ReferralCreation {
+  readonly #database: Database;
+  readonly #clock: Clock;
+  readonly #settings: Settings;
+  readonly #columns: string;
+
+  constructor(database: Database, clock: Clock, settings: Settings) {
+    this.#database = database;
+    this.#clock = clock;
+    this.#settings = settings;
+    this.#columns = database.columns(Referral);
+  }
+
+  /** The referral of a user, destination, label and target: the existing one, else a new one. */
+  async create(input: CreateReferralInput, { manager }: WithManager): Promise<CreatedReferral> {
+    const draft = this.#draft(input);
+    const code = input.code === undefined ? null : codeOf('code', input.code);
+    const terms: NewReferral = {
+      expiredAt: dateOf('expiredAt', input.expiredAt),
+      programId: isNothing(input.program) ? null : recordIdOf('program', input.program),
+      allowedUses: allowedUsesOf(input.allowedUses ?? -1),
+    };
+    let tried = '';
+    const attempt = async (): Promise<CreatedReferral | typeof overtaken> => {
+      const isFirstTry = tried === '';
+      tried = code ?? codeOf('generateCode', await this.#settings.generateCode(draft));
+      const found = await this.#getOrCreate(draft, tried, terms, manager);
+      if (!found) {
+        // Either the code belongs to another referral, or another transaction made ours after this statement's snapshot.
+        if (code !== null && !isFirstTry) throw referralError('CODE_TAKEN', code);
+        return overtaken;
+      }
+      refuseOtherCode(found.referral, code);
+      // Another call is giving the referral its program: the next attempt sees which.
+      if (terms.programId !== null && found.referral.programId === null) return overtaken;
+      refuseOtherProgram(found.referral, terms.programId);
+      return found;
+    };
+    const exhausted = (): Error => referralError('CODES_EXHAUSTED', maxTries, tried);
+    return retryOvertaken(attempt, { maxTries, exhausted });
+  }
+
+  /** A destination that the options allow. Throws `INVALID_INPUT` for any other. */
+  destinationOf(redirectTo: string): string {
+    const destination = textOf('redirectTo', redirectTo, lengths.redirectTo, 1);
+    if (safeDestination(destination, this.#settings) !== null) return destination;
+    const origins = [...this.#settings.redirect.allowedOrigins].join(', ');
+    throw invalid('redirectTo', `an http(s) URL without user info whose origin is one of ${origins}`, destination);
+  }
+
+  #draft(input: CreateReferralInput): ReferralDraft {
+    objectOf('referral', input, fields);
+    return {
+      userId: userIdOf('user', input.user),
+      label: textOf('label', input.label ?? '', lengths.label),
+      redirectTo: this.destinationOf(input.redirectTo),
+      ...storedTarget(this.#database.dataSource, input.target),
+    };
+  }
+
+  /**
+   * Returns the existing row or makes it, in one statement. The unique indexes decide a race: the loser waits in `ON CONFLICT` for the
+   * winner's commit and gets no row. The same statement then finds the winner's row on a new snapshot.
+   */
+  async #getOrCreate(
+    draft: ReferralDraft,
+    code: string,
+    terms: NewReferral,
+    manager: EntityManager | undefined,
+  ): Promise<CreatedReferral | null> {
+    const { referrals, programs } = this.#database.tables;
+    const { userId: user, label, redirectTo, targetType, targetId } = draft;
+    const { expiredAt, programId: program, allowedUses } = terms;
+    const parameters = {
+      ...{ user, label, redirectTo, targetType, targetId, code },
+      ...{ expiredAt, now: this.#clock.parameter(), program, allowedUses },
+    };
+    const query = sql(
+      parameters,
+      ($) => `
+      WITH
+      -- The referral that is there already. The digest is what the unique index holds of a long destination.
+      existing AS (
+         SELECT * FROM ${referrals}
+         WHERE coalesce(user_id, '') = coalesce(${$.user}, '') AND label = ${$.label}
+           AND md5(redirect_to) = md5(${$.redirectTo})
+           AND coalesce(target_type, '') = coalesce(${$.targetType}, '')
+           AND coalesce(target_id, '') = coalesce(${$.targetId}, '')
+           AND redirect_to = ${$.redirectTo}
+       ),
+       -- The program, locked so that nobody deletes it before the commit.
+       program AS (
+         SELECT id FROM ${programs} WHERE id = ${$.program} FOR KEY SHARE
+       ),
+       -- A referral without a program takes the one that is given.
+       adopted AS (
+         UPDATE ${referrals} SET program_id = ${$.program}
+         WHERE id IN (SELECT id FROM existing) AND program_id IS NULL AND EXISTS (SELECT FROM program)
+         RETURNING *
+       ),
+       -- The new referral. A conflict of the code or of the identity makes none.
+       created AS (
+         INSERT INTO ${referrals}
+           (user_id, label, redirect_to, target_type, target_id, code, expired_at, created_at, program_id, allowed_uses)
+         SELECT ${$.user}, ${$.label}, ${$.redirectTo}, ${$.targetType}, ${$.targetId}, ${$.code}, ${$.expiredAt},
+           coalesce(${$.now}::timestamptz, now()), ${$.program}, ${$.allowedUses}::integer
+         WHERE NOT EXISTS (SELECT FROM existing) AND (${$.program}::bigint IS NULL OR EXISTS (SELECT FROM program))
+         ON CONFLICT DO NOTHING
+         RETURNING *
+       )
+       SELECT ${$.program}::bigint IS NULL OR EXISTS (SELECT FROM program) AS "isKnownProgram", "isNew", ${this.#columns}
+       FROM (SELECT) AS always
+       LEFT JOIN (
+         SELECT false AS "isNew", * FROM existing WHERE NOT EXISTS (SELECT FROM adopted)
+         UNION ALL SELECT false, * FROM adopted UNION ALL SELECT true, * FROM created
+       ) AS found ON true`,
+    );
+    const [row] = await this.#database.query<{ isKnownProgram: boolean; isNew: boolean | null }>(query, manager);
+    if (!row!.isKnownProgram) throw invalid('program', 'a program that exists, or its id', program);
+    return row!.isNew === null ? null : { referral: this.#database.entity(Referral, row!), isNew: row!.isNew };
+  }
+}
+
+function refuseOtherCode({ code: existing }: Referral, code: string | null): void {
+  if (code !== null && existing.toLowerCase() !== code.toLowerCase())
+    throw referralError('REFERRAL_EXISTS', existing, `with the code "${code}"`);
+}
+
+function refuseOtherProgram({ code, programId: existing }: Referral, programId: number | null): void {
+  if (programId !== null && existing !== programId)
+    throw referralError('REFERRAL_EXISTS', code, `with the program ${programId}`);
+}

@@ -1,0 +1,49 @@
+import type { Request } from 'express';
+import { lengths } from '../limits';
+import type { Settings } from '../options';
+import { storedIp } from './ip';
+import type { NewResponse } from './response-insert';
+import type { StoredTarget } from './targets';
+
+/** What a response is about, apart from the request. */
+export interface RequestFacts {
+  referralId: number;
+  userId: string | null;
+  action: string;
+  target: StoredTarget | null;
+  /** The touch that the response is attributed by; null if it is a touch itself. */
+  touchedAt: Date | null;
+}
+
+/** The fields of a response that a request makes. */
+export function requestFacts(
+  req: Request,
+  settings: Settings,
+  visitorId: string | null,
+  { referralId, userId, action, target, touchedAt }: RequestFacts,
+): NewResponse {
+  const { headers } = req;
+  return {
+    referralId,
+    visitorId,
+    userId,
+    ipAddress: ipAddressOf(req, settings),
+    userAgent: headers['user-agent']?.slice(0, lengths.header) ?? null,
+    httpReferrer: headers.referer?.slice(0, lengths.header) ?? null,
+    action,
+    targetType: target && target.targetType,
+    targetId: target && target.targetId,
+    createdAt: null,
+    touchedAt,
+  };
+}
+
+function ipAddressOf(req: Request, { clientIp, ip, onError }: Settings): string | null {
+  if (ip === 'none') return null;
+  try {
+    return storedIp(clientIp(req), ip);
+  } catch (error) {
+    onError(error);
+    return null;
+  }
+}

@@ -1,0 +1,48 @@
+import type { Request, Response } from 'express';
+import { referralError } from '../errors';
+import { Visitor, type VisitorParts } from './visitor';
+
+/** Which visitor a request belongs to. Each instance of the package keeps a visitor of its own on a request. */
+export class Visitors {
+  readonly #parts: VisitorParts;
+  /** The property of a request that holds its visitor. */
+  readonly #key = Symbol('referrals visitor');
+  /** Attached to requests as `req.referralForRequest`. It also marks the requests that this instance's middleware has seen. */
+  readonly attached: Request['referralForRequest'];
+
+  constructor(parts: VisitorParts) {
+    this.#parts = parts;
+    const visitorOf = (req: Request): Visitor => this.seen(req, 'req.referralForRequest');
+    this.attached = async function (this: Request) {
+      const attributed = await visitorOf(this).attributed();
+      return attributed && attributed.referral;
+    };
+  }
+
+  /** The visitor of a request that ends here: not kept, unless it was kept before. */
+  visitor(req: Request, res: Response): Visitor {
+    return this.#kept(req) ?? new Visitor(this.#parts, req, res);
+  }
+
+  /** The visitor of a request, kept for all who ask later. */
+  meet(req: Request, res: Response): Visitor {
+    const visitor = this.visitor(req, res);
+    (req as unknown as Record<symbol, Visitor>)[this.#key] = visitor;
+    return visitor;
+  }
+
+  /** Whether this instance's middleware has seen the request. */
+  hasSeen(req: Request): boolean {
+    return req?.referralForRequest === this.attached || this.#kept(req) !== undefined;
+  }
+
+  /** The visitor of a request that the middleware has seen. Throws `MIDDLEWARE_MISSING` for any other. */
+  seen(req: Request, call: string): Visitor {
+    if (!this.hasSeen(req)) throw referralError('MIDDLEWARE_MISSING', call);
+    return this.#kept(req) ?? this.meet(req, req.res!);
+  }
+
+  #kept(req: Request): Visitor | undefined {
+    return (req as unknown as Record<symbol, Visitor | undefined> | undefined)?.[this.#key];
+  }
+}
