@@ -1,8 +1,23 @@
 import type { DataSource } from 'typeorm';
 import { referralError } from './errors';
+import type { ReferralsOptions } from './options';
 
-/** What an option takes, and the test of it. */
+/** What an option takes, in words for the error, and the test of a value. */
 type Check = readonly [takes: string, test: (value: unknown) => boolean];
+type Checks = Readonly<Record<string, Check | Readonly<Record<string, Check>>>>;
+
+/** Whether an option is a group of options: an object whose named properties are all optional. */
+type IsGroup<T> = object extends T ? (string extends keyof T ? false : true) : false;
+
+/**
+ * One check for each option, and for each option of a group: the compiler finds a missing check, and one without an
+ * option.
+ */
+type CheckOfEach<Options> = {
+  [Name in keyof Options]-?: IsGroup<NonNullable<Options[Name]>> extends true
+    ? { [Inner in keyof NonNullable<Options[Name]>]-?: Check }
+    : Check;
+};
 
 const isFunction: Check = ['a function', (value) => typeof value === 'function'];
 const isPositive: Check = ['a finite number above 0', (value) => Number.isFinite(value) && (value as number) > 0];
@@ -38,8 +53,7 @@ const isWholeOf = (min: number, max: number): Check => [
   (value) => Number.isSafeInteger(value) && (value as number) >= min && (value as number) <= max,
 ];
 
-/** One check an option; a nested object is checked option by option. */
-const checks: Record<string, Check | Record<string, Check>> = {
+const checks = {
   dataSource: ['a TypeORM DataSource', (value) => typeof (value as DataSource | null)?.hasMetadata === 'function'],
   baseUrl: [
     "an absolute http(s) URL without user info, query or fragment, such as 'https://shop.example'",
@@ -61,7 +75,7 @@ const checks: Record<string, Check | Record<string, Check>> = {
   cookie: {
     name: ['a cookie name of [A-Za-z0-9_-]', (value) => typeof value === 'string' && /^[\w-]{1,100}$/.test(value)],
     maxAgeDays: [
-      'a finite number of days that make a second at least',
+      'a finite number of days, at least one second (1/86400)',
       (value) => Number.isFinite(value) && (value as number) * 86_400 >= 1,
     ],
     domain: ['a domain name', (value) => typeof value === 'string' && /^\.?[a-z0-9-]+(\.[a-z0-9-]+)*$/i.test(value)],
@@ -88,7 +102,7 @@ const checks: Record<string, Check | Record<string, Check>> = {
   },
   earnOuts: {
     every: [
-      'an object with days, a number above 0 that makes a second at least, up to 36500, such as { days: 7 }',
+      'an object with days, a number from one second (1/86400) to 36500, such as { days: 7 }',
       (value) => {
         const { days, ...rest } = Object(value) as { days?: number };
         return Number.isFinite(days) && days! * 86_400 >= 1 && days! <= 36_500 && Object.keys(rest).length === 0;
@@ -117,7 +131,7 @@ const checks: Record<string, Check | Record<string, Check>> = {
   generateCode: isFunction,
   responsesFilter: isFunction,
   actionDisplay: [
-    'an object from actions to words',
+    'an object that maps actions to strings',
     (value) =>
       typeof value === 'object' &&
       value !== null &&
@@ -125,7 +139,7 @@ const checks: Record<string, Check | Record<string, Check>> = {
       Object.values(value).every((words) => typeof words === 'string'),
   ],
   targetTypes: isListOf(
-    'an array of entity classes or words',
+    'an array of entity classes or non-empty strings',
     (item) => typeof item === 'function' || (typeof item === 'string' && item !== ''),
   ),
   csrf: isFunction,
@@ -140,16 +154,22 @@ const checks: Record<string, Check | Record<string, Check>> = {
     ttlMs: ['a whole number above 0', (value) => Number.isSafeInteger(value) && (value as number) > 0],
   },
   onError: isFunction,
-};
+} satisfies CheckOfEach<ReferralsOptions>;
 
-/** Every option, nested ones with a dot; the README must describe each. */
-export const optionNames = Object.entries(checks).flatMap(([name, rule]) =>
-  Array.isArray(rule) ? [name] : Object.keys(rule).map((inner) => `${name}.${inner}`),
+/** The names of all options, such as `ip` and `cookie.name`. A test compares them with the documentation. */
+export const optionNames = Object.entries<Checks[string]>(checks).flatMap(([name, rule]) =>
+  isCheck(rule) ? [name] : Object.keys(rule).map((inner) => `${name}.${inner}`),
 );
 
-const required = ['dataSource', 'baseUrl', 'secret', 'user'];
+type RequiredName = {
+  [Name in keyof ReferralsOptions]-?: undefined extends ReferralsOptions[Name] ? never : Name;
+}[keyof ReferralsOptions];
 
-function check(given: Record<string, unknown>, against: Record<string, Check | Record<string, Check>>, prefix = '') {
+const required: ReadonlySet<string> = new Set(
+  Object.keys({ dataSource: true, baseUrl: true, secret: true, user: true } satisfies Record<RequiredName, true>),
+);
+
+function check(given: Readonly<Record<string, unknown>>, against: Checks, prefix = ''): void {
   for (const name of Object.keys(given)) {
     if (!Object.hasOwn(against, name)) {
       const known = Object.keys(against).map((other) => prefix + other);
@@ -158,22 +178,36 @@ function check(given: Record<string, unknown>, against: Record<string, Check | R
   }
   for (const [name, rule] of Object.entries(against)) {
     const value = given[name];
-    if (value === undefined && (prefix !== '' || !required.includes(name))) continue;
-    if (Array.isArray(rule)) {
-      const [takes, test] = rule as Check;
-      // A wrong secret is still a secret: what was got is not shown.
-      const shown =
-        name === 'secret' ? (typeof value === 'string' ? `${value.length} characters` : typeof value) : value;
-      if (!test(value)) throw referralError('INVALID_OPTION', prefix + name, takes, shown);
+    if (value === undefined && (prefix !== '' || !required.has(name))) continue;
+    if (isCheck(rule)) {
+      const [takes, test] = rule;
+      if (!test(value)) throw referralError('INVALID_OPTION', prefix + name, takes, shown(name, value));
     } else {
       if (typeof value !== 'object' || value === null || Array.isArray(value))
         throw referralError('INVALID_OPTION', name, `an object with ${Object.keys(rule).join(', ')}`, value);
-      check(value as Record<string, unknown>, rule as Record<string, Check>, `${name}.`);
+      check(value as Record<string, unknown>, rule, `${name}.`);
     }
   }
 }
 
-/** Refuses an option that is unknown or wrong, by name. */
-export function checkOptions(given: Record<string, unknown>): void {
-  check(given, checks);
+function isCheck(rule: Checks[string]): rule is Check {
+  return Array.isArray(rule);
+}
+
+/**
+ * The value that an error message shows. A secret that is refused may still be somebody's secret: only its length is
+ * shown.
+ */
+function shown(name: string, value: unknown): unknown {
+  if (name !== 'secret') return value;
+  return typeof value === 'string' ? `${value.length} characters` : typeof value;
+}
+
+/**
+ * Checks the names and values of all options.
+ *
+ * @throws ReferralError `UNKNOWN_OPTION` or `INVALID_OPTION`, naming the option.
+ */
+export function checkOptions(given: object): void {
+  check(given as Record<string, unknown>, checks);
 }
