@@ -1,7 +1,7 @@
 /**
- * Every error of the package: its code, the HTTP status that Express answers when it reaches the host's error handler,
- * and its sentence. A sentence says what was wrong, what was found and what to do; `ReferralError.code` is the stable
- * name to test for.
+ * Every error of the package: its code, the HTTP status with which Express responds if the error reaches its error
+ * handler, and its sentence. A sentence says what was wrong, what was found and what to do. Sentences may change;
+ * `ReferralError.code` does not.
  */
 const catalogue = {
   INVALID_OPTION: {
@@ -17,7 +17,7 @@ const catalogue = {
   NOT_A_MIDDLEWARE: {
     status: 500,
     text: () =>
-      'createReferrals was called with a request: it is not a middleware itself. Call it once at start-up, ' +
+      'createReferrals was called with a request, but it is not a middleware. Call it once at start-up, ' +
       'const referrals = createReferrals({ … }), and write app.use(referrals.middleware).',
   },
   NOT_POSTGRES: {
@@ -45,35 +45,38 @@ const catalogue = {
   ALREADY_CREATED: {
     status: 500,
     text: () =>
-      'createReferrals: this DataSource has an instance already. Use that one, or await its close() before making another.',
+      'createReferrals: this DataSource already has an instance. ' +
+      'Use it, or await its close() before you create another.',
   },
   NO_INSTANCE: {
     status: 500,
     text: (call: string) =>
-      `${call} found no instance to work with: createReferrals was not called yet for this DataSource, or its instance is closed.`,
+      `${call} found no instance: createReferrals was not called for this DataSource, or the instance was closed. ` +
+      'Call createReferrals first.',
   },
   AMBIGUOUS_INSTANCE: {
     status: 500,
     text: (call: string, count: number) =>
       `${call} can't tell which of ${count} instances to use. Name one: pass { manager: dataSource.manager }, ` +
-      "or a request that only that instance's middleware has seen.",
+      'or a request that has passed through the middleware of only one instance.',
   },
   MIDDLEWARE_MISSING: {
     status: 500,
     text: (call: string) =>
-      `${call} was given a request that the referrals middleware has not seen. ` +
+      `${call} was given a request that has not passed through the referrals middleware. ` +
       'Write app.use(referrals.middleware) before the handlers that use referrals.',
   },
   SESSION_MISSING: {
     status: 500,
     text: () =>
-      "visitor: 'session' keeps the visitor in req.session, but the request has none. " +
+      "visitor: 'session' stores the visitor in req.session, but the request has no session. " +
       'Write app.use(session({ … })) before app.use(referrals.middleware).',
   },
   ROUTER_MISPLACED: {
     status: 500,
     text: (mounted: string, linkPath: string) =>
-      `The link router is mounted at "${mounted || '/'}", but links are made for linkPath "${linkPath}" and would lead nowhere. ` +
+      `The link router is mounted at "${mounted || '/'}", ` +
+      `but links are made for linkPath "${linkPath}" and would lead nowhere. ` +
       `Write app.use('${linkPath}', referrals.router), or set the option linkPath: '${mounted || '/'}'.`,
   },
   INVALID_INPUT: {
@@ -88,29 +91,31 @@ const catalogue = {
   REFERRAL_EXISTS: {
     status: 409,
     text: (existing: string, wanted: string) =>
-      `This user has a referral with the same redirectTo, label and target already: the code is "${existing}". ` +
-      `Use that one, or change it with referralCodes.update; or give the one ${wanted} a label of its own.`,
+      `This user already has a referral with the same redirectTo, label and target; its code is "${existing}". ` +
+      `Use it, or change it with referralCodes.update, or give the one ${wanted} another label.`,
   },
   CODES_EXHAUSTED: {
     status: 500,
     text: (tries: number, last: string) =>
-      `No free code was found in ${tries} tries; the last one tried was "${last}". ` +
-      'If the option generateCode is set, let it draw from more codes.',
+      `No free code was found in ${tries} tries; the last one was "${last}". ` +
+      'If you set the option generateCode, let it choose from more codes.',
   },
   NOT_FOUND: {
     status: 404,
-    text: (record: string, by: string, missing: readonly (string | number)[]) =>
-      `There is no ${record} with the ${by}${missing.length > 1 ? 's' : ''} ${missing.map((one) => (typeof one === 'string' ? show(one) : one)).join(', ')}.`,
+    text: (record: string, by: string, missing: readonly (string | number)[]) => {
+      const values = missing.map((value) => (typeof value === 'string' ? show(value) : value)).join(', ');
+      return `There is no ${record} with the ${by}${missing.length > 1 ? 's' : ''} ${values}.`;
+    },
   },
   AMBIGUOUS: {
     status: 409,
     text: (record: string, by: string, value: string, found: string) =>
-      `There are several of ${record} with the ${by} ${show(value)}: ${found}.`,
+      `More than one of ${record} has the ${by} ${show(value)}: ${found}.`,
   },
   NAME_TAKEN: {
     status: 409,
     text: (record: string, name: string) =>
-      `There is a ${record} with the name ${show(name)} already. Give another name.`,
+      `A ${record} with the name ${show(name)} already exists. Give another name.`,
   },
   IN_USE: {
     status: 409,
@@ -127,8 +132,8 @@ const catalogue = {
   REFERENCE_REUSED: {
     status: 409,
     text: (reference: string, before: string, now: string) =>
-      `The reference ${show(reference)} stands for ${before} of this user already, not for ${now}. ` +
-      'Give each purchase, invoice or correction a reference of its own, and the same one only to repeat a call.',
+      `The reference ${show(reference)} stands for ${before} of this user, not for ${now}. ` +
+      'Give each purchase, invoice or correction its own reference. Use a reference again only to repeat the same call.',
   },
   WRONG_STATE: {
     status: 409,
@@ -141,17 +146,18 @@ const catalogue = {
       `The user has ${available} of credit for this, less than the ${asked} asked for. ` +
       'Ask for less, or give partial: true to take what there is.' +
       (isForAnything
-        ? ' Credit for some products only is not in it: name the product or productCategory to use it.'
+        ? ' Credit that is limited to some products is not included: name the product or productCategory to use it.'
         : ''),
   },
   NOT_CREATABLE: {
     status: 409,
-    text: (record: string, instead: string) => `No ${record} is made by hand: ${instead}.`,
+    text: (record: string, instead: string) => `No ${record} can be created by hand: ${instead}.`,
   },
   NOTHING_TO_REFUND: {
     status: 409,
     text: (reference: string) =>
-      `The purchase ${show(reference)} is refunded already, all of it. To repeat a call, give its own reference.`,
+      `The purchase ${show(reference)} is already refunded in full. ` +
+      'To repeat a refund, give the reference of that refund.',
   },
   COUPON_NOT_FOUND: {
     status: 400,
@@ -167,40 +173,48 @@ const catalogue = {
   },
   COUPON_OWN: {
     status: 400,
-    text: (code: string) => `The coupon ${show(code)} is the user's own: it is for others.`,
+    text: (code: string) => `The coupon ${show(code)} belongs to the user. Only other users can apply it.`,
   },
   COUPON_REDEEMED: {
     status: 400,
-    text: (code: string) => `The user has redeemed the coupon ${show(code)} already, and can't apply it again.`,
+    text: (code: string) => `The user has already redeemed the coupon ${show(code)} and can't apply it again.`,
   },
   DATABASE_UNAVAILABLE: {
     status: 503,
     text: (detail: string) =>
-      `PostgreSQL did not answer (${detail}). Nothing that this call asked for is confirmed; try again.`,
+      `PostgreSQL did not complete this call (${detail}). It is unknown whether the call took effect; try again.`,
   },
   CLOSED: {
     status: 503,
-    text: () => 'This instance of express-referrals is closed and takes no more work.',
+    text: () => 'This instance of express-referrals is closed and accepts no more calls.',
   },
 } as const;
 
-/** The stable name of an error; each is described in the README. */
+/** The stable name of an error. The documentation describes each. */
 export type ReferralErrorCode = keyof typeof catalogue;
 
-/** All codes, for documentation and tests. */
+/** All codes. A test compares them with the documentation. */
 export const referralErrorCodes = Object.keys(catalogue) as ReferralErrorCode[];
 
 /**
- * What every call of this package throws for a reason of its own. `status` is read by Express' error handling, so an
- * unhandled one answers with the fitting status.
+ * The error that the calls of this package throw. Express reads `status`, so an error that the host does not handle
+ * leads to a response with that status.
+ *
+ * @example
+ * try {
+ *   await referrals.credits.spend(user, { amount: '12.50', reference: 'invoice-7' });
+ * } catch (error) {
+ *   if (error instanceof ReferralError && error.code === 'INSUFFICIENT_CREDIT') payByCard();
+ *   else throw error;
+ * }
  */
 export class ReferralError extends Error {
   override readonly name = 'ReferralError';
   /** The stable name of the error, for example `'INVALID_INPUT'`. */
   readonly code: ReferralErrorCode;
-  /** The HTTP status that Express answers when the error reaches its error handling. */
+  /** The HTTP status with which Express responds if the error reaches its error handler. */
   readonly status: number;
-  /** The option or field that was wrong, where there is one. */
+  /** The name of the wrong option or field; only for `INVALID_OPTION`, `UNKNOWN_OPTION` and `INVALID_INPUT`. */
   readonly field?: string;
 
   /** @internal */
@@ -214,7 +228,7 @@ export class ReferralError extends Error {
 
 type Catalogue = typeof catalogue;
 
-/** Makes the error of a code from the facts that its sentence needs. */
+/** Creates the error of a code, with the facts that its sentence needs. */
 export function referralError<C extends ReferralErrorCode>(
   code: C,
   ...facts: Parameters<Catalogue[C]['text']>
@@ -224,29 +238,29 @@ export function referralError<C extends ReferralErrorCode>(
   return new ReferralError(code, text(...facts), named ? { field: facts[0] as string } : {});
 }
 
-/** The 503 of a database that is away, with the driver's error as its cause. */
+/** Creates the error of a database that is away, with the driver's error as its cause. */
 export function databaseUnavailable(detail: string, cause?: unknown): ReferralError {
   return new ReferralError('DATABASE_UNAVAILABLE', catalogue.DATABASE_UNAVAILABLE.text(detail), { cause });
 }
 
-/** Whether an error says that the database, or the instance, is away. */
+/** Whether an error says that the database is away, or that the instance is closed. */
 export function isAway(error: unknown): boolean {
   return error instanceof ReferralError && error.status === 503;
 }
 
-/** The refusal of a field that a call does not have. */
+/** Creates the error of an input field that the call does not have. */
 export function unknownField(call: string, field: string, known: readonly string[]): ReferralError {
-  return new ReferralError('INVALID_INPUT', `${call} has no field "${field}". It knows ${known.join(', ')}.`, {
+  return new ReferralError('INVALID_INPUT', `${call} has no field "${field}". Its fields are ${known.join(', ')}.`, {
     field,
   });
 }
 
-/** The refusal of one field of a call's input, before anything is written. */
+/** Creates the error of an input field with a wrong value. It is thrown before anything is written. */
 export function invalid(field: string, takes: string, got: unknown): ReferralError {
   return referralError('INVALID_INPUT', field, takes, got);
 }
 
-/** A short, safe picture of any value for a sentence: never a whole object, never more than 80 characters. */
+/** A value as an error message shows it: short, and never the content of an object, which may be secret. */
 function show(value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(value.length > 80 ? `${value.slice(0, 80)}…` : value);
   if (typeof value === 'function') return `the function ${value.name || '(anonymous)'}`;

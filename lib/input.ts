@@ -3,24 +3,27 @@ import { invalid, unknownField } from './errors';
 import { lengths } from './limits';
 import type { Amount, ListOptions, RecordRef, UserRef } from './types/common';
 
-/** What PostgreSQL's text can't hold: U+0000, and halves of surrogate pairs, which would become one and the same character. */
+/**
+ * Characters that PostgreSQL's text can't store: U+0000, and lone surrogates, which the driver would all turn into
+ * U+FFFD, so that different texts became equal.
+ */
 const unstorable = /\0|\p{Surrogate}/u;
 
-/** A text of the host's within its column. */
+/** A text with a length of `min` to `max` characters. */
 export function textOf(field: string, value: unknown, max: number, min = 0): string {
   if (typeof value !== 'string' || value.length < min || value.length > max || unstorable.test(value))
-    throw invalid(field, `a string of ${min} to ${max} characters without U+0000 and lone surrogates`, value);
+    throw invalid(field, `a string of ${min} to ${max} characters without U+0000 or lone surrogates`, value);
   return value;
 }
 
-/** An id of the host's as text: a string, a bigint or a whole number. */
+/** An id of the host's, a string, a bigint or a whole number, as text. */
 export function idOf(field: string, value: unknown): string {
   if (typeof value === 'bigint' || (typeof value === 'number' && Number.isSafeInteger(value))) return String(value);
   if (typeof value === 'string' && value !== '' && value.length <= lengths.id && !unstorable.test(value)) return value;
   throw invalid(field, `an id: a string of 1 to ${lengths.id} characters, a whole number or a bigint`, value);
 }
 
-/** The id of a user given as an id or as an object that has one. */
+/** The id, as text, of a user who is given as an id or as an object with an id. Null and undefined mean nobody. */
 export function userIdOf(field: string, user: UserRef): string;
 export function userIdOf(field: string, user: UserRef | null | undefined): string | null;
 export function userIdOf(field: string, user: UserRef | null | undefined): string | null {
@@ -28,19 +31,22 @@ export function userIdOf(field: string, user: UserRef | null | undefined): strin
   return typeof user === 'object' ? idOf(`${field}.id`, user.id) : idOf(field, user);
 }
 
-/** The id of a user where nobody would be a mistake. */
+/** Like {@link userIdOf}, for calls that need a user: null and undefined throw. */
 export function someUserIdOf(field: string, user: UserRef): string {
   return userIdOf(field, user) ?? idOf(field, user);
 }
 
 const codePattern = /^[A-Za-z0-9_-]{1,100}$/;
 
-/** Whether a text could be a code at all; one that could not is never looked up. */
+/** Whether a value has the format of a code. Other values are not looked up in the database. */
 export function isCode(value: unknown): value is string {
   return typeof value === 'string' && codePattern.test(value);
 }
 
-/** What a person typed as a code, without blanks around it: what can't be part of a code makes it one that nobody has. */
+/**
+ * Trims a code that a person typed, and replaces characters outside of ASCII with `?`. The result is no valid code
+ * then, so that the look-up finds nothing, and it can be stored.
+ */
 export function typedCode(text: string): string {
   return text.trim().replace(/[^\x20-\x7e]/g, '?');
 }
@@ -56,7 +62,7 @@ export function dateOf(field: string, value: Date | null | undefined): Date | nu
   return value;
 }
 
-/** Whether a value is a Date that PostgreSQL, too, has. */
+/** Whether a value is a valid Date that PostgreSQL can store as well. */
 export function isDate(value: unknown): value is Date {
   return value instanceof Date && value.getUTCFullYear() >= 1 && value.getUTCFullYear() <= 9999;
 }
@@ -68,7 +74,7 @@ export function visitorIdOf(field: string, value: unknown): string {
   return value.toLowerCase();
 }
 
-/** Checked `take` and `skip`; undefined means no limit. */
+/** Checks `take` and `skip`. An undefined `take` means no limit. */
 export function pageOf({ take, skip = 0 }: ListOptions): { take: number | undefined; skip: number } {
   const isCount = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 0;
   if (take !== undefined && !isCount(take)) throw invalid('take', 'a whole number from 0', take);
@@ -81,10 +87,10 @@ export function isNothing(value: unknown): value is null | undefined {
   return value === null || value === undefined;
 }
 
-/** The fields of a type, each once: the compiler finds one that is missing or too many. */
+/** A list of the fields of a type. The compiler finds a field that is missing from it, and one that does not exist. */
 export type FieldsOf<T> = Readonly<Record<keyof T & string, true>>;
 
-/** Refuses a field that the call does not know, instead of ignoring it. */
+/** Checks that a value is an object without unknown fields, so that a misspelt field is an error and is not ignored. */
 export function objectOf<T extends object>(call: string, value: T, fields: FieldsOf<T> | readonly string[]): T {
   const known: readonly string[] = Array.isArray(fields) ? (fields as string[]) : Object.keys(fields);
   if (typeof value !== 'object' || value === null || Array.isArray(value))
@@ -96,7 +102,7 @@ export function objectOf<T extends object>(call: string, value: T, fields: Field
 
 const amountPattern = /^[+-]?\d{1,16}(\.\d{1,4})?$/;
 
-/** An amount within `numeric(20,4)` as decimal text, for PostgreSQL to compute with. */
+/** An amount that fits `numeric(20,4)`, as a decimal string: only PostgreSQL computes with amounts. */
 export function amountOf(field: string, value: Amount, sign: 'any' | 'positive' | 'not negative' | 'not zero'): string {
   const text = typeof value === 'number' || typeof value === 'string' ? String(value) : '';
   const isZero = !/[1-9]/.test(text);
@@ -109,25 +115,26 @@ export function amountOf(field: string, value: Amount, sign: 'any' | 'positive' 
   const range = { 'any': '', 'positive': ' above 0', 'not negative': ' from 0', 'not zero': ' other than 0' }[sign];
   throw invalid(
     field,
-    `an amount${range}: a decimal string such as "12.50", or a finite number, with at most 16 digits before the point and 4 after`,
+    `an amount${range}: a decimal string such as "12.50", or a finite number, ` +
+      'with at most 16 digits before the point and 4 after',
     value,
   );
 }
 
-/** A share from 0 to 1, as decimal text. */
+/** A share from 0 to 1, as a decimal string. */
 export function ratioOf(field: string, value: Amount): string {
   const text = amountOf(field, value, 'not negative');
   if (Number(text) > 1) throw invalid(field, 'a share from 0 to 1, such as "0.25"', value);
   return text;
 }
 
-/** True or false, where it is given. */
 export function booleanOf(field: string, value: unknown): boolean {
   if (typeof value !== 'boolean') throw invalid(field, 'true or false', value);
   return value;
 }
 
-// What a mail server's reader of addresses would split, and blanks, are refused; whether somebody is there, only a mail can tell.
+// Refuses spaces, and characters that a parser of address lists would split at. Whether the mailbox exists, only an
+// e-mail can tell.
 const emailPattern = /^[^\s@<>()[\],;:"\\\p{Cc}]+@[^\s@<>()[\],;:"\\\p{Cc}.]+(\.[^\s@<>()[\],;:"\\\p{Cc}.]+)+$/u;
 
 export function isEmail(value: unknown): value is string {
@@ -145,24 +152,24 @@ export function emailOf(field: string, value: unknown): string {
   throw invalid(field, `an e-mail address of up to ${lengths.email} characters`, value);
 }
 
-/** A whole number within bounds. */
+/** A whole number from `min` to `max`. */
 export function wholeOf(field: string, value: unknown, min: number, max: number): number {
   if (!Number.isSafeInteger(value) || (value as number) < min || (value as number) > max)
     throw invalid(field, `a whole number from ${min} to ${max}`, value);
   return value as number;
 }
 
-/** How long a credit lives: up to a hundred years. */
+/** The duration of a credit in days, up to a hundred years. */
 export function daysOf(field: string, value: unknown): number {
   return wholeOf(field, value, 1, 36_500);
 }
 
-/** How many sign-ups a code allows; -1 is unlimited. */
+/** How many sign-ups a code allows; -1 for unlimited. */
 export function allowedUsesOf(value: unknown): number {
   return wholeOf('allowedUses', value, -1, 2_147_483_647);
 }
 
-/** The id of a record of ours, given as the id or the record. */
+/** The id of a record of the package, which is given as the id or as the record. */
 export function recordIdOf(field: string, value: RecordRef): number {
   const id: unknown = typeof value === 'object' && value !== null ? value.id : value;
   if (!Number.isSafeInteger(id) || (id as number) < 1)
@@ -170,7 +177,7 @@ export function recordIdOf(field: string, value: RecordRef): number {
   return id as number;
 }
 
-/** Whether a value can be what `manager` takes. */
+/** Whether a value is an EntityManager. A DataSource, which has the same methods, is not one. */
 export function isManager(value: unknown): value is EntityManager {
   const { transaction, getRepository } = (value ?? {}) as Partial<EntityManager>;
   return (

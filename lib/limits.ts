@@ -1,17 +1,18 @@
-/** Lengths in characters; the migration and the checks of input use the same ones. */
+/** Maximum lengths of columns, in characters. The migrations and the checks of input use the same values. */
 export const lengths = {
-  /** Any id of the host's: users and targets. */
+  /** An id of the host's: of a user or of a target. */
   id: 128,
   label: 100,
   code: 100,
   redirectTo: 2048,
   targetType: 128,
   action: 128,
+  /** A stored HTTP header: `User-Agent` or `Referer`. */
   header: 1024,
-  /** Of a program, a credit type, a product, a product category or a voucher code. */
+  /** The name of a program, a credit type, a product, a product category or a voucher code. */
   name: 100,
   creditName: 300,
-  /** The host's own word for a spend, a usage or a grant: an invoice, an order. */
+  /** The host's idempotency key of a spend, a usage, a purchase or a grant, such as an invoice number. */
   reference: 255,
   description: 500,
   email: 254,

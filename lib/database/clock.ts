@@ -1,7 +1,7 @@
 /**
- * The one source of time. With the option `clock` it is that; without, it is the database's: statements use `now()`, and
- * what a process compares on its own (the age of a cookie) uses the database's time as last seen, carried on by the
- * monotonic timer, so that machines with wrong clocks agree.
+ * The only source of time. With the option `clock`, that function decides. Without it, the database's clock does:
+ * statements use the database's time, and comparisons in this process (the age of a cookie) use the last database time
+ * that the process has seen, advanced by the monotonic timer. So machines with wrong clocks agree.
  */
 export class Clock {
   readonly #injected: (() => Date) | null;
@@ -11,19 +11,22 @@ export class Clock {
     this.#injected = injected;
   }
 
-  /** For SQL, as in `coalesce($1::timestamptz, now())`: the injected time, or null for the database's own. */
+  /**
+   * The parameter of a statement: the time of the option `clock`; null makes SQL use the database's time, as in
+   * `coalesce($1, now())`.
+   */
   parameter(): Date | null {
     return this.#injected ? this.#injected() : null;
   }
 
-  /** The time in this process; before the database was first heard, the machine's. */
+  /** The current time in this process. Until the first database time is known, it is the machine's. */
   now(): Date {
     if (this.#injected) return this.#injected();
     if (!this.#seen) return new Date();
     return new Date(Math.floor(this.#seen.database + (performance.now() - this.#seen.timer)));
   }
 
-  /** Takes note of a `now()` that a statement answered. */
+  /** Stores a database time that a statement has returned. */
   learn(database: Date): void {
     this.#seen = { database: database.getTime(), timer: performance.now() };
   }

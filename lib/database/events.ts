@@ -10,25 +10,28 @@ import type { ReferralResponse } from '../entities/referral-response';
 import type { ReferralSignup } from '../entities/referral-signup';
 import { invalid } from '../errors';
 
-/** The events of an instance and what their listeners get. Each is emitted after the commit of what it tells. */
+/**
+ * The events of an instance, and the arguments of their listeners. Each event is emitted after the commit of the
+ * change.
+ */
 export interface ReferralEvents {
   /** A response was recorded: a click, or an action. */
   response: [response: ReferralResponse];
-  /** An anonymous visitor's response got its user; once for each response. */
+  /** The user of an anonymous visitor's response became known. Once for each response. */
   userLinkedToResponse: [response: ReferralResponse];
-  /** A sign-up was made; not for a call that answers an earlier one. */
+  /** A sign-up was made. Not emitted by a call that returns an earlier sign-up. */
   signup: [signup: ReferralSignup];
-  /** A user got a credit: a side of a sign-up, or one given by hand. */
+  /** A user got a credit: for a sign-up, as a reward, from an earn-out, or by `credits.create`. */
   creditGranted: [credit: ReferralCredit];
-  /** Credit was spent, or a hold captured. */
+  /** Credit was spent, or a hold was captured. */
   creditSpent: [spend: ReferralCreditSpend];
   /** A purchase was recorded. */
   purchase: [purchase: ReferralPurchase];
   /** A purchase earned its referrer a commission. */
   commissionEarned: [commission: ReferralCommission];
-  /** A refund took from a commission: all of it, if its `revertedAt` is set, else a part. */
+  /** A refund lowered a commission. If `revertedAt` is set, the purchase is refunded in full. */
   commissionReverted: [commission: ReferralCommission, refund: ReferralRefund];
-  /** An earn-out was completed, or failed: its `status` says which. */
+  /** An earn-out has the `status` `completed` or `failed` now. */
   earnOut: [earnOut: ReferralEarnOut];
 }
 
@@ -49,16 +52,20 @@ const names: ReadonlySet<string> = new Set(
 export type Listener<E extends keyof ReferralEvents> = (...args: ReferralEvents[E]) => unknown;
 
 /**
- * Emits events once what they tell is committed: at once outside of a transaction, else when the outermost transaction
- * of the host's query runner commits; never when it, or the savepoint that the event belongs to, is rolled back.
+ * Emits events after their change is committed. Without a transaction, that is at once; in a transaction, when the
+ * outermost transaction of the query runner commits. If that transaction, or the savepoint of the change, is rolled
+ * back, the event is dropped.
  */
 export class Events {
   readonly #emitter = new EventEmitter({ captureRejections: false });
   readonly #onError: (error: unknown) => void;
-  /** For each transaction or savepoint that is open on a query runner, outermost first, what waits for its commit. */
+  /**
+   * For each query runner: the open transaction and its savepoints, outermost first, each with the events that wait for
+   * its commit.
+   */
   readonly #waiting = new WeakMap<QueryRunner, (() => void)[][]>();
 
-  /** To be pushed into the DataSource's subscribers: TypeORM tells of transactions only there. */
+  /** To be added to the DataSource's subscribers, because TypeORM reports transactions only to subscribers. */
   readonly subscriber: EntitySubscriberInterface = {
     afterTransactionStart: ({ queryRunner }) => {
       this.#levels(queryRunner).push([]);
@@ -91,14 +98,17 @@ export class Events {
     return this.#emitter.listenerCount(event) > 0;
   }
 
-  /** Emits after the commit of the manager's transaction; at once where there is none. */
+  /** Emits an event after the commit of the manager's transaction; at once if there is no transaction. */
   emit<E extends keyof ReferralEvents>(manager: EntityManager | undefined, event: E, ...args: ReferralEvents[E]): void {
     const runner = manager?.queryRunner;
     if (runner?.isTransactionActive) this.#innermost(this.#levels(runner)).push(() => this.#call(event, args));
     else this.#call(event, args);
   }
 
-  /** A listener's failure, thrown or rejected, is the listener's: it reaches `onError` and nobody else. */
+  /**
+   * Calls the listeners. What a listener throws, or rejects with, goes to the option `onError` and does not affect the
+   * other listeners.
+   */
   #call(event: string, args: unknown[]): void {
     for (const listener of this.#emitter.listeners(event) as ((...args: unknown[]) => unknown)[]) {
       try {
@@ -115,7 +125,9 @@ export class Events {
     return levels;
   }
 
-  /** A transaction that began before this instance did has no level yet. */
+  /**
+   * The events of the innermost savepoint. A transaction that began before this instance was created has no level yet.
+   */
   #innermost(levels: (() => void)[][]): (() => void)[] {
     if (levels.length === 0) levels.push([]);
     return levels.at(-1)!;

@@ -4,14 +4,15 @@ import type { Database } from './database';
 import { sql } from './named-parameters';
 
 /**
- * The time of a statement in SQL: the injected clock's if the parameter has one, else the statement's own. It is not `now()`, which in the
- * host's transaction is the time of its begin: a credit that another transaction has committed since would seem to start in the future.
+ * The time of a statement, in SQL: the parameter if it is not null (the option `clock`), otherwise
+ * `statement_timestamp()`. `now()` would be wrong in the host's transaction: it is the start of the transaction, and
+ * the statement can see credit that others gave later.
  */
 export function timeOf(parameter: string): string {
   return `coalesce(${parameter}::timestamptz, statement_timestamp())`;
 }
 
-/** Returns the time that a statement would have. */
+/** The time that a statement on this connection would use. */
 export async function nowIn(database: Database, clock: Clock, manager: EntityManager): Promise<Date> {
   const query = sql({ now: clock.parameter() }, ($) => `SELECT ${timeOf($.now)} AS now`);
   const [row] = await database.query<{ now: Date }>(query, manager);

@@ -1,14 +1,14 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { EntityManager, QueryRunner } from 'typeorm';
 
-/** For each connection of a host's transaction, the newest of our calls on it. */
+/** For each connection of a host's transaction: the newest call of the package on it. */
 const turns = new WeakMap<QueryRunner, Promise<unknown>>();
-/** The connections that the code now running has its turn on. */
+/** The connections on which the code that runs now has its turn. A nested call must not wait for its own outer call. */
 const current = new AsyncLocalStorage<readonly QueryRunner[]>();
 
 /**
- * Savepoints on a connection nest: of calls that a host makes at once in one transaction, each waits for the one before, so that
- * none of them is rolled back with another's savepoint.
+ * Runs the concurrent calls of one transaction one after another. The savepoints of a connection are nested: if two
+ * calls ran at the same time, the rollback of one could undo the other.
  */
 export function inTurn<T>(manager: EntityManager, work: () => Promise<T>): Promise<T> {
   const { queryRunner } = manager;

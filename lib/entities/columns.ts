@@ -1,22 +1,25 @@
 import type { ValueTransformer } from 'typeorm';
 
-/** `bigint` arrives from the driver as a string; ours are identities far below 2^53 and are shown as numbers. */
+/**
+ * The driver returns `bigint` as a string. The package's are ids and counts, far below 2^53, so entities have them as
+ * numbers.
+ */
 export const bigintAsNumber: ValueTransformer = {
   to: (value: unknown) => value,
   from: (value: string | null) => (value === null ? null : Number(value)),
 };
 
 /**
- * An amount as we show it: the digits that PostgreSQL keeps, with two decimals at least, and no zeros after the second:
- * `'25.00'`, `'0.125'`. Never a number: a float can't hold what `numeric` holds. (Where a host's driver parses `numeric` as a
- * float, what it loads by itself arrives as one.)
+ * Formats an amount from the database: at least two decimals, and no zeros after the second, as in `'25.00'` and
+ * `'0.125'`. The result is a string, because a float can't represent every `numeric`. If the host has made its driver
+ * parse `numeric` as a float, the argument of entities that the host loads is a number.
  */
 export function shownAmount(kept: string | number): string {
   const [whole, decimals = ''] = String(kept).split('.');
   return `${whole}.${decimals.replace(/0+$/, '').padEnd(2, '0')}`;
 }
 
-/** `numeric(20,4)`, in and out as a decimal string. */
+/** The options of a column of type `numeric(20,4)`, which an entity has as a decimal string. */
 export const amountColumn = {
   type: 'numeric',
   precision: 20,

@@ -4,8 +4,9 @@ import type { EarningMode } from '../types/earn-outs';
 import { amountColumn, bigintAsNumber } from './columns';
 
 /**
- * The sums of a user's commissions of one channel and mode, kept with each that is made or reverted, so that no answer reads them
- * all. What has become available is counted up to a moment, `maturedUntil`; what is left to count is between it and now.
+ * The totals of a user's commissions of one channel and mode. Each purchase and refund updates them, so that no call
+ * has to read all commissions. `matured` and `maturedAmount` count those that were available at `maturedUntil`: a
+ * reader adds those that became available since then.
  */
 @Entity({ name: 'referral_account_totals' })
 export class ReferralAccountTotal {
@@ -17,7 +18,7 @@ export class ReferralAccountTotal {
   })
   readonly userId!: string;
 
-  /** 0 for commissions without a channel. */
+  /** The channel; 0 for commissions without one, because a column of a primary key can't be null. */
   @PrimaryColumn({
     name: 'channel_id',
     type: 'bigint',
@@ -29,22 +30,23 @@ export class ReferralAccountTotal {
   @PrimaryColumn({ name: 'mode', type: 'varchar', length: 8, primaryKeyConstraintName: 'pk_referral_account_totals' })
   readonly mode!: EarningMode;
 
+  /** How many commissions there are, reverted ones included. */
   @Column({ name: 'commissions', type: 'integer', default: 0 })
   readonly commissions!: number;
 
-  /** How many of them are reverted. */
+  /** How many of them are reverted: their purchases were refunded in full. */
   @Column({ name: 'reverted', type: 'integer', default: 0 })
   readonly reverted!: number;
 
-  /** Net of refunds, as a decimal string. */
+  /** The sum of the commissions, net of refunds, as a decimal string. */
   @Column({ name: 'amount', ...amountColumn, precision: 28, default: 0 })
   readonly amount!: string;
 
-  /** How many, not reverted, were available at `maturedUntil`. */
+  /** How many commissions, not reverted, were available at `maturedUntil`. */
   @Column({ name: 'matured', type: 'integer', default: 0 })
   readonly matured!: number;
 
-  /** What those amount to. */
+  /** The sum of those commissions, as a decimal string. */
   @Column({ name: 'matured_amount', ...amountColumn, precision: 28, default: 0 })
   readonly maturedAmount!: string;
 
@@ -55,7 +57,7 @@ export class ReferralAccountTotal {
   @Column({ name: 'redemptions', type: 'integer', default: 0 })
   readonly redemptions!: number;
 
-  /** What the channel's buyers paid, net of refunds. */
+  /** What the channel's buyers have paid, net of refunds, as a decimal string. */
   @Column({ name: 'revenue', ...amountColumn, precision: 28, default: 0 })
   readonly revenue!: string;
 }

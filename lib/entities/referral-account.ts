@@ -5,7 +5,7 @@ import { amountColumn, bigintAsNumber } from './columns';
 import { ReferralRecord } from './record';
 import { Referral } from './referral';
 
-/** A user's own referral settings, and what is counted of it for all time. */
+/** A user's own referral settings and counters. */
 @Entity({ name: 'referral_accounts' })
 @Index('ix_referral_accounts_id', ['id'])
 @Index('ix_referral_accounts_referral', ['referralId'])
@@ -29,35 +29,35 @@ export class ReferralAccount extends ReferralRecord<AccountChanges> {
   })
   readonly id!: number;
 
-  /** What commissions from now on become: `credits`, to spend, or `payout`. */
+  /** What later commissions become: `credits` is credit to spend, `payout` is money that is paid out. */
   @Column({ name: 'mode', type: 'varchar', length: 8, default: 'credits' })
   readonly mode!: EarningMode;
 
-  /** Where payouts go; never null in the mode `payout`. */
+  /** The e-mail address that payouts go to; never null in the mode `payout`. */
   @Column({ name: 'payout_email', type: 'varchar', length: lengths.email, nullable: true })
   readonly payoutEmail!: string | null;
 
-  /** The user's own referral; null until the account is first asked for. */
+  /** The user's own referral; null until `accounts.of` or `accounts.create` is called for the user. */
   @Column({ name: 'referral_id', type: 'bigint', nullable: true, transformer: bigintAsNumber })
   readonly referralId!: number | null;
 
-  /** How many users signed up or bought through the user. */
+  /** How many users signed up or bought through this user. */
   @Column({ name: 'users_referred', type: 'integer', default: 0 })
   readonly usersReferred!: number;
 
-  /** How many of those have paid. */
+  /** How many of those users have paid for something. */
   @Column({ name: 'users_upgraded', type: 'integer', default: 0 })
   readonly usersUpgraded!: number;
 
-  /** What earn-outs have turned into credit, or are about to, as a decimal string. */
+  /** The sum of the earn-outs of the mode `credits`, except failed ones, as a decimal string. */
   @Column({ name: 'credits_paid', ...amountColumn, precision: 28, default: 0 })
   readonly creditsPaid!: string;
 
-  /** What earn-outs have paid out, or are about to, as a decimal string. */
+  /** The sum of the earn-outs of the mode `payout`, except failed ones, as a decimal string. */
   @Column({ name: 'payouts_paid', ...amountColumn, precision: 28, default: 0 })
   readonly payoutsPaid!: string;
 
-  /** Earn-outs are due in steps of the option `earnOuts.every` from here. */
+  /** The start of the first earn-out period; each has the length of the option `earnOuts.every`. */
   @Column({ name: 'created_at', type: 'timestamptz', default: () => 'now()' })
   readonly createdAt!: Date;
 
@@ -65,7 +65,7 @@ export class ReferralAccount extends ReferralRecord<AccountChanges> {
   @Column({ name: 'updated_at', type: 'timestamptz', default: () => 'now()' })
   readonly updatedAt!: Date;
 
-  /** Only loaded where the host asks for the relation. */
+  /** Only loaded if the host's query asks for the relation. */
   @ManyToOne(() => Referral)
   @JoinColumn({ name: 'referral_id', foreignKeyConstraintName: 'fk_referral_accounts_referral' })
   readonly referral?: Referral | null;

@@ -3,7 +3,10 @@ import { lengths } from '../limits';
 import { bigintAsNumber } from './columns';
 import { ReferralChannel } from './referral-channel';
 
-/** What is known of a user who applies coupons or buys. All that a buyer does takes turns on this row. */
+/**
+ * A user who applies coupons or buys. The calls for one buyer are serialised by a lock on this row, or by its
+ * `version`.
+ */
 @Entity({ name: 'referral_buyers' })
 @Index('ix_referral_buyers_channel', ['channelId'], { where: '(channel_id IS NOT NULL)' })
 export class ReferralBuyer {
@@ -15,30 +18,31 @@ export class ReferralBuyer {
   })
   readonly userId!: string;
 
-  /** When the user first paid. */
+  /** The time of the first purchase with an amount above 0; null before. */
   @Column({ name: 'first_purchase_at', type: 'timestamptz', nullable: true })
   readonly firstPurchaseAt!: Date | null;
 
-  /** The channel whose code is applied; null for none. */
+  /** The channel whose coupon is applied; null for none. */
   @Column({ name: 'channel_id', type: 'bigint', nullable: true, transformer: bigintAsNumber })
   readonly channelId!: number | null;
 
-  /** Whether a purchase has used it: then it stays on for renewals. */
+  /** Whether a purchase has redeemed the applied coupon. Then it is a recurring one, and stays applied. */
   @Column({ name: 'is_redeemed', type: 'boolean', default: false })
   readonly isRedeemed!: boolean;
 
-  /** How often the row was changed: what a statement has read of the buyer is still so if this is. */
+  /** How often the row was changed. The optimistic lock of statements that read a buyer and write later. */
   @Column({ name: 'version', type: 'integer', default: 0 })
   readonly version!: number;
 
+  /** When the coupon was applied. */
   @Column({ name: 'applied_at', type: 'timestamptz', nullable: true })
   readonly appliedAt!: Date | null;
 
-  /** The channel whose code a purchase used last. */
+  /** The channel whose coupon the buyer has redeemed last; null for none. */
   @Column({ name: 'last_channel_id', type: 'bigint', nullable: true, transformer: bigintAsNumber })
   readonly lastChannelId!: number | null;
 
-  /** Only loaded where the host asks for the relation. */
+  /** Only loaded if the host's query asks for the relation. */
   @ManyToOne(() => ReferralChannel, { onDelete: 'SET NULL' })
   @JoinColumn({ name: 'channel_id', foreignKeyConstraintName: 'fk_referral_buyers_channel' })
   readonly channel?: ReferralChannel | null;

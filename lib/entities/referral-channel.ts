@@ -7,7 +7,10 @@ import { ReferralRecord, related } from './record';
 import { Referral } from './referral';
 import type { ReferralCommission } from './referral-commission';
 
-/** A referral whose code is a coupon: a discount for the buyer, a commission for the owner. It has the referral's id. */
+/**
+ * A referral whose code is a coupon: a discount for the buyer, a commission for the owner. Its id is the id of the
+ * referral.
+ */
 @Entity({ name: 'referral_channels' })
 @Check('ck_referral_channels_promo', `"promo_value" >= 0 AND ("promo_type" <> 'percent_off' OR "promo_value" <= 1)`)
 @Check('ck_referral_channels_dates', '"end_date" > "start_date"')
@@ -25,19 +28,25 @@ export class ReferralChannel extends ReferralRecord<ChannelChanges> {
   })
   readonly id!: number;
 
-  /** Who owns the code and earns by it; loaded by `referrals.channels`, as the next five fields are. */
+  /**
+   * The owner, who earns the commissions. This field and the next four are no columns: only `referrals.channels` loads
+   * them.
+   */
   readonly userId!: string;
 
-  /** What buyers type, in any case. */
+  /** The code that buyers type, in any case. */
   readonly code!: string;
 
-  /** How many users have redeemed it. */
+  /** How many users have redeemed the coupon. */
   readonly totalUses!: number;
 
-  /** What it has earned its owner, net of refunds, as a decimal string. */
+  /** The sum of the owner's commissions from this channel, net of refunds, as a decimal string. */
   readonly totalCommission!: string;
 
-  /** What its buyers paid, net of refunds, as a decimal string; not those who came through another's referral. */
+  /**
+   * What the channel's buyers have paid, net of refunds, as a decimal string. Buyers whom another user referred do not
+   * count.
+   */
   readonly totalRevenue!: string;
 
   @Column({ name: 'description', type: 'varchar', length: lengths.description, default: '' })
@@ -46,33 +55,38 @@ export class ReferralChannel extends ReferralRecord<ChannelChanges> {
   @Column({ name: 'promo_type', type: 'varchar', length: 16 })
   readonly promoType!: 'percent_off' | 'value_off';
 
-  /** A decimal string: from 0 to 1 of the price for `percent_off`, an amount for `value_off`. */
+  /** The discount, as a decimal string: from 0 to 1 of the price for `percent_off`, an amount for `value_off`. */
   @Column({ name: 'promo_value', ...amountColumn })
   readonly promoValue!: string;
 
-  /** Whether it can be applied, and redeemed for the first time. */
+  /** Whether users can apply the coupon, and redeem it for the first time. */
   @Column({ name: 'is_active', type: 'boolean', default: true })
   readonly isActive!: boolean;
 
-  /** Whether the discount is on every renewal, or on the first purchase only. */
+  /** Whether the discount applies to every purchase of a buyer, or to the first one only. */
   @Column({ name: 'is_recurring', type: 'boolean', default: false })
   readonly isRecurring!: boolean;
 
+  /** From this time on the coupon can be applied. */
   @Column({ name: 'start_date', type: 'timestamptz' })
   readonly startDate!: Date;
 
-  /** From this time on it can neither be applied nor redeemed; null for never. Who redeemed it before keeps it. */
+  /**
+   * From this time on the coupon can't be applied or redeemed; null for never. Users who redeemed a recurring one
+   * before keep it.
+   */
   @Column({ name: 'end_date', type: 'timestamptz', nullable: true })
   readonly endDate!: Date | null;
 
-  /** The share that the owner earns in the first days after the buyer's first purchase, from 0 to 1, as a decimal string. */
+  /** The share of purchases that the owner earns during the initial period, from 0 to 1, as a decimal string. */
   @Column({ name: 'initial_rate', ...amountColumn })
   readonly initialRate!: string;
 
-  /** The share after those days. */
+  /** The share after the initial period, from 0 to 1, as a decimal string. */
   @Column({ name: 'ongoing_rate', ...amountColumn })
   readonly ongoingRate!: string;
 
+  /** The length of the initial period, from the buyer's first purchase, in days of 24 hours. */
   @Column({ name: 'initial_rate_period_days', type: 'integer' })
   readonly initialRatePeriodDays!: number;
 
@@ -83,12 +97,12 @@ export class ReferralChannel extends ReferralRecord<ChannelChanges> {
   @Column({ name: 'created_at', type: 'timestamptz', default: () => 'now()' })
   readonly createdAt!: Date;
 
-  /** Only loaded where the host asks for the relation. */
+  /** Only loaded if the host's query asks for the relation. */
   @OneToOne(() => Referral, { nullable: false })
   @JoinColumn({ name: 'id', foreignKeyConstraintName: 'fk_referral_channels_referral' })
   readonly referral?: Referral;
 
-  /** What it has earned its owner, oldest first. */
+  /** The owner's commissions from this channel, oldest first. */
   async commissions(options: WithManager = {}): Promise<ReferralCommission[]> {
     return related(this, 'commissions', options, (records) =>
       records.find('commissions', { userId: this.userId, channelId: this.id }, options),

@@ -5,55 +5,65 @@ import type { ReferralCreditType } from './referral-credit-type';
 import type { ReferralProgram } from './referral-program';
 import type { ReferralSignup } from './referral-signup';
 
-/** A referral as the code that people sign up with: its own fields and the terms of its program, all in one. */
+/**
+ * A referral as a code to sign up with: the fields of the referral and the terms of its program in one record. No table
+ * of its own.
+ */
 export class ReferralCode extends ReferralRecord<ReferralCodeChanges> {
+  /** The id of the referral. */
   readonly id!: number;
-  /** Unique without regard to case. */
+  /** The code in the link, unique without regard to case. */
   readonly code!: string;
-  /** The code and, where there is one, its program's name, as in `'K7M2PQ (launch)'`. */
+  /** A display name: the code and, if it has a program, the program's name, as in `'K7M2PQ (launch)'`. */
   readonly name!: string;
-  /** The referrer; null for a code of the site itself. */
+  /** The referrer's id; null for a code of the site itself. */
   readonly userId!: string | null;
   readonly label!: string;
+  /** Where a click goes. */
   readonly redirectTo!: string;
-  /** From when on it takes no more sign-ups; null for never. */
+  /** From this time on clicks and sign-ups do not count; null for never. */
   readonly expiredAt!: Date | null;
   readonly createdAt!: Date;
-  /** How many sign-ups may use it; -1 is unlimited. */
+  /** How many sign-ups may use the code; -1 for unlimited. */
   readonly allowedUses!: number;
-  /** How many have. */
+  /** How many sign-ups have used it. */
   readonly uses!: number;
+  /** Null if sign-ups get no credit. */
   readonly programId!: number | null;
   readonly programName!: string | null;
-  /** The opening balance of the referee's credit, as a decimal string; null without one. */
+  /** The opening balance of the referee's credit, as a decimal string; null for no credit. */
   readonly referralCreditAmount!: string | null;
-  /** Its life in days. */
+  /** How long that credit lasts, in days of 24 hours. */
   readonly referralCreditDuration!: number | null;
   readonly referralCreditTypeId!: number | null;
   readonly referralCreditTypeName!: string | null;
-  /** The usage that a referee must record before the referrer is rewarded; null without a program. */
+  /** The sum of the referee's usage at which the referrer is rewarded, as a decimal string; null without a program. */
   readonly beforeRewardUsageThreshold!: string | null;
-  /** The opening balance of the referrer's reward credit, as a decimal string; null without one. */
+  /** The opening balance of the referrer's reward credit, as a decimal string; null for no reward. */
   readonly rewardCreditAmount!: string | null;
-  /** Its life in days. */
+  /** How long that credit lasts, in days of 24 hours. */
   readonly rewardCreditDuration!: number | null;
   readonly rewardCreditTypeId!: number | null;
   readonly rewardCreditTypeName!: string | null;
-  /** The share of referees' purchases that the referrer earns, as a decimal string; null for the option's. */
+  /**
+   * The share of referees' purchases that the referrer earns, as a decimal string; null for the option
+   * `commission.ratio`.
+   */
   readonly commissionRatio!: string | null;
   /** The most that one referee can earn the referrer, as a decimal string; null for no limit. */
   readonly commissionMaxPerReferee!: string | null;
   /**
-   * The host's ids of the users who signed up with it, oldest sign-up first: ids of users, not of referrals. With very many
-   * sign-ups, leave this field out by naming the others in `fields`.
+   * The ids of the users who signed up with this code, oldest sign-up first. Despite the name they are users' ids, not
+   * referrals' ids. For a code with very many sign-ups, exclude this field by the option `fields`.
    */
   readonly referralIds!: string[];
 
-  /** Who signed up with it, oldest first. */
+  /** The sign-ups with this code, oldest first. */
   async referrals(options: WithManager = {}): Promise<ReferralSignup[]> {
     return related(this, 'referrals', options, (records) => records.find('signups', { referralId: this.id }, options));
   }
 
+  /** The program whose terms apply to later sign-ups; null for none. */
   async program(options: WithManager = {}): Promise<ReferralProgram | null> {
     return related(this, 'program', options, (records) => records.findById('programs', this.programId, options));
   }

@@ -3,14 +3,17 @@ import { lengths } from '../limits';
 import { amountColumn, bigintAsNumber } from './columns';
 import { ReferralCommission } from './referral-commission';
 
-/** What a refund took from a commission: only ever added. One made after the earn-out is netted by the next. */
+/**
+ * What a refund took from a commission. Entries are added, and their amounts never change. If the commission is already
+ * in an earn-out, a later earn-out nets the entry.
+ */
 @Entity({ name: 'referral_commission_entries' })
 @Index('uq_referral_commission_entries_refund', ['userId', 'commissionId', 'refund'], { unique: true })
 @Index('ix_referral_commission_entries_unpaid', ['userId', 'commissionId'], { where: '(earn_out_id IS NULL)' })
 @Index('ix_referral_commission_entries_earn_out', ['userId', 'earnOutId'], { where: '(earn_out_id IS NOT NULL)' })
 @Check('ck_referral_commission_entries_amount', '"amount" < 0')
 export class ReferralCommissionEntry {
-  /** Who had earned it. */
+  /** The referrer, who had earned the commission. */
   @PrimaryColumn({
     name: 'user_id',
     type: 'varchar',
@@ -37,7 +40,7 @@ export class ReferralCommissionEntry {
   })
   readonly id!: number;
 
-  /** Below 0, as a decimal string. */
+  /** The change of the commission: below 0, as a decimal string. */
   @Column({ name: 'amount', ...amountColumn, precision: 28 })
   readonly amount!: string;
 
@@ -45,14 +48,14 @@ export class ReferralCommissionEntry {
   @Column({ name: 'refund', type: 'varchar', length: lengths.reference })
   readonly refund!: string;
 
-  /** The earn-out that it was netted in; null while it waits for one. */
+  /** The earn-out that includes the entry; null if none does yet. */
   @Column({ name: 'earn_out_id', type: 'bigint', nullable: true, transformer: bigintAsNumber })
   readonly earnOutId!: number | null;
 
   @Column({ name: 'created_at', type: 'timestamptz', default: () => 'now()' })
   readonly createdAt!: Date;
 
-  /** Only loaded where the host asks for the relation. */
+  /** Only loaded if the host's query asks for the relation. */
   @ManyToOne(() => ReferralCommission, { nullable: false })
   @JoinColumn([
     {

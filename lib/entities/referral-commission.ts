@@ -11,20 +11,22 @@ import type { ReferralChannel } from './referral-channel';
 import type { ReferralEarnOut } from './referral-earn-out';
 import type { ReferralPurchase } from './referral-purchase';
 
-/** What a referee's purchase earned the referrer. What was earned never changes; refunds lower the amount by entries. */
+/**
+ * What a referee's purchase earned the referrer. `earned` never changes. A refund adds an entry, which lowers `amount`.
+ */
 @Entity({ name: 'referral_commissions' })
 @Index('ix_referral_commissions_id', ['id'])
 @Index('ix_referral_commissions_referral', ['referralId'])
 @Index('uq_referral_commissions_purchase', ['userId', 'refereeId', 'purchase'], { unique: true })
-@Index('ix_referral_commissions_amount', { synchronize: false }) // descending, with columns included
+@Index('ix_referral_commissions_amount', { synchronize: false }) // descending, with INCLUDE
 @Index('ix_referral_commissions_created', { synchronize: false }) // the same
-@Index('ix_referral_commissions_available', { synchronize: false }) // with an expression
+@Index('ix_referral_commissions_available', { synchronize: false }) // on an expression
 @Index('ix_referral_commissions_unpaid', ['userId', 'mode', 'availableAt'], { where: '(earn_out_id IS NULL)' })
 @Index('ix_referral_commissions_earn_out', ['userId', 'earnOutId'], { where: '(earn_out_id IS NOT NULL)' })
 @Check('ck_referral_commissions_mode', `"mode" IN ('credits', 'payout')`)
 @Check('ck_referral_commissions_amounts', '"earned" > 0 AND "amount" BETWEEN 0 AND "earned"')
 export class ReferralCommission extends ReferralRecord {
-  /** Who earned it: the referrer. */
+  /** The referrer, who earned the commission. */
   @PrimaryColumn({
     name: 'user_id',
     type: 'varchar',
@@ -43,80 +45,84 @@ export class ReferralCommission extends ReferralRecord {
   })
   readonly id!: number;
 
-  /** Who paid. */
+  /** The referee, who paid. */
   @Column({ name: 'referee_id', type: 'varchar', length: lengths.id })
   readonly refereeId!: string;
 
-  /** The reference of the purchase. */
+  /** The `reference` of the purchase. */
   @Column({ name: 'purchase', type: 'varchar', length: lengths.reference })
   readonly purchase!: string;
 
   @Column({ name: 'referral_id', type: 'bigint', transformer: bigintAsNumber })
   readonly referralId!: number;
 
-  /** The channel whose code earned it; null for a link. */
+  /** The channel that the referral is; null for an ordinary referral. */
   @Column({ name: 'channel_id', type: 'bigint', nullable: true, transformer: bigintAsNumber })
   readonly channelId!: number | null;
 
-  /** The referrer's mode at the time. */
+  /** The mode of the referrer's account at the time of the purchase. */
   @Column({ name: 'mode', type: 'varchar', length: 8 })
   readonly mode!: EarningMode;
 
-  /** The share of the purchase, from 0 to 1, as a decimal string. */
+  /** The share of the purchase that the referrer earned, from 0 to 1, as a decimal string. */
   @Column({ name: 'rate', ...amountColumn })
   readonly rate!: string;
 
-  /** The most that the referee could earn the referrer at the time; null for no limit. */
+  /** The most that the referee could earn the referrer at that time, as a decimal string; null for no limit. */
   @Column({ name: 'max_per_referee', ...amountColumn, nullable: true })
   readonly maxPerReferee!: string | null;
 
-  /** What the purchase earned, as a decimal string: rate times amount, rounded half up to cents, within the limit. */
+  /**
+   * What the purchase earned: the amount times `rate`, rounded half up to cents, within the limit. A decimal string.
+   */
   @Column({ name: 'earned', ...amountColumn, precision: 28 })
   readonly earned!: string;
 
-  /** What refunds have left of it. */
+  /** What refunds have left of `earned`, as a decimal string. */
   @Column({ name: 'amount', ...amountColumn, precision: 28 })
   readonly amount!: string;
 
-  /** When it becomes, or became, available. */
+  /** From this time on the commission is available for an earn-out. */
   @Column({ name: 'available_at', type: 'timestamptz' })
   readonly availableAt!: Date;
 
-  /** When the purchase was refunded as a whole. */
+  /** When the purchase was refunded in full; null if it was not. */
   @Column({ name: 'reverted_at', type: 'timestamptz', nullable: true })
   readonly revertedAt!: Date | null;
 
-  /** The earn-out that pays it; null while it waits for one. */
+  /** The earn-out that pays the commission; null if none does yet. */
   @Column({ name: 'earn_out_id', type: 'bigint', nullable: true, transformer: bigintAsNumber })
   readonly earnOutId!: number | null;
 
   @Column({ name: 'created_at', type: 'timestamptz', default: () => 'now()' })
   readonly createdAt!: Date;
 
-  /** When it was made, or last lowered by a refund. */
+  /** When the commission was created, or last lowered by a refund. */
   @Column({ name: 'updated_at', type: 'timestamptz', default: () => 'now()' })
   readonly updatedAt!: Date;
 
-  /** Only loaded where the host asks for the relation. */
+  /** Only loaded if the host's query asks for the relation. */
   @ManyToOne(() => Referral, { nullable: false })
   @JoinColumn({ name: 'referral_id', foreignKeyConstraintName: 'fk_referral_commissions_referral' })
   readonly referral?: Referral;
 
-  /** By the option `clock`, else by the database's time as this process last saw it. */
+  /** The status at the current time: that of the option `clock`, or the database's time as this process last saw it. */
   get status(): CommissionStatus {
     if (this.revertedAt !== null) return 'reverted';
     return this.availableAt <= registry.instanceOf(this, 'commission.status').clock.now() ? 'available' : 'pending';
   }
 
+  /** The channel that earned the commission; null for an ordinary referral. */
   async channel(options: WithManager = {}): Promise<ReferralChannel | null> {
     return related(this, 'channel', options, (records) => records.findById('channels', this.channelId, options));
   }
 
-  /** The earn-out that pays it; null while it waits for one. */
+  /** The earn-out that pays the commission; null if none does yet. */
   async earnOut(options: WithManager = {}): Promise<ReferralEarnOut | null> {
     return related(this, 'earnOut', options, (records) => records.findById('earnOuts', this.earnOutId, options));
   }
 
+  /** The purchase that earned the commission. */
   async ofPurchase(options: WithManager = {}): Promise<ReferralPurchase> {
     return related(this, 'ofPurchase', options, async (records) => {
       const where = { userId: this.refereeId, reference: this.purchase };

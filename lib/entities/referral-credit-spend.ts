@@ -2,7 +2,7 @@ import { Check, Column, Entity, Index, PrimaryColumn } from 'typeorm';
 import { lengths } from '../limits';
 import { amountColumn } from './columns';
 
-/** What a user spent, or holds for a checkout, under one reference of the host's; over one or several credits. */
+/** Credit that a user spent, or that is held for a checkout, under one reference. It may come from several credits. */
 @Entity({ name: 'referral_credit_spends' })
 @Index('ix_referral_credit_spends_reference', ['reference'])
 @Check(
@@ -19,6 +19,7 @@ export class ReferralCreditSpend {
   })
   readonly userId!: string;
 
+  /** The host's idempotency key, such as an invoice number. */
   @PrimaryColumn({
     name: 'reference',
     type: 'varchar',
@@ -27,32 +28,40 @@ export class ReferralCreditSpend {
   })
   readonly reference!: string;
 
-  /** How it began. */
+  /** The call that created it: `credits.spend` or `credits.hold`. */
   @Column({ name: 'kind', type: 'varchar', length: 8 })
   readonly kind!: 'spend' | 'hold';
 
-  /** What was asked for, as a decimal string. */
+  /** The amount that the call asked for, as a decimal string. */
   @Column({ name: 'amount', ...amountColumn })
   readonly amount!: string;
 
-  /** What credit covered of it, as a decimal string; less than the amount only if `partial`. */
+  /** The amount that credit covered, as a decimal string. Less than `amount` only with `partial: true`. */
   @Column({ name: 'covered', ...amountColumn })
   readonly covered!: string;
 
-  /** What was spent in the end: all that was covered, unless a hold was captured for less or released; null while held. */
+  /**
+   * The amount that was spent, as a decimal string: for a spend all of `covered`, for a hold what was captured,
+   * `'0.00'` if it was released. Null while it is held.
+   */
   @Column({ name: 'captured', ...amountColumn, nullable: true })
   readonly captured!: string | null;
 
-  /** What a refund gave back: all of it, but for credit of types that are not refundable; null without a refund. */
+  /**
+   * What a refund gave back, as a decimal string; credit of types that are not refundable is not given back. Null
+   * without a refund.
+   */
   @Column({ name: 'refunded', ...amountColumn, nullable: true })
   readonly refunded!: string | null;
 
   @Column({ name: 'description', type: 'varchar', length: lengths.description, default: '' })
   readonly description!: string;
 
+  /** The product that the credit was spent on, if the call named one. */
   @Column({ name: 'product', type: 'varchar', length: lengths.name, nullable: true })
   readonly product!: string | null;
 
+  /** The product category that the credit was spent on, if the call named one. */
   @Column({ name: 'product_category', type: 'varchar', length: lengths.name, nullable: true })
   readonly productCategory!: string | null;
 

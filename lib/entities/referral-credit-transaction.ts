@@ -5,7 +5,7 @@ import { amountColumn, bigintAsNumber } from './columns';
 import { ReferralRecord, related } from './record';
 import { ReferralCredit } from './referral-credit';
 
-/** An entry of the ledger: only ever added, never changed. */
+/** An entry of the ledger. Entries are only added, never changed or deleted. */
 @Entity({ name: 'referral_credit_transactions' })
 @Index('ix_referral_credit_transactions_id', ['id'])
 @Index('ix_referral_credit_transactions_reference', ['userId', 'reference'])
@@ -15,7 +15,7 @@ import { ReferralCredit } from './referral-credit';
 })
 @Check('ck_referral_credit_transactions_value', '"value" <> 0')
 export class ReferralCreditTransaction extends ReferralRecord {
-  /** Whose credit it is on. */
+  /** The owner of the credit. */
   @PrimaryColumn({
     name: 'user_id',
     type: 'varchar',
@@ -42,25 +42,25 @@ export class ReferralCreditTransaction extends ReferralRecord {
   })
   readonly id!: number;
 
-  /** `spend`, `hold`, `release` (of a hold), `refund` (of a spend), or `adjustment`, by hand. */
+  /** `release` ends a hold, `refund` gives back a spend, `adjustment` is an entry by the host's staff. */
   @Column({ name: 'kind', type: 'varchar', length: 16 })
   readonly kind!: 'spend' | 'hold' | 'release' | 'refund' | 'adjustment';
 
-  /** What it adds to the balance, as a decimal string: below 0 for what is spent. */
+  /** The change of the balance, as a decimal string: below 0 for what is spent or held. */
   @Column({ name: 'value', ...amountColumn })
   readonly value!: string;
 
   @Column({ name: 'description', type: 'varchar', length: lengths.description, default: '' })
   readonly description!: string;
 
-  /** The host's own word for the spend, or for the adjustment. */
+  /** The idempotency key of the spend, hold or adjustment; null for an adjustment without one. */
   @Column({ name: 'reference', type: 'varchar', length: lengths.reference, nullable: true })
   readonly reference!: string | null;
 
   @Column({ name: 'created_at', type: 'timestamptz', default: () => 'now()' })
   readonly createdAt!: Date;
 
-  /** Only loaded where the host asks for the relation. */
+  /** Only loaded if the host's query asks for the relation. */
   @ManyToOne(() => ReferralCredit, { nullable: false })
   @JoinColumn([
     {
@@ -76,6 +76,7 @@ export class ReferralCreditTransaction extends ReferralRecord {
   ])
   readonly entryOf?: ReferralCredit;
 
+  /** The credit whose balance the entry changes. */
   async credit(options: WithManager = {}): Promise<ReferralCredit> {
     return related(
       this,

@@ -6,7 +6,7 @@ import { bigintAsNumber } from './columns';
 import { ReferralRecord, related } from './record';
 import type { ReferralCredit } from './referral-credit';
 
-/** What credits of a kind can be spent on, and whether they can be refunded. */
+/** What the credits of this type can be spent on, and whether a refund gives them back. */
 @Entity({ name: 'referral_credit_types' })
 @Index('uq_referral_credit_types_name', ['name'], { unique: true })
 @Check(
@@ -28,19 +28,19 @@ export class ReferralCreditType extends ReferralRecord<Partial<CreditTypeInput>>
   @Column({ name: 'name', type: 'varchar', length: lengths.name })
   readonly name!: string;
 
-  /** The product that the credit is billed as. */
+  /** The product under which the host bills the credit; null for none. */
   @Column({ name: 'product', type: 'varchar', length: lengths.name, nullable: true })
   readonly product!: string | null;
 
-  /** Whether `credits.refund` gives back what was spent. */
+  /** Whether `credits.refund` gives back spent credit of this type. */
   @Column({ name: 'refundable', type: 'boolean', default: false })
   readonly refundable!: boolean;
 
-  /** The only products that it can be spent on. Empty, with the categories empty: all. */
+  /** The only products that the credit can be spent on. If both lists are empty, there is no restriction. */
   @Column({ name: 'only_for_products', type: 'text', array: true, default: () => "'{}'" })
   readonly onlyForProducts!: string[];
 
-  /** The only categories of products that it can be spent on. Empty, with the products empty: all. */
+  /** The only product categories that the credit can be spent on. If both lists are empty, there is no restriction. */
   @Column({ name: 'only_for_product_categories', type: 'text', array: true, default: () => "'{}'" })
   readonly onlyForProductCategories!: string[];
 

@@ -9,7 +9,10 @@ import type { ReferralCreditTransaction } from './referral-credit-transaction';
 import { ReferralCreditType } from './referral-credit-type';
 import type { ReferralSignup } from './referral-signup';
 
-/** Spendable balance of a user's, with an expiry. The balance is always the initial one and the sum of the transactions. */
+/**
+ * Spendable balance of a user, with an expiry. `currentBalance` always equals `initialBalance` plus the sum of the
+ * transactions.
+ */
 @Entity({ name: 'referral_credits' })
 @Index('ix_referral_credits_id', ['id'])
 @Index('ix_referral_credits_expiry', ['userId', 'expiryDate', 'id'])
@@ -21,7 +24,7 @@ import type { ReferralSignup } from './referral-signup';
 @Check('ck_referral_credits_balance', '"initial_balance" > 0 AND "current_balance" >= 0')
 @Check('ck_referral_credits_dates', '"expiry_date" > "start_date"')
 export class ReferralCredit extends ReferralRecord<CreditChanges> {
-  /** Whose it is: the user's id in the host, as text. */
+  /** The owner's id in the host, as text. */
   @PrimaryColumn({
     name: 'user_id',
     type: 'varchar',
@@ -40,56 +43,64 @@ export class ReferralCredit extends ReferralRecord<CreditChanges> {
   })
   readonly id!: number;
 
-  /** `referral`: the referee's, for signing up; `reward`: the referrer's; `earn-out`: of commissions; `grant`: given by hand. */
+  /**
+   * Why the credit was given. `referral`: to the referee for the sign-up. `reward`: to the referrer for a referee.
+   * `earn-out`: for commissions. `grant`: by `credits.create`.
+   */
   @Column({ name: 'kind', type: 'varchar', length: 16 })
   readonly kind!: 'referral' | 'reward' | 'earn-out' | 'grant';
 
-  /** Made when the credit was, as in `'launch: reward for sign-up 17 with K7M2PQ'`. */
+  /** A description for people, as in `'launch: reward for sign-up 17 with K7M2PQ'`. */
   @Column({ name: 'name', type: 'varchar', length: lengths.creditName })
   readonly name!: string;
 
   @Column({ name: 'type_id', type: 'bigint', transformer: bigintAsNumber })
   readonly creditTypeId!: number;
 
-  /** A decimal string. */
+  /** The opening balance, as a decimal string. */
   @Column({ name: 'initial_balance', ...amountColumn })
   readonly initialBalance!: string;
 
-  /** A decimal string: what is left. What is held for a checkout is not in it. */
+  /** What is left to spend, as a decimal string. Credit that is held for a checkout is not included. */
   @Column({ name: 'current_balance', ...amountColumn })
   readonly currentBalance!: string;
 
+  /** From this time on the credit can be spent. */
   @Column({ name: 'start_date', type: 'timestamptz' })
   readonly startDate!: Date;
 
-  /** From this time on it can't be spent; what is left stays on record. */
+  /** From this time on the credit can't be spent. The balance stays as it is. */
   @Column({ name: 'expiry_date', type: 'timestamptz' })
   readonly expiryDate!: Date;
 
-  /** The user whose sign-up it was given for. */
+  /** The user whose sign-up the credit was given for; null if it was not given for a sign-up. */
   @Column({ name: 'referee_id', type: 'varchar', length: lengths.id, nullable: true })
   readonly refereeId!: string | null;
 
   @Column({ name: 'voucher_code', type: 'varchar', length: lengths.name, nullable: true })
   readonly voucherCode!: string | null;
 
-  /** The host's own word for a credit given by hand; of an earn-out, its key. */
+  /** The idempotency key of `credits.create`; for a credit of an earn-out, the earn-out's key. */
   @Column({ name: 'reference', type: 'varchar', length: lengths.reference, nullable: true })
   readonly reference!: string | null;
 
   @Column({ name: 'created_at', type: 'timestamptz', default: () => 'now()' })
   readonly createdAt!: Date;
 
-  /** Only loaded where the host asks for the relation. */
+  /** Only loaded if the host's query asks for the relation. */
   @ManyToOne(() => ReferralCreditType, { nullable: false })
   @JoinColumn({ name: 'type_id', foreignKeyConstraintName: 'fk_referral_credits_type' })
   readonly type?: ReferralCreditType;
 
-  /** Whether it has expired by now: by the option `clock`, else by the database's time as this process last saw it. */
+  /**
+   * Whether the credit has expired at the current time: that of the option `clock`, or the database's time as this
+   * process last saw it.
+   */
   get isExpired(): boolean {
     return this.expiryDate <= registry.instanceOf(this, 'credit.isExpired').clock.now();
   }
 
+  /** The credit type, which says what the credit can be spent on. */
   async creditType(options: WithManager = {}): Promise<ReferralCreditType> {
     return related(
       this,
@@ -106,7 +117,7 @@ export class ReferralCredit extends ReferralRecord<CreditChanges> {
     );
   }
 
-  /** The sign-up that it was given for; null for one given by hand. */
+  /** The sign-up that the credit was given for; null if it was not given for a sign-up. */
   async signup(options: WithManager = {}): Promise<ReferralSignup | null> {
     return related(this, 'signup', options, async (records) =>
       this.refereeId === null

@@ -2,7 +2,7 @@ import { Column, Entity, JoinColumn, ManyToOne, PrimaryColumn } from 'typeorm';
 import { bigintAsNumber } from './columns';
 import { Referral } from './referral';
 
-/** How many clicks a referral had on one UTC day; written with the clicks, in the same statement. */
+/** How many clicks a referral had on one UTC day. The statement that inserts the clicks also updates the count. */
 @Entity({ name: 'referral_daily_counts' })
 export class ReferralDailyCount {
   @PrimaryColumn({
@@ -13,13 +13,14 @@ export class ReferralDailyCount {
   })
   readonly referralId!: number;
 
-  /** The day in UTC, `YYYY-MM-DD`. */
+  /** The UTC day, `YYYY-MM-DD`. */
   @PrimaryColumn({ name: 'day', type: 'date', primaryKeyConstraintName: 'pk_referral_daily_counts' })
   readonly day!: string;
 
   @Column({ name: 'clicks', type: 'bigint', transformer: bigintAsNumber })
   readonly clicks!: number;
 
+  /** Only loaded if the host's query asks for the relation. */
   @ManyToOne(() => Referral, { nullable: false, onDelete: 'CASCADE' })
   @JoinColumn({ name: 'referral_id', foreignKeyConstraintName: 'fk_referral_daily_counts_referral' })
   readonly referral?: Referral;

@@ -6,7 +6,7 @@ import { amountColumn, bigintAsNumber } from './columns';
 import { ReferralRecord, related } from './record';
 import type { ReferralCommission } from './referral-commission';
 
-/** What a user had available is paid out, or turned into credit. */
+/** A payment of a user's available commissions, as money or as credit. */
 @Entity({ name: 'referral_earn_outs' })
 @Index('ix_referral_earn_outs_id', ['id'])
 @Index('uq_referral_earn_outs_processing', ['mode', 'userId'], {
@@ -18,7 +18,7 @@ import type { ReferralCommission } from './referral-commission';
 @Check('ck_referral_earn_outs_amount', '"amount" > 0')
 @Check('ck_referral_earn_outs_status', `"status" IN ('processing', 'completed', 'failed')`)
 export class ReferralEarnOut extends ReferralRecord {
-  /** Who is paid. */
+  /** The referrer, who is paid. */
   @PrimaryColumn({
     name: 'user_id',
     type: 'varchar',
@@ -37,29 +37,31 @@ export class ReferralEarnOut extends ReferralRecord {
   })
   readonly id!: number;
 
+  /** `credits`: as credit to spend. `payout`: as money, by the option `earnOuts.payout`. */
   @Column({ name: 'mode', type: 'varchar', length: 8 })
   readonly mode!: EarningMode;
 
-  /** Where the payout goes; null in the mode `credits`. */
+  /** The e-mail address that the payout goes to; null in the mode `credits`. */
   @Column({ name: 'payout_email', type: 'varchar', length: lengths.email, nullable: true })
   readonly payoutEmail!: string | null;
 
-  /** A decimal string. */
+  /** The sum of the commissions, net of refunds, as a decimal string. */
   @Column({ name: 'amount', ...amountColumn, precision: 28 })
   readonly amount!: string;
 
-  /** How many commissions it is of. */
+  /** How many commissions it includes. */
   @Column({ name: 'commissions', type: 'integer' })
   readonly commissionCount!: number;
 
+  /** `processing` until it is paid (`completed`) or not (`failed`). */
   @Column({ name: 'status', type: 'varchar', length: 16, default: 'processing' })
   readonly status!: 'processing' | 'completed' | 'failed';
 
-  /** Why it failed; the amount then waits for the next run. */
+  /** Why it failed; null if it did not. The commissions of a failed earn-out go into the next one. */
   @Column({ name: 'error_reason', type: 'varchar', length: lengths.description, nullable: true })
   readonly errorReason!: string | null;
 
-  /** The same on each try of this earn-out, for the provider of payments to know it again. */
+  /** The idempotency key for the payment provider. It is the same each time that this earn-out is tried. */
   @Column({ name: 'idempotency_key', type: 'varchar', length: 36 })
   readonly idempotencyKey!: string;
 
@@ -69,7 +71,7 @@ export class ReferralEarnOut extends ReferralRecord {
   @Column({ name: 'updated_at', type: 'timestamptz', default: () => 'now()' })
   readonly updatedAt!: Date;
 
-  /** The commissions that it pays, oldest first; of one that failed, none any more. */
+  /** The commissions that it pays, oldest first; none if it failed. */
   async commissions(options: WithManager = {}): Promise<ReferralCommission[]> {
     return related(this, 'commissions', options, (records) =>
       records.find('commissions', { userId: this.userId, earnOutId: this.id }, options),

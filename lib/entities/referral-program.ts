@@ -8,11 +8,14 @@ import type { ReferralCode } from './referral-code';
 import { ReferralCreditType } from './referral-credit-type';
 import { ReferralTerms } from './terms';
 
+/** A credit has an amount, a duration and a type, or none of these. */
 const isWhole = (side: string): string =>
   `num_nonnulls("${side}_amount", "${side}_duration", "${side}_type_id") IN (0, 3)
   AND "${side}_amount" > 0 AND "${side}_duration" > 0`;
 
-/** Terms that many referrals share. A change holds for sign-ups to come; those made keep the terms of their day. */
+/**
+ * Terms that many referrals share. A change applies to later sign-ups only: each sign-up stores a copy of the terms.
+ */
 @Entity({ name: 'referral_programs' })
 @Index('uq_referral_programs_name', ['name'], { unique: true })
 @Check('ck_referral_programs_threshold', '"before_reward_usage_threshold" >= 0')
@@ -41,12 +44,12 @@ export class ReferralProgram extends ReferralTerms<ProgramChanges> {
   @Column({ name: 'created_at', type: 'timestamptz', default: () => 'now()' })
   readonly createdAt!: Date;
 
-  /** Only loaded where the host asks for the relation. */
+  /** Only loaded if the host's query asks for the relation. */
   @ManyToOne(() => ReferralCreditType)
   @JoinColumn({ name: 'referral_credit_type_id', foreignKeyConstraintName: 'fk_referral_programs_referral_type' })
   readonly referralType?: ReferralCreditType | null;
 
-  /** Only loaded where the host asks for the relation. */
+  /** Only loaded if the host's query asks for the relation. */
   @ManyToOne(() => ReferralCreditType)
   @JoinColumn({ name: 'reward_credit_type_id', foreignKeyConstraintName: 'fk_referral_programs_reward_type' })
   readonly rewardType?: ReferralCreditType | null;
@@ -65,7 +68,7 @@ export class ReferralProgram extends ReferralTerms<ProgramChanges> {
     );
   }
 
-  /** The referrals with these terms, oldest first. */
+  /** The referrals that have this program, oldest first. */
   async referralCodes(options: WithManager = {}): Promise<ReferralCode[]> {
     return related(this, 'referralCodes', options, (records) =>
       records.find('referralCodes', { programId: this.id }, options),

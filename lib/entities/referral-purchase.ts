@@ -7,12 +7,12 @@ import { amountColumn, bigintAsNumber } from './columns';
 import { ReferralRecord, related } from './record';
 import type { ReferralCommission } from './referral-commission';
 
-/** What a user paid, under one reference of the host's, and whom it earned a commission or why it earned none. */
+/** What a user paid, under one reference, and who referred the user, or why the purchase earned no commission. */
 @Entity({ name: 'referral_purchases' })
 @Index('ix_referral_purchases_id', ['id'])
 @Check('ck_referral_purchases_amounts', '"amount" >= 0 AND "refunded" BETWEEN 0 AND "amount"')
 export class ReferralPurchase extends ReferralRecord {
-  /** Who paid. */
+  /** The buyer. */
   @PrimaryColumn({
     name: 'user_id',
     type: 'varchar',
@@ -21,7 +21,7 @@ export class ReferralPurchase extends ReferralRecord {
   })
   readonly userId!: string;
 
-  /** The host's own word for it, such as an invoice. */
+  /** The host's idempotency key, such as an order number. */
   @PrimaryColumn({
     name: 'reference',
     type: 'varchar',
@@ -39,46 +39,49 @@ export class ReferralPurchase extends ReferralRecord {
   })
   readonly id!: number;
 
-  /** What was paid, after any discount, as a decimal string. */
+  /** The amount that was paid, after any discount, as a decimal string. */
   @Column({ name: 'amount', ...amountColumn })
   readonly amount!: string;
 
-  /** What was paid back of it, as a decimal string. */
+  /** The sum of the refunds, as a decimal string. */
   @Column({ name: 'refunded', ...amountColumn, default: 0 })
   readonly refunded!: string;
 
+  /** The time of the payment. */
   @Column({ name: 'purchased_at', type: 'timestamptz' })
   readonly purchasedAt!: Date;
 
-  /** By what the referrer was found; null if there is none. */
+  /** What decided who the referrer is; null if there is none. */
   @Column({ name: 'source', type: 'varchar', length: 16, nullable: true })
   readonly source!: CommissionSource | null;
 
   @Column({ name: 'referral_id', type: 'bigint', nullable: true, transformer: bigintAsNumber })
   readonly referralId!: number | null;
 
+  /** The channel that the referral is; null for an ordinary referral. */
   @Column({ name: 'channel_id', type: 'bigint', nullable: true, transformer: bigintAsNumber })
   readonly channelId!: number | null;
 
+  /** The referrer's id; null if there is none. */
   @Column({ name: 'referrer_id', type: 'varchar', length: lengths.id, nullable: true })
   readonly referrerId!: string | null;
 
-  /** The referrer's mode at the time. */
+  /** The mode of the referrer's account at the time of the purchase. */
   @Column({ name: 'mode', type: 'varchar', length: 8, nullable: true })
   readonly mode!: EarningMode | null;
 
-  /** Whether it counts as the channel's revenue. */
+  /** Whether the amount counts as revenue of the channel: not if another user has referred the buyer. */
   @Column({ name: 'is_revenue', type: 'boolean', default: false })
   readonly isRevenue!: boolean;
 
-  /** Why it earned no commission; null if it earned one. */
+  /** Why the purchase earned no commission; null if it earned one. */
   @Column({ name: 'no_commission', type: 'varchar', length: 16, nullable: true })
   readonly noCommission!: NoCommission | null;
 
   @Column({ name: 'created_at', type: 'timestamptz', default: () => 'now()' })
   readonly createdAt!: Date;
 
-  /** What it earned the referrer; null for nothing, see `noCommission`. */
+  /** The commission that the purchase earned; null if it earned none. */
   async commission(options: WithManager = {}): Promise<ReferralCommission | null> {
     return related(this, 'commission', options, async (records) => {
       const { userId: refereeId, referrerId: userId, reference: purchase } = this;

@@ -3,7 +3,7 @@ import { lengths } from '../limits';
 import { bigintAsNumber } from './columns';
 import { ReferralChannel } from './referral-channel';
 
-/** A user has used a channel's code, once for good. */
+/** A user has redeemed the coupon of a channel. At most once for each user and channel. */
 @Entity({ name: 'referral_redemptions' })
 @Index('ix_referral_redemptions_channel', ['channelId'])
 export class ReferralRedemption {
@@ -23,14 +23,14 @@ export class ReferralRedemption {
   })
   readonly channelId!: number;
 
-  /** The purchase that used it first. */
+  /** The `reference` of the purchase that redeemed the coupon. */
   @Column({ name: 'reference', type: 'varchar', length: lengths.reference })
   readonly reference!: string;
 
   @Column({ name: 'created_at', type: 'timestamptz', default: () => 'now()' })
   readonly createdAt!: Date;
 
-  /** Only loaded where the host asks for the relation. */
+  /** Only loaded if the host's query asks for the relation. */
   @ManyToOne(() => ReferralChannel, { nullable: false })
   @JoinColumn({ name: 'channel_id', foreignKeyConstraintName: 'fk_referral_redemptions_channel' })
   readonly channel?: ReferralChannel;

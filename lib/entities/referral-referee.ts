@@ -2,7 +2,7 @@ import { Check, Column, Entity, PrimaryColumn } from 'typeorm';
 import { lengths } from '../limits';
 import { amountColumn } from './columns';
 
-/** A user who signed up or bought through another, once for each of those. */
+/** A pair of referrer and referee: the referee signed up or bought through the referrer. One row for each pair. */
 @Entity({ name: 'referral_referees' })
 @Check('ck_referral_referees_earned', '"earned" >= 0')
 export class ReferralReferee {
@@ -15,6 +15,7 @@ export class ReferralReferee {
   })
   readonly userId!: string;
 
+  /** The referee. */
   @PrimaryColumn({
     name: 'referee_id',
     type: 'varchar',
@@ -23,7 +24,7 @@ export class ReferralReferee {
   })
   readonly refereeId!: string;
 
-  /** By what the referrer came to know them. */
+  /** Whether a sign-up or a purchase came first. */
   @Column({ name: 'met_by', type: 'varchar', length: 8, default: 'sign-up' })
   readonly metBy!: 'sign-up' | 'purchase';
 
@@ -31,7 +32,7 @@ export class ReferralReferee {
   @Column({ name: 'earned', ...amountColumn, precision: 28, default: 0 })
   readonly earned!: string;
 
-  /** When the referee first paid. */
+  /** When the referee first paid for something through this referrer; null before. */
   @Column({ name: 'upgraded_at', type: 'timestamptz', nullable: true })
   readonly upgradedAt!: Date | null;
 

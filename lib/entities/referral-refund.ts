@@ -3,12 +3,12 @@ import { lengths } from '../limits';
 import { amountColumn } from './columns';
 import { ReferralPurchase } from './referral-purchase';
 
-/** What was paid back of a purchase, under one reference of the host's. */
+/** An amount that was paid back of a purchase, under one reference. */
 @Entity({ name: 'referral_refunds' })
 @Index('ix_referral_refunds_purchase', ['userId', 'purchase'])
 @Check('ck_referral_refunds_amount', '"amount" > 0')
 export class ReferralRefund {
-  /** Who had paid. */
+  /** The buyer. */
   @PrimaryColumn({
     name: 'user_id',
     type: 'varchar',
@@ -17,7 +17,7 @@ export class ReferralRefund {
   })
   readonly userId!: string;
 
-  /** The host's own word for it. */
+  /** The host's idempotency key of the refund. */
   @PrimaryColumn({
     name: 'reference',
     type: 'varchar',
@@ -26,18 +26,18 @@ export class ReferralRefund {
   })
   readonly reference!: string;
 
-  /** The reference of the purchase. */
+  /** The `reference` of the purchase. */
   @Column({ name: 'purchase', type: 'varchar', length: lengths.reference })
   readonly purchase!: string;
 
-  /** A decimal string. */
+  /** The amount that was paid back, as a decimal string. */
   @Column({ name: 'amount', ...amountColumn })
   readonly amount!: string;
 
   @Column({ name: 'created_at', type: 'timestamptz', default: () => 'now()' })
   readonly createdAt!: Date;
 
-  /** Only loaded where the host asks for the relation. */
+  /** Only loaded if the host's query asks for the relation. */
   @ManyToOne(() => ReferralPurchase, { nullable: false })
   @JoinColumn([
     { name: 'user_id', referencedColumnName: 'userId', foreignKeyConstraintName: 'fk_referral_refunds_purchase' },

@@ -5,10 +5,10 @@ import { bigintAsNumber } from './columns';
 import { registry } from './instance';
 import { Referral } from './referral';
 
-/** The action of a click. Every other action is the host's word. */
+/** The action of a click. The host chooses the names of all other actions. */
 export const RESPONDED = 'RESPONDED';
 
-/** Something a visitor did through a referral; a click has the action `RESPONDED`. A row changes only to get its user. */
+/** Something that a visitor did through a referral. The only change of a row is that its user becomes known. */
 @Entity({ name: 'referral_responses' })
 @Index('ix_referral_responses_visitor', ['visitorId'], { where: '(user_id IS NULL)' })
 @Index('ix_referral_responses_user', ['userId', 'touchedAt', 'id'], { where: '(user_id IS NOT NULL)' })
@@ -31,20 +31,20 @@ export class ReferralResponse {
   })
   readonly id!: number;
 
-  /** Only loaded where the host asks for the relation. */
+  /** Only loaded if the host's query asks for the relation. */
   @ManyToOne(() => Referral, { nullable: false, onDelete: 'CASCADE' })
   @JoinColumn({ name: 'referral_id', foreignKeyConstraintName: 'fk_referral_responses_referral' })
   readonly referral?: Referral;
 
-  /** The visitor: a random id that we made, from the signed cookie; null for a user who was signed in already. */
+  /** The visitor's random id, from the signed cookie; null for a user who was signed in and carried no touch. */
   @Column({ name: 'visitor_id', type: 'uuid', nullable: true })
   visitorId!: string | null;
 
-  /** The visitor's user id in the host, once known, as text. */
+  /** The user's id in the host, as text; null until the visitor signs in. */
   @Column({ name: 'user_id', type: 'varchar', length: lengths.id, nullable: true })
   userId!: string | null;
 
-  /** The visitor's address, masked by default (option `ip`). */
+  /** The visitor's IP address, masked according to the option `ip`; null if it is not stored. */
   @Column({ name: 'ip_address', type: 'varchar', length: 45, nullable: true })
   ipAddress!: string | null;
 
@@ -56,15 +56,15 @@ export class ReferralResponse {
   @Column({ name: 'http_referrer', type: 'varchar', length: lengths.header, nullable: true })
   httpReferrer!: string | null;
 
-  /** `RESPONDED` for a click, else the host's word. */
+  /** `RESPONDED` for a click, otherwise the host's name of the action. */
   @Column({ name: 'action', type: 'varchar', length: lengths.action })
   action!: string;
 
-  /** What kind of thing the action was about. */
+  /** The type of what the action was about: an entity's name or the host's own word. Null with `targetId`. */
   @Column({ name: 'target_type', type: 'varchar', length: lengths.targetType, nullable: true })
   targetType!: string | null;
 
-  /** The id of what the action was about, as text. */
+  /** The id of what the action was about, as text. Null with `targetType`. */
   @Column({ name: 'target_id', type: 'varchar', length: lengths.id, nullable: true })
   targetId!: string | null;
 
@@ -72,14 +72,17 @@ export class ReferralResponse {
   readonly createdAt!: Date;
 
   /**
-   * The touch that this response is attributed by: for a click, or a response recorded by `referral.respond`, its own
-   * time; for one recorded by `Referral.recordResponse`, the time of the click before it. Attribution windows count
-   * from here, so that a visitor's own actions never prolong them.
+   * The time of the touch that this response counts under. For a click, and for a response by `referral.respond`, it is
+   * the response's own time. For a response by `Referral.recordResponse`, it is the time of the touch that attributed
+   * it. The attribution window starts here, so that later actions do not extend it.
    */
   @Column({ name: 'touched_at', type: 'timestamptz', default: () => 'now()' })
   readonly touchedAt!: Date;
 
-  /** The row that the action was about; null when there is no target, it is gone, or its type is no entity. */
+  /**
+   * Loads the entity that the action was about. Null if there is no target, if the row is deleted, or if its type is no
+   * entity.
+   */
   async loadTarget<T extends object = object>(options: WithManager = {}): Promise<T | null> {
     return registry
       .instanceOf(this, 'response.loadTarget', options)

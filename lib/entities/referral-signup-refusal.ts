@@ -2,7 +2,7 @@ import { Column, Entity, PrimaryColumn } from 'typeorm';
 import { lengths } from '../limits';
 import type { SignupRefusal, Weighed } from '../types/signups';
 
-/** Why the newest sign-up call of a user credited nobody. */
+/** Why the newest `Referral.recordSignup` of a user made no sign-up. At most one row for each user. */
 @Entity({ name: 'referral_signup_refusals' })
 export class ReferralSignupRefusal {
   @PrimaryColumn({
@@ -16,7 +16,7 @@ export class ReferralSignupRefusal {
   @Column({ name: 'reason', type: 'varchar', length: 32 })
   readonly reason!: Exclude<SignupRefusal, 'already-signed-up'>;
 
-  /** What was weighed: the candidates and the rule. */
+  /** The referrals that were considered, and the rule. */
   @Column({ name: 'weighed', type: 'jsonb' })
   readonly weighed!: Weighed;
 

@@ -11,7 +11,7 @@ import { ReferralCreditType } from './referral-credit-type';
 import { ReferralProgram } from './referral-program';
 import { ReferralTerms } from './terms';
 
-/** Binds a referee to one referral, once and for good, with the terms of that day. */
+/** Binds a referee to one referral permanently, with a copy of the program's terms at that time. */
 @Entity({ name: 'referral_signups' })
 @Index('ix_referral_signups_id', ['id'])
 @Index('ix_referral_signups_referral', ['referralId', 'id'])
@@ -37,61 +37,62 @@ export class ReferralSignup extends ReferralTerms {
   @Column({ name: 'referral_id', type: 'bigint', transformer: bigintAsNumber })
   readonly referralId!: number;
 
-  /** Who owned the referral that day; null for one of the site itself. */
+  /** The id of the referral's owner at that time; null for a referral of the site itself. */
   @Column({ name: 'referrer_id', type: 'varchar', length: lengths.id, nullable: true })
   readonly referrerId!: string | null;
 
+  /** The program whose terms were copied; null if there was none. */
   @Column({ name: 'program_id', type: 'bigint', nullable: true, transformer: bigintAsNumber })
   readonly programId!: number | null;
 
-  /** The sum of the usage recorded since the sign-up, as a decimal string. */
+  /** The sum of the usage that was recorded since the sign-up, as a decimal string. */
   @Column({ name: 'recorded_usage', ...amountColumn, precision: 28, default: 0 })
   readonly recordedUsage!: string;
 
-  /** When the usage first reached the threshold: from then on the referrer's reward is due. */
+  /** When the usage first reached the threshold, so that the referrer's reward became due; null before. */
   @Column({ name: 'threshold_reached_at', type: 'timestamptz', nullable: true })
   readonly thresholdReachedAt!: Date | null;
 
-  /** Whether the code was typed, or the visitor came through the link. */
+  /** `code`: the user typed the code. `attribution`: the visitor came through the link. */
   @Column({ name: 'source', type: 'varchar', length: 16 })
   readonly source!: 'code' | 'attribution';
 
-  /** When the visitor came through the link; null for a typed code. */
+  /** The time at which the visitor came through the link; null for a typed code. */
   @Column({ name: 'touched_at', type: 'timestamptz', nullable: true })
   readonly touchedAt!: Date | null;
 
-  /** Referrer and referee are the same person; only told with the option `selfReferral: 'flag'`. */
+  /** Whether referrer and referee are the same person. Only set with the option `selfReferral: 'flag'`. */
   @Column({ name: 'is_self_referral', type: 'boolean', default: false })
   readonly isSelfReferral!: boolean;
 
-  /** What was weighed: the candidates, the rule and the choice. */
+  /** The referrals that were considered, the rule and the choice. */
   @Column({ name: 'weighed', type: 'jsonb' })
   readonly weighed!: Weighed;
 
   @Column({ name: 'created_at', type: 'timestamptz', default: () => 'now()' })
   readonly createdAt!: Date;
 
-  /** Only loaded where the host asks for the relation. */
+  /** Only loaded if the host's query asks for the relation. */
   @ManyToOne(() => Referral, { nullable: false })
   @JoinColumn({ name: 'referral_id', foreignKeyConstraintName: 'fk_referral_signups_referral' })
   readonly referral?: Referral;
 
-  /** Only loaded where the host asks for the relation. */
+  /** Only loaded if the host's query asks for the relation. */
   @ManyToOne(() => ReferralProgram)
   @JoinColumn({ name: 'program_id', foreignKeyConstraintName: 'fk_referral_signups_program' })
   readonly termsOf?: ReferralProgram | null;
 
-  /** Only loaded where the host asks for the relation. */
+  /** Only loaded if the host's query asks for the relation. */
   @ManyToOne(() => ReferralCreditType)
   @JoinColumn({ name: 'referral_credit_type_id', foreignKeyConstraintName: 'fk_referral_signups_referral_type' })
   readonly referralType?: ReferralCreditType | null;
 
-  /** Only loaded where the host asks for the relation. */
+  /** Only loaded if the host's query asks for the relation. */
   @ManyToOne(() => ReferralCreditType)
   @JoinColumn({ name: 'reward_credit_type_id', foreignKeyConstraintName: 'fk_referral_signups_reward_type' })
   readonly rewardType?: ReferralCreditType | null;
 
-  /** The code that was signed up with. */
+  /** The referral code that the user signed up with. */
   async referralCode(options: WithManager = {}): Promise<ReferralCode> {
     return related(
       this,
@@ -101,14 +102,14 @@ export class ReferralSignup extends ReferralTerms {
     );
   }
 
-  /** The codes that are the referee's own, oldest first. */
+  /** The referral codes that the referee owns, oldest first. */
   async ownReferralCodes(options: WithManager = {}): Promise<ReferralCode[]> {
     return related(this, 'ownReferralCodes', options, (records) =>
       records.find('referralCodes', { userId: this.userId }, options),
     );
   }
 
-  /** The credits of both sides, oldest first. */
+  /** The credits that referee and referrer got for this sign-up, oldest first. */
   async credits(options: WithManager = {}): Promise<ReferralCredit[]> {
     return related(this, 'credits', options, (records) => records.find('credits', { refereeId: this.userId }, options));
   }

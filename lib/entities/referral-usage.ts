@@ -2,7 +2,7 @@ import { Column, Entity, PrimaryColumn } from 'typeorm';
 import { lengths } from '../limits';
 import { amountColumn } from './columns';
 
-/** Usage that a user recorded, once for each reference of the host's. */
+/** Usage that the host recorded for a user, once for each reference. */
 @Entity({ name: 'referral_usages' })
 export class ReferralUsage {
   @PrimaryColumn({
@@ -13,6 +13,7 @@ export class ReferralUsage {
   })
   readonly userId!: string;
 
+  /** The host's idempotency key, such as an invoice number. */
   @PrimaryColumn({
     name: 'reference',
     type: 'varchar',
@@ -21,11 +22,11 @@ export class ReferralUsage {
   })
   readonly reference!: string;
 
-  /** As a decimal string; below 0 for a correction. */
+  /** The amount, as a decimal string; below 0 for a correction. */
   @Column({ name: 'amount', ...amountColumn })
   readonly amount!: string;
 
-  /** Whether it counts towards the reward of a referrer: the user had signed up with a code before. */
+  /** Whether the usage counts towards a referrer's reward: only if the user had signed up with a code before. */
   @Column({ name: 'is_counted', type: 'boolean' })
   readonly isCounted!: boolean;
 

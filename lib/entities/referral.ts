@@ -11,8 +11,8 @@ import type { ReferralResponse } from './referral-response';
 import type { ReferralSignup } from './referral-signup';
 
 /**
- * A link with a code that somebody shares. Rows are made with {@link Referral.create}; a host may change `label`,
- * `redirectTo` and `expiredAt` of one through TypeORM like on any entity of its own.
+ * A link with a code that somebody shares. {@link Referral.create} creates the rows. The host may change `label`,
+ * `redirectTo` and `expiredAt` of a row through TypeORM.
  */
 @Entity({ name: 'referrals' })
 @Index('uq_referrals_code', { synchronize: false }) // on lower(code)
@@ -35,7 +35,7 @@ export class Referral {
   @Column({ name: 'user_id', type: 'varchar', length: lengths.id, nullable: true })
   userId!: string | null;
 
-  /** Tells a user's referrals apart, up to 100 characters; `''` if none was given. */
+  /** Distinguishes referrals of the same user and destination, up to 100 characters; `''` if none was given. */
   @Column({ name: 'label', type: 'varchar', length: lengths.label, default: '' })
   label!: string;
 
@@ -43,11 +43,11 @@ export class Referral {
   @Column({ name: 'code', type: 'varchar', length: lengths.code })
   code!: string;
 
-  /** Where a click goes: an http(s) URL, resolved against the option `baseUrl`. Up to 2,048 characters. */
+  /** The destination of a click: an http(s) URL, resolved against the option `baseUrl`. Up to 2,048 characters. */
   @Column({ name: 'redirect_to', type: 'varchar', length: lengths.redirectTo })
   redirectTo!: string;
 
-  /** What kind of thing the link is about: an entity's name or the host's own word. Null with `targetId`. */
+  /** The type of what the link is about: an entity's name or the host's own word. Null with `targetId`. */
   @Column({ name: 'target_type', type: 'varchar', length: lengths.targetType, nullable: true })
   targetType!: string | null;
 
@@ -55,21 +55,21 @@ export class Referral {
   @Column({ name: 'target_id', type: 'varchar', length: lengths.id, nullable: true })
   targetId!: string | null;
 
-  /** The program whose terms its sign-ups get; null for sign-ups without credits. */
+  /** The program whose terms apply to later sign-ups; null if they get no credit. */
   @Column({ name: 'program_id', type: 'bigint', nullable: true, transformer: bigintAsNumber })
   programId!: number | null;
 
-  /** How many sign-ups may use it; -1 is unlimited. */
+  /** How many sign-ups may use the referral; -1 for unlimited. */
   @Column({ name: 'allowed_uses', type: 'integer', default: -1 })
   allowedUses!: number;
 
-  /** How many sign-ups have used it. */
+  /** How many sign-ups have used the referral. */
   @Column({ name: 'uses', type: 'integer', default: 0 })
   readonly uses!: number;
 
   /**
-   * From this time on a click is redirected, but neither recorded nor attributed, and the code can't be typed at a sign-up;
-   * null for never.
+   * From this time on a click is redirected, but not recorded or attributed, and the code can't be typed at a sign-up.
+   * Null for never.
    */
   @Column({ name: 'expired_at', type: 'timestamptz', nullable: true })
   expiredAt!: Date | null;
@@ -77,31 +77,38 @@ export class Referral {
   @Column({ name: 'created_at', type: 'timestamptz', default: () => 'now()' })
   readonly createdAt!: Date;
 
-  /** Only loaded where the host asks for the relation. */
+  /** Only loaded if the host's query asks for the relation. */
   @ManyToOne(() => ReferralProgram)
   @JoinColumn({ name: 'program_id', foreignKeyConstraintName: 'fk_referrals_program' })
   readonly program?: ReferralProgram | null;
 
-  /** The absolute address to share: `baseUrl`, `linkPath` and the code. */
+  /** The absolute URL to share: `baseUrl`, `linkPath` and the code. */
   get url(): string {
     return registry.instanceOf(this, 'referral.url').referrals.urlOf(this);
   }
 
   /**
-   * The referral for (user, redirectTo, label, target): the existing one if there is one, else a new one, decided by a
-   * unique index, so that any number of calls at once make one row.
+   * Returns the referral for (user, redirectTo, label, target). If there is none, creates it. A unique index decides,
+   * so concurrent calls create one row.
    *
-   * @param options.manager the host's transaction; without it the call is a transaction of its own.
-   * @throws ReferralError `INVALID_INPUT` naming the field, before anything is written; `CODE_TAKEN` for a given `code`, and
-   * `REFERRAL_EXISTS` for one that exists with another `code` or `program` than the given; `CODES_EXHAUSTED`; `DATABASE_UNAVAILABLE`.
+   * @example
+   * const referral = await Referral.create({ user, redirectTo: '/pricing', label: 'welcome mail' });
+   * console.log(referral.url); // https://shop.example/r/K7M2PQXW4A
+   *
+   * @param options.manager the host's transaction. Default: the call is a transaction of its own.
+   * @throws ReferralError `INVALID_INPUT` naming the field, before anything is written; `CODE_TAKEN` if the given
+   * `code` belongs to another referral; `REFERRAL_EXISTS` if the referral exists with another `code` or `program`;
+   * `CODES_EXHAUSTED`; `DATABASE_UNAVAILABLE`.
    */
   static async create(input: CreateReferralInput, options: WithManager = {}): Promise<Referral> {
     return registry.instanceFor('Referral.create', options).referrals.createReferral(input, options);
   }
 
   /**
-   * Records that the visitor of `req` did `action` (1–128 characters), against the referral that the visitor came
-   * through; null when there is none.
+   * Records an action (1–128 characters) of the visitor of `req` as a response to the referral that the visitor came
+   * through. A response is not a sign-up and earns nothing: see {@link recordSignup}.
+   *
+   * @returns null if the visitor came through no referral.
    */
   static async recordResponse(
     req: Request,
@@ -114,12 +121,19 @@ export class Referral {
   }
 
   /**
-   * Binds a new user to the referral of the code that they typed, else to the one that they came through, and gives both
-   * sides' credits that are due. Once for good: a second call answers the first sign-up. In the host's transaction the
-   * code's row is locked until the commit, so call it last.
+   * Binds a new user permanently to a referral: that of the code that the user typed, otherwise the one that the
+   * visitor came through. Gives referee and referrer the credits that are due. A second call for the user returns the
+   * first sign-up. The row of the referral stays locked until the host's transaction ends, so make this the last call
+   * in it.
    *
-   * @param req null for a sign-up without a visitor, over an API.
-   * @returns null when there is nobody to credit; `referrals.explainSignup(user)` says why.
+   * @example
+   * await dataSource.transaction(async (manager) => {
+   *   const user = await manager.save(User, { email: req.body.email });
+   *   await Referral.recordSignup(req, user, { code: req.body.code, manager });
+   * });
+   *
+   * @param req the request of the new user; null for a sign-up without one, for example over an API.
+   * @returns null if there is no referral to bind the user to; `referrals.explainSignup(user)` returns the reason.
    * @throws ReferralError `INVALID_INPUT` naming the field, before anything is written; `DATABASE_UNAVAILABLE`.
    */
   static async recordSignup(
@@ -131,36 +145,42 @@ export class Referral {
     return registry.instanceFor('Referral.recordSignup', hints).signups.record(req, user, options);
   }
 
-  /** The referral that the visitor of `req` came through, by the option `attribution`; null when never referred. */
+  /**
+   * Returns the referral that the visitor of `req` came through, according to the option `attribution`; null if there
+   * is none.
+   */
   static async referralForRequest(req: Request, options: WithManager = {}): Promise<Referral | null> {
     return registry
       .instanceFor('Referral.referralForRequest', { ...options, req })
       .referrals.referralForRequest(req, options);
   }
 
-  /** All responses of the visitor of `req`, newest first: by the user when signed in, and by the visitor id if carried. */
+  /**
+   * Returns all responses of the visitor of `req`, newest first: those of the signed-in user, and those of the cookie's
+   * visitor id.
+   */
   static async responsesForRequest(req: Request, options: ListOptions = {}): Promise<ReferralResponse[]> {
     return registry
       .instanceFor('Referral.responsesForRequest', { ...options, req })
       .referrals.responsesForRequest(req, options);
   }
 
-  /** All responses to the referrals that `user` owns, newest first. */
+  /** Returns all responses to the referrals that `user` owns, newest first. */
   static async responsesForReferrer(user: UserRef, options: ListOptions = {}): Promise<ReferralResponse[]> {
     return registry.instanceFor('Referral.responsesForReferrer', options).referrals.responsesForReferrer(user, options);
   }
 
-  /** The referral with this code, in any case; null when there is none. */
+  /** Returns the referral with this code, in any case; null if there is none. */
   static async findByCode(code: string, options: WithManager = {}): Promise<Referral | null> {
     return registry.instanceFor('Referral.findByCode', options).referrals.findByCode(code, options);
   }
 
   /**
-   * Records a response to this referral, whoever the visitor came through before; from then on it counts as the
-   * visitor's newest touch. `options.user` names the user before the request has one, at sign-up. Of a visitor who is not
-   * signed in, the cookie carries the touch, unless `options.manager` is given: a cookie can't be rolled back.
+   * Records an action (1–128 characters) as a response to this referral, even if the visitor came through another one.
+   * The response counts as the visitor's newest touch. If the visitor is not signed in, the cookie stores the touch,
+   * unless `options.manager` is given: a cookie can't be rolled back.
    *
-   * @returns null when the referral has expired or is deleted.
+   * @returns null if the referral has expired or is deleted.
    */
   async respond(req: Request, action: string, options: RespondOptions = {}): Promise<ReferralResponse | null> {
     return registry
@@ -169,11 +189,11 @@ export class Referral {
   }
 
   /**
-   * Sets the user on the visitor's userless responses to this referral, in one statement, and emits
+   * Sets the user on the visitor's responses to this referral that have no user, in one statement, and emits
    * `userLinkedToResponse` for each.
    *
-   * @param visitorId the `visitorId` of a response. It comes from the signed cookie: never take it from user input.
-   * @returns the responses that this call linked, oldest first.
+   * @param visitorId the `visitorId` of a response, which comes from the signed cookie. Never take it from user input.
+   * @returns the responses that this call has changed, oldest first.
    */
   async linkResponsesToUser(user: UserRef, visitorId: string, options: WithManager = {}): Promise<ReferralResponse[]> {
     return registry
@@ -182,19 +202,22 @@ export class Referral {
   }
 
   /**
-   * How many clicks (responses with the action `RESPONDED`) were recorded for this referral, from daily counts; responses
-   * that a host deletes stay counted.
+   * Returns how many clicks (responses with the action `RESPONDED`) were recorded for this referral, from the daily
+   * counts. If the host deletes responses, the count stays.
    */
   async responseCount(options: WithManager = {}): Promise<number> {
     return registry.instanceOf(this, 'referral.responseCount', options).referrals.responseCount(this, options);
   }
 
-  /** This referral's responses as the option `responsesFilter` leaves them; by default all, latest recorded first. */
+  /** Returns the responses to this referral, filtered by the option `responsesFilter`; by default all, newest first. */
   async filteredResponses(options: ListOptions = {}): Promise<ReferralResponse[]> {
     return registry.instanceOf(this, 'referral.filteredResponses', options).referrals.filteredResponses(this, options);
   }
 
-  /** The row that the link is about; null when there is no target, it is gone, or its type is no entity. */
+  /**
+   * Loads the entity that the link is about. Null if there is no target, if the row is deleted, or if its type is no
+   * entity.
+   */
   async loadTarget<T extends object = object>(options: WithManager = {}): Promise<T | null> {
     return registry
       .instanceOf(this, 'referral.loadTarget', options)

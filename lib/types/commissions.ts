@@ -1,98 +1,115 @@
 import type { Amount, UserRef, WithManager } from './common';
 
-/** `pending` until it is available; `reverted` once its purchase is refunded as a whole. */
+/** `pending` until `availableAt`, then `available`; `reverted` if the purchase was refunded in full. */
 export type CommissionStatus = 'pending' | 'available' | 'reverted';
 
 /**
- * By what the referrer of a purchase is found, in this order: the coupon that the buyer has applied; the buyer's sign-up; for a buyer
- * without one, their attribution; and then the last coupon that they have used.
+ * What decides who referred a buyer. The first of these that exists: the coupon that the buyer has applied; the buyer's
+ * sign-up; the attribution of a buyer without a sign-up; the last coupon that the buyer has redeemed.
  */
 export type CommissionSource = 'coupon' | 'sign-up' | 'attribution' | 'earlier-coupon';
 
 /**
- * Why a purchase earned no commission: nobody referred the buyer; the buyer's own referral; a ratio of 0; less than half a cent;
- * or the referee has earned the referrer the most already.
+ * Why a purchase earned no commission. `no-referrer`: nobody referred the buyer. `own-referral`: the buyer is the
+ * referrer. `no-rate`: the ratio is 0. `too-small`: less than half a cent. `limit-reached`: the buyer has already
+ * earned the referrer the maximum.
  */
 export type NoCommission = 'no-referrer' | 'own-referral' | 'no-rate' | 'too-small' | 'limit-reached';
 
-/** The terms of a program's commissions, in place of those of the option `commission`. */
+/** The commission terms of a program. They replace those of the option `commission`. */
 export interface CommissionTerms {
-  /** The share of each purchase, from 0 to 1 with at most 4 decimals. */
+  /** The share of each purchase that the referrer earns, from 0 to 1, with at most 4 decimals. */
   ratio: Amount;
-  /** The most that one referee can earn the referrer. Default: no limit. */
+  /** The most that one referee can earn the referrer; above 0. Default: no limit. */
   maxPerReferee?: Amount | null;
 }
 
+/** The input of `channels.create`. */
 export interface ChannelInput {
-  /** Who owns the code and earns by it. */
+  /** The owner of the code, who earns the commissions. */
   user: UserRef;
-  /** 1–100 of `[A-Za-z0-9_-]`, unique among all referrals without regard to case. */
+  /** What buyers type, 1–100 of `[A-Za-z0-9_-]`. Unique among all referrals, without regard to case. */
   code: string;
   /** Up to 500 characters. Default `''`. */
   description?: string;
-  /** What `promoValue` is: a share of the price, or an amount. */
+  /** Whether the discount, `promoValue`, is a share of the price or an amount. */
   promoType: 'percent_off' | 'value_off';
-  /** From 0 to 1 for `percent_off`, an amount from 0 for `value_off`. */
+  /** The discount: from 0 to 1 for `percent_off`, an amount from 0 for `value_off`. */
   promoValue: Amount;
-  /** Whether it can be applied. Default true. */
+  /** Whether users can apply the coupon. Default true. */
   isActive?: boolean;
-  /** Whether the discount is on every renewal, or on the first purchase only. Default false. */
+  /** Whether the discount applies to every purchase of a buyer, or to the first one only. Default false. */
   isRecurring?: boolean;
-  /** Default: now. */
+  /** From this time on the coupon can be applied. Default: now. */
   startDate?: Date | null;
-  /** From when on it can't be applied or redeemed. Default: never. */
+  /** From this time on the coupon can't be applied or redeemed any more; after `startDate`. Default: never. */
   endDate?: Date | null;
-  /** The share that the owner earns in the first days after the buyer's first purchase, from 0 to 1. Default: the option's ratio. */
+  /**
+   * The share of a purchase that the owner earns at first, for `initialRatePeriodDays` from the buyer's first purchase:
+   * from 0 to 1. Default: the option `commission.ratio`.
+   */
   initialRate?: Amount;
-  /** The share after those days. Default: the initial rate. */
+  /** The share after that period, from 0 to 1. Default: `initialRate`. */
   ongoingRate?: Amount;
-  /** How many days of 24 hours the initial rate holds, from 0. Default 365. */
+  /** How long the initial rate applies, in days of 24 hours, from 0. Default 365. */
   initialRatePeriodDays?: number;
-  /** The most that one buyer can earn the owner; null for no limit. Default: the option's `maxPerReferee`. */
+  /**
+   * The most that one buyer can earn the owner, above 0; null for no limit. Default: the option
+   * `commission.maxPerReferee`.
+   */
   maxEarningsPerReferred?: Amount | null;
 }
 
-/** A change holds for purchases to come. */
+/** The changes of `channels.update`. They apply to later purchases only. */
 export type ChannelChanges = Partial<Omit<ChannelInput, 'user'>>;
 
+/** The input of `recordPurchase`. */
 export interface PurchaseInput extends WithManager {
-  /** What was paid, after any discount, from 0. */
+  /** The amount that was paid, after any discount; from 0. */
   amount: Amount;
-  /** The host's own word for it, such as an invoice; unique for the buyer, 1–255 characters. */
+  /** The idempotency key, such as an order number: unique for the buyer, 1–255 characters. */
   reference: string;
-  /** When it was paid. Default: now. */
+  /** The time of the payment. Default: now. */
   at?: Date | null | undefined;
 }
 
-/** As `recordPurchase` takes it, for `purchases.create`. */
+/** The input of `purchases.create`: that of `recordPurchase`, and the buyer. */
 export interface PurchaseRecordInput extends Omit<PurchaseInput, 'manager'> {
+  /** The buyer. */
   user: UserRef;
 }
 
+/** The input of `recordRefund`. */
 export interface RefundInput extends WithManager {
-  /** The reference of the purchase. */
+  /** The `reference` of the purchase. */
   purchase: string;
-  /** The host's own word for the refund; unique for the buyer, 1–255 characters. */
+  /** The idempotency key of the refund: unique for the buyer, 1–255 characters. */
   reference: string;
-  /** Above 0, up to what is left of the purchase. Default: all that is left. */
+  /** The amount that is paid back: above 0, up to what is left of the purchase. Default: all that is left. */
   amount?: Amount | null | undefined;
 }
 
-/** What a buyer would pay, with the coupon that they have applied. Decimal strings. */
+/** The result of `quote`: what a buyer would pay with the applied coupon. Amounts are decimal strings. */
 export interface Quote {
+  /** The price before the discount. */
   amount: string;
+  /** What the coupon takes off; `'0.00'` without a coupon. */
   discount: string;
+  /** What the buyer pays: `amount` minus `discount`. */
   total: string;
-  /** The code of the coupon; null if none is applied, or it can't be used any more. */
+  /** The code of the coupon; null if none is applied, or if it can't be used any more. */
   code: string | null;
 }
 
 /** The coupon that a user has applied. */
 export interface Coupon {
+  /** The id of the channel. */
   channelId: number;
   code: string;
   promoType: 'percent_off' | 'value_off';
+  /** A decimal string: from 0 to 1 of the price for `percent_off`, an amount for `value_off`. */
   promoValue: string;
   description: string;
+  /** Whether the discount applies to every purchase, or to the first one only. */
   isRecurring: boolean;
 }

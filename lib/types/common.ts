@@ -1,28 +1,30 @@
 import type { EntityManager } from 'typeorm';
 
-/** A user of the host's: the id itself, or any object that has one as `id`. Kept as text. */
+/** A user of the host's: the id, or any object with an `id`. Stored as text, 1–128 characters. */
 export type UserRef = string | number | bigint | { readonly id: string | number | bigint };
 
-/** A record of ours: its id, or the record itself. */
+/** A record of the package: its id, or the record itself. */
 export type RecordRef = number | { readonly id: number };
 
 /**
- * An amount of the host's currency: a decimal string such as `'12.50'`, or a finite number. Within `numeric(20,4)`: at most 16
- * digits before the point and 4 after it. Amounts that we answer are strings with 2 to 4 decimals.
+ * An amount of the host's currency: a decimal string such as `'12.50'`, or a finite number. At most 16 digits before
+ * the point and 4 after it. Returned amounts are always strings, with 2 to 4 decimals.
  */
 export type Amount = string | number;
 
+/** The options of a call that can run in the host's transaction. */
 export interface WithManager {
   /**
-   * The host's transaction: what the call writes commits or rolls back with it, and its events are emitted after the
-   * commit. Default: the call is a transaction of its own.
+   * The EntityManager of the host's transaction. What the call writes is committed or rolled back with the transaction,
+   * and events are emitted after the commit. Default: the call is a transaction of its own.
    */
   manager?: EntityManager;
 }
 
+/** The options of a call that lists records, newest first. */
 export interface ListOptions extends WithManager {
-  /** At most so many. Default: all. */
+  /** How many to return at most, from 0. Default: all. */
   take?: number;
-  /** So many of the newest are left out. Default 0. */
+  /** How many of the newest to skip, from 0. Default 0. */
   skip?: number;
 }

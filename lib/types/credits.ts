@@ -1,78 +1,110 @@
 import type { Amount, RecordRef, UserRef, WithManager } from './common';
 
+/** The input of `creditTypes.create`. */
 export interface CreditTypeInput {
   /** Unique, 1–100 characters. */
   name: string;
-  /** The product that the credit is billed as, up to 100 characters. */
+  /** The product under which the host bills the credit, 1–100 characters. Default: none. */
   product?: string | null;
-  /** Whether `credits.refund` gives back what was spent. Default false. */
+  /** Whether `credits.refund` gives back spent credit of this type. Default false. */
   refundable?: boolean;
-  /** The only products that it can be spent on; not together with the categories. Default none listed: all. */
+  /**
+   * The only products that the credit can be spent on; not together with `onlyForProductCategories`. Default `[]`: no
+   * restriction.
+   */
   onlyForProducts?: readonly string[];
-  /** The only categories of products that it can be spent on; not together with the products. Default none listed: all. */
+  /**
+   * The only product categories that the credit can be spent on; not together with `onlyForProducts`. Default `[]`: no
+   * restriction.
+   */
   onlyForProductCategories?: readonly string[];
 }
 
-/** A credit given by hand. */
+/** The input of `credits.create`: a credit that the host's staff gives. */
 export interface CreditInput {
+  /** Who gets the credit. */
   user: UserRef;
   creditType: RecordRef;
-  /** Above 0. */
+  /** The opening balance, above 0. */
   initialBalance: Amount;
-  /** Default: now. */
+  /** From this time on the credit can be spent. Default: now. */
   startDate?: Date;
-  /** When it ends; or `durationDays`. */
+  /**
+   * From this time on the credit can't be spent any more; after `startDate`. Either this or `durationDays` is required.
+   */
   expiryDate?: Date;
-  /** How long it lives, in whole days of 24 hours from its start; or `expiryDate`. */
+  /**
+   * How long the credit lasts, in whole days of 24 hours from its start, 1–36,500. Either this or `expiryDate` is
+   * required.
+   */
   durationDays?: number;
-  /** Default: made from the type and the day. */
+  /** 1–300 characters. Default: made from the type and the day. */
   name?: string;
+  /** The voucher that the credit was given for, 1–100 characters. Default: none. */
   voucherCode?: string | null;
-  /** Makes the call idempotent by (user, reference): the same again answers the first credit. */
+  /**
+   * An idempotency key, unique for the user, 1–255 characters: a repeated call returns the first credit. Default: none.
+   */
   reference?: string | null;
 }
 
+/** The changes of `credits.update`. A field that is left out stays as it is. */
 export interface CreditChanges {
+  /** 1–300 characters. */
   name?: string;
+  /** After the start of the credit. */
   expiryDate?: Date;
+  /** 1–100 characters; null for none. */
   voucherCode?: string | null;
 }
 
-/** An adjustment by hand. */
+/** The input of `creditTransactions.create`: an adjustment by the host's staff. */
 export interface CreditTransactionInput {
   credit: RecordRef;
-  /** Above 0 to add, below 0 to take; never more than there is. */
+  /** The amount to add; below 0 to take, at most the current balance. */
   value: Amount;
+  /** Up to 500 characters. Default `''`. */
   description?: string;
-  /** Makes the call idempotent by (credit, reference): the same again answers the first entry. */
+  /**
+   * An idempotency key, unique for the credit, 1–255 characters: a repeated call returns the first entry. Default:
+   * none.
+   */
   reference?: string | null;
 }
 
-/** What is bought, by which credits are chosen. */
+/**
+ * What a user buys. Credit that is limited to products or product categories covers it only if its type lists one of
+ * these.
+ */
 export interface Purpose {
+  /** The name of the product. Default: none. */
   product?: string;
+  /** The name of the product's category. Default: none. */
   productCategory?: string;
 }
 
+/** The input of `credits.spend` and `credits.hold`. */
 export interface SpendInput extends Purpose, WithManager {
-  /** Above 0. */
+  /** The amount to take, above 0. */
   amount: Amount;
-  /** The host's own word for it, such as an invoice; unique for the user, 1–255 characters. */
+  /** The idempotency key, such as an invoice number: unique for the user, 1–255 characters. */
   reference: string;
-  /** Up to 500 characters, kept on each entry. */
+  /** Stored with each entry of the ledger, up to 500 characters. Default `''`. */
   description?: string;
-  /** Take what there is, if it is less. Default false: all or nothing. */
+  /** Whether to take what there is if it is less than the amount. Default false: the call throws and takes nothing. */
   partial?: boolean;
 }
 
+/** The input of `credits.release` and `credits.refund`. */
 export interface SettleInput extends WithManager {
-  /** The reference of the spend or hold. */
+  /** The `reference` of the spend or hold. */
   reference: string;
-  /** Whose; only needed where several users have the same reference. */
+  /** The user of the spend or hold. Only required if several users have the same reference. */
   user?: UserRef;
 }
 
+/** The input of `credits.capture`. */
 export interface CaptureInput extends SettleInput {
-  /** What is spent in the end, up to what is held; the rest is released. Default: all of it. */
+  /** The amount to spend, up to the amount that is held; the rest is released. Default: all of it. */
   amount?: Amount;
 }

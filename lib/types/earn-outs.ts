@@ -1,47 +1,57 @@
 import type { UserRef } from './common';
 
-/** What commissions become at an earn-out: credit to spend, or money paid out. */
+/** What an earn-out turns commissions into: credit to spend, or money that is paid out. */
 export type EarningMode = 'credits' | 'payout';
 
+/** The input of `accounts.create`. */
 export interface AccountInput {
+  /** The owner of the account. */
   user: UserRef;
 }
 
+/** The changes of `accounts.update`. A field that is left out stays as it is. */
 export interface AccountChanges {
+  /** Applies to commissions that are earned from now on. */
   mode?: EarningMode;
-  /** Where payouts go; null only in the mode `credits`. */
+  /** The e-mail address that payouts go to, up to 254 characters. Null is allowed only in the mode `credits`. */
   payoutEmail?: string | null;
 }
 
-/** What a user's account adds up to. Amounts are net of refunds, as decimal strings. */
+/** The totals of a user's account. Amounts are decimal strings, net of refunds. */
 export interface AccountTotals {
-  /** Available commissions in the mode `credits` that wait for an earn-out; below 0 where more was refunded since the last one. */
+  /**
+   * The available commissions of the mode `credits` that no earn-out has paid yet. Below 0 if refunds after the last
+   * one exceed them.
+   */
   creditsEarned: string;
   /** The same in the mode `payout`. */
   payoutsEarned: string;
-  /** All commissions ever in the mode `credits`, those that are pending or paid among them. */
+  /** All commissions of the mode `credits`, including pending and paid ones. */
   totalCreditsEarned: string;
   /** The same in the mode `payout`. */
   totalPayoutsEarned: string;
-  /** How many users signed up or bought through the user. */
+  /** How many users signed up or bought through this user. */
   usersReferred: number;
-  /** How many of those have paid. */
+  /** How many of those users have paid for something. */
   usersUpgraded: number;
-  /** When the next period of earn-outs begins. What was due before and is not paid yet does not wait for it. */
+  /** The start of the next earn-out period. An earn-out that is already due does not wait for it. */
   nextEarnOutAt: Date;
 }
 
-/** How far `runEarnOuts` has come. */
+/** The progress, and the result, of `runEarnOuts`. */
 export interface EarnOutProgress {
-  /** Earn-outs made. */
+  /** How many earn-outs this run has created. */
   bound: number;
+  /** How many earn-outs this run has paid. It also pays those that an earlier run has left. */
   completed: number;
+  /** How many earn-outs have failed in this run. */
   failed: number;
-  /** What the completed ones amount to, as a decimal string. */
+  /** The sum of the completed earn-outs, as a decimal string. */
   amount: string;
 }
 
+/** The options of `runEarnOuts`. */
 export interface RunEarnOutsOptions {
-  /** Is told after each batch. */
+  /** Is called after each batch, and awaited. Default: none. */
   onProgress?: (progress: EarnOutProgress) => unknown;
 }

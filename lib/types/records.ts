@@ -1,12 +1,13 @@
 import type { FindOptionsOrderValue, FindOptionsWhere } from 'typeorm';
 import type { WithManager } from './common';
 
+/** The options of a manager's calls that read records. */
 export interface ReadOptions<Field extends string = string> extends WithManager {
-  /** A missing record is null (`get`), or left out (`list`), instead of an error. */
+  /** If true, a missing record is not an error: `get` returns null, `list` leaves it out. Default false. */
   optional?: boolean;
-  /** Only these fields are loaded, and what the record's methods need. Default: all. */
+  /** The only fields to load. Fields that the record's methods need are loaded too. Default: all. */
   fields?: readonly Field[];
-  /** Plain objects instead of records. */
+  /** Whether to return plain objects, without methods. Default false. */
   plain?: boolean;
 }
 
@@ -15,16 +16,18 @@ export type Plain<R> = {
   [Field in keyof R as R[Field] extends (...args: never[]) => unknown ? never : Field]: R[Field];
 };
 
-/** The name of a record's field. */
+/** The name of a field of a record. */
 export type FieldOf<R> = keyof Plain<R> & string;
 
-/** As TypeORM's, on the record's fields only. A null means "is null". */
+/** The query of a manager's `search`, with TypeORM's operators, on the fields of the record. */
 export interface Search<Fields extends object> extends Omit<ReadOptions<FieldOf<Fields>>, 'optional'> {
+  /** The conditions, as for TypeORM's `find`; an array means "or". A null means "is null". Default: all records. */
   where?: SearchWhere<Fields> | SearchWhere<Fields>[];
+  /** The order, as for TypeORM's `find`. Default: oldest first. */
   order?: { [Field in FieldOf<Fields>]?: FindOptionsOrderValue };
-  /** At most so many. Default: all. */
+  /** How many to return at most, from 0. Default: all. */
   take?: number;
-  /** So many are left out. Default 0. */
+  /** How many to skip, from 0. Default 0. */
   skip?: number;
 }
 

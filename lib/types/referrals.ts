@@ -1,47 +1,57 @@
 import type { RecordRef, UserRef, WithManager } from './common';
 
 /**
- * What a referral or a response is about: an entity of the host's DataSource (any primary key type; several key columns
- * become JSON), or a `type` and an `id` in the host's own words.
+ * What a referral or a response is about: an entity of the host's DataSource with any primary key (a composite key is
+ * stored as JSON), or a `type` of 1–128 characters and an `id` that the host chooses.
  */
 export type TargetRef = { readonly type: string; readonly id: string | number | bigint } | object;
 
+/** The input of `Referral.create`. */
 export interface CreateReferralInput {
-  /** Where a click goes: an http(s) URL of `baseUrl`'s origin or an allowed one, absolute or relative to `baseUrl`. */
+  /**
+   * The destination of a click: an http(s) URL, absolute or relative to the option `baseUrl`, of the origin of
+   * `baseUrl` or one of `redirect.allowedOrigins`. Up to 2,048 characters.
+   */
   redirectTo: string;
-  /** The referrer; leave out (or null) for a referral of the site itself. */
+  /** The referrer. Default: none, a referral of the site itself. */
   user?: UserRef | null;
-  /** Tells a user's referrals apart, up to 100 characters. Default `''`. */
+  /** Distinguishes referrals of the same user and destination, up to 100 characters. Default `''`. */
   label?: string;
+  /** What the link is about. Default: nothing. */
   target?: TargetRef | null;
-  /** A code of the host's own, 1–100 of `[A-Za-z0-9_-]`. Default: made by the option `generateCode`. */
+  /** The code, 1–100 of `[A-Za-z0-9_-]`, unique without regard to case. Default: from the option `generateCode`. */
   code?: string;
-  /** From when on clicks no longer count. Only used when the row is new. Default: never. */
+  /** From this time on clicks do not count. Ignored if the referral exists. Default: never. */
   expiredAt?: Date | null;
   /**
-   * The program whose terms its sign-ups get from now on; one that exists without a program takes it, one of another program is an
-   * error. Default: none, sign-ups without credits.
+   * The program whose terms apply to later sign-ups. An existing referral without a program gets it; for one with
+   * another program the call throws. Default: none, so that sign-ups get no credit.
    */
   program?: RecordRef | null;
-  /** How many sign-ups may use it, -1 for unlimited. Only used when the row is new. Default -1. */
+  /** How many sign-ups may use the referral; -1 for unlimited. Ignored if the referral exists. Default -1. */
   allowedUses?: number;
 }
 
-/** The facts of a referral that has no code yet, as `generateCode` gets them. */
+/** A referral that has no code yet, as the option `generateCode` gets it. */
 export interface ReferralDraft {
+  /** The referrer's id; null for a referral of the site itself. */
   readonly userId: string | null;
   readonly label: string;
   readonly redirectTo: string;
+  /** The kind of what the link is about; null if it is about nothing. */
   readonly targetType: string | null;
+  /** The id of what the link is about; null if it is about nothing. */
   readonly targetId: string | null;
 }
 
+/** The options of `Referral.recordResponse`. */
 export interface RecordOptions extends WithManager {
-  /** What the action was about. */
+  /** What the action is about. Default: nothing. */
   target?: TargetRef | null;
 }
 
+/** The options of `referral.respond`. */
 export interface RespondOptions extends RecordOptions {
-  /** The user, where the request does not have one yet (at sign-up). Default: what the option `user` answers. */
+  /** The user, if the request does not have one yet, as at sign-up. Default: the result of the option `user`. */
   user?: UserRef | null;
 }

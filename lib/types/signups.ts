@@ -2,106 +2,146 @@ import type { CommissionTerms } from './commissions';
 import type { Amount, RecordRef, UserRef, WithManager } from './common';
 import type { CreateReferralInput } from './referrals';
 
-/** What one side gets. */
+/** The credit that a program gives to the referee or to the referrer. */
 export interface CreditTerms {
   /** The opening balance, above 0. */
   amount: Amount;
-  /** How long the credit lives, in whole days of 24 hours from when it is given; 1 to 36,500. */
+  /** How long the credit lasts, in whole days of 24 hours from when it is given, 1–36,500. */
   durationDays: number;
-  /** What it can be spent on. */
+  /** The credit type, which says what the credit can be spent on. */
   type: RecordRef;
 }
 
+/** The input of `programs.create`. */
 export interface ProgramInput {
   /** Unique, 1–100 characters. */
   name: string;
-  /** What the referee gets at sign-up. Default none. An update may name some of its fields only, or null. */
+  /** What the referee gets at sign-up. Default: nothing. */
   referralCredit?: CreditTerms | null;
-  /** What the referrer gets once the referee has used enough. Default none. An update may name some of its fields only, or null. */
+  /** What the referrer gets once the referee's usage reaches the threshold. Default: nothing. */
   rewardCredit?: CreditTerms | null;
-  /** The usage from which on the referrer is rewarded. Default `'0'`: at the sign-up. */
+  /** The sum of the referee's usage at which the referrer is rewarded; from 0. Default `'0'`: at the sign-up. */
   beforeRewardUsageThreshold?: Amount;
-  /** What referees' purchases earn the referrer. Default: as the option `commission` says. */
+  /** What referees' purchases earn the referrer. Default: the option `commission`. */
   commission?: CommissionTerms | null;
 }
 
+/** The changes of `programs.update`. They apply to later sign-ups only. A field that is left out stays as it is. */
 export interface ProgramChanges extends Partial<Omit<ProgramInput, 'referralCredit' | 'rewardCredit'>> {
+  /** Some of its fields, to change only those; null for no credit. */
   referralCredit?: Partial<CreditTerms> | null;
+  /** Some of its fields, to change only those; null for no reward. */
   rewardCredit?: Partial<CreditTerms> | null;
 }
 
-/** The terms of a code, where it does not share those of a program. */
+/**
+ * The terms of a referral code that has a program of its own. A credit needs an amount, a duration and a type; null for
+ * all three means no credit, which is the default.
+ */
 export interface CodeTerms {
+  /** The opening balance of the referee's credit, above 0. */
   referralCreditAmount?: Amount | null;
-  /** In days. */
+  /** How long the referee's credit lasts, in days, 1–36,500. */
   referralCreditDuration?: number | null;
+  /** The type of the referee's credit. */
   referralCreditType?: RecordRef | null;
+  /** The sum of the referee's usage at which the referrer is rewarded; from 0. Default `'0'`: at the sign-up. */
   beforeRewardUsageThreshold?: Amount;
+  /** The opening balance of the referrer's reward credit, above 0. */
   rewardCreditAmount?: Amount | null;
-  /** In days. */
+  /** How long the referrer's reward credit lasts, in days, 1–36,500. */
   rewardCreditDuration?: number | null;
+  /** The type of the referrer's reward credit. */
   rewardCreditType?: RecordRef | null;
-  /** From 0 to 1; null for the option's. */
+  /**
+   * The share of referees' purchases that the referrer earns, from 0 to 1. Default null: the option `commission.ratio`.
+   */
   commissionRatio?: Amount | null;
-  /** Only with a ratio; null for no limit. */
+  /** The most that one referee can earn the referrer, above 0; only together with a ratio. Default null: no limit. */
   commissionMaxPerReferee?: Amount | null;
 }
 
-/** Either `program`, or terms, which make a program of the code's own, by the name of the code. */
+/**
+ * The input of `referralCodes.create`: either a `program`, or terms, from which a program with the name of the code is
+ * made.
+ */
 export interface ReferralCodeInput extends CodeTerms, Omit<CreateReferralInput, 'redirectTo'> {
-  /** Default `'/'`. */
+  /** The destination of a click, as for `Referral.create`. Default `'/'`. */
   redirectTo?: string;
 }
 
-/** Terms can be changed here as long as no other code shares their program. Sign-ups keep the terms of their day. */
+/**
+ * The changes of `referralCodes.update`. A field that is left out stays as it is. Terms can be changed if no other code
+ * has the same program, and apply to later sign-ups only.
+ */
 export interface ReferralCodeChanges extends CodeTerms {
+  /** 1–100 of `[A-Za-z0-9_-]`, unique without regard to case. */
   code?: string;
+  /** Up to 100 characters. */
   label?: string;
+  /** The destination of a click, as for `Referral.create`. */
   redirectTo?: string;
+  /** From this time on clicks and sign-ups do not count; null for never. */
   expiredAt?: Date | null;
+  /** The program whose terms apply to later sign-ups; null for none. Not together with terms. */
   program?: RecordRef | null;
-  /** Not below the uses so far. */
+  /** How many sign-ups may use the code, at least the uses so far; -1 for unlimited. */
   allowedUses?: number;
 }
 
+/** The input of `signups.create`. */
 export interface SignupInput {
+  /** The new user, the referee. */
   user: UserRef;
+  /** The code to sign up with, in any case. */
   code: string;
 }
 
+/** The options of `Referral.recordSignup`. */
 export interface RecordSignupOptions extends WithManager {
-  /** What the user typed; wins over the link that the visitor came through. Empty or missing: nothing typed. */
+  /**
+   * The code that the user typed. It takes precedence over the link that the visitor came through. Default, and `''`:
+   * none.
+   */
   code?: string | null | undefined;
 }
 
+/** The input of `recordUsage`. */
 export interface UsageInput extends WithManager {
-  /** Below 0 for a correction. */
+  /** What the user has used, in the host's unit; below 0 to correct earlier usage. */
   amount: Amount;
-  /** The host's own word for it, such as an invoice; unique for the user, 1–255 characters. */
+  /** The idempotency key, such as an invoice number: unique for the user, 1–255 characters. */
   reference: string;
 }
 
-/** Why a sign-up credited nobody. */
+/**
+ * Why `Referral.recordSignup` made no sign-up. `no-code`: the user typed no code and came through no referral.
+ * `own-code`: the referral is the user's own. `outside-window`: the touch is older than `attribution.windowDays`. The
+ * other names say it.
+ */
 export type SignupRefusal =
   'no-code' | 'unknown-code' | 'expired' | 'used-up' | 'own-code' | 'already-signed-up' | 'outside-window';
 
-/** A referral that a sign-up could be credited to. */
+/** A referral that a sign-up could be attributed to. */
 export interface SignupCandidate {
-  /** Whether its code was typed, or the visitor came through it. */
+  /** `code`: the user typed its code. `attribution`: the visitor came through it. */
   source: 'code' | 'attribution';
-  /** As it was typed, cut to 100 characters; null for a touch outside of the window. */
+  /** The code, as typed if it was typed, cut to 100 characters; null for a touch outside of the window. */
   code: string | null;
+  /** Null if no referral has the typed code, or if the touch is outside of the window. */
   referralId: number | null;
-  /** When the visitor came through it, ISO 8601; null for a typed code. */
+  /** The time at which the visitor came through it, ISO 8601; null for a typed code. */
   touchedAt: string | null;
-  /** `passed-over`: another one won. */
+  /** `chosen`, or why not. `passed-over`: another candidate won. */
   outcome: 'chosen' | 'passed-over' | Exclude<SignupRefusal, 'no-code' | 'already-signed-up'>;
 }
 
-/** How a sign-up was decided; stored with it. */
+/** How the referral of a sign-up was chosen. It is stored with the sign-up. */
 export interface Weighed {
+  /** All referrals that were considered. */
   candidates: SignupCandidate[];
+  /** The rule that decided: a typed code always wins, otherwise the option `attribution.model`. */
   rule: 'typed-code' | 'last-touch' | 'first-touch';
-  /** The code of the chosen referral. */
+  /** The code of the chosen referral; null if none was. */
   choice: string | null;
 }
