@@ -27,80 +27,131 @@ declare global {
   namespace Express {
     interface Request {
       /**
-       * The referral that this request's visitor came through, or null. At most one look-up, remembered for the
-       * request; none for a visitor who was never referred. Attached by `referrals.middleware`.
+       * Returns the referral that the visitor of this request came through; null if there is none. The result is cached
+       * for the request. It needs at most one look-up, and none for a visitor who was never referred.
+       * `referrals.middleware` adds this method.
        */
       referralForRequest(): Promise<Referral | null>;
     }
   }
 }
 
-/** What {@link createReferrals} answers. */
+/** The result of {@link createReferrals}: the parts to mount, and the calls. */
 export interface Referrals extends Managers {
-  /** To be mounted for the whole app, after the session and before the router: `app.use(referrals.middleware)`. */
+  /** Mount it for the whole app, after the session and before `router`: `app.use(referrals.middleware)`. */
   readonly middleware: RequestHandler;
-  /** The links, `GET /:code`, and `POST /`: `app.use('/r', referrals.router)`, at the option `linkPath`. */
+  /**
+   * Serves the links (`GET /:code`) and creates links (`POST /`). Mount it at the option `linkPath`: `app.use('/r',
+   * referrals.router)`.
+   */
   readonly router: RequestHandler;
-  /** The JSON API of a user's own earnings: `app.use('/api/v2/referral', referrals.api)`. `GET openapi.json` describes it. */
+  /**
+   * The JSON API for users' own earnings: `app.use('/api/v2/referral', referrals.api)`. `GET openapi.json` describes
+   * it.
+   */
   readonly api: RequestHandler;
-  /** The coupons that users have applied. */
+  /** Applies, shows and removes users' coupons. */
   readonly coupons: Coupons;
-  /** Calls the listener after the commit of each such event. What a listener throws reaches the option `onError` only. */
+  /**
+   * Calls the listener for each event of this name, after the commit of the change. What a listener throws, or rejects
+   * with, goes to the option `onError`. Events are kept in memory: if the process dies after the commit, they are lost.
+   *
+   * @throws ReferralError `INVALID_INPUT` for an unknown event.
+   */
   on<E extends keyof ReferralEvents>(event: E, listener: Listener<E>): void;
+  /** Removes a listener that {@link on} has added. */
   off<E extends keyof ReferralEvents>(event: E, listener: Listener<E>): void;
-  /** Why the newest `Referral.recordSignup` of a user credited nobody, or what was weighed for the sign-up that they have. */
+  /**
+   * Returns why the newest `Referral.recordSignup` of a user made no sign-up, or how the referral of the user's sign-up
+   * was chosen.
+   */
   explainSignup(user: UserRef, options?: WithManager): Promise<SignupExplanation>;
   /**
-   * Records what a user has used. The usage of a referee since the sign-up adds up, and rewards the referrer once it reaches the
-   * program's threshold; a reward that was given stays, whatever is corrected later. Idempotent by (user, reference): the
-   * same again answers the first record.
+   * Records what a user has used. When the usage of a referee since the sign-up reaches the program's threshold, the
+   * referrer gets the reward. A later correction does not take it back. Usage is not a purchase: it earns no
+   * commission. Idempotent by (user, reference): a repeated call returns the first record.
    *
-   * @throws ReferralError `INVALID_INPUT` naming the field; `REFERENCE_REUSED` for a reference that stands for another amount;
-   * `DATABASE_UNAVAILABLE`.
+   * @throws ReferralError `INVALID_INPUT` naming the field; `REFERENCE_REUSED` if the reference stands for another
+   * amount; `DATABASE_UNAVAILABLE`.
    */
   recordUsage(user: UserRef, usage: UsageInput): Promise<ReferralUsage>;
   /**
-   * What a purchase would cost the buyer with the coupon that they have applied; rounded half up to cents. In the transaction of
-   * the purchase (`manager`), others of the same buyer wait, so that a coupon that is good once lowers one price.
+   * Returns what a purchase would cost the buyer with the applied coupon, rounded half up to cents. Call it in the
+   * transaction of the purchase (with `manager`): it locks the buyer's row, so that concurrent purchases can't get the
+   * discount of the same coupon.
    *
    * @throws ReferralError `INVALID_INPUT` naming the field; `DATABASE_UNAVAILABLE`.
    */
   quote(buyer: UserRef, amount: Amount, options?: WithManager): Promise<Quote>;
   /**
-   * Records what a buyer paid, redeems the coupon that they have applied, and gives the referrer the commission: of the coupon's
-   * owner, else of who referred the buyer's sign-up, or their attribution; at the channel's, the program's, or the option's rate;
-   * rounded half up to cents, within the limit for each referee. Idempotent by (buyer, reference): the same again answers the
-   * first result. Those who refer the most are waited for in a host's transaction until its commit, so call it last.
+   * Records what a buyer paid, redeems the applied coupon, and gives the referrer a commission. The referrer is the
+   * first of these that exists: the owner of the applied coupon, the referrer of the buyer's sign-up, the owner of the
+   * referral that a buyer without a sign-up came through, the owner of the coupon that the buyer redeemed last. The
+   * rate is that of the channel, otherwise of the program, otherwise of the option `commission`. The commission is
+   * rounded half up to cents, within the limit for each referee.
    *
-   * @throws ReferralError `INVALID_INPUT` naming the field, before anything is written; `REFERENCE_REUSED` for a reference that stands
-   * for another amount; `DATABASE_UNAVAILABLE`.
+   * Idempotent by (buyer, reference): a repeated call returns the first result. The rows of the buyer and of the
+   * referrer stay locked until the host's transaction ends, so make this the last call in it.
+   *
+   * @example
+   * await dataSource.transaction(async (manager) => {
+   *   const { total } = await referrals.quote(user, '49.00', { manager });
+   *   const order = await manager.save(Order, { userId: user.id, total });
+   *   const reference = `order-${order.id}`;
+   *   const { purchase, commission } = await referrals.recordPurchase(user, { amount: total, reference, manager });
+   *   console.log(commission ? `${commission.userId} earns ${commission.amount}` : purchase.noCommission);
+   * });
+   *
+   * @throws ReferralError `INVALID_INPUT` naming the field, before anything is written; `REFERENCE_REUSED` if the
+   * reference stands for another amount; `DATABASE_UNAVAILABLE`.
    */
   recordPurchase(buyer: UserRef, input: PurchaseInput): Promise<RecordedPurchase>;
   /**
-   * Records what a buyer was paid back of a purchase, and takes the commission back in proportion, by an entry; what was paid out
-   * already is netted by the next earn-out. Idempotent by (buyer, reference), as {@link recordPurchase}.
+   * Records what a buyer was paid back of a purchase, and lowers the commission in proportion. If the commission is
+   * already in an earn-out, a later earn-out nets the difference. Idempotent by (buyer, reference): a repeated call
+   * returns the first result.
    *
-   * @throws ReferralError `INVALID_INPUT` naming the field, also for more than is left of the purchase; `NOT_FOUND`,
-   * `NOTHING_TO_REFUND`, `REFERENCE_REUSED`; `DATABASE_UNAVAILABLE`.
+   * @throws ReferralError `INVALID_INPUT` naming the field, also for an amount above what is left of the purchase;
+   * `NOT_FOUND` if there is no such purchase; `NOTHING_TO_REFUND` if it is refunded in full; `REFERENCE_REUSED` if the
+   * reference stands for another refund; `DATABASE_UNAVAILABLE`.
    */
   recordRefund(buyer: UserRef, input: RefundInput): Promise<RecordedRefund>;
   /**
-   * Pays each account that is due and has the minimum available: in the mode `credits` with credit, in the mode `payout` by the option
-   * `earnOuts.payout`. For a cron job; as many processes at once as you like, each commission is paid once. Whatever a run leaves
-   * behind when its process dies, the next one goes on with.
+   * Pays each account that is due and has at least the minimum available: in the mode `credits` with credit, in the
+   * mode `payout` by the option `earnOuts.payout`. Call it from a cron job. Several processes may run it at the same
+   * time: each commission is paid once. If a process dies, the next run continues its work.
+   *
+   * @throws ReferralError `INVALID_INPUT`; `DATABASE_UNAVAILABLE`. A payout that fails does not throw: it is counted as
+   * `failed`.
    */
   runEarnOuts(options?: RunEarnOutsOptions): Promise<EarnOutProgress>;
-  /** Proves on live data that all of it adds up. Reads every row of our ledger: seconds for a million entries. */
+  /**
+   * Checks the invariants of all data, in one snapshot and without locks. Reads every row of the ledger: seconds for a
+   * million entries.
+   */
   verify(options?: WithManager): Promise<Verification>;
-  /** Writes what is still in flight and takes no more. The DataSource stays open: it is the host's. */
+  /**
+   * Waits for the work in progress, then refuses new work with `CLOSED`. The DataSource stays open, because it is the
+   * host's.
+   */
   close(): Promise<void>;
 }
 
 /**
- * Wires the referral program to a host's DataSource. One instance per DataSource at a time.
+ * Creates the referral program on a DataSource. There is one instance for each DataSource at a time.
  *
- * @throws ReferralError for an unknown or wrong option, and for a DataSource that is not initialised, not PostgreSQL, or
- * lacks our entities; the message says what to do.
+ * @example
+ * const referrals = createReferrals({
+ *   dataSource,
+ *   baseUrl: 'https://shop.example',
+ *   secret: process.env.REFERRALS_SECRET!,
+ *   user: (req) => req.session.userId,
+ * });
+ * app.use(referrals.middleware);
+ * app.use('/r', referrals.router);
+ *
+ * @throws ReferralError for an unknown or wrong option, and for a DataSource that is not initialised, is not
+ * PostgreSQL, or lacks the package's entities. The message says what to do.
  */
 export function createReferrals(options: ReferralsOptions): Referrals {
   if (options instanceof IncomingMessage) throw referralError('NOT_A_MIDDLEWARE');

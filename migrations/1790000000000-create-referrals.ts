@@ -21,7 +21,7 @@ export class CreateReferrals1790000000000 implements MigrationInterface {
         CONSTRAINT "pk_referrals" PRIMARY KEY ("id")
       )`,
       `CREATE UNIQUE INDEX "uq_referrals_code" ON ${table('referrals')} (lower("code"))`,
-      // The destination as a digest: an index entry has room for a third of a page, the longest URL has not.
+      // The destination as a digest, because an index entry is limited to a third of a page, less than the longest URL.
       `CREATE UNIQUE INDEX "uq_referrals_identity" ON ${table('referrals')} (
         coalesce("user_id", ''), "label", coalesce("target_type", ''), coalesce("target_id", ''), md5("redirect_to")
       )`,
@@ -44,13 +44,14 @@ export class CreateReferrals1790000000000 implements MigrationInterface {
         CONSTRAINT "fk_referral_responses_referral" FOREIGN KEY ("referral_id")
           REFERENCES ${table('referrals')} ("id") ON DELETE CASCADE
       )`,
-      // Visitors are looked for until they are known. Their ids are random, so this index is the costly one to keep.
+      // Only rows without a user are looked up by visitor. The condition keeps the index small, because random visitor
+      // ids make it expensive to maintain.
       `CREATE INDEX "ix_referral_responses_visitor" ON ${table('referral_responses')} ("visitor_id")
         WHERE "user_id" IS NULL`,
       `CREATE INDEX "ix_referral_responses_user" ON ${table('referral_responses')} ("user_id", "touched_at", "id")
         WHERE "user_id" IS NOT NULL`,
 
-      // Room in each page for the updates of a day's counter to stay there (HOT).
+      // The fill factor leaves room in each page, so that the frequent updates of a counter are HOT updates.
       `CREATE TABLE ${table('referral_daily_counts')} (
         "referral_id" bigint NOT NULL,
         "day" date NOT NULL,

@@ -12,7 +12,7 @@ const tables = [
   'referral_credit_types',
 ];
 
-/** Both sides' terms, as a program has them and as a sign-up keeps them. */
+/** The columns of a program's terms, of which a sign-up stores a copy. */
 const terms = `
         "referral_credit_amount" numeric(20,4),
         "referral_credit_duration" integer,
@@ -22,7 +22,9 @@ const terms = `
         "reward_credit_duration" integer,
         "reward_credit_type_id" bigint`;
 
-/** Programs, sign-ups with their terms and usage, credits and their ledger; limited uses of a referral's code. */
+/**
+ * Programs, sign-ups with their terms and usage, credits and their ledger. Adds programs and limited uses to referrals.
+ */
 export class CreateRewards1791000000000 implements MigrationInterface {
   readonly name = 'CreateRewards1791000000000';
 
@@ -72,7 +74,7 @@ export class CreateRewards1791000000000 implements MigrationInterface {
         ADD CONSTRAINT "ck_referrals_uses" CHECK ("uses" >= 0 AND ("allowed_uses" = -1 OR "uses" <= "allowed_uses"))`,
       `CREATE INDEX "ix_referrals_program" ON ${table('referrals')} ("program_id") WHERE "program_id" IS NOT NULL`,
 
-      // The user alone is the key: a user signs up once.
+      // The user alone is the primary key, because a user signs up once.
       `CREATE TABLE ${table('referral_signups')} (
         "user_id" character varying(128) NOT NULL,
         "id" bigint GENERATED ALWAYS AS IDENTITY NOT NULL,
@@ -114,7 +116,7 @@ export class CreateRewards1791000000000 implements MigrationInterface {
         CONSTRAINT "pk_referral_usages" PRIMARY KEY ("user_id", "reference")
       )`,
 
-      // Balances change in place (HOT): no index names them, and each page has room.
+      // Updates of balances are HOT updates: no index contains a balance, and the fill factor leaves room in each page.
       `CREATE TABLE ${table('referral_credits')} (
         "user_id" character varying(128) NOT NULL,
         "id" bigint GENERATED ALWAYS AS IDENTITY NOT NULL,
@@ -136,7 +138,7 @@ export class CreateRewards1791000000000 implements MigrationInterface {
       ) WITH (fillfactor = 70)`,
       `CREATE INDEX "ix_referral_credits_id" ON ${table('referral_credits')} ("id")`,
       `CREATE INDEX "ix_referral_credits_expiry" ON ${table('referral_credits')} ("user_id", "expiry_date", "id")`,
-      // Each side of a sign-up once: a referee's with its own user, a reward with the referrer's.
+      // One credit for the referee and one for the referrer of a sign-up: user_id is the one who gets it.
       `CREATE UNIQUE INDEX "uq_referral_credits_side" ON ${table('referral_credits')} ("user_id", "kind", "referee_id")
         WHERE "referee_id" IS NOT NULL`,
       `CREATE UNIQUE INDEX "uq_referral_credits_reference" ON ${table('referral_credits')} ("user_id", "reference")

@@ -33,7 +33,7 @@ export class CreateCommissions1792000000000 implements MigrationInterface {
         ADD COLUMN "commission_ratio" numeric(20,4),
         ADD COLUMN "commission_max_per_referee" numeric(20,4)`,
 
-      // A channel is a referral, and has its id.
+      // A channel extends a referral and has the same id.
       `CREATE TABLE ${table('referral_channels')} (
         "id" bigint NOT NULL,
         "description" character varying(500) NOT NULL DEFAULT '',
@@ -58,7 +58,7 @@ export class CreateCommissions1792000000000 implements MigrationInterface {
         )
       )`,
 
-      // Counts and what was paid change in place (HOT), as the totals below do.
+      // Updates of the counters and sums here, and of the totals below, are HOT updates: the fill factor leaves room.
       `CREATE TABLE ${table('referral_accounts')} (
         "user_id" character varying(128) NOT NULL,
         "id" bigint GENERATED ALWAYS AS IDENTITY NOT NULL,
@@ -90,7 +90,7 @@ export class CreateCommissions1792000000000 implements MigrationInterface {
         CONSTRAINT "ck_referral_referees_earned" CHECK ("earned" >= 0)
       ) WITH (fillfactor = 80)`,
 
-      // Channel 0 is none: a key has no nulls.
+      // Channel 0 means none, because a column of a primary key can't be null.
       `CREATE TABLE ${table('referral_account_totals')} (
         "user_id" character varying(128) NOT NULL,
         "channel_id" bigint NOT NULL,
@@ -182,7 +182,7 @@ export class CreateCommissions1792000000000 implements MigrationInterface {
       ) WITH (fillfactor = 90)`,
       `CREATE INDEX "ix_referral_earn_outs_id" ON ${table('referral_earn_outs')} ("id")`,
       `CREATE UNIQUE INDEX "uq_referral_earn_outs_key" ON ${table('referral_earn_outs')} ("user_id", "idempotency_key")`,
-      // One at a time, and those that a process has left behind are found at once.
+      // An account has one earn-out in progress for each mode. The index also finds those that a dead process has left.
       `CREATE UNIQUE INDEX "uq_referral_earn_outs_processing" ON ${table('referral_earn_outs')} ("mode", "user_id")
         WHERE "status" = 'processing'`,
 
@@ -211,12 +211,12 @@ export class CreateCommissions1792000000000 implements MigrationInterface {
       `CREATE INDEX "ix_referral_commissions_id" ON ${table('referral_commissions')} ("id")`,
       `CREATE INDEX "ix_referral_commissions_referral" ON ${table('referral_commissions')} ("referral_id")`,
       `CREATE UNIQUE INDEX "uq_referral_commissions_purchase" ON ${table('referral_commissions')} ("user_id", "referee_id", "purchase")`,
-      // A page in order of the amount is read off the index alone, as far down as it is.
+      // For pages of the API that are ordered by amount, with index-only scans up to the end of the page.
       `CREATE INDEX "ix_referral_commissions_amount" ON ${table('referral_commissions')} ("user_id", "amount" DESC, "id")
         INCLUDE ("available_at", "reverted_at", "mode", "channel_id")`,
       `CREATE INDEX "ix_referral_commissions_created" ON ${table('referral_commissions')} ("user_id", "created_at" DESC, "id")
         INCLUDE ("available_at", "reverted_at", "mode", "channel_id")`,
-      // With the channel by itself as well: else PostgreSQL would not read the expression off the index alone.
+      // Includes channel_id: for an index-only scan of the expression, PostgreSQL needs the column itself.
       `CREATE INDEX "ix_referral_commissions_available"
         ON ${table('referral_commissions')} ("user_id", coalesce("channel_id", 0::bigint), "mode", "available_at")
         INCLUDE ("amount", "reverted_at", "channel_id")`,
@@ -245,7 +245,7 @@ export class CreateCommissions1792000000000 implements MigrationInterface {
       `CREATE INDEX "ix_referral_commission_entries_earn_out" ON ${table('referral_commission_entries')} ("user_id", "earn_out_id")
         WHERE "earn_out_id" IS NOT NULL`,
 
-      // Who has referred people has an account from now on.
+      // From now on every referrer has an account: creates those of the existing sign-ups.
       `INSERT INTO ${table('referral_referees')} ("user_id", "referee_id", "created_at")
         SELECT "referrer_id", "user_id", "created_at" FROM ${table('referral_signups')} WHERE "referrer_id" IS NOT NULL`,
       `INSERT INTO ${table('referral_accounts')} ("user_id", "users_referred")

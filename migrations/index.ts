@@ -4,7 +4,7 @@ import { CreateRewards1791000000000 } from './1791000000000-create-rewards';
 import { CreateCommissions1792000000000 } from './1792000000000-create-commissions';
 import { migrationLock } from './once';
 
-/** For the host's DataSource, in order: `migrations: [...migrations, /* yours *\/]`. */
+/** The migrations, in order, for the host's DataSource: `migrations: [...migrations, /* yours *\/]`. */
 export const migrations: (new () => MigrationInterface)[] = [
   CreateReferrals1790000000000,
   CreateRewards1791000000000,
@@ -12,9 +12,10 @@ export const migrations: (new () => MigrationInterface)[] = [
 ];
 
 /**
- * Runs all pending migrations of the DataSource, the host's too, as `dataSource.runMigrations()` does, but safely for any
- * number of processes that start at once: they take turns, and the first one does the work. (TypeORM makes its own
- * table of migrations without a lock: on an empty database, of several that start at once all but one would fail.)
+ * Runs all pending migrations of the DataSource, including the host's, as `dataSource.runMigrations()` does, and under
+ * an advisory lock, so that several processes can start at the same time: the first one does the work, the others wait.
+ * Without the lock, all but one would fail on an empty database, because TypeORM creates its table of migrations
+ * without one.
  *
  * @returns the names of the migrations that this process ran.
  */
@@ -27,7 +28,8 @@ export async function runMigrations(dataSource: DataSource): Promise<string[]> {
     const ran = await executor.executePendingMigrations();
     return ran.map(({ name }) => name);
   } finally {
-    // Frees the lock before the connection goes back to the pool; a process that dies frees it too.
+    // The lock belongs to the connection: release it before the connection returns to the pool. If the process dies,
+    // PostgreSQL releases it.
     await queryRunner.query('SELECT pg_advisory_unlock($1)', [migrationLock]).catch(() => undefined);
     await queryRunner.release();
   }

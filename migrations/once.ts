@@ -1,12 +1,12 @@
 import type { QueryRunner } from 'typeorm';
 
-/** The advisory lock under which migrations take turns; 'referral' in the letters of a telephone's keys. */
+/** The key of the advisory lock for migrations: "referral" on the keys of a telephone. */
 export const migrationLock = 73337725;
 
 /**
- * Runs a migration's statements in one process only, when several that start at once have all found it pending. The others
- * wait, then find it on record and do nothing; the record they found is taken away, because TypeORM adds it again
- * for each of them.
+ * Runs the statements of a migration in one process only, even if several processes have found it pending. The others
+ * wait for the lock, find the migration's row in TypeORM's table and run nothing. They delete that row, because TypeORM
+ * inserts it again for each process.
  */
 export async function once(queryRunner: QueryRunner, name: string, statements: readonly string[]): Promise<void> {
   const { options } = queryRunner.connection;
@@ -15,7 +15,7 @@ export async function once(queryRunner: QueryRunner, name: string, statements: r
     .filter((part) => part !== undefined)
     .map((part) => queryRunner.connection.driver.escape(part))
     .join('.');
-  // In a transaction the lock is held until the commit; that is TypeORM's default for migrations.
+  // The lock is held until the commit: by default, TypeORM runs migrations in a transaction.
   await queryRunner.query('SELECT pg_advisory_xact_lock($1)', [migrationLock]);
   const found = (await queryRunner.query(
     `WITH taken AS (DELETE FROM ${table} WHERE name = $1 RETURNING 1) SELECT 1 FROM taken`,
@@ -25,7 +25,7 @@ export async function once(queryRunner: QueryRunner, name: string, statements: r
   for (const statement of statements) await queryRunner.query(statement);
 }
 
-/** What turns a table's name into the host's: quoted, in the host's schema if there is one. */
+/** Returns a function that quotes a table's name and qualifies it with the DataSource's `schema`, if there is one. */
 export function inSchemaOf(queryRunner: QueryRunner): (table: string) => string {
   const { schema } = queryRunner.connection.options as { schema?: string };
   return (table) =>

@@ -5,8 +5,8 @@ import { type RecordCalls, registry } from './instance';
 const cache = new WeakMap<object, Map<string, Promise<unknown>>>();
 
 /**
- * A row that managers load, change and delete. It loads each related record on first use, and caches it until {@link
- * refresh}. Every method takes a `manager`: an EntityManager of the host's transaction.
+ * A row that managers load, change and delete. It loads each related record on first use, and caches it until
+ * {@link refresh}. Its asynchronous methods take a `manager`: an EntityManager of the host's transaction.
  */
 export abstract class ReferralRecord<Changes extends object = object> {
   abstract readonly id: number;

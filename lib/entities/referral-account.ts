@@ -49,11 +49,14 @@ export class ReferralAccount extends ReferralRecord<AccountChanges> {
   @Column({ name: 'users_upgraded', type: 'integer', default: 0 })
   readonly usersUpgraded!: number;
 
-  /** The sum of the earn-outs of the mode `credits`, except failed ones, as a decimal string. */
+  /**
+   * What earn-outs have paid of commissions of the mode `credits`, net of refunds, as a decimal string. Includes
+   * earn-outs in progress.
+   */
   @Column({ name: 'credits_paid', ...amountColumn, precision: 28, default: 0 })
   readonly creditsPaid!: string;
 
-  /** The sum of the earn-outs of the mode `payout`, except failed ones, as a decimal string. */
+  /** The same for commissions of the mode `payout`. */
   @Column({ name: 'payouts_paid', ...amountColumn, precision: 28, default: 0 })
   readonly payoutsPaid!: string;
 
