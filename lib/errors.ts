@@ -133,7 +133,8 @@ const catalogue = {
     status: 409,
     text: (reference: string, before: string, now: string) =>
       `The reference ${show(reference)} stands for ${before} of this user, not for ${now}. ` +
-      'Give each purchase, invoice or correction its own reference. Use a reference again only to repeat the same call.',
+      'Give each purchase, invoice or correction its own reference, ' +
+      'and use a reference again only to repeat the same call.',
   },
   WRONG_STATE: {
     status: 409,
@@ -182,7 +183,7 @@ const catalogue = {
   DATABASE_UNAVAILABLE: {
     status: 503,
     text: (detail: string) =>
-      `PostgreSQL did not complete this call (${detail}). It is unknown whether the call took effect; try again.`,
+      `PostgreSQL did not complete this call (${detail}). Its effect is not confirmed; try again.`,
   },
   CLOSED: {
     status: 503,
