@@ -27,7 +27,11 @@ module.exports = {
   testTimeout: 1_800_000,
   maxWorkers: 2,
   projects: [
-    { ...shared, displayName: 'express 5, typeorm 1', testMatch: ['<rootDir>/test/**/*.test.ts'] },
+    {
+      ...shared,
+      displayName: 'express 5, typeorm 1',
+      testMatch: ['<rootDir>/test/**/*.test.ts', '<rootDir>/examples/testing/*.test.ts'],
+    },
     {
       ...shared,
       displayName: 'express 4',

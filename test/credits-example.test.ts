@@ -1,5 +1,3 @@
-import { readFileSync } from 'node:fs';
-import path from 'node:path';
 import express from 'express';
 import { createReferrals, entities, migrations, runMigrations } from 'express-referrals';
 import request from 'supertest';
@@ -7,10 +5,7 @@ import { DataSource } from 'typeorm';
 import { bill, checkOut, invite, launch, signUp } from '../examples/credits/credits';
 import { databaseUrl, patient } from './support/host';
 
-test('the README shows the example as it is, and it does what it says', async () => {
-  const read = (file: string): string => readFileSync(path.join(__dirname, '..', file), 'utf8');
-  expect(read('README.md')).toContain(`\`\`\`ts\n${read('examples/credits/credits.ts')}\`\`\``);
-
+test('the example does what it says', async () => {
   const schema = 'credits example';
   const dataSource = new DataSource({ type: 'postgres', url: databaseUrl(), schema, entities, migrations });
   await dataSource.initialize();
@@ -40,9 +35,10 @@ test('the README shows the example as it is, and it does what it says', async ()
     const refuse = () => Promise.resolve(false);
     const crash = () => Promise.reject(new Error('no network'));
     const accept = () => Promise.resolve(++paid > 0);
-    expect(await attempt('order-1, first', refuse)).toBe(false);
+    for (let again = 0; again < 2; again++) expect(await attempt('order-1, first', refuse)).toBe(false);
     await expect(attempt('order-1, second', crash)).rejects.toThrow('no network');
-    for (let again = 0; again < 2; again++) expect(await attempt('order-1, third', accept)).toBe(true);
+    expect(await balance(carl)).toBe('10.00'); // whether that was paid is not known: it stays held
+    for (let again = 0; again < 2; again++) expect(await attempt('order-1, second', accept)).toBe(true);
     expect(paid).toBe(1);
     expect((await launch(referrals)).name).toBe('launch');
     expect([await balance(carl), await balance(anna)]).toEqual(['10.00', '0.00']);

@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
+import { readMarkdown } from './support/markdown';
 
 const run = promisify(execFile);
 const root = path.join(__dirname, '..');
@@ -155,17 +156,28 @@ async function packed(): Promise<string[]> {
     .map((file) => file.slice(file.indexOf('/') + 1));
 }
 
-test('the tarball holds the build and its sources, and nothing that is not for users', async () => {
-  const tops = new Set((await packed()).map((file) => /^dist\/[^/]*|[^/]*/.exec(file)![0]));
-  expect([...tops].sort()).toEqual([
-    'LICENSE',
-    'README.md',
-    'dist/lib',
-    'dist/migrations',
-    'lib',
-    'migrations',
-    'package.json',
-  ]);
+test('the tarball holds the build, its sources and the guides, and nothing that is not for users', async () => {
+  const files = await packed();
+  const guides = ['quickstart', 'links', 'credits', 'commissions', 'api', 'hosting', 'testing'];
+  const tops = new Set(files.map((file) => /^(dist|examples)\/[^/]*|[^/]*/.exec(file)![0]));
+  expect([...tops].sort()).toEqual(
+    [
+      ...['CHANGELOG.md', 'LICENSE', 'README.md', 'SECURITY.md', 'package.json', 'dist/lib', 'dist/migrations'],
+      ...['lib', 'migrations'],
+      ...['shop', ...guides].map((name) => `examples/${name}`),
+    ].sort(),
+  );
+  expect(files.filter((file) => file.startsWith('examples/shop/'))).toEqual(['examples/shop/earnings.png']);
+
+  // Only the demo shop is left to the repository.
+  const documents = ['README.md', ...guides.map((name) => `examples/${name}/README.md`)];
+  const missing = documents.flatMap((document) =>
+    readMarkdown(path.join(root, document))
+      .links.filter((link) => !/^(https?:|#)/.test(link))
+      .map((link) => path.posix.join(path.posix.dirname(document), link.replace(/#.*/, '')))
+      .filter((target) => !files.includes(target)),
+  );
+  expect([...new Set(missing)]).toEqual(['examples/shop/README.md']);
 });
 
 test('each file of the build has a map to a source that is in the tarball', async () => {

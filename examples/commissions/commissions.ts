@@ -5,7 +5,7 @@ interface User {
   id: number;
 }
 
-/** A provider of payments, that pays a key once however often it is asked to. */
+/** A payment provider that pays each key once, however often it is called. */
 export interface Provider {
   pay(payment: { to: string; amount: string; key: string }): Promise<void>;
 }
@@ -17,14 +17,14 @@ export function earnings(provider: Provider): Pick<ReferralsOptions, 'commission
     earnOuts: {
       every: { days: 7 },
       minimum: '10',
-      // The same key on each try, also after a crash. Throw only what is sure not to have been paid.
+      // The key is the same at each try, also after a crash. Throw only if the money was certainly not sent.
       payout: ({ payoutEmail, amount, idempotencyKey }: ReferralEarnOut) =>
         provider.pay({ to: payoutEmail!, amount, key: idempotencyKey }),
     },
   };
 }
 
-/** By the site's staff: a coupon for buyers, which earns its owner 30% of what they pay in their first year, then 10%. */
+/** For your staff: a coupon that earns its owner 30% of what its buyers pay in their first year, and 10% after that. */
 export function sponsor({ channels }: Referrals, owner: User): Promise<ReferralChannel> {
   return channels.create({
     user: owner,
@@ -41,7 +41,7 @@ export function sponsor({ channels }: Referrals, owner: User): Promise<ReferralC
   });
 }
 
-/** The checkout: the coupon lowers the price, and the purchase earns the commission, all in the transaction of the order. */
+/** The checkout, in the transaction of the order: the coupon lowers the price, and the purchase earns the commission. */
 export async function buy(
   referrals: Referrals,
   buyer: User,
@@ -49,14 +49,14 @@ export async function buy(
   manager: EntityManager,
 ): Promise<string> {
   const { total, code } = await referrals.quote(buyer, order.price, { manager }); // code: 'SUMMER20', or null
-  // Your own table. Asked to place the same order again, answer from it: a coupon is quoted no more once it is redeemed.
+  // Your own table. To repeat an order, read the total from here: a redeemed coupon is not quoted a second time.
   const sql = 'INSERT INTO orders (reference, total, coupon) VALUES ($1, $2, $3)';
   await manager.query(sql, [order.reference, total, code]);
   await referrals.recordPurchase(buyer, { amount: total, reference: order.reference, manager });
   return total;
 }
 
-/** The customer gets money back, and the referrer's commission goes down in proportion. */
+/** The customer gets money back, and the commission of the referrer goes down in proportion. */
 export async function refund(
   referrals: Referrals,
   buyer: User,
@@ -67,10 +67,10 @@ export async function refund(
   return commission && commission.amount;
 }
 
-/** From cron, every hour, in as many processes as you like: pays each account that is due. */
+/** For cron, every hour, in any number of processes: pays each account that is due. */
 export async function payEarnings(referrals: Referrals): Promise<void> {
   const { completed, failed, amount } = await referrals.runEarnOuts({
     onProgress: (progress) => console.log(progress),
   });
-  console.log(`${completed} earn-outs of ${amount} in all; ${failed} failed, and are tried again next time`);
+  console.log(`${completed} earn-outs, ${amount} in total; ${failed} failed and are tried again in the next run`);
 }

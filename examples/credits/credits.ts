@@ -12,24 +12,24 @@ export async function launch({ creditTypes, programs }: Referrals): Promise<Refe
   if (known) return known;
   const compute = await creditTypes.create({
     name: 'compute',
-    product: 'credit-compute', // what it is billed as
+    product: 'credit-compute', // the product that it is billed as
     refundable: true,
     onlyForProductCategories: ['instances'],
   });
   return programs.create({
     name: 'launch',
     referralCredit: { amount: '25', durationDays: 90, type: compute }, // for whoever signs up, at once
-    rewardCredit: { amount: '40', durationDays: 180, type: compute }, // for the referrer,
-    beforeRewardUsageThreshold: '50', // once they have used as much
+    rewardCredit: { amount: '40', durationDays: 180, type: compute }, // for the referrer, …
+    beforeRewardUsageThreshold: '50', // … once the referee has used this much
   });
 }
 
-/** Anybody's link, with a code that a hundred people may sign up with. */
+/** A link for a user, with a code that at most a hundred people can sign up with. */
 export function invite(user: User, program: ReferralProgram): Promise<Referral> {
   return Referral.create({ user, redirectTo: '/', program, allowedUses: 100 });
 }
 
-/** In the transaction that makes the user. Answers what to tell somebody whose code was refused, or null. */
+/** In the transaction that makes the user. Returns what to tell somebody whose code was refused, or null. */
 export async function signUp(
   referrals: Referrals,
   req: Request,
@@ -43,16 +43,16 @@ export async function signUp(
   return reason === 'used-up' ? 'This code has been used up.' : 'This code does not work.';
 }
 
-/** An invoice: credit pays what it can, the card the rest, and what was used counts towards the referrer's reward. */
+/** An invoice: credit pays what it covers, the card pays the rest, and the usage counts towards the reward of the referrer. */
 export async function bill(referrals: Referrals, user: User, number: number, amount: string): Promise<string> {
-  const reference = `invoice-${number}`; // makes both calls idempotent: after a crash, bill again
+  const reference = `invoice-${number}`; // makes both calls idempotent: after a crash, call bill() again
   const productCategory = 'instances';
   const { covered } = await referrals.credits.spend(user, { amount, reference, productCategory, partial: true });
   await referrals.recordUsage(user, { amount, reference });
   return covered;
 }
 
-/** A checkout that takes time: the credit is held, then spent, or given back. Each attempt has a reference of its own. */
+/** A checkout that takes time: holds the credit, then captures or releases it. Each attempt has a reference of its own. */
 export async function checkOut(
   { credits }: Referrals,
   user: User,
@@ -60,12 +60,9 @@ export async function checkOut(
 ): Promise<boolean> {
   const { reference, amount, pay } = attempt;
   const held = await credits.hold(user, { amount, reference, productCategory: 'instances' });
-  if (held.captured !== null) return true; // this attempt was paid before
-  let isPaid = false;
-  try {
-    isPaid = await pay();
-  } finally {
-    await (isPaid ? credits.capture({ user, reference }) : credits.release({ user, reference }));
-  }
+  if (held.captured !== null) return Number(held.captured) > 0; // settled by an earlier call: captured, or released
+  // If pay() throws, nobody knows whether the money moved. The credit stays held: call again with the same reference.
+  const isPaid = await pay();
+  await (isPaid ? credits.capture({ user, reference }) : credits.release({ user, reference }));
   return isPaid;
 }

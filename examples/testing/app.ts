@@ -1,0 +1,46 @@
+import express, { type Express } from 'express';
+import session from 'express-session';
+import { createReferrals, Referral, type Referrals } from 'express-referrals';
+import type { DataSource } from 'typeorm';
+
+declare module 'express-session' {
+  interface SessionData {
+    userId?: string;
+  }
+}
+
+export interface AppOptions {
+  dataSource: DataSource;
+  /** For tests. Left out in production: then the database's time counts. */
+  clock?: () => Date;
+}
+
+/** The application under test. A function, so that each test file gets an application of its own. */
+export function createApp({ dataSource, clock }: AppOptions): { app: Express; referrals: Referrals } {
+  const referrals = createReferrals({
+    dataSource,
+    baseUrl: 'https://shop.example',
+    secret: process.env['REFERRALS_SECRET'] ?? 'a development secret of 32 characters or more',
+    user: (req) => req.session.userId,
+    commission: { ratio: '0.25', pendingDays: 30 },
+    ...(clock && { clock }),
+  });
+  const app = express();
+  app.use(session({ secret: 'development only', resave: false, saveUninitialized: false }));
+  app.use(express.json());
+  app.use(referrals.middleware);
+  app.use('/r', referrals.router);
+
+  app.post('/register', async (req, res) => {
+    const { userId } = req.body as { userId: string };
+    await Referral.recordSignup(req, userId);
+    req.session.userId = userId;
+    res.sendStatus(204);
+  });
+  app.post('/buy', async (req, res) => {
+    const { amount, reference } = req.body as { amount: string; reference: string };
+    await referrals.recordPurchase(req.session.userId!, { amount, reference });
+    res.sendStatus(204);
+  });
+  return { app, referrals };
+}
