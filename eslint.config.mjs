@@ -9,7 +9,7 @@ const floors = [
   ['./lib/rewards'],
   ['./lib/tracking'],
   ['./lib/database'],
-  ['./lib/options.ts', './lib/option-checks.ts'],
+  ['./lib/options.ts', './lib/option-checks.ts', './lib/option-defaults.ts'],
   ['./lib/entities'],
   ['./lib/registry.ts'],
   ['./lib/input.ts'],

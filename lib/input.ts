@@ -17,7 +17,7 @@ export function textOf(field: string, value: unknown, max: number, min = 0): str
 }
 
 /** An id of the host's, a string, a bigint or a whole number, as text. */
-export function idOf(field: string, value: unknown): string {
+export function hostIdOf(field: string, value: unknown): string {
   if (typeof value === 'bigint' || (typeof value === 'number' && Number.isSafeInteger(value))) return String(value);
   if (typeof value === 'string' && value !== '' && value.length <= lengths.id && !unstorable.test(value)) return value;
   throw invalid(field, `an id: a string of 1 to ${lengths.id} characters, a whole number or a bigint`, value);
@@ -28,12 +28,12 @@ export function userIdOf(field: string, user: UserRef): string;
 export function userIdOf(field: string, user: UserRef | null | undefined): string | null;
 export function userIdOf(field: string, user: UserRef | null | undefined): string | null {
   if (user === null || user === undefined) return null;
-  return typeof user === 'object' ? idOf(`${field}.id`, user.id) : idOf(field, user);
+  return typeof user === 'object' ? hostIdOf(`${field}.id`, user.id) : hostIdOf(field, user);
 }
 
 /** Like {@link userIdOf}, for calls that need a user: null and undefined throw. */
 export function someUserIdOf(field: string, user: UserRef): string {
-  return userIdOf(field, user) ?? idOf(field, user);
+  return userIdOf(field, user) ?? hostIdOf(field, user);
 }
 
 const codePattern = /^[A-Za-z0-9_-]{1,100}$/;
@@ -75,7 +75,7 @@ export function visitorIdOf(field: string, value: unknown): string {
 }
 
 /** Checks `take` and `skip`. An undefined `take` means no limit. */
-export function pageOf({ take, skip = 0 }: ListOptions): { take: number | undefined; skip: number } {
+export function takeAndSkipOf({ take, skip = 0 }: ListOptions): { take: number | undefined; skip: number } {
   const isCount = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 0;
   if (take !== undefined && !isCount(take)) throw invalid('take', 'a whole number from 0', take);
   if (!isCount(skip)) throw invalid('skip', 'a whole number from 0', skip);

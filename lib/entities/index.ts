@@ -22,8 +22,8 @@ import { ReferralSignupRefusal } from './referral-signup-refusal';
 import { ReferralUsage } from './referral-usage';
 
 /**
- * The entities, by the names that our SQL has for their tables. The only list of them: a new table is added here, to the exports of
- * `lib/index.ts` and to a migration.
+ * The entities, by the names that SQL statements have for their tables (`database.tables`). This is the only list of
+ * them. A new entity is added here and to the exports of `lib/index.ts`.
  */
 export const entityOf = {
   referrals: Referral,

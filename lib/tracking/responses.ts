@@ -5,7 +5,7 @@ import type { Events } from '../database/events';
 import { type Placeholders, sql, statement, type Statement } from '../database/named-parameters';
 import type { Referral } from '../entities/referral';
 import { ReferralResponse, RESPONDED } from '../entities/referral-response';
-import { pageOf } from '../input';
+import { takeAndSkipOf } from '../input';
 import type { Settings } from '../options';
 import type { ListOptions } from '../types/common';
 import { type Batch, batchFields, batchOf, insertResponses, type NewResponse } from './response-insert';
@@ -163,7 +163,7 @@ export class Responses {
     where: ($: Placeholders<P>) => string,
     options: ListOptions,
   ): Promise<ReferralResponse[]> {
-    const { take, skip } = pageOf(options);
+    const { take, skip } = takeAndSkipOf(options);
     const { responses } = this.#database.tables;
     const query = sql(
       { ...parameters, take: take ?? null, skip },
@@ -176,7 +176,7 @@ export class Responses {
 
   /** A referral's responses, narrowed or ordered by the option `responsesFilter`. */
   filtered(referral: Referral, options: ListOptions): Promise<ReferralResponse[]> {
-    const { take, skip } = pageOf(options);
+    const { take, skip } = takeAndSkipOf(options);
     return this.#database.use((manager) => {
       const query = manager
         .createQueryBuilder(ReferralResponse, 'response')

@@ -1,6 +1,6 @@
 import type { DataSource, EntityManager, EntityMetadata, FindOptionsWhere, ObjectLiteral } from 'typeorm';
 import { invalid } from '../errors';
-import { idOf, textOf } from '../input';
+import { hostIdOf, textOf } from '../input';
 import { lengths } from '../limits';
 import type { TargetRef } from '../types/referrals';
 
@@ -25,7 +25,7 @@ export function storedTarget(dataSource: DataSource, target: TargetRef | null | 
   const { type, id } = target as { type?: unknown; id?: unknown };
   if (type === undefined && id === undefined)
     throw invalid('target', 'an entity of the DataSource, or { type, id }', target);
-  return { targetType: textOf('target.type', type, lengths.targetType, 1), targetId: idOf('target.id', id) };
+  return { targetType: textOf('target.type', type, lengths.targetType, 1), targetId: hostIdOf('target.id', id) };
 }
 
 function keyOf(metadata: EntityMetadata, entity: object): string {
@@ -33,7 +33,7 @@ function keyOf(metadata: EntityMetadata, entity: object): string {
   if (values.some((value) => value === undefined || value === null))
     throw invalid('target', `a saved ${metadata.name}, with its primary key`, entity);
   const texts = values.map((value) => (value instanceof Date ? value.toISOString() : String(value)));
-  return idOf('target', texts.length === 1 ? texts[0] : JSON.stringify(texts));
+  return hostIdOf('target', texts.length === 1 ? texts[0] : JSON.stringify(texts));
 }
 
 /** Invalid text for the key's type, a number out of its range, a malformed date. */

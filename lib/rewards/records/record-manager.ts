@@ -2,7 +2,7 @@ import { Any, type EntityManager } from 'typeorm';
 import { violatedConstraint } from '../../database/driver-errors';
 import type { ReferralRecord } from '../../entities/record';
 import { invalid, referralError } from '../../errors';
-import { objectOf, pageOf, recordIdOf, textOf } from '../../input';
+import { objectOf, recordIdOf, takeAndSkipOf, textOf } from '../../input';
 import type { RecordRef, WithManager } from '../../types/common';
 import type { FieldOf, Plain, ReadOptions, Search } from '../../types/records';
 import { RecordTable } from './record-table';
@@ -68,7 +68,7 @@ export abstract class RecordManager<
       ...{ where: true, order: true, take: true, skip: true, fields: true, plain: true, manager: true },
     });
     const { where = {}, order, fields, plain = false, manager } = given;
-    const checked = { ...this.#checkedSearch(where, order, fields), ...pageOf(given) };
+    const checked = { ...this.#checkedSearch(where, order, fields), ...takeAndSkipOf(given) };
     // With joins, TypeORM takes 0 for no limit.
     const found = checked.take === 0 ? [] : await this.load(checked, manager);
     return found.map((record) => this.#as(record, plain, fields)) as As<R, O>[];
