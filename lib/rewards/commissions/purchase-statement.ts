@@ -116,8 +116,8 @@ const candidates = (tables: Tables, $: Parameters): string => `
       FROM buyer b JOIN ${tables.channels} c ON c.id = b.channel_id CROSS JOIN at WHERE ${isOn('at.purchased_at')}
       UNION ALL SELECT 2, 'sign-up', referral_id, referrer_id, commission_ratio, commission_max_per_referee
       FROM ${tables.signups} WHERE user_id = ${$.buyer} AND referrer_id IS NOT NULL
-      UNION ALL SELECT 3, 'attribution', r.id, NULL, p.commission_ratio, p.commission_max_per_referee
-      FROM ${tables.referrals} r LEFT JOIN ${tables.programs} p ON p.id = r.program_id
+      UNION ALL SELECT 3, 'attribution', r.id, NULL, program.commission_ratio, program.commission_max_per_referee
+      FROM ${tables.referrals} r LEFT JOIN ${tables.programs} program ON program.id = r.program_id
       WHERE r.id = ${$.attributedReferral}::bigint
       UNION ALL SELECT 4, 'earlier-coupon', last_channel_id, NULL, NULL, NULL
       FROM buyer WHERE last_channel_id IS NOT NULL
@@ -144,14 +144,15 @@ const choice = (tables: Tables, $: Parameters): string => `
 const commissionAmount = (tables: Tables, $: Parameters): string => `
     -- The commission before the limit (whole), what the limit leaves for this referee (room), and what changes.
     priced AS (
-      SELECT k.*, CASE WHEN k.referrer_id IS NOT NULL THEN coalesce(a.mode, 'credits') END AS mode,
+      SELECT choice.*, CASE WHEN choice.referrer_id IS NOT NULL THEN coalesce(a.mode, 'credits') END AS mode,
         a.user_id IS NULL AS is_first_use,
-        r.user_id IS NULL AS is_new, r.upgraded_at IS NULL AND ${$.amount}::numeric > 0 AS is_upgrade,
-        k.source IS NOT DISTINCT FROM 'attribution' AND ${$.isOwnReferral}::boolean AS is_own,
-        k.source IS NOT DISTINCT FROM 'coupon' AND NOT b.is_redeemed AS is_redeeming,
-        round(${$.amount}::numeric * k.rate, 2) AS whole, trunc(k.max - coalesce(r.earned, 0), 2) AS room
-      FROM at CROSS JOIN buyer b LEFT JOIN choice k ON true LEFT JOIN ${tables.accounts} a ON a.user_id = k.referrer_id
-      LEFT JOIN ${tables.referees} r ON r.user_id = k.referrer_id AND r.referee_id = ${$.buyer}
+        e.user_id IS NULL AS is_new, e.upgraded_at IS NULL AND ${$.amount}::numeric > 0 AS is_upgrade,
+        choice.source IS NOT DISTINCT FROM 'attribution' AND ${$.isOwnReferral}::boolean AS is_own,
+        choice.source IS NOT DISTINCT FROM 'coupon' AND NOT b.is_redeemed AS is_redeeming,
+        round(${$.amount}::numeric * choice.rate, 2) AS whole, trunc(choice.max - coalesce(e.earned, 0), 2) AS room
+      FROM at CROSS JOIN buyer b LEFT JOIN choice ON true
+      LEFT JOIN ${tables.accounts} a ON a.user_id = choice.referrer_id
+      LEFT JOIN ${tables.referees} e ON e.user_id = choice.referrer_id AND e.referee_id = ${$.buyer}
     ),
     -- Why there is no commission, if so. Revenue of the channel: no sign-up or attribution names another referrer.
     judged AS (
@@ -174,10 +175,10 @@ const buyersTurn = (tables: Tables, $: Parameters): string => `
     updated AS (
       UPDATE ${tables.buyers} b SET version = b.version + 1,
         first_purchase_at = least(b.first_purchase_at, CASE WHEN ${$.amount}::numeric > 0 THEN at.purchased_at END),
-        last_channel_id = CASE WHEN k.is_redeeming THEN k.channel_id ELSE b.last_channel_id END,
-        is_redeemed = b.is_redeemed OR (k.is_redeeming AND k.is_recurring),
-        channel_id = CASE WHEN k.is_redeeming AND NOT k.is_recurring THEN NULL ELSE b.channel_id END
-      FROM earning k CROSS JOIN at CROSS JOIN buyer WHERE b.user_id = ${$.buyer} AND b.version = buyer.version
+        last_channel_id = CASE WHEN earning.is_redeeming THEN earning.channel_id ELSE b.last_channel_id END,
+        is_redeemed = b.is_redeemed OR (earning.is_redeeming AND earning.is_recurring),
+        channel_id = CASE WHEN earning.is_redeeming AND NOT earning.is_recurring THEN NULL ELSE b.channel_id END
+      FROM earning CROSS JOIN at CROSS JOIN buyer WHERE b.user_id = ${$.buyer} AND b.version = buyer.version
       RETURNING b.user_id
     ),
     -- Lock 1, new buyer. No row if another call inserts it first: then nothing below is written.
@@ -202,28 +203,29 @@ const purchaseAndRedemption = (tables: Tables, $: Parameters): string => `
     -- The first use of the coupon that the buyer has applied. Its key refuses a second one.
     redeemed AS (
       INSERT INTO ${tables.redemptions} (user_id, channel_id, reference, created_at)
-      SELECT ${$.buyer}, k.channel_id, ${$.reference}, at.now
-      FROM earning k CROSS JOIN at CROSS JOIN purchased WHERE k.is_redeeming
+      SELECT ${$.buyer}, earning.channel_id, ${$.reference}, at.now
+      FROM earning CROSS JOIN at CROSS JOIN purchased WHERE earning.is_redeeming
     )`;
 
 const refereeAndCommission = (tables: Tables, $: Parameters): string => `
     -- The sum that this referee has earned the referrer. met_by: whether a purchase or a sign-up inserted the row.
     counted AS (
-      INSERT INTO ${tables.referees} AS r (user_id, referee_id, met_by, earned, upgraded_at, created_at)
-      SELECT k.referrer_id, ${$.buyer}, 'purchase', k.earned, CASE WHEN ${$.amount}::numeric > 0 THEN at.now END, at.now
-      FROM earning k CROSS JOIN at CROSS JOIN purchased WHERE k.referrer_id IS NOT NULL AND NOT k.is_own
-      ON CONFLICT (user_id, referee_id) DO UPDATE SET earned = r.earned + excluded.earned,
-        upgraded_at = coalesce(r.upgraded_at, excluded.upgraded_at)
+      INSERT INTO ${tables.referees} AS e (user_id, referee_id, met_by, earned, upgraded_at, created_at)
+      SELECT earning.referrer_id, ${$.buyer}, 'purchase', earning.earned,
+        CASE WHEN ${$.amount}::numeric > 0 THEN at.now END, at.now
+      FROM earning CROSS JOIN at CROSS JOIN purchased WHERE earning.referrer_id IS NOT NULL AND NOT earning.is_own
+      ON CONFLICT (user_id, referee_id) DO UPDATE SET earned = e.earned + excluded.earned,
+        upgraded_at = coalesce(e.upgraded_at, excluded.upgraded_at)
       RETURNING met_by
     ),
     -- The commission, with the terms of this moment. It is available some days after the purchase.
     commission AS (
       INSERT INTO ${tables.commissions} (user_id, referee_id, purchase, referral_id, channel_id, mode, rate,
         max_per_referee, earned, amount, available_at, created_at, updated_at)
-      SELECT k.referrer_id, ${$.buyer}, ${$.reference}, k.referral_id, k.channel_id, k.mode, k.rate,
-        k.max, k.earned, k.earned,
+      SELECT earning.referrer_id, ${$.buyer}, ${$.reference}, earning.referral_id, earning.channel_id, earning.mode,
+        earning.rate, earning.max, earning.earned, earning.earned,
         at.purchased_at + ${$.pendingDays}::integer * interval '24 hours', at.now, at.now
-      FROM earning k CROSS JOIN at CROSS JOIN purchased WHERE k.no_commission IS NULL
+      FROM earning CROSS JOIN at CROSS JOIN purchased WHERE earning.no_commission IS NULL
       RETURNING *
     )`;
 
@@ -231,9 +233,10 @@ const sharedRows = (tables: Tables, $: Parameters): string => `
     -- Lock 3. PostgreSQL checks constraints on the values to insert even if it updates, so these hold by themselves.
     account AS (
       INSERT INTO ${tables.accounts} AS a (user_id, users_referred, users_upgraded, created_at, updated_at)
-      SELECT k.referrer_id, (k.is_new AND counted.met_by = 'purchase')::integer,
-        (k.is_new AND counted.met_by = 'purchase' AND k.is_upgrade)::integer, at.now, at.now
-      FROM earning k CROSS JOIN at CROSS JOIN counted WHERE k.is_first_use OR k.is_new OR k.is_upgrade
+      SELECT earning.referrer_id, (earning.is_new AND counted.met_by = 'purchase')::integer,
+        (earning.is_new AND counted.met_by = 'purchase' AND earning.is_upgrade)::integer, at.now, at.now
+      FROM earning CROSS JOIN at CROSS JOIN counted
+      WHERE earning.is_first_use OR earning.is_new OR earning.is_upgrade
       ON CONFLICT (user_id) DO UPDATE SET users_referred = a.users_referred + excluded.users_referred,
         users_upgraded = a.users_upgraded + (SELECT is_upgrade::integer FROM earning)
       RETURNING user_id
@@ -242,12 +245,14 @@ const sharedRows = (tables: Tables, $: Parameters): string => `
     added AS (
       INSERT INTO ${tables.totals} AS t (user_id, channel_id, mode, commissions, amount, matured, matured_amount,
         matured_until, redemptions, revenue)
-      SELECT k.referrer_id, coalesce(k.channel_id, 0), k.mode, (m.id IS NOT NULL)::integer, k.earned,
+      SELECT earning.referrer_id, coalesce(earning.channel_id, 0), earning.mode, (m.id IS NOT NULL)::integer,
+        earning.earned,
         coalesce((m.available_at <= at.now)::integer, 0),
         CASE WHEN m.available_at <= at.now THEN m.earned ELSE 0 END, at.now,
-        k.is_redeeming::integer, CASE WHEN k.is_revenue THEN ${$.amount}::numeric ELSE 0 END
-      FROM earning k CROSS JOIN at CROSS JOIN purchased LEFT JOIN commission m ON true
-      WHERE (m.id IS NOT NULL OR (k.channel_id IS NOT NULL AND NOT k.is_own)) AND (SELECT count(*) FROM account) >= 0
+        earning.is_redeeming::integer, CASE WHEN earning.is_revenue THEN ${$.amount}::numeric ELSE 0 END
+      FROM earning CROSS JOIN at CROSS JOIN purchased LEFT JOIN commission m ON true
+      WHERE (m.id IS NOT NULL OR (earning.channel_id IS NOT NULL AND NOT earning.is_own))
+        AND (SELECT count(*) FROM account) >= 0
       ON CONFLICT (user_id, channel_id, mode) DO UPDATE SET commissions = t.commissions + excluded.commissions,
         amount = t.amount + excluded.amount, redemptions = t.redemptions + excluded.redemptions,
         revenue = t.revenue + excluded.revenue,
@@ -266,6 +271,6 @@ const result = (database: Database, $: Parameters): string => `
     FROM (SELECT) AS always LEFT JOIN (SELECT * FROM purchased UNION ALL SELECT * FROM recorded) AS p ON true
     LEFT JOIN (
       SELECT * FROM commission
-      UNION ALL SELECT m.* FROM recorded k JOIN ${database.tables.commissions} m
-        ON m.user_id = k.referrer_id AND m.referee_id = ${$.buyer} AND m.purchase = ${$.reference}
+      UNION ALL SELECT m.* FROM recorded JOIN ${database.tables.commissions} m
+        ON m.user_id = recorded.referrer_id AND m.referee_id = ${$.buyer} AND m.purchase = ${$.reference}
     ) AS m ON true`;

@@ -101,8 +101,8 @@ export function refundStatement(database: Database): Statement<RefundParameters>
     ),
     -- Leaves room again below the limit of what one referee can earn the referrer.
     referee AS (
-      UPDATE ${tables.referees} r SET earned = r.earned - locked.back
-      FROM locked WHERE r.user_id = locked.user_id AND r.referee_id = ${$.buyer}
+      UPDATE ${tables.referees} e SET earned = e.earned - locked.back
+      FROM locked WHERE e.user_id = locked.user_id AND e.referee_id = ${$.buyer}
     ),
     -- The totals of the referrer, also for a purchase that earned no commission but counts as revenue.
     subtracted AS (

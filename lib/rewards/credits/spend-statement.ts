@@ -88,7 +88,7 @@ export function spendStatement(database: Database): Statement<SpendParameters> {
         (user_id, reference, kind, amount, covered, captured, description, product, product_category, created_at)
       SELECT ${$.user}, ${$.reference}, ${$.kind}::text, ${$.amount}::numeric, covered,
         CASE ${$.kind}::text WHEN 'spend' THEN covered END, ${$.description}, ${$.product}, ${$.category}, at.now
-      FROM at, (SELECT coalesce(sum(amount), 0) AS covered FROM share) AS sums
+      FROM at, (SELECT coalesce(sum(amount), 0) AS covered FROM share) AS shares
       WHERE NOT EXISTS (SELECT FROM known) AND (covered = ${$.amount}::numeric
         OR (${$.partial} AND coalesce((SELECT total FROM candidates LIMIT 1), 0) < ${$.amount}::numeric))
       ON CONFLICT DO NOTHING
@@ -109,7 +109,7 @@ export function spendStatement(database: Database): Statement<SpendParameters> {
     SELECT ${database.columns(ReferralCreditSpend, 's')}, EXISTS (SELECT FROM claimed) AS "isNew",
       s.amount = ${$.amount}::numeric AND s.kind = ${$.kind}::text AS "isSame",
       available::text, available >= ${$.amount}::numeric AS "wasEnough"
-    FROM (SELECT coalesce((SELECT total FROM candidates LIMIT 1), 0.0000) AS available) AS sums
+    FROM (SELECT coalesce((SELECT total FROM candidates LIMIT 1), 0.0000) AS available) AS offer
     LEFT JOIN (SELECT * FROM claimed UNION ALL SELECT * FROM known) AS s ON true`,
   );
 }

@@ -118,11 +118,11 @@ const madeAndBound = (tables: Tables, $: Parameters): string => `
     -- The entries in each: those of its mode, and the debts of the other mode, if sums has included them.
     netted AS (
       UPDATE ${tables.commissionEntries} e SET earn_out_id = made.id
-      FROM open_entries o JOIN made ON made.user_id = o.user_id
+      FROM open_entries JOIN made ON made.user_id = open_entries.user_id
       JOIN sums s ON s.user_id = made.user_id AND s.mode = made.mode
-      WHERE e.user_id = o.user_id AND e.commission_id = o.commission_id AND e.id = o.id
-        AND (o.mode = made.mode OR (o.is_debt AND s.others < 0))
-      RETURNING e.user_id, o.mode, e.amount
+      WHERE e.user_id = open_entries.user_id AND e.commission_id = open_entries.commission_id AND e.id = open_entries.id
+        AND (open_entries.mode = made.mode OR (open_entries.is_debt AND s.others < 0))
+      RETURNING e.user_id, open_entries.mode, e.amount
     )`;
 
 const addedToAccounts = (tables: Tables): string => `

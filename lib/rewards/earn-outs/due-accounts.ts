@@ -32,8 +32,8 @@ export const isPayable = `m.is_offered AND (m.mode = 'credits' OR a.payout_email
 /** The condition that an account `a` has no earn-out of mode `m` under way, and none completed in this period. */
 export function isUnpaid({ tables }: Database, now: string, period: string): string {
   return `${now} >= a.created_at + ${period}::float8 * interval '1 millisecond' AND NOT EXISTS (
-    SELECT FROM ${tables.earnOuts} e WHERE e.user_id = a.user_id AND e.mode = m.mode
-      AND (e.status = 'processing' OR (e.status = 'completed' AND e.created_at >= ${periodStart('a', now, period)}))
+    SELECT FROM ${tables.earnOuts} o WHERE o.user_id = a.user_id AND o.mode = m.mode
+      AND (o.status = 'processing' OR (o.status = 'completed' AND o.created_at >= ${periodStart('a', now, period)}))
   )`;
 }
 
