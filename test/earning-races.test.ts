@@ -34,26 +34,31 @@ async function whileWaiting<T>(
   second: () => Promise<T>,
   { of = host, isRolledBack = false, last }: Waiting = {},
 ): Promise<T> {
-  const { dataSource, schema } = of;
+  const { dataSource } = of;
   let began: Promise<T> | undefined;
   const done = dataSource.transaction(async (manager) => {
     await first(manager);
     began = second();
     began.catch(() => undefined);
-    await waitFor(async () => {
-      const [row] = await dataSource.query<{ waiting: number }[]>(
-        `SELECT count(*)::int AS waiting FROM pg_locks l JOIN pg_stat_activity a USING (pid)
-         WHERE NOT l.granted AND a.datname = current_database() AND a.query LIKE '%' || $1 || '%'`,
-        [schema],
-      );
-      return row!.waiting > 0;
-    });
+    await untilWaiting(of, 1);
     await last?.(manager);
     if (isRolledBack) throw new Error('changed my mind');
   });
   if (isRolledBack) await expect(done).rejects.toThrow('changed my mind');
   else await done;
   return began!;
+}
+
+/** Waits until so many statements of a host wait for a lock. */
+function untilWaiting({ dataSource, schema }: EarningsHost, count: number): Promise<void> {
+  return waitFor(async () => {
+    const [row] = await dataSource.query<{ waiting: number }[]>(
+      `SELECT count(*)::int AS waiting FROM pg_locks l JOIN pg_stat_activity a USING (pid)
+       WHERE NOT l.granted AND a.datname = current_database() AND a.query LIKE '%' || $1 || '%'`,
+      [schema],
+    );
+    return row!.waiting >= count;
+  });
 }
 
 interface Waiting {
@@ -389,7 +394,28 @@ describe('an earn-out', () => {
   });
 
   // PostgreSQL looks for a circle when a wait has lasted a while, and ends the wait of who looks: never the host's here.
-  const neverMine = (manager: EntityManager) => manager.query(`SET LOCAL deadlock_timeout = '10min'`);
+  const neverMine = (manager: EntityManager) => manager.query(`SET LOCAL deadlock_timeout = '100min'`);
+
+  /**
+   * Holds a run before it sets an earn-out to a status. A wait is looked at once, so the run has to be who closes the circle: it is
+   * let go once a call of the host waits for it, and that call is waited for.
+   */
+  async function holdRun(own: EarningsHost, status: 'processing' | 'failed') {
+    const { dataSource, schema } = own;
+    const key = `hashtext('${schema}')`;
+    const holder = dataSource.createQueryRunner();
+    await holder.query(`SELECT pg_advisory_lock(${key})`);
+    await dataSource.query(`CREATE FUNCTION ${schema}.hold() RETURNS trigger LANGUAGE plpgsql SET lock_timeout = 0 AS
+      $$ BEGIN PERFORM pg_advisory_xact_lock_shared(${key}); RETURN NEW; END $$`);
+    await dataSource.query(`CREATE TRIGGER hold BEFORE INSERT OR UPDATE ON ${schema}.referral_earn_outs FOR EACH ROW
+      WHEN (NEW.status = '${status}') EXECUTE FUNCTION ${schema}.hold()`);
+    return async (call: Promise<unknown>): Promise<void> => {
+      await untilWaiting(own, 2);
+      await holder.query(`SELECT pg_advisory_unlock(${key})`);
+      await holder.release();
+      await call;
+    };
+  }
 
   test('in a deadlock with a refund and a sign-up is made after all', async () => {
     const own = await startEarnings({ commission: { pendingDays: 0 } });
@@ -398,13 +424,14 @@ describe('an earn-out', () => {
     await refer(own, 'clara', 'carl');
     for (const buyer of ['boris', 'carl']) await referrals.recordPurchase(buyer, { amount: 100, reference: 'a' });
     clock.advanceDays(7);
+    const closeCircle = await holdRun(own, 'processing');
     const done = await whileWaiting(
       async (manager) => {
         await neverMine(manager);
         await referrals.recordRefund('boris', { purchase: 'a', reference: 're', amount: 40, manager });
       },
       () => referrals.runEarnOuts(),
-      { of: own, last: (manager) => referrals.signups.create({ user: 'dora', code }, { manager }) },
+      { of: own, last: (manager) => closeCircle(referrals.signups.create({ user: 'dora', code }, { manager })) },
     );
     expect(done).toEqual({ bound: 2, completed: 2, failed: 0, amount: '40.00' });
     expect(await referrals.credits.balance('anna')).toBe('15.00');
@@ -430,6 +457,7 @@ describe('an earn-out', () => {
       await referrals.recordPurchase(`buyer of ${referrer}`, { amount: 100, reference: 'a' });
     }
     const { code } = await referrals.referralCodes.create({ code: 'MORE', label: 'more', user: 'boris' });
+    const closeCircle = await holdRun(own, 'failed');
     clock.advanceDays(7);
     own.told.length = 0;
     // What was bound is refunded in part before it is paid, by a transaction that stays open.
@@ -451,7 +479,7 @@ describe('an earn-out', () => {
         goOn();
         return run;
       },
-      { of: own, last: (manager) => referrals.signups.create({ user: 'dora', code }, { manager }) },
+      { of: own, last: (manager) => closeCircle(referrals.signups.create({ user: 'dora', code }, { manager })) },
     );
     expect(done).toEqual({ bound: 3, completed: 2, failed: 1, amount: '50.00' });
     expect(own.told.filter((one) => one.startsWith('earn-out')).sort()).toEqual([
