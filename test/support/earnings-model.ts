@@ -77,7 +77,7 @@ export interface EarnOut {
   mode: Mode;
   amount: number;
   count: number;
-  status: 'completed' | 'failed';
+  status: 'processing' | 'completed' | 'failed';
   createdAt: number;
 }
 
@@ -215,7 +215,19 @@ export class EarningsModel {
   }
 
   runEarnOuts(declined: readonly string[]): Outcome {
-    const made: EarnOut[] = [];
+    // All accounts are looked at twice before any is paid: what the first look has netted may leave enough in the other mode.
+    const made = [...this.#bind(), ...this.#bind()];
+    for (const { earnOut, parts } of made) {
+      const isDeclined = earnOut.mode === 'payout' && declined.includes(earnOut.owner);
+      earnOut.status = isDeclined ? 'failed' : 'completed';
+      if (isDeclined) for (const one of parts) one.earnOut = null;
+    }
+    const completed = made.map(({ earnOut }) => earnOut).filter(({ status }) => status === 'completed');
+    return JSON.stringify([made.length, completed.length, made.length - completed.length, total(completed)]);
+  }
+
+  #bind(): { earnOut: EarnOut; parts: { earnOut: EarnOut | null }[] }[] {
+    const made = [];
     for (const owner of [...this.#accounts.keys()].sort()) {
       const nets = { credits: this.#net(owner, 'credits'), payout: this.#net(owner, 'payout') };
       const isEnough = (mode: Mode): boolean =>
@@ -229,17 +241,14 @@ export class EarningsModel {
       });
       for (const { mode, amount, parts } of settled) {
         if (!nets[mode].isDue || amount < this.options.minimum) continue;
-        const status = mode === 'payout' && declined.includes(owner) ? 'failed' : 'completed';
         const count = nets[mode].commissions.length;
-        const earnOut: EarnOut = { owner, mode, amount, count, status, createdAt: this.now };
-        made.push(earnOut);
-        if (status === 'completed') for (const one of parts) one.earnOut = earnOut;
+        const earnOut: EarnOut = { owner, mode, amount, count, status: 'processing', createdAt: this.now };
+        for (const one of parts) one.earnOut = earnOut;
+        this.earnOuts.push(earnOut);
+        made.push({ earnOut, parts });
       }
     }
-    this.earnOuts.push(...made);
-    const completed = made.filter(({ status }) => status === 'completed');
-    const sum = completed.reduce((all, { amount }) => all + amount, 0);
-    return JSON.stringify([made.length, completed.length, made.length - completed.length, sum]);
+    return made;
   }
 
   totals(user: string): Outcome {
@@ -273,7 +282,7 @@ export class EarningsModel {
     const { createdAt, hasEmail } = this.#accounts.get(owner)!;
     const period = this.#periodStart(createdAt);
     const isPaid = this.earnOuts.some(
-      (one) => one.owner === owner && one.mode === mode && one.status === 'completed' && one.createdAt >= period,
+      (one) => one.owner === owner && one.mode === mode && one.status !== 'failed' && one.createdAt >= period,
     );
     const isReady = (one: Commission): boolean =>
       one.owner === owner && one.mode === mode && one.availableAt <= this.now;
