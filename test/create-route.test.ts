@@ -1,3 +1,4 @@
+import { createContext, runInContext } from 'node:vm';
 import ejs from 'ejs';
 import express from 'express';
 import Handlebars from 'handlebars';
@@ -5,7 +6,7 @@ import nunjucks from 'nunjucks';
 import pug from 'pug';
 import request from 'supertest';
 import { Referral } from '../lib';
-import { closeAll, type Host, Product, startHost } from './support/host';
+import { closeAll, type Host, openDataSource, Product, startHost, StatementLog } from './support/host';
 
 afterAll(closeAll);
 
@@ -147,6 +148,233 @@ describe('POST /r/', () => {
     const fields = { redirect_to: '/', target_type: 'newsletter', target_id: '2026-11' };
     const { body } = await browser.post('/r/').set(sameOrigin).send(fields);
     expect(await Referral.findByCode(body.code)).toMatchObject({ targetType: 'newsletter', targetId: '2026-11' });
+  });
+});
+
+describe('POST /r/ of a browser that navigates, because its form has no script', () => {
+  /** What Chromium sends; Firefox and Safari differ in the types after the first. */
+  const accept = 'text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8';
+  const submit = (fields: object, headers: Record<string, string> = {}): request.Test =>
+    browser
+      .post('/r/')
+      .type('form')
+      .set({ ...sameOrigin, Accept: accept, ...headers })
+      .send(fields);
+  const textOf = (html: string): string => html.replace(/<[^>]*>/g, '');
+
+  function expectPage({ status, headers, text }: request.Response, expected: number): void {
+    expect([status, headers['content-type']]).toEqual([expected, 'text/html; charset=utf-8']);
+    expect(headers['cache-control']).toBe('no-store');
+    expect(text).toMatch(/^<!doctype html>\n<html lang="en">/);
+    expect(text).toContain('<meta name="viewport" content="width=device-width, initial-scale=1">');
+    expect(text).toContain('<meta name="color-scheme" content="light dark">');
+    expect(text.match(/<title>(.+)<\/title>/)![1]).toBe(text.match(/<h1>(.+)<\/h1>/)![1]);
+    // A Content-Security-Policy without 'unsafe-inline' leaves the page as it is, and nothing else is loaded.
+    expect(text).not.toMatch(/<script|<style|<link|<img|style=|\son\w+=|src=/i);
+  }
+
+  test('is a page with the link, and the way back to the form', async () => {
+    const before = 'https://shop.example/teapot?a=1&b="<script>';
+    const answer = await submit({ redirect_to: '/paged', label: 'paged' }, { Referer: before });
+    expectPage(answer, 200);
+    const url = answer.text.match(/<a class="referral-link" href="([^"]*)">/)![1]!;
+    expect(textOf(answer.text)).toContain(`\n${url}\n`);
+    expect(await Referral.findByCode(url.split('/').at(-1)!)).toMatchObject({ redirectTo: '/paged', userId: 'anna' });
+    expect(answer.text).toContain('<a href="https://shop.example/teapot?a=1&amp;b=%22%3Cscript%3E">Go back</a>');
+  });
+
+  test('a long link can be broken into lines everywhere', async () => {
+    const { text } = await submit({ redirect_to: '/paged' });
+    for (const part of text.match(/<a class="referral-link"[^>]*>(.*)<\/a>/)![1]!.split('<wbr>'))
+      expect(part.length).toBeLessThanOrEqual(20);
+  });
+
+  test.each([
+    ['nowhere', {}],
+    ['another site', { Referer: 'https://evil.example/"><script>' }],
+    ['what is no address', { Referer: 'javascript:alert(1)' }],
+  ])('coming from %s, the way back leads to the front page', async (_where, headers) => {
+    expect((await submit({ redirect_to: '/' }, headers)).text).toContain('<a href="https://shop.example/">Go back</a>');
+  });
+
+  test('400 is a page that names each field, escaped', async () => {
+    const answer = await submit({ label: '<img src=x onerror=alert(1)>'.repeat(4), target_id: 1, redirect_to: '' });
+    expectPage(answer, 400);
+    expect(answer.text.match(/<strong>\w+<\/strong>/g)).toEqual([
+      ...['<strong>redirect_to</strong>', '<strong>target_type</strong>'],
+    ]);
+    const quoted = await submit({ redirect_to: '/', label: '<img src=x onerror=alert(1)>'.repeat(4) });
+    expect([quoted.status, quoted.text.includes('<img')]).toEqual([400, false]);
+    expect(textOf(quoted.text)).toContain('label: label takes a string of 0 to 100 characters');
+    expect(textOf(quoted.text)).toContain('&lt;img src=x onerror=alert(1)&gt;');
+  });
+
+  test('401, 403 and 413 are pages too', async () => {
+    const nobody = await request(host.app)
+      .post('/r/')
+      .set({ ...sameOrigin, Accept: accept })
+      .send('redirect_to=/');
+    expectPage(nobody, 401);
+    expect(textOf(nobody.text)).toContain('Sign in to create a referral.');
+    const forged = await submit({ redirect_to: '/' }, { 'Sec-Fetch-Site': 'cross-site' });
+    expectPage(forged, 403);
+    expect(textOf(forged.text)).toContain('from pages of this site only');
+    expectPage(await submit({ redirect_to: '/', label: 'x'.repeat(11_000) }), 413);
+  });
+
+  test.each([
+    ...['*/*', 'application/json', 'application/json, text/plain, */*', 'application/json, text/html'],
+    ...['text/html;q=0.5, application/json', 'text/html;q=0.9, */*', 'image/png', 'nonsense', undefined],
+  ])('a script that accepts %s gets JSON as ever', async (accepts) => {
+    const post = (fields: object, headers: Record<string, string> = {}): request.Test =>
+      browser
+        .post('/r/')
+        .type('form')
+        .set({ ...sameOrigin, ...(accepts !== undefined && { Accept: accepts }), ...headers })
+        .send(fields);
+    const json = 'application/json; charset=utf-8';
+    const created = await post({ redirect_to: '/' });
+    expect([created.status, created.headers['content-type'], Object.keys(created.body)]).toEqual([
+      ...[200, json, ['url', 'code', 'html']],
+    ]);
+    const wrong = await post({});
+    expect([wrong.status, wrong.headers['content-type'], Object.keys(wrong.body)]).toEqual([
+      ...[400, json, ['redirect_to']],
+    ]);
+    const forged = await post({ redirect_to: '/' }, { 'Sec-Fetch-Site': 'cross-site' });
+    expect([forged.status, forged.headers['content-type'], forged.body]).toEqual([
+      ...[403, json, { detail: expect.any(String) }],
+    ]);
+  });
+
+  test('an error that is not the visitor’s goes to the error handler of the host', async () => {
+    const failing = await startHost({ user: () => Promise.reject(new Error('no user')) });
+    const answer = await request(failing.app)
+      .post('/r/')
+      .set({ ...sameOrigin, Accept: accept })
+      .send('redirect_to=/');
+    expect([answer.status, answer.body.message]).toEqual([500, 'no user']);
+    await failing.referrals.close();
+  });
+});
+
+describe('GET /r/create-link.js', () => {
+  test('is the script, which browsers keep', async () => {
+    const answer = await request(host.app).get('/r/create-link.js');
+    expect([answer.status, answer.headers['content-type']]).toEqual([200, 'text/javascript; charset=utf-8']);
+    expect(answer.headers).toMatchObject({
+      'cache-control': 'private, max-age=3600',
+      'x-content-type-options': 'nosniff',
+      'etag': expect.any(String),
+    });
+    expect(answer.headers['set-cookie']).toBeUndefined();
+    const again = await request(host.app).get('/r/create-link.js').set('If-None-Match', answer.headers['etag']!);
+    expect([again.status, again.text]).toEqual([304, '']);
+    const head = await request(host.app).head('/r/create-link.js');
+    expect([head.status, head.text, head.headers['etag']]).toEqual([200, undefined, answer.headers['etag']]);
+    expect(head.headers['content-length']).toBe(String(Buffer.byteLength(answer.text)));
+  });
+
+  test('asks no database, and is no click', async () => {
+    const log = new StatementLog();
+    const quiet = await startHost({ dataSource: await openDataSource({ logger: log, logging: true }) });
+    await request(quiet.app).get('/r/nobodys').expect(404); // what is asked at the start has been asked
+    expect(log.statements).not.toEqual([]);
+    log.statements = [];
+    await request(quiet.app).get('/r/create-link.js?from=form').expect(200);
+    expect(log.statements).toEqual([]);
+    await quiet.referrals.close();
+  });
+
+  test('is at the option linkPath; with another method it is the host’s', async () => {
+    const elsewhere = await startHost({ linkPath: '/invite/to' });
+    await request(elsewhere.app).get('/invite/to/create-link.js').expect(200);
+    await request(elsewhere.app).post('/invite/to/create-link.js').expect(404);
+    await request(elsewhere.app).get('/invite/to/create-link.css').expect(404);
+    await elsewhere.referrals.close();
+  });
+});
+
+describe('create-link.js', () => {
+  /** Runs the script with the parts of a browser that it uses; `fetched` gives what its requests get back. */
+  async function load(fetched: () => Promise<unknown> = () => Promise.reject(new Error('offline'))) {
+    const { text } = await request(host.app).get('/r/create-link.js');
+    const asked: { url: string; init: { method: string; headers: object; body: URLSearchParams } }[] = [];
+    let listener: (event: object) => void = () => undefined;
+    const element = (tag: string) => ({
+      ...{ tag, className: '', href: '', textContent: '', children: [] as unknown[] },
+      matches: (selector: string) => selector === 'output.new-link',
+      replaceChildren(...children: unknown[]) {
+        this.children = children;
+      },
+    });
+    const form = {
+      fields: { redirect_to: '/scripted' } as Record<string, string>,
+      action: '/r/',
+      nextElementSibling: null as ReturnType<typeof element> | null,
+      matches: (selector: string) => selector === 'form.referral-create',
+      after: (output: ReturnType<typeof element>) => void (form.nextElementSibling = output),
+    };
+    const context = createContext({
+      document: {
+        addEventListener: (_type: string, called: typeof listener) => void (listener = called),
+        createElement: element,
+      },
+      FormData: function (from: typeof form) {
+        return Object.entries(from.fields);
+      },
+      URLSearchParams,
+      fetch: (url: string, init: (typeof asked)[0]['init']) => {
+        asked.push({ url, init });
+        return fetched();
+      },
+    });
+    const globals = Object.keys(context);
+    runInContext(text, context);
+    expect(Object.keys(context)).toEqual(globals); // nothing of the page's is overwritten
+    const submit = async (event: object = {}): Promise<boolean> => {
+      let isPrevented = false;
+      listener({ target: form, defaultPrevented: false, preventDefault: () => (isPrevented = true), ...event });
+      await new Promise((resolve) => setImmediate(resolve));
+      return isPrevented;
+    };
+    return { form, asked, submit };
+  }
+  const response = (ok: boolean, result: unknown) => () => Promise.resolve({ ok, json: () => Promise.resolve(result) });
+
+  test('posts the form for JSON, and shows the link after it, each time in the same place', async () => {
+    const url = 'https://shop.example/r/abc';
+    const { form, asked, submit } = await load(response(true, { url, code: 'abc', html: 'not used' }));
+    expect(await submit()).toBe(true);
+    expect(asked).toMatchObject([{ url: '/r/', init: { method: 'POST', headers: { Accept: 'application/json' } } }]);
+    expect(asked[0]!.init.body.toString()).toBe('redirect_to=%2Fscripted');
+    const output = form.nextElementSibling!;
+    expect(output).toMatchObject({ tag: 'output', className: 'new-link' });
+    expect(output.children).toMatchObject([{ tag: 'a', className: 'referral-link', href: url, textContent: url }]);
+    await submit();
+    expect(form.nextElementSibling).toBe(output);
+  });
+
+  test.each([
+    [{ detail: 'Sign in.' }, 'Sign in.'],
+    [{ label: [{ message: 'Too long.' }], redirect_to: [{ message: 'Required.' }] }, 'Too long. Required.'],
+  ])('shows the messages of %j', async (result, shown) => {
+    const { form, submit } = await load(response(false, result));
+    await submit();
+    expect(form.nextElementSibling!.children).toEqual([shown]);
+  });
+
+  test('says so if nothing came back', async () => {
+    const { form, submit } = await load();
+    await submit();
+    expect(form.nextElementSibling!.textContent).toBe('That did not work. Please try again.');
+  });
+
+  test('leaves other forms, and what the page handles itself', async () => {
+    const { form, asked, submit } = await load();
+    expect(await submit({ target: { matches: () => false } })).toBe(false);
+    expect(await submit({ defaultPrevented: true })).toBe(false);
+    expect([asked, form.nextElementSibling]).toEqual([[], null]);
   });
 });
 

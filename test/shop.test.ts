@@ -401,6 +401,14 @@ test('an earn-out makes credit or sends money, once, and nets what is refunded a
   expect(await shop.referrals.verify()).toMatchObject({ ok: true, problems: [] });
 });
 
+test('the page that makes links loads the script of the package for it', async () => {
+  const { text } = await open().get('/products/1');
+  const [, script] = /<script src="(.*?)" defer><\/script>/.exec(text)!;
+  expect(script).toBe('/r/create-link.js');
+  const { status, headers } = await open().get(script!);
+  expect([status, headers['content-type']]).toEqual([200, 'text/javascript; charset=utf-8']);
+});
+
 test('money that is asked for twice under one key is sent once', async () => {
   const { manager } = shop.dataSource;
   const [earnOut] = await shop.referrals.earnOuts.search({ where: { mode: 'payout' } });

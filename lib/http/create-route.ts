@@ -2,6 +2,7 @@ import type { Request, Response } from 'express';
 import type { Tracking } from '../tracking/tracking';
 import { formOrJsonBody } from './body';
 import { asPostedFieldError, createInput } from './create-input';
+import { errorPage, linkPage } from './create-pages';
 import { escapeHtml } from './html';
 import { HttpError } from './http-error';
 
@@ -16,7 +17,8 @@ interface CreatedLink {
 /**
  * `POST /` creates a referral for the signed-in user from the fields `redirect_to`, `label`, `target_type` and
  * `target_id` of a form or of JSON. Responds with `{ url, code, html }`; with 401 if nobody is signed in, with 403 to
- * a page of another origin, and with 400 for wrong fields.
+ * a page of another origin, and with 400 for wrong fields. A browser that navigates, because the form has no script,
+ * gets a page instead of JSON.
  */
 export function createRoute(tracking: Tracking): (req: Request, res: Response) => Promise<void> {
   const { settings } = tracking;
@@ -42,8 +44,22 @@ export function createRoute(tracking: Tracking): (req: Request, res: Response) =
     });
     const isError = result instanceof HttpError;
     res.status(isError ? result.status : 200).set('Cache-Control', 'no-store');
-    res.json(isError ? result.body : result);
+    if (!prefersHtml(req)) return void res.json(isError ? result.body : result);
+    const back = pageBefore(req, settings.baseUrl);
+    res.type('html').send(isError ? errorPage(result.body, back) : linkPage(result.url, back));
   };
+}
+
+/** Whether a browser navigates here. A client that has no preference, or names none, gets JSON. */
+function prefersHtml(req: Request): boolean {
+  return req.accepts(['json', 'html']) === 'html';
+}
+
+/** The page of this site that has the form, if the browser names it; else the site's front page. */
+function pageBefore({ headers }: Request, baseUrl: URL): string {
+  const { referer = '' } = headers;
+  const isOwn = URL.canParse(referer) && new URL(referer).origin === baseUrl.origin;
+  return isOwn ? new URL(referer).href : baseUrl.href;
 }
 
 /**

@@ -2,12 +2,13 @@ import type { Request, RequestHandler, Response } from 'express';
 import { isAway, referralError } from '../errors';
 import { safeDestination } from '../tracking/redirect';
 import type { Tracking } from '../tracking/tracking';
+import { scriptName, sendScript } from './create-link-script';
 import { createRoute } from './create-route';
 import { queryParameter } from './middleware';
 
 /**
- * `GET /:code`, with or without a trailing slash, follows a link, and `POST /` creates one. Every other
- * request goes on to the host's next handler.
+ * `GET /:code`, with or without a trailing slash, follows a link, `GET /create-link.js` is the script of
+ * `createForm`, and `POST /` creates a link. Every other request goes on to the host's next handler.
  */
 export function linkRouter(tracking: Tracking): RequestHandler {
   const { settings, lookup, visitors } = tracking;
@@ -46,6 +47,7 @@ export function linkRouter(tracking: Tracking): RequestHandler {
     };
     if (req.method === 'POST' && path === '') return void create(req, res).catch(fail);
     if ((req.method !== 'GET' && req.method !== 'HEAD') || path === '') return next();
+    if (path === scriptName) return sendScript(req, res);
     follow(req, res, path).then((isFollowed) => {
       if (!isFollowed) next();
     }, fail);

@@ -22,7 +22,11 @@ export interface CreateFormInput {
  * redirectTo="/"}}}`) work too.
  */
 export interface TemplateHelpers {
-  /** A form as escaped HTML. Submitting it creates a referral link for the signed-in user by a `POST` to the router. */
+  /**
+   * A form as escaped HTML. Submitting it creates a referral link for the signed-in user by a `POST` to the router.
+   * The response is a page with the link; a page that loads `create-link.js` from the router shows the link next to
+   * the form instead.
+   */
   createForm(input: CreateFormInput | { hash: CreateFormInput }): string;
   /** The text for an action from the option `actionDisplay`, or the action itself if the option has none. */
   actionDisplay(action: string): string;
