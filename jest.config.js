@@ -8,7 +8,7 @@ const shared = {
 /** The main journey once more, on the oldest majors that the package supports; and what leans on each the most. */
 const suites = (...names) => names.map((name) => `<rootDir>/test/${name}.test.ts`);
 const compatibility = suites('compatibility');
-const onExpress = suites('api', 'api-input');
+const onExpress = suites('api', 'api-input', 'create-route');
 const onTypeorm = suites(
   'managers',
   'managers-records',

@@ -41,8 +41,8 @@ export interface Referrals extends Managers {
   /** Mount it for the whole app, after the session and before `router`: `app.use(referrals.middleware)`. */
   readonly middleware: RequestHandler;
   /**
-   * Serves the links (`GET /:code`) and creates links (`POST /`). Mount it at the option `linkPath`: `app.use('/r',
-   * referrals.router)`.
+   * Serves the links (`GET /:code`), creates links (`POST /`), and serves the script of `createForm`
+   * (`GET /create-link.js`). Mount it at the option `linkPath`: `app.use('/r', referrals.router)`.
    */
   readonly router: RequestHandler;
   /**

@@ -22,7 +22,9 @@ export async function jsonBody<T>(
 ): Promise<Partial<Record<keyof T, unknown>>> {
   if (!req.is(jsonTypes))
     throw new HttpError(400, { detail: 'Send a JSON body, with Content-Type: application/json.' });
-  await parse(anyJson, req, res, 'The body is not valid JSON.');
+  const status = await parse(anyJson, req, res);
+  if (status === 413) throw tooLarge();
+  if (status !== null) throw new HttpError(400, { detail: 'The body is not valid JSON.' });
   const body: unknown = req.body;
   // The host's own parser may have a higher limit.
   if (Number(req.headers['content-length'] ?? 0) > maxBytes) throw tooLarge();
@@ -38,23 +40,29 @@ export async function jsonBody<T>(
  * The fields of a form or of a JSON object, parsed here unless the host has parsed them. A body of another type has
  * no fields.
  *
- * @throws HttpError 400 for a malformed body; 413 for more than 10 kB.
+ * @throws HttpError 413 for more than 10 kB; the parser's status, such as 400 or 415, for a body that it can't read.
  */
 export async function formOrJsonBody(req: Request, res: Response): Promise<Readonly<Record<string, unknown>>> {
   const parsed: unknown = req.body;
   if (isObject(parsed) && Object.keys(parsed).length > 0) return parsed;
-  for (const parser of [plainJson, form]) await parse(parser, req, res, 'The body is malformed.');
+  for (const parser of [plainJson, form]) {
+    const status = await parse(parser, req, res);
+    if (status === 413) throw tooLarge();
+    if (status !== null) throw new HttpError(status, { detail: 'The body is malformed.' });
+  }
   const body: unknown = req.body;
   return isObject(body) ? body : {};
 }
 
-/** Runs one of Express' parsers. It skips a body that was parsed before, and one of another content type. */
-async function parse(parser: RequestHandler, req: Request, res: Response, malformed: string): Promise<void> {
+/**
+ * Runs one of Express' parsers. It skips a body that was parsed before, and one of another content type. Returns the
+ * status of its error, or null.
+ */
+async function parse(parser: RequestHandler, req: Request, res: Response): Promise<number | null> {
   const error = await new Promise<unknown>((resolve) => {
     void parser(req, res, ((problem?: unknown) => resolve(problem)) as NextFunction);
   });
-  if (!error) return;
-  throw (error as { status?: number }).status === 413 ? tooLarge() : new HttpError(400, { detail: malformed });
+  return error ? ((error as { status?: number }).status ?? 400) : null;
 }
 
 function tooLarge(): HttpError {

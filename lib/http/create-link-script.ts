@@ -4,7 +4,7 @@ import type { Request, Response } from 'express';
 export const scriptName = 'create-link.js';
 
 /** A string, because `tsc` copies no `.js` files, and a bundler would leave a file behind that is read at run time. */
-const script = `// Shows a new referral link next to the form that created it. Without this script it has a page of its own.
+const script = `// Shows a new referral link next to the form that created it, instead of on a page of its own.
 (() => {
   'use strict';
 
