@@ -174,11 +174,11 @@ const catalogue = {
   },
   COUPON_OWN: {
     status: 400,
-    text: (code: string) => `The coupon ${show(code)} belongs to the user. Only other users can apply it.`,
+    text: (code: string) => `The coupon ${show(code)} is the user's own: only other users can apply it.`,
   },
   COUPON_REDEEMED: {
     status: 400,
-    text: (code: string) => `The user has already redeemed the coupon ${show(code)} and can't apply it again.`,
+    text: (code: string) => `The user has redeemed the coupon ${show(code)} already and can't apply it again.`,
   },
   DATABASE_UNAVAILABLE: {
     status: 503,
@@ -251,7 +251,7 @@ export function isAway(error: unknown): boolean {
 
 /** Creates the error of an input field that the call does not have. */
 export function unknownField(call: string, field: string, known: readonly string[]): ReferralError {
-  return new ReferralError('INVALID_INPUT', `${call} has no field "${field}". Its fields are ${known.join(', ')}.`, {
+  return new ReferralError('INVALID_INPUT', `${call} has no field "${field}". It knows ${known.join(', ')}.`, {
     field,
   });
 }
