@@ -102,7 +102,7 @@ export class Settlements {
     );
     if (rows.length === 0) throw referralError('NOT_FOUND', 'spend or hold', 'reference', [reference]);
     if (rows.length > 1)
-      throw referralError('AMBIGUOUS', 'spends or holds', 'reference', reference, 'say whose with { user, reference }');
+      throw referralError('AMBIGUOUS', 'the spends and holds', 'reference', reference, 'say whose with { user, reference }');
     return rows[0]!.userId;
   }
 }
