@@ -1,7 +1,7 @@
 /**
  * Every error of the package: its code, the HTTP status with which Express responds if the error reaches its error
  * handler, and its sentence. A sentence says what was wrong, what was found and what to do. Sentences may change;
- * `ReferralError.code` does not.
+ * `ReferralError.code` does not. The guide `examples/quickstart` lists each.
  */
 const catalogue = {
   INVALID_OPTION: {

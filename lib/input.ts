@@ -16,6 +16,11 @@ export function textOf(field: string, value: unknown, max: number, min = 0): str
   return value;
 }
 
+/** A reference of the host's: 1 to 255 characters. */
+export function referenceOf(field: string, value: unknown): string {
+  return textOf(field, value, lengths.reference, 1);
+}
+
 /** An id of the host's, a string, a bigint or a whole number, as text. */
 export function hostIdOf(field: string, value: unknown): string {
   if (typeof value === 'bigint' || (typeof value === 'number' && Number.isSafeInteger(value))) return String(value);

@@ -17,3 +17,6 @@ export const lengths = {
   description: 500,
   email: 254,
 } as const;
+
+/** A day of 24 hours, in milliseconds. */
+export const dayMs = 86_400_000;

@@ -5,6 +5,7 @@ import type { Referral } from './entities/referral';
 import type { ReferralEarnOut } from './entities/referral-earn-out';
 import type { ReferralResponse } from './entities/referral-response';
 import { referralError } from './errors';
+import { dayMs } from './limits';
 import { checkOptions } from './option-checks';
 import { addressOfRequest, csrfFieldOfHost, randomCode, safeReporter } from './option-defaults';
 import type { Amount, UserRef } from './types/common';
@@ -213,8 +214,6 @@ export interface ReferralsOptions {
   onError?: (error: unknown) => void;
 }
 
-const dayMs = 86_400_000;
-
 /** The checked options, with a default for each one that the host left out. */
 export type Settings = Readonly<ReturnType<typeof settingsOf>>;
 
@@ -233,6 +232,8 @@ export function settingsOf(options: ReferralsOptions) {
   return {
     dataSource: options.dataSource,
     baseUrl,
+    /** The path of `baseUrl` without a trailing slash: empty for a site at the root. */
+    sitePath: baseUrl.pathname.replace(/\/$/, ''),
     secrets: typeof options.secret === 'string' ? [options.secret] : options.secret,
     user: options.user,
     linkPath: (options.linkPath ?? '/r').replace(/\/$/, ''),

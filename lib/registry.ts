@@ -11,7 +11,7 @@ interface Hints extends WithManager {
 
 /**
  * Maps each DataSource to the instance that `createReferrals` wired for it, from `createReferrals` until `close()`. Static methods of
- * entities find their instance here. No other module has state of its own.
+ * entities find their instance here.
  */
 export class Registry<Instance> {
   readonly #instances = new Map<DataSource, Instance>();

@@ -15,7 +15,7 @@ export function linkRouter(tracking: Tracking): RequestHandler {
   const create = createRoute(tracking);
   // Express matches mount paths without regard to case. If `baseUrl` has a path, the host's app may itself be mounted
   // there.
-  const wholePath = settings.baseUrl.pathname.replace(/\/$/, '') + settings.linkPath;
+  const wholePath = settings.sitePath + settings.linkPath;
   const isMountedRight = (mount: string): boolean =>
     mount === settings.linkPath ||
     [settings.linkPath, wholePath].some((path) => path.toLowerCase() === mount.toLowerCase());

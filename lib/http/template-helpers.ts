@@ -39,7 +39,7 @@ export function templateHelpers(tracking: Tracking): (req: Request, res: Respons
   const { settings } = tracking;
   const actionDisplay = (action: string): string =>
     Object.hasOwn(settings.actionDisplay, action) ? settings.actionDisplay[action]! : action;
-  const path = settings.baseUrl.pathname.replace(/\/$/, '') + settings.linkPath;
+  const path = settings.sitePath + settings.linkPath;
 
   function createForm(input: CreateFormInput, csrf: { name: string; value: string } | null): string {
     const target = storedTarget(settings.dataSource, input.target);

@@ -4,6 +4,7 @@ import type { Database } from '../database/database';
 import { sql } from '../database/named-parameters';
 import { debug } from '../debug';
 import { Referral } from '../entities/referral';
+import { dayMs } from '../limits';
 import type { Settings } from '../options';
 import type { ReferralLookup } from './referral-lookup';
 import type { Touch } from './visitor-token';
@@ -13,8 +14,6 @@ export interface Attributed {
   referral: Referral;
   touchedAt: Date;
 }
-
-const dayMs = 86_400_000;
 
 /** Decides which referral a visitor came through: the one of the newest touch within the window, or of the oldest. */
 export class Attribution {
@@ -80,7 +79,7 @@ export class Attribution {
     const [row] = await this.#database.query<{ touched_at: Date }>(query, manager);
     if (!row) return null;
     const referral = this.#database.entity(Referral, row);
-    debug('user %s: the touch of %s on %s won', userId, row.touched_at.toISOString(), referral.code);
+    debug('user %s: the touch of %s on %s won', userId, row.touched_at, referral.code);
     return { referral, touchedAt: row.touched_at };
   }
 

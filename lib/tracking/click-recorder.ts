@@ -16,7 +16,8 @@ const maxWaiting = 20_000;
 
 /**
  * Group commit for clicks: the clicks that arrive while a batch is being written form the next batch. Under load, one commit covers
- * hundreds of clicks. Each click is committed before its redirect is sent. A single click is written at once.
+ * hundreds of clicks. Each click is committed before its redirect is sent. A single click is written at once. The statement is in
+ * `response-insert.ts`.
  */
 export class ClickRecorder {
   readonly #responses: Responses;

@@ -26,8 +26,8 @@ interface Parts {
 
 /** The calls that the static and instance methods of `Referral` and `ReferralResponse` make. */
 export function referralCalls({ settings, database, lookup, creation, responses, visitors }: Parts): ReferralCalls {
-  const { dataSource, baseUrl, linkPath } = settings;
-  const links = `${baseUrl.origin}${baseUrl.pathname.replace(/\/$/, '')}${linkPath}`;
+  const { dataSource, baseUrl, sitePath, linkPath } = settings;
+  const links = `${baseUrl.origin}${sitePath}${linkPath}`;
 
   function checked(action: string, { target }: RecordOptions): StoredTarget {
     textOf('action', action, lengths.action, 1);

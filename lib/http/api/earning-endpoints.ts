@@ -7,7 +7,7 @@ import { pageOfQuery, parseDigits, pathIdOf, queryOf, wirePage, wordOf } from '.
 import { creditOf, earnOutOf } from './wire';
 
 /** What a user has earned and what was paid out: `/credit/` (commissions, in the words of the wire) and `/earnout/`. */
-export function earningEndpoints({ baseUrl }: Settings, { pages, managers }: Rewards): Endpoint[] {
+export function earningEndpoints(settings: Settings, { pages, managers }: Rewards): Endpoint[] {
   const listCredits: Handler = async ({ req, userId }) => {
     const query = queryOf(req);
     const page = pageOfQuery(query);
@@ -17,7 +17,7 @@ export function earningEndpoints({ baseUrl }: Settings, { pages, managers }: Rew
       status: wordOf(query, 'status', ['pending', 'available', 'reverted']),
       channelId: await channelIdOf(userId, query.get('referral_channel')),
     };
-    return wirePage(req, baseUrl, page, {
+    return wirePage(req, settings, page, {
       count: await pages.count(userId, filter),
       load: async (take, skip) => (await pages.page(userId, filter, order, take, skip)).map(creditOf),
     });
@@ -42,7 +42,7 @@ export function earningEndpoints({ baseUrl }: Settings, { pages, managers }: Rew
     const page = pageOfQuery(queryOf(req));
     const { earnOuts } = managers;
     const where = { userId };
-    return wirePage(req, baseUrl, page, {
+    return wirePage(req, settings, page, {
       count: await earnOuts.count({ where }),
       load: async (take, skip) => (await earnOuts.search({ where, order: { id: 'DESC' }, take, skip })).map(earnOutOf),
     });

@@ -14,7 +14,7 @@ export function endpoints({ settings }: Tracking, rewards: Rewards): Endpoint[] 
     ...couponEndpoints(settings, rewards),
     {
       path: '/openapi.json',
-      methods: { GET: ({ req }) => Promise.resolve(openApi(req, settings.baseUrl)) },
+      methods: { GET: ({ req }) => Promise.resolve(openApi(req, settings)) },
       isOpen: true,
     },
   ];

@@ -1,6 +1,8 @@
 import type { Request } from 'express';
+import type { Settings } from '../../options';
 import { commissionOrders } from '../../rewards/commissions/commission-pages';
 import { modeSchema, schemas, statusSchema } from './openapi-schemas';
+import { publicUrl } from './public-url';
 import { arrayOf, ref, type Schema } from './schema';
 import type { Wire } from './wire-types';
 
@@ -120,12 +122,11 @@ const paths: Record<string, Part> = {
  * The OpenAPI 3.1 document of the API where the host has mounted it. How users sign in is up to the host: a session,
  * or a token.
  */
-export function openApi(req: Request, { origin, pathname }: URL): object {
-  const below = pathname.replace(/\/$/, '');
+export function openApi(req: Request, settings: Settings): object {
   return {
     openapi: '3.1.0',
     info: { title: 'Referrals', version: '2', description: 'What a user has earned by referrals.' },
-    servers: [{ url: `${origin}${req.baseUrl.startsWith(`${below}/`) ? '' : below}${req.baseUrl}` }],
+    servers: [{ url: publicUrl(settings, req.baseUrl) }],
     paths,
     components: {
       schemas,

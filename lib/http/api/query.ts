@@ -1,5 +1,7 @@
 import type { Request } from 'express';
+import type { Settings } from '../../options';
 import { badField, notFound } from '../http-error';
+import { publicUrl } from './public-url';
 import type { WirePage } from './wire-types';
 
 const defaultPageSize = 25;
@@ -64,13 +66,13 @@ export interface List<T> {
  */
 export async function wirePage<T>(
   req: Request,
-  baseUrl: URL,
+  settings: Settings,
   { page, pageSize }: PageRequest,
   { count, load }: List<T>,
 ): Promise<WirePage<T>> {
   const pages = Math.max(1, Math.ceil(count / pageSize));
   if (page > pages) throw notFound();
-  const address = (to: number): string | null => (to < 1 || to > pages ? null : addressOf(req, baseUrl, to));
+  const address = (to: number): string | null => (to < 1 || to > pages ? null : addressOf(req, settings, to));
   return {
     count,
     next: address(page + 1),
@@ -79,12 +81,9 @@ export async function wirePage<T>(
   };
 }
 
-/** The address of this request with another page, on the origin of `baseUrl`: a client can forge the header Host. */
-function addressOf(req: Request, { origin, pathname }: URL, page: number): string {
-  const below = pathname.replace(/\/$/, '');
-  const path = req.baseUrl + req.path;
+/** The address of this request with another page. */
+function addressOf(req: Request, settings: Settings, page: number): string {
   const query = new URLSearchParams([...queryOf(req)]);
   query.set('page', String(page));
-  // If `baseUrl` has a path, the host's app may itself be mounted there: then `path` has it already.
-  return `${origin}${path.startsWith(`${below}/`) ? '' : below}${path}?${query.toString()}`;
+  return `${publicUrl(settings, req.baseUrl + req.path)}?${query.toString()}`;
 }

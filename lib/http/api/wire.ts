@@ -1,14 +1,13 @@
 import type { ReferralAccount } from '../../entities/referral-account';
 import type { ReferralChannel } from '../../entities/referral-channel';
 import type { ReferralEarnOut } from '../../entities/referral-earn-out';
+import { dayMs } from '../../limits';
 import type { Settings } from '../../options';
 import type { CodeOffer } from '../../rewards/commissions/code-offers';
 import type { SeenCommission } from '../../rewards/commissions/commission-pages';
 import type { Coupon } from '../../types/commissions';
 import type { AccountTotals } from '../../types/earn-outs';
 import type { Wire } from './wire-types';
-
-const dayMs = 86_400_000;
 
 /** The id of a user as a number if it is the text of one: hosts with numeric ids expect numbers. */
 function wireUserId(id: string): number | string {
@@ -66,9 +65,9 @@ export function configOf(
   account: ReferralAccount,
   totals: AccountTotals,
   offer: CodeOffer,
-  { baseUrl, codeParameter, linkPath, earnOuts, commission }: Settings,
+  { baseUrl, sitePath, codeParameter, linkPath, earnOuts, commission }: Settings,
 ): Wire['Config'] {
-  const site = `${baseUrl.origin}${baseUrl.pathname.replace(/\/$/, '')}`;
+  const site = `${baseUrl.origin}${sitePath}`;
   const max = offer.maxPerReferee === null ? null : Number(offer.maxPerReferee);
   return {
     id: account.id,

@@ -84,12 +84,9 @@ export class Coupons {
    */
   async quote(user: UserRef, amount: Amount, options: WithManager = {}): Promise<Quote> {
     const { manager } = objectOf('quote', options, { manager: true });
-    const parameters = {
-      user: someUserIdOf('user', user),
-      amount: amountOf('amount', amount, 'not negative'),
-      now: this.#clock.parameter(),
-    };
-    if (manager?.queryRunner?.isTransactionActive) await takeTurn(this.#database, parameters.user, manager);
+    const checked = { user: someUserIdOf('user', user), amount: amountOf('amount', amount, 'not negative') };
+    if (manager?.queryRunner?.isTransactionActive) await takeTurn(this.#database, checked.user, manager);
+    const parameters = { ...checked, now: this.#clock.parameter() };
     const { buyers, channels, referrals } = this.#database.tables;
     const [row] = await this.#database.query<QuoteRow>(
       sql(parameters, ($) => {

@@ -10,8 +10,7 @@ import { ReferralCommission } from '../../entities/referral-commission';
 import { ReferralPurchase } from '../../entities/referral-purchase';
 import { ReferralRefund } from '../../entities/referral-refund';
 import { invalid, referralError } from '../../errors';
-import { amountOf, dateOf, isNothing, objectOf, someUserIdOf, textOf } from '../../input';
-import { lengths } from '../../limits';
+import { amountOf, dateOf, isNothing, objectOf, referenceOf, someUserIdOf } from '../../input';
 import type { Settings } from '../../options';
 import type { Attribution } from '../../tracking/attribution';
 import type { PurchaseInput, RefundInput } from '../../types/commissions';
@@ -46,7 +45,8 @@ const deletedMeanwhile = new Set<string | null>([
 ]);
 
 /**
- * Records purchases and refunds, and what they earn the referrers. The commission is computed in `purchaseStatement`.
+ * Records purchases and refunds, and what they earn the referrers. The commission is computed in
+ * `commission-amount.ts`, as a part of `purchaseStatement`.
  */
 export class Purchases {
   readonly #database: Database;
@@ -189,8 +189,4 @@ function refuseRefund(row: RefundRow, given: Omit<RefundParameters, 'now'>, amou
   const isNothingLeft = !/[1-9]/.test(row.left!);
   if (isNothingLeft) throw referralError('NOTHING_TO_REFUND', purchase);
   throw invalid('amount', `an amount up to the ${shownAmount(row.left!)} that is left of the purchase`, amount);
-}
-
-function referenceOf(field: string, reference: string): string {
-  return textOf(field, reference, lengths.reference, 1);
 }

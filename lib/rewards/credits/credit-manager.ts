@@ -7,7 +7,17 @@ import { overtaken, retryOvertaken } from '../../database/retry';
 import { ReferralCredit } from '../../entities/referral-credit';
 import type { ReferralCreditSpend } from '../../entities/referral-credit-spend';
 import { invalid, referralError } from '../../errors';
-import { amountOf, dateOf, daysOf, type FieldsOf, isNothing, objectOf, someUserIdOf, textOf } from '../../input';
+import {
+  amountOf,
+  dateOf,
+  daysOf,
+  isNothing,
+  objectOf,
+  referenceOf,
+  someUserIdOf,
+  textOf,
+  type FieldsOf,
+} from '../../input';
 import { lengths } from '../../limits';
 import type { UserRef, WithManager } from '../../types/common';
 import type { CaptureInput, CreditChanges, CreditInput, Purpose, SettleInput, SpendInput } from '../../types/credits';
@@ -136,7 +146,7 @@ export class CreditManager extends RecordManager<ReferralCredit, CreditInput, Cr
     const { name: typeName } = await this.#creditTypes.get(type, { manager });
     return {
       user: someUserIdOf('user', input.user),
-      reference: isNothing(reference) ? null : textOf('reference', reference, lengths.reference, 1),
+      reference: isNothing(reference) ? null : referenceOf('reference', reference),
       initialBalance: amountOf('initialBalance', input.initialBalance, 'positive'),
       type,
       name: isNothing(name) ? null : textOf('name', name, lengths.creditName, 1),

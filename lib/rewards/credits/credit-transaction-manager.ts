@@ -6,7 +6,7 @@ import { timeOf } from '../../database/statement-time';
 import { shownAmount } from '../../entities/columns';
 import { ReferralCreditTransaction } from '../../entities/referral-credit-transaction';
 import { invalid, referralError } from '../../errors';
-import { amountOf, isNothing, objectOf, textOf } from '../../input';
+import { amountOf, isNothing, objectOf, referenceOf, textOf } from '../../input';
 import { lengths } from '../../limits';
 import type { CreditTransactionInput } from '../../types/credits';
 import { RecordManager } from '../records/record-manager';
@@ -72,7 +72,7 @@ export class CreditTransactionManager extends RecordManager<ReferralCreditTransa
     return {
       ...{ user: userId, credit, value },
       description: textOf('description', description ?? '', lengths.description),
-      reference: isNothing(reference) ? null : textOf('reference', reference, lengths.reference, 1),
+      reference: isNothing(reference) ? null : referenceOf('reference', reference),
       now: this.#clock.parameter(),
     };
   }

@@ -8,7 +8,7 @@ import { timeOf } from '../../database/statement-time';
 import { shownAmount } from '../../entities/columns';
 import { ReferralCreditSpend } from '../../entities/referral-credit-spend';
 import { invalid, referralError } from '../../errors';
-import { amountOf, objectOf, someUserIdOf, textOf } from '../../input';
+import { amountOf, objectOf, referenceOf, someUserIdOf, textOf } from '../../input';
 import { lengths } from '../../limits';
 import type { UserRef, WithManager } from '../../types/common';
 import type { Purpose, SpendInput } from '../../types/credits';
@@ -83,7 +83,7 @@ export class Ledger {
     });
     if (typeof partial !== 'boolean') throw invalid('partial', 'true or false', partial);
     const amount = amountOf('amount', input.amount, 'positive');
-    const reference = referenceOf(input.reference);
+    const reference = referenceOf('reference', input.reference);
     return {
       user: someUserIdOf('user', user),
       ...{ reference, kind, amount, partial },
@@ -114,8 +114,4 @@ export class Ledger {
 /** Emits `creditSpent` if any credit was spent. */
 export function emitSpent(events: Events, spend: ReferralCreditSpend, manager: EntityManager | undefined): void {
   if (/[1-9]/.test(spend.captured!)) events.emit(manager, 'creditSpent', spend);
-}
-
-export function referenceOf(reference: string): string {
-  return textOf('reference', reference, lengths.reference, 1);
 }

@@ -6,9 +6,9 @@ import { type Query, sql, type Statement } from '../../database/named-parameters
 import { overtaken, retryOvertaken } from '../../database/retry';
 import { ReferralCreditSpend } from '../../entities/referral-credit-spend';
 import { invalid, referralError } from '../../errors';
-import { amountOf, isNothing, objectOf, someUserIdOf } from '../../input';
+import { amountOf, isNothing, objectOf, referenceOf, someUserIdOf } from '../../input';
 import type { CaptureInput, SettleInput } from '../../types/credits';
-import { emitSpent, referenceOf } from './ledger';
+import { emitSpent } from './ledger';
 import {
   type CaptureParameters,
   captureStatement,
@@ -74,7 +74,7 @@ export class Settlements {
   }
 
   async #settle(input: SettleInput, queryOf: (parameters: SettleParameters) => Query): Promise<SettledSpend> {
-    const reference = referenceOf(input.reference);
+    const reference = referenceOf('reference', input.reference);
     const user = isNothing(input.user)
       ? await this.#userOfReference(reference, input.manager)
       : someUserIdOf('user', input.user);
@@ -102,7 +102,13 @@ export class Settlements {
     );
     if (rows.length === 0) throw referralError('NOT_FOUND', 'spend or hold', 'reference', [reference]);
     if (rows.length > 1)
-      throw referralError('AMBIGUOUS', 'the spends and holds', 'reference', reference, 'say whose with { user, reference }');
+      throw referralError(
+        'AMBIGUOUS',
+        'the spends and holds',
+        'reference',
+        reference,
+        'say whose with { user, reference }',
+      );
     return rows[0]!.userId;
   }
 }

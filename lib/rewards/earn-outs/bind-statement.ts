@@ -1,7 +1,7 @@
 import type { Database } from '../../database/database';
 import { type Placeholders, type Statement, statement } from '../../database/named-parameters';
 import { timeOf } from '../../database/statement-time';
-import { type EarnOutTerms, isPayable, isUnpaid, modes } from './due-accounts';
+import { type EarnOutTerms, isPayable, isDue, modes } from './due-accounts';
 
 export interface BindParameters extends EarnOutTerms {
   /** The users whose accounts the caller has locked. */
@@ -54,7 +54,7 @@ const dueModes = (database: Database, $: Parameters): string => `
     due AS (
       SELECT a.user_id, m.mode, CASE m.mode WHEN 'payout' THEN a.payout_email END AS payout_email
       FROM ${database.tables.accounts} a CROSS JOIN ${modes($.isPayoutOffered)} CROSS JOIN at
-      WHERE a.user_id = ANY(${$.users}::varchar[]) AND ${isPayable} AND ${isUnpaid(database, 'at.now', $.period)}
+      WHERE a.user_id = ANY(${$.users}::varchar[]) AND ${isPayable} AND ${isDue(database, 'at.now', $.period)}
     )`;
 
 const openAmounts = (tables: Tables, $: Parameters): string => `

@@ -1,7 +1,6 @@
 import type { Clock } from '../../database/clock';
 import type { Database } from '../../database/database';
 import { isLockTimeout } from '../../database/driver-errors';
-import { sql } from '../../database/named-parameters';
 import { retryConflicts } from '../../database/retry';
 import type { Settings } from '../../options';
 import { bindStatement } from './bind-statement';
@@ -64,10 +63,7 @@ export class EarnOutBinding {
   #bind(users: readonly string[], terms: EarnOutTerms, lockedAccounts: LockedAccounts): Promise<number> {
     return this.#database.unlimited('ordinary', async (manager) => {
       const timeout = lockTimeoutMs[lockedAccounts];
-      await this.#database.query(
-        sql({}, () => `SELECT set_config('lock_timeout', '${timeout}', true)`),
-        manager,
-      );
+      await this.#database.query(`SELECT set_config('lock_timeout', '${timeout}', true)`, manager);
       const lock = lockStatement(this.#database, lockedAccounts).with({ users });
       const locked = await this.#database.query<AccountRow>(lock, manager);
       if (locked.length === 0) return 0;

@@ -29,8 +29,11 @@ export function modes(isPayoutOffered: string): string {
 /** The condition that a mode `m` can pay an account `a`: payouts need the host's option, and an address to pay to. */
 export const isPayable = `m.is_offered AND (m.mode = 'credits' OR a.payout_email IS NOT NULL)`;
 
-/** The condition that an account `a` has no earn-out of mode `m` under way, and none completed in this period. */
-export function isUnpaid({ tables }: Database, now: string, period: string): string {
+/**
+ * The condition that the first period of an account `a` has passed, and that it has no earn-out of mode `m` under way and none
+ * completed in this period.
+ */
+export function isDue({ tables }: Database, now: string, period: string): string {
   return `${now} >= a.created_at + ${period}::float8 * interval '1 millisecond' AND NOT EXISTS (
     SELECT FROM ${tables.earnOuts} o WHERE o.user_id = a.user_id AND o.mode = m.mode
       AND (o.status = 'processing' OR (o.status = 'completed' AND o.created_at >= ${periodStart('a', now, period)}))
@@ -49,7 +52,7 @@ export function dueStatement(database: Database): Statement<DueParameters> {
     SELECT a.user_id AS "userId" FROM ${accounts} a
     WHERE a.user_id > ${$.after} AND EXISTS (
       SELECT FROM ${modes($.isPayoutOffered)}
-      WHERE ${isPayable} AND ${isUnpaid(database, timeOf($.now), $.period)} AND (
+      WHERE ${isPayable} AND ${isDue(database, timeOf($.now), $.period)} AND (
         SELECT sum(t.amount) FROM ${totals} t WHERE t.user_id = a.user_id AND t.mode = m.mode
       ) >= ${$.minimum}::numeric + CASE m.mode WHEN 'credits' THEN a.credits_paid ELSE a.payouts_paid END
     )

@@ -6,8 +6,7 @@ import { overtaken, retryOvertaken } from '../../database/retry';
 import { shownAmount } from '../../entities/columns';
 import { ReferralUsage } from '../../entities/referral-usage';
 import { referralError } from '../../errors';
-import { amountOf, objectOf, someUserIdOf, textOf } from '../../input';
-import { lengths } from '../../limits';
+import { amountOf, objectOf, referenceOf, someUserIdOf } from '../../input';
 import type { UserRef } from '../../types/common';
 import type { UsageInput } from '../../types/signups';
 import type { SignupSide } from './granted-cte';
@@ -33,7 +32,7 @@ export class Usages {
     const parameters = {
       user: someUserIdOf('user', user),
       amount: amountOf('amount', given.amount, 'any'),
-      reference: textOf('reference', given.reference, lengths.reference, 1),
+      reference: referenceOf('reference', given.reference),
       now: this.#clock.parameter(),
     };
     const run = (sides: readonly SignupSide[], manager?: EntityManager): Promise<UsageRow[]> =>
