@@ -1,7 +1,7 @@
 import { createNodeResolver, importX } from 'eslint-plugin-import-x';
 import tseslint from 'typescript-eslint';
 
-/** The rooms from the top floor down: what a room imports stands below it. */
+/** The rooms, from the top down. A room may import only from rooms below it. */
 const floors = [
   ['./lib/index.ts'],
   ['./lib/create-referrals.ts'],
@@ -22,7 +22,7 @@ const upward = floors.slice(1).map((target, floor) => ({
   message: 'Data flows down: http, cli > rewards > tracking > database > entities > types.',
 }));
 
-/** Rooms of one floor that know nothing of each other. */
+/** Rooms of one floor that must not import each other. */
 const apart = [
   ['./lib/cli', './lib/http'],
   ['./lib/http', './lib/cli'],
@@ -58,14 +58,14 @@ export default tseslint.config(
       'import-x/resolver-next': [createNodeResolver({ extensions: ['.ts', '.js'] })],
     },
     rules: {
-      // Imports of types alone do not count: they are gone at run time.
+      // Imports of types do not count, because they do not exist at run time.
       'import-x/no-cycle': 'error',
       'import-x/no-restricted-paths': ['error', { zones: [...upward, ...apart] }],
       'import-x/order': ['error', { 'alphabetize': { order: 'asc' }, 'newlines-between': 'never' }],
     },
   },
   {
-    // Answers of supertest, templates and raw queries are any: there, tests say what they expect of them.
+    // The results of supertest, templates and raw queries have the type `any`. Tests say what they expect.
     files: ['test/**'],
     rules: {
       'no-console': 'off',

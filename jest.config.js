@@ -5,7 +5,7 @@ const shared = {
   modulePathIgnorePatterns: ['<rootDir>/dist/', '<rootDir>/\\.postgres/'],
 };
 
-/** The main journey once more, on the oldest majors that the package supports; and what leans on each the most. */
+/** The suites that also run on the oldest supported majors: the main journey, and those that use a peer the most. */
 const suites = (...names) => names.map((name) => `<rootDir>/test/${name}.test.ts`);
 const compatibility = suites('compatibility');
 const onExpress = suites('api', 'api-input', 'create-route');
@@ -23,7 +23,8 @@ const onTypeorm = suites(
 module.exports = {
   globalSetup: '<rootDir>/test/support/global-setup.ts',
   globalTeardown: '<rootDir>/test/support/global-teardown.ts',
-  // Nothing but what hangs is to meet this: also on a machine ten times slower, or while npm downloads what a consumer needs.
+  // So long that only a test that hangs exceeds it, even on a machine that is ten times slower, or while npm downloads
+  // the packages of a consumer.
   testTimeout: 1_800_000,
   maxWorkers: 2,
   projects: [

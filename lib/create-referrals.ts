@@ -22,7 +22,7 @@ import type { EarnOutProgress, RunEarnOutsOptions } from './types/earn-outs';
 import type { UsageInput } from './types/signups';
 
 declare global {
-  // The one way that Express' types are extended by.
+  // Express' types are extended by merging into this global namespace. There is no other way.
   // eslint-disable-next-line @typescript-eslint/no-namespace
   namespace Express {
     interface Request {
@@ -64,6 +64,8 @@ export interface Referrals extends Managers {
   /**
    * Returns why the newest `Referral.recordSignup` of a user made no sign-up, or how the referral of the user's sign-up
    * was chosen.
+   *
+   * @throws ReferralError `INVALID_INPUT` naming the field; `DATABASE_UNAVAILABLE`.
    */
   explainSignup(user: UserRef, options?: WithManager): Promise<SignupExplanation>;
   /**
@@ -107,9 +109,9 @@ export interface Referrals extends Managers {
    */
   recordPurchase(buyer: UserRef, input: PurchaseInput): Promise<RecordedPurchase>;
   /**
-   * Records what a buyer was paid back of a purchase, and lowers the commission in proportion. If the commission is
-   * already in an earn-out, a later earn-out nets the difference. Idempotent by (buyer, reference): a repeated call
-   * returns the first result.
+   * Records that a purchase was paid back to the buyer, in part or in full, and lowers the commission in proportion. If
+   * the commission is already in an earn-out, a later earn-out subtracts the difference. Idempotent by (buyer,
+   * reference): a repeated call returns the first result.
    *
    * @throws ReferralError `INVALID_INPUT` naming the field, also for an amount above what is left of the purchase;
    * `NOT_FOUND` if there is no such purchase; `NOTHING_TO_REFUND` if it is refunded in full; `REFERENCE_REUSED` if the
@@ -126,8 +128,11 @@ export interface Referrals extends Managers {
    */
   runEarnOuts(options?: RunEarnOutsOptions): Promise<EarnOutProgress>;
   /**
-   * Checks the invariants of all data, in one snapshot and without locks. Reads every row of the ledger: seconds for a
-   * million entries.
+   * Checks the invariants of all data, in one snapshot and without row locks. It reads every row of the ledger, which
+   * takes seconds for a million entries.
+   *
+   * @throws ReferralError `DATABASE_UNAVAILABLE`. If an invariant does not hold, it does not throw: `ok` is false in the
+   * result, which lists the problems.
    */
   verify(options?: WithManager): Promise<Verification>;
   /**
@@ -174,14 +179,14 @@ export function createReferrals(options: ReferralsOptions): Referrals {
     records: rewards.records,
     clock: tracking.clock,
   });
-  // Entities that the host loads itself find their instance too.
+  // The methods of an entity need its instance, also if the host loads the entity through TypeORM.
   const owners = entities.map((entity) => ({
     listenTo: () => entity,
     afterLoad: (loaded: object) => void registry.own(loaded, dataSource),
   }));
   const subscribers = [tracking.events.subscriber, ...owners];
   dataSource.subscribers.push(...subscribers);
-  // Learns the database's time, and says early if the migrations have not run; a database that is away says so later.
+  // Reads the database's time. If the migrations have not run, the option `onError` gets an error at start-up already.
   tracking.start().catch(settings.onError);
 
   let closed: Promise<void> | null = null;

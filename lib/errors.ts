@@ -90,9 +90,10 @@ const catalogue = {
   },
   REFERRAL_EXISTS: {
     status: 409,
-    text: (existing: string, wanted: string) =>
-      `This user already has a referral with the same redirectTo, label and target; its code is "${existing}". ` +
-      `Use it, or change it with referralCodes.update, or give the one ${wanted} another label.`,
+    text: (existing: string | null, instead: string) =>
+      'This user already has a referral with the same redirectTo, label and target' +
+      `${existing === null ? '' : `; its code is "${existing}"`}. ` +
+      `Use it, or change it with referralCodes.update, or ${instead}.`,
   },
   CODES_EXHAUSTED: {
     status: 500,
@@ -144,8 +145,8 @@ const catalogue = {
   INSUFFICIENT_CREDIT: {
     status: 402,
     text: (asked: string, available: string, isForAnything: boolean) =>
-      `The user has ${available} of credit for this, less than the ${asked} asked for. ` +
-      'Ask for less, or give partial: true to take what there is.' +
+      `The user has ${available} of credit for this, less than the requested ${asked}. ` +
+      'Request less, or set partial: true to take the credit that is available.' +
       (isForAnything
         ? ' Credit that is limited to some products is not included: name the product or productCategory to use it.'
         : ''),
@@ -239,12 +240,12 @@ export function referralError<C extends ReferralErrorCode>(
   return new ReferralError(code, text(...facts), named ? { field: facts[0] as string } : {});
 }
 
-/** Creates the error of a database that is away, with the driver's error as its cause. */
+/** Creates the error of a database that can't be reached or does not respond, with the driver's error as its cause. */
 export function databaseUnavailable(detail: string, cause?: unknown): ReferralError {
   return new ReferralError('DATABASE_UNAVAILABLE', catalogue.DATABASE_UNAVAILABLE.text(detail), { cause });
 }
 
-/** Whether an error says that the database is away, or that the instance is closed. */
+/** Whether an error says that the database is unavailable, or that the instance is closed. */
 export function isAway(error: unknown): boolean {
   return error instanceof ReferralError && error.status === 503;
 }

@@ -3,9 +3,12 @@ import { invalid, unknownField } from './errors';
 import { lengths } from './limits';
 import type { Amount, ListOptions, RecordRef, UserRef } from './types/common';
 
+// A function `…Of(field, value)` checks a value and returns it. For a wrong value it throws `INVALID_INPUT` with the
+// name of the field.
+
 /**
- * Characters that PostgreSQL's text can't store: U+0000, and lone surrogates, which the driver would all turn into
- * U+FFFD, so that different texts became equal.
+ * Characters that the type `text` of PostgreSQL can't store: U+0000 and lone surrogates. The driver would replace every
+ * lone surrogate by U+FFFD, so that different texts become equal.
  */
 const unstorable = /\0|\p{Surrogate}/u;
 
@@ -49,8 +52,8 @@ export function isCode(value: unknown): value is string {
 }
 
 /**
- * Trims a code that a person typed, and replaces characters outside of ASCII with `?`. The result is no valid code
- * then, so that the look-up finds nothing, and it can be stored.
+ * Trims a code that a person typed, and replaces characters outside of ASCII with `?`. A text with a `?` is not a valid
+ * code, so the look-up finds nothing, but it can be stored.
  */
 export function typedCode(text: string): string {
   return text.trim().replace(/[^\x20-\x7e]/g, '?');
@@ -138,8 +141,8 @@ export function booleanOf(field: string, value: unknown): boolean {
   return value;
 }
 
-// Refuses spaces, and characters that a parser of address lists would split at. Whether the mailbox exists, only an
-// e-mail can tell.
+// Refuses spaces, and characters that a parser of address lists would split at. It can't tell whether the mailbox
+// exists.
 const emailPattern = /^[^\s@<>()[\],;:"\\\p{Cc}]+@[^\s@<>()[\],;:"\\\p{Cc}.]+(\.[^\s@<>()[\],;:"\\\p{Cc}.]+)+$/u;
 
 export function isEmail(value: unknown): value is string {

@@ -2,7 +2,7 @@ import type { DataSource } from 'typeorm';
 import { referralError } from './errors';
 import type { ReferralsOptions } from './options';
 
-/** What an option takes, in words for the error, and the test of a value. */
+/** The values that an option takes, as the error describes them, and a test of a value. */
 type Check = readonly [takes: string, test: (value: unknown) => boolean];
 type Checks = Readonly<Record<string, Check | Readonly<Record<string, Check>>>>;
 
@@ -10,8 +10,8 @@ type Checks = Readonly<Record<string, Check | Readonly<Record<string, Check>>>>;
 type IsGroup<T> = object extends T ? (string extends keyof T ? false : true) : false;
 
 /**
- * One check for each option, and for each option of a group: the compiler finds a missing check, and one without an
- * option.
+ * One check for each option, and for each option of a group. The compiler reports an option without a check, and a
+ * check without an option.
  */
 type CheckOfEach<Options> = {
   [Name in keyof Options]-?: IsGroup<NonNullable<Options[Name]>> extends true
@@ -63,7 +63,7 @@ const checks = {
     },
   ],
   secret: [
-    'a string of at least 32 characters, or a non-empty array of such, newest first',
+    'a string of at least 32 characters, or a non-empty array of such strings, newest first',
     (value) => isSecret(value) || (Array.isArray(value) && value.length > 0 && value.every(isSecret)),
   ],
   user: isFunction,
@@ -195,8 +195,8 @@ function isCheck(rule: Checks[string]): rule is Check {
 }
 
 /**
- * The value that an error message shows. A secret that is refused may still be somebody's secret: only its length is
- * shown.
+ * Returns the value that an error message shows. Of a secret it shows only the length, because a refused secret may be
+ * in use elsewhere.
  */
 function shown(name: string, value: unknown): unknown {
   if (name !== 'secret') return value;

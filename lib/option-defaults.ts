@@ -1,7 +1,7 @@
 import { randomInt } from 'node:crypto';
 import type { Request, Response } from 'express';
 
-/** Digits and capitals without 0, O, 1, I and L: 31 characters, so that ten of them have 49 bits. */
+/** Digits and capitals without 0, O, 1, I and L. Ten of these 31 characters have 49 bits of entropy. */
 const alphabet = '23456789ABCDEFGHJKMNPQRSTUVWXYZ';
 
 /** The default of the option `generateCode`. */
@@ -10,16 +10,16 @@ export function randomCode(): string {
 }
 
 /**
- * The default of the option `clientIp`. Without the header, `req.ip` is the socket's address, which costs less to read
- * here.
+ * The default of the option `clientIp`: `req.ip`. Without `X-Forwarded-For` that is the address of the socket, which is
+ * faster to read directly.
  */
 export function addressOfRequest(req: Request): string | undefined {
   return req.headers['x-forwarded-for'] === undefined ? req.socket.remoteAddress : req.ip;
 }
 
 /**
- * The default of the option `csrf`: the token where csurf, csrf-csrf, csrf-sync and most hand-written middleware leave
- * it.
+ * The default of the option `csrf`. It finds the token where csurf, csrf-csrf, csrf-sync and most hand-written
+ * middleware put it.
  */
 export function csrfFieldOfHost(req: Request, res: Response): { name: string; value: string } | null {
   const ofRequest = (req as { csrfToken?: unknown }).csrfToken;
@@ -29,8 +29,8 @@ export function csrfFieldOfHost(req: Request, res: Response): { name: string; va
 }
 
 /**
- * The option `onError`, or `console.error`. The result never throws, because it is called where nobody could catch the
- * error: what the host's function throws is printed.
+ * Returns a function that calls the option `onError`, or `console.error` without it. The function never throws, because
+ * no caller could handle the error: what `onError` throws is printed.
  */
 export function safeReporter(onError: ((error: unknown) => void) | undefined): (error: unknown) => void {
   const print = (error: unknown): void => console.error('express-referrals:', error);

@@ -146,8 +146,8 @@ export interface ReferralsOptions {
     rateLimitStore?: Store;
   };
   /**
-   * Returns whether the visitor agreed to be recorded; anything but true is a no. May be async. Without consent a click
-   * is only redirected. Default: every visitor has consented.
+   * Returns whether the visitor agreed to be recorded. Every result other than true means no. May be async. Without
+   * consent a click is only redirected. Default: every visitor has consented.
    */
   consent?: (req: Request) => Awaitable<boolean>;
   /** Returns the visitor's IP address. Default: `req.ip`, which respects the host's `trust proxy`. */
@@ -181,10 +181,7 @@ export interface ReferralsOptions {
    * `res.locals.csrfToken` or `res.locals._csrf`, whichever exists; otherwise no field.
    */
   csrf?: (req: Request, res: Response) => { name: string; value: string } | null;
-  /**
-   * Returns the current time, which is stored and compared with; for tests and simulations. Default: the database's
-   * clock.
-   */
+  /** Returns the current time, for tests and simulations. Default: the database's clock. */
   clock?: () => Date;
   /**
    * The time-out of a statement during a request, in milliseconds. After it the request continues without the result.

@@ -4,14 +4,14 @@ import { invalid, referralError } from './errors';
 import { isManager } from './input';
 import type { WithManager } from './types/common';
 
-/** What a call says about the instance that it means. */
+/** The options of a call that tell which instance it is for. */
 interface Hints extends WithManager {
   req?: Request;
 }
 
 /**
- * Maps each DataSource to the instance that `createReferrals` wired for it, from `createReferrals` until `close()`. Static methods of
- * entities find their instance here.
+ * Maps each DataSource to the instance that `createReferrals` wired for it, from `createReferrals` until `close()`.
+ * Static methods of entities find their instance here.
  */
 export class Registry<Instance> {
   readonly #instances = new Map<DataSource, Instance>();
@@ -38,7 +38,10 @@ export class Registry<Instance> {
     return entity;
   }
 
-  /** The instance of the manager, else of the request, else the only one. Throws an error that says what to name. */
+  /**
+   * Returns the instance of the manager, else of the request, else the only one. Throws if there is none, or if more
+   * than one remains.
+   */
   instanceFor(call: string, hints: Hints = {}): Instance {
     if (hints.manager) {
       if (!isManager(hints.manager))
@@ -54,7 +57,9 @@ export class Registry<Instance> {
     throw referralError('AMBIGUOUS_INSTANCE', call, all.length);
   }
 
-  /** Like {@link instanceFor}, but an entity that was loaded through an instance's DataSource belongs to that instance. */
+  /**
+   * Like {@link instanceFor}, but an entity that was loaded through an instance's DataSource belongs to that instance.
+   */
   instanceOf(entity: object, call: string, hints: Hints = {}): Instance {
     const dataSource = this.#dataSources.get(entity);
     return !dataSource || hints.manager ? this.instanceFor(call, hints) : this.#instanceOn(dataSource, call);

@@ -211,7 +211,7 @@ export class CreateCommissions1792000000000 implements MigrationInterface {
       `CREATE INDEX "ix_referral_commissions_id" ON ${table('referral_commissions')} ("id")`,
       `CREATE INDEX "ix_referral_commissions_referral" ON ${table('referral_commissions')} ("referral_id")`,
       `CREATE UNIQUE INDEX "uq_referral_commissions_purchase" ON ${table('referral_commissions')} ("user_id", "referee_id", "purchase")`,
-      // For pages of the API that are ordered by amount, with index-only scans up to the end of the page.
+      // For pages of the API that are ordered by amount or by time, with index-only scans up to the end of the page.
       `CREATE INDEX "ix_referral_commissions_amount" ON ${table('referral_commissions')} ("user_id", "amount" DESC, "id")
         INCLUDE ("available_at", "reverted_at", "mode", "channel_id")`,
       `CREATE INDEX "ix_referral_commissions_created" ON ${table('referral_commissions')} ("user_id", "created_at" DESC, "id")

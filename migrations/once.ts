@@ -1,6 +1,6 @@
 import type { QueryRunner } from 'typeorm';
 
-/** The key of the advisory lock for migrations: "referral" on the keys of a telephone. */
+/** The key of the advisory lock for migrations: "referral", as typed on the keypad of a telephone. */
 export const migrationLock = 73337725;
 
 /**

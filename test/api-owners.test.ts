@@ -2,14 +2,14 @@ import { endpoints } from '../lib/http/api/endpoints';
 import { type ApiHost, buy, coupon, detail, ids, type Method, refer, startApi } from './support/api';
 import { closeAll } from './support/host';
 
-/** Whose ids are alike for whoever compares them carelessly, and one that is SQL. */
+/** Ids that a wrong comparison would treat as equal, and one that contains SQL. */
 const users = ['anna', 'ANNA', '1', '01', "anna' OR '1'='1"];
 type Kind = 'credit' | 'earnout' | 'channel';
 
 let host: ApiHost;
 /** What each user has, by kind. */
 const owned = new Map<string, Record<Kind, number[]>>();
-/** Words that only the user's own answers may hold. */
+/** Words that only responses to that user may contain. */
 const secrets = new Map<string, string[]>();
 const reads = ['/credit/', '/earnout/', '/config/', '/channel/', '/coupon-code/'];
 
@@ -56,7 +56,7 @@ async function seenBy(user: string): Promise<string> {
   return JSON.stringify(seen);
 }
 
-/** Whatever is in the tables. */
+/** All rows of all tables. */
 async function stored(): Promise<unknown> {
   const rows: unknown[] = [];
   for (const { name } of host.dataSource.entityMetadatas.filter(({ tableName }) => tableName.startsWith('referral')))
@@ -115,7 +115,7 @@ test.each(byId.flatMap((operation) => pairs.map((pair) => ({ ...operation, ...pa
       const answer = await host.ask(method, path.replace(':id', String(id)), { as: asker });
       if (owner === asker) expect([answer.status, answer.body.id]).toEqual([200, id]);
       else {
-        // A missing one, to the byte: nobody learns which ids there are.
+        // The response is the same as for a missing one, byte for byte, so that it does not tell which ids exist.
         expect([answer.status, answer.text]).toEqual([404, missing.text]);
         const told = ({ headers }: typeof answer) => Object.keys(headers).sort();
         expect(told(answer)).toEqual(told(missing));

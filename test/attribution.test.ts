@@ -26,7 +26,9 @@ async function start(attribution: { model?: 'last-touch' | 'first-touch'; window
   return host;
 }
 
-/** One visitor's story, told once without ever signing in and once signed in from the start: the answers must agree. */
+/**
+ * The same steps of a visitor who never signs in, and of one who is signed in from the start. The results must agree.
+ */
 describe.each(['anonymous', 'signed in'])('%s', (kind) => {
   let browser: ReturnType<Host['browser']>;
   let visitors = 0;
@@ -120,7 +122,7 @@ test('a signed-in user is looked up by one step into one index', async () => {
   log.statements = [];
   await browser.get('/whose');
   expect(log.statements).toHaveLength(1);
-  // With few rows a planner prefers to read them all: what matters is that the index serves where it is asked to.
+  // With few rows the planner prefers a sequential scan. The test shows that the statement can use the index.
   const plan = await dataSource.transaction(async (manager) => {
     await manager.query('SET LOCAL enable_seqscan = off');
     return manager.query<object>(`EXPLAIN (FORMAT JSON) ${log.statements[0]}`, ['explained', null, null, 1000, null]);

@@ -167,7 +167,7 @@ describe('an expired link', () => {
     expect([answer.status, answer.headers.location]).toEqual([302, 'https://shop.example/old']);
     expect(answer.headers['set-cookie']).toBeUndefined();
     expect((await after.get('/whose')).body).toEqual({ code: null });
-    // Who came while it was valid has come through it.
+    // A visitor who came before the expiry is still attributed to it.
     expect((await before.get('/whose')).body).toEqual({ code: link.code });
     expect(await link.responseCount()).toBe(1);
     clock.time = time;
@@ -252,7 +252,7 @@ test('a referral that is being deleted takes no other click down with it', async
     await manager.delete(Referral, doomed.id);
     const clicks = [doomed, other, other, other].map((link) => request(host.app).get(`/r/${link.code}`).then());
     const { schema } = host.dataSource.options as { schema: string };
-    // They wait for this transaction: the row that is being deleted is referred to.
+    // The clicks wait for this transaction, because their foreign key refers to the row that it deletes.
     await waitFor(async () => {
       const [{ waiting }] = await host.dataSource.query(
         `SELECT count(*)::int AS waiting FROM pg_stat_activity

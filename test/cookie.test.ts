@@ -115,7 +115,7 @@ describe('the cookie', () => {
     const { code } = await Referral.create({ redirectTo: '/' });
     const visit = cookieOf(await host.browser().get(`/r/${code}`))!;
     const login = cookieOf(await host.browser().post('/login/eve'), 'connect.sid')!;
-    // Sign-in clears it, and the same request is a click: one line, and it is the last word.
+    // Sign-in clears the cookie, and the same request is a click. The response has one Set-Cookie line, the later one.
     const answer = await host.browser().get(`/r/${code}`).set('Cookie', `other=1; ${visit}; ${login}`);
     const lines = answer.headers['set-cookie'] as unknown as string[];
     expect(lines.filter((line) => line.startsWith('referral='))).toHaveLength(1);

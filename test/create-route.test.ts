@@ -278,7 +278,7 @@ describe('GET /r/create-link.js', () => {
   test('asks no database, and is no click', async () => {
     const log = new StatementLog();
     const quiet = await startHost({ dataSource: await openDataSource({ logger: log, logging: true }) });
-    await request(quiet.app).get('/r/nobodys').expect(404); // what is asked at the start has been asked
+    await request(quiet.app).get('/r/nobodys').expect(404); // the queries of the start have run
     expect(log.statements).not.toEqual([]);
     log.statements = [];
     await request(quiet.app).get('/r/create-link.js?from=form').expect(200);

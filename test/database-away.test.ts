@@ -81,13 +81,13 @@ async function visitorsSee(unseenCode: string): Promise<void> {
   const recorded = await request(host.app).post('/do').set('Cookie', cookie);
   expect([recorded.status, recorded.body.code]).toEqual([503, 'DATABASE_UNAVAILABLE']);
   const whose = await request(host.app).get('/whose').set('Cookie', login);
-  expect(whose.status).toBe(503); // nobody takes silence for an answer where money may hang on it
+  expect(whose.status).toBe(503); // a call that money can depend on fails, and does not return "no referral"
   await expect(Referral.create({ redirectTo: '/', label: 'new' })).rejects.toMatchObject({
     code: 'DATABASE_UNAVAILABLE',
   });
 }
 
-/** The next click is recorded, unless this machine is too slow for the limit: then another one is. */
+/** Waits until a click is recorded. On a slow machine the first clicks can still exceed the limit. */
 async function recovers(unseenCode?: string): Promise<void> {
   await waitFor(async () => {
     host.errors.length = 0;

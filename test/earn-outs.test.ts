@@ -129,7 +129,7 @@ describe('in the mode credits', () => {
     await referrals.runEarnOuts();
     const [earnOut] = await referrals.earnOuts.search({ where: { userId: 'anna' } });
     const balance = await referrals.credits.balance('anna');
-    // Given, or failed and back: but never completed with nothing given.
+    // Either the credit was given, or the earn-out failed. It is never completed without the credit.
     expect([earnOut!.status, balance]).toEqual(
       earnOut!.status === 'failed' ? ['failed', '1.00'] : ['completed', '6.00'],
     );
@@ -283,7 +283,7 @@ describe('in the mode payout', () => {
     let [atOnce, most] = [0, 0];
     const host = await startPaying({}, async () => {
       most = Math.max(most, ++atOnce);
-      await waitFor(() => Promise.resolve(most > 1)); // the first has to wait for company
+      await waitFor(() => Promise.resolve(most > 1)); // the first payout waits until a second one runs
       atOnce--;
     });
     await seedCommissions(host, { prefix: 'p', referrers: 30, each: 2, mode: 'payout' });
@@ -374,7 +374,8 @@ describe('a payout that throws', () => {
       throw new Error('no text');
     },
   };
-  // What can't be made a text must not keep the others from being noted as paid, nor come again in each run.
+  // A thrown value without a text must not prevent that other earn-outs are completed, and must not be retried in each
+  // run.
   test.each<[string, unknown]>([
     ['an object without a prototype', Object.create(null)],
     ['an object that can’t be text', hostile],
@@ -410,7 +411,7 @@ describe('what a run leaves behind', () => {
     expect(left).toMatchObject([{ status: 'processing', amount: '5.00' }]);
     expect(await waiting(host, 'anna')).toEqual(['0.00', '0.00']);
     await addsUp(host);
-    await earn(host, 'anna', 100); // for the next: this one is what it is
+    await earn(host, 'anna', 100); // goes into the next earn-out, because this one is bound already
     expect(await host.referrals.runEarnOuts()).toEqual({ bound: 0, completed: 2, failed: 0, amount: '12.00' });
     expect(host.paid).toMatchObject([{ id: left[0]!.id, idempotencyKey: left[0]!.idempotencyKey, amount: '5.00' }]);
     expect(await host.referrals.credits.balance('boris')).toBe('7.00');
@@ -670,7 +671,7 @@ describe('a debt of the mode that an account has left', () => {
     await earn(host, 'anna', 59);
     const { bound, amount } = await host.referrals.runEarnOuts();
     const [credits, payouts] = (await waiting(host, 'anna')).map(Number);
-    // Whatever of it counted the small amount, nobody is paid more than all that is left.
+    // In whichever mode the small amount is counted, the user is paid no more than what is left in all.
     expect(bound).toBe(1);
     expect([credits, Number(amount) + payouts!]).toEqual([0, 59]);
     expect(Number(amount)).toBeLessThanOrEqual(59);
@@ -716,7 +717,7 @@ test('the host’s limit to the time of statements stops no run', async () => {
     ...{ schema: options.schema, migrate: false, extra: { options: '-c statement_timeout=30000' } },
   });
   expect(await limited.query('SHOW statement_timeout')).toEqual([{ statement_timeout: '30s' }]);
-  // Takes longer than the limit, whatever the limit is; and no time where there is none.
+  // The trigger takes twice the limit of the connection, and no time without a limit.
   await dataSource.query(`CREATE FUNCTION ${schema}.dawdle() RETURNS trigger LANGUAGE plpgsql AS
     'BEGIN PERFORM pg_sleep(2 * extract(epoch FROM current_setting(''statement_timeout'')::interval)); RETURN NEW; END'`);
   for (const table of ['referral_earn_outs', 'referral_credits'])

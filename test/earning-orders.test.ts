@@ -5,7 +5,7 @@ afterAll(closeAll);
 
 type Step = 'purchase' | 'mature' | 'earn out' | 'partial refund' | 'full refund' | 'another purchase';
 const steps: readonly Step[] = ['purchase', 'mature', 'earn out', 'partial refund', 'full refund'];
-/** After each order: what was taken back too late is netted with what comes next. */
+/** The steps after each order: a later earn-out subtracts the refunds of paid commissions. */
 const epilogue: readonly Step[] = ['another purchase', 'mature', 'earn out'];
 
 function permutations<T>(of: readonly T[]): T[][] {

@@ -26,8 +26,8 @@ afterEach(async () => {
 });
 
 /**
- * Does the first in a transaction, begins the second, and commits, or rolls back, once the second waits for a lock. Before that, it
- * does `last` in the transaction.
+ * Does the first in a transaction, begins the second, and commits, or rolls back, once the second waits for a lock.
+ * Before that, it does `last` in the transaction.
  */
 async function whileWaiting<T>(
   first: (manager: EntityManager) => Promise<unknown>,
@@ -393,12 +393,13 @@ describe('an earn-out', () => {
     expect(await referrals.verify()).toMatchObject({ ok: true, problems: [] });
   });
 
-  // PostgreSQL looks for a circle when a wait has lasted a while, and ends the wait of who looks: never the host's here.
+  // After `deadlock_timeout`, a waiting transaction checks for a deadlock, and is the one that fails. Here the host's
+  // never checks.
   const neverMine = (manager: EntityManager) => manager.query(`SET LOCAL deadlock_timeout = '100min'`);
 
   /**
-   * Holds a run before it sets an earn-out to a status. A wait is looked at once, so the run has to be who closes the circle: it is
-   * let go once a call of the host waits for it, and that call is waited for.
+   * Holds a run before it sets an earn-out to a status. Each wait is checked for a deadlock only once, so the run must
+   * be the last to wait: it continues when a call of the host waits for it.
    */
   async function holdRun(own: EarningsHost, status: 'processing' | 'failed') {
     const { dataSource, schema } = own;
@@ -460,7 +461,7 @@ describe('an earn-out', () => {
     const closeCircle = await holdRun(own, 'failed');
     clock.advanceDays(7);
     own.told.length = 0;
-    // What was bound is refunded in part before it is paid, by a transaction that stays open.
+    // A transaction that stays open refunds a part of the bound commissions before they are paid.
     let [begin, goOn] = [() => {}, () => {}];
     const isBound = new Promise<void>((resolve) => (begin = resolve));
     const isHeld = new Promise<void>((resolve) => (goOn = resolve));
@@ -516,7 +517,7 @@ describe('an earn-out', () => {
       ]);
       expect(await referrals.verify()).toMatchObject({ ok: true, problems: [] });
     }
-    // What the last round's refunds took back too late is netted with one more purchase.
+    // After one more purchase, an earn-out subtracts the last round's refunds of paid commissions.
     for (const referrer of referrers)
       await referrals.recordPurchase(`buyer of ${referrer}`, { amount: 40, reference: 'last' });
     clock.advanceDays(7);
@@ -638,7 +639,7 @@ describe('totals of very many commissions', () => {
       await referrals.recordPurchase('boris', { amount: 4, reference: 'a', manager });
       expect(await read()).toEqual(['1500.00', 1500]);
     });
-    // Had a reader waited for the transaction, which waits for it, that would have ended with a time limit.
+    // A reader that waits for the transaction, which waits for the reader, would exceed a time limit.
     expect(errors).toEqual([]);
     expect(await matured()).toBe(0);
     expect(await read()).toEqual(['1501.00', 1501]);

@@ -8,7 +8,7 @@ beforeAll(async () => {
   host = await startHost();
 });
 
-/** What a call comes to while it waits for a transaction in which something else was done first. */
+/** Runs a call that waits for a transaction in which `first` was done, and returns its outcome after the commit. */
 async function meanwhile<T>(
   first: (manager: Host['dataSource']['manager']) => Promise<unknown>,
   call: () => Promise<T>,
@@ -133,7 +133,7 @@ describe('creditTypes', () => {
     expect(await creditTypes.get(id)).toMatchObject({ ...sides, refundable: false });
   });
 
-  // Taken for "none", it would let be spent on everything what was limited to some products.
+  // If undefined meant "none", credit that is limited to some products could be spent on everything.
   test('keep what an update leaves undefined', async () => {
     const all = { product: 'p', refundable: true, onlyForProducts: ['tea'] };
     const made = await host.referrals.creditTypes.create({ name: 'left', ...all });
@@ -186,7 +186,7 @@ describe('creditTypes', () => {
     expect(await host.referrals.verify()).toMatchObject({ ok: true, problems: [] });
   });
 
-  // The type is found first, and could be gone once the row is written.
+  // The type is found before the row is written, and another transaction can delete it in between.
   test.each<[string, (creditType: number) => Promise<unknown>]>([
     ['creditType', (creditType) => host.referrals.credits.create({ user: 'u', creditType, initialBalance: 1, durationDays: 1 })],
     ['referralCredit.type', (type) => host.referrals.programs.create({ name: 'late', referralCredit: { type, amount: 1, durationDays: 1 } })],

@@ -24,7 +24,10 @@ afterAll(closeAll);
 
 let host: EarningsHost;
 let referrals: Referrals;
-/** Of anna, redeemed by boris; who has bought twice, the first time with it; of which the first was paid to anna. */
+/**
+ * Anna's channel. Boris redeemed its coupon with the first of his two purchases. Anna was paid the commission of the
+ * first one.
+ */
 let channel: ReferralChannel;
 let account: ReferralAccount;
 let purchase: ReferralPurchase;
@@ -58,7 +61,7 @@ const known = () => ({
   ...{ channels: channel, accounts: account, purchases: purchase, commissions: commission },
   earnOuts: earnOut,
 });
-/** As they are the same in all of them, one type will do. */
+/** The tested methods are the same in all managers, so the type of one of them is used. */
 const managerOf = (name: (typeof managers)[number]) => referrals[name] as unknown as Referrals['purchases'];
 
 describe.each(managers)('%s', (name) => {

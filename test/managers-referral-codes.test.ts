@@ -165,7 +165,7 @@ describe('referralCodes', () => {
     expect((await programs.getByName('launch')).id).toBe(program.id);
   });
 
-  // What was made for the code alone, by its name, goes with it.
+  // The program that was created for the code alone is deleted with the code.
   test('may be deleted and made again, with terms of their own', async () => {
     const { referralCodes } = host.referrals;
     const made = await referralCodes.create({ code: 'again', user: 'again', ...ownTerms() });
@@ -190,7 +190,7 @@ describe('referralCodes', () => {
     ])
       await expect(a!.update(terms)).rejects.toMatchObject({
         ...{ code: 'NOT_CHANGEABLE', status: 409 },
-        message: expect.stringContaining('which other codes share; write programs.update'),
+        message: expect.stringContaining('which other codes share; call programs.update'),
       });
     await expect(a!.update({ label: 'x', rewardCreditAmount: 1 })).rejects.toMatchObject({ code: 'NOT_CHANGEABLE' });
     expect(await programs.get(program.id)).toEqual(before);

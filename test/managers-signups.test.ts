@@ -129,7 +129,7 @@ describe('signups', () => {
     const { signups } = host.referrals;
     const made = await signups.create({ user: 'steady', code: 'SITE' });
     const whole = made.toJSON();
-    const forGood = { code: 'NOT_CHANGEABLE', status: 409, message: expect.stringContaining('once and for good') };
+    const forGood = { code: 'NOT_CHANGEABLE', status: 409, message: expect.stringContaining('sign-ups are permanent') };
     for (const changes of [{}, { code: 'FREE' }, { referrerId: 'eve' }, { rewardCreditAmount: '99' }])
       await expect(signups.update(made, changes)).rejects.toMatchObject(forGood);
     await host.dataSource.transaction(async (manager) => {
@@ -144,7 +144,7 @@ describe('signups', () => {
       ...{ name: 'later', rewardCredit: { amount: 1, durationDays: 1, type }, beforeRewardUsageThreshold: 1000 },
     });
     await referralCodes.create({ code: 'LATER', user: 'anna', label: 'later', program: later });
-    const inUse = { code: 'IN_USE', status: 409, message: expect.stringContaining('promises credit by its terms') };
+    const inUse = { code: 'IN_USE', status: 409, message: expect.stringContaining('its terms grant credit') };
     for (const code of ['PAID', 'LATER']) {
       const made = await signups.create({ user: `kept ${code}`, code });
       const before = [await counts(), await uses(code)];
@@ -213,7 +213,7 @@ describe('signups', () => {
     expect(await host.referrals.verify()).toMatchObject({ ok: true, problems: [] });
   });
 
-  // What waits for the sign-up saw it when it began, and finds it gone.
+  // The usage waits for the row lock of the sign-up, which is in its snapshot, and then finds the row deleted.
   test('taken back while usage waits for them leave nothing that is counted', async () => {
     const { signups } = host.referrals;
     const made = await signups.create({ user: 'torn again', code: 'SITE' });

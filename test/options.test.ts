@@ -217,7 +217,7 @@ describe('several instances', () => {
     expect((await browser.get('/whose')).body).toEqual({ code: ofTwo.code });
     expect(await ofTwo.responseCount()).toBe(1);
 
-    // Two on one app: the request alone does not tell.
+    // Two instances on one app: the request alone does not tell which one is meant.
     const app = express();
     app.use(one.referrals.middleware, two.referrals.middleware);
     app.get('/', async (req, res) => {

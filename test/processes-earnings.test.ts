@@ -25,14 +25,14 @@ interface Task {
   inTransaction: boolean;
 }
 
-/** For a process that runs earn-outs: whom it pays nothing, and at which of its payouts it dies. */
+/** Orders for a process that runs earn-outs: the users whose payouts fail, and the payout at which the process dies. */
 interface Orders {
   declined?: string[];
   dies?: { at: number; moment: 'before' | 'after' };
 }
 
 interface Answer extends Partial<EarnOutProgress> {
-  /** Said by the way: a run of earn-outs has come a step further. */
+  /** Whether this is only a progress report of a run of earn-outs. */
   isProgress?: boolean;
   index?: number;
   isDone?: boolean;
@@ -40,7 +40,7 @@ interface Answer extends Partial<EarnOutProgress> {
 }
 
 interface Worker extends Process {
-  /** Both answer what was answered, in the end or until the process died. */
+  /** Both return the answers of the process: all of them, or those until it died. */
   work(tasks: Task[], acknowledge?: () => void): Promise<Answer[]>;
   earnOut(orders?: Orders, acknowledge?: () => void): Promise<Answer[]>;
 }
@@ -61,7 +61,10 @@ const starterOf =
 const startWorkers = (host: EarningsHost, count: number): Promise<Worker[]> =>
   Promise.all(Array.from({ length: count }, starterOf(host)));
 
-/** To call for each step of any of the workers: kills each of them after a number of steps of its own. */
+/**
+ * Returns a function to call at each step of any worker. It kills each worker after a number of steps that `count`
+ * draws.
+ */
 function killEachAfter(workers: readonly Worker[], count: () => number): () => void {
   const steps = workers.map((worker) => killAfter(count(), [worker]));
   return () => steps.forEach((step) => step());
@@ -135,7 +138,7 @@ class Shop {
     });
   }
 
-  /** Some get a part of a purchase back, some all that is left of it. */
+  /** Refunds purchases at random: nothing, a part, or all that is left. */
   async refund(round: number, reference: string): Promise<void> {
     await each(this.users, async (_, n) => {
       const left = this.#left[n]![round]!;
@@ -148,7 +151,7 @@ class Shop {
     });
   }
 
-  /** All that was earned and not taken back is paid, once: what the provider and the ledger of credits have says so. */
+  /** Expects that all commissions, net of refunds, are paid once, by the records of the provider and of the ledger. */
   async expectAllPaid(): Promise<void> {
     const { referrals, dataSource, schema } = this.#host;
     const earnOuts = await referrals.earnOuts.search();
@@ -156,7 +159,7 @@ class Shop {
     const completed = earnOuts.filter(({ status }) => status === 'completed');
     const ids = new Set(completed.map(({ id }) => id));
     const unpaid = (await referrals.commissions.search()).filter(({ earnOutId }) => !ids.has(earnOutId!));
-    // Of purchases that were refunded before anything of them was paid there may be nothing to pay.
+    // Commissions that were refunded in full before an earn-out can stay unpaid.
     expect(unpaid.filter(({ amount }) => amount !== '0.00')).toEqual([]);
 
     const payouts = await dataSource.query<{ key: string; user: string; amount: string }[]>(
@@ -222,9 +225,9 @@ test('eight processes that run earn-outs at once share the work, and pay each co
     const due = shop.earned.filter((amount) => amount > 0).length;
     const refused = declined.filter((user) => shop.earned[shop.users.indexOf(user)]! > 0);
     expect(first.completed).toBe(due - refused.length);
-    expect(first.failed).toBeGreaterThanOrEqual(refused.length); // a process that binds later tries again
+    expect(first.failed).toBeGreaterThanOrEqual(refused.length); // a process that binds later binds the failed ones again
     expect(first.bound).toBe(first.completed + first.failed);
-    // At once again: the others were paid in this period.
+    // A second run in the same period pays only those that failed.
     const second = await earnOut();
     expect(second).toMatchObject({ bound: refused.length, completed: refused.length, failed: 0 });
     expect(first.cents + second.cents).toBe(shop.earned.reduce((sum, amount) => sum + amount, 0));
@@ -254,8 +257,8 @@ test('processes killed at any moment: what they leave behind is paid by the next
     await shop.sell(round);
     clock.advanceDays(31);
     const workers = await startWorkers(host, round === 0 ? 1 : 8);
-    // Each dies while accounts are bound, or later. The first one of all dies with a payout that the provider has made, and nobody has
-    // noted.
+    // Each process dies while it binds accounts, or later. The first process dies after the provider has made a payout,
+    // before it is committed.
     const step = killEachAfter(round === 0 ? [] : workers, () => 1 + random(random(2) === 0 ? 10 : 200));
     const runs = workers.map((worker) => {
       const moment = round === 0 || random(2) === 0 ? 'after' : 'before';
@@ -269,12 +272,12 @@ test('processes killed at any moment: what they leave behind is paid by the next
     expect(await referrals.verify()).toMatchObject({ ok: true, problems: [] });
   }
 
-  await shop.sell(rounds); // nets what was refunded after it was paid
+  await shop.sell(rounds); // so that the next earn-outs can subtract refunds of paid commissions
   clock.advanceDays(31);
   await inProcesses(8, starterOf(host), async (workers) => {
     const all = (): Promise<Answer[][]> => Promise.all(workers.map((worker) => worker.earnOut()));
     summed((await all()).flat());
-    // Who was still to be paid what a killed process had bound is due for the rest now.
+    // Accounts whose earn-out a killed process had left in progress are due for the rest now.
     summed((await all()).flat());
   });
   await shop.expectAllPaid();
@@ -322,12 +325,12 @@ test('purchases and refunds of eight processes with the same references are coun
     }
     expect(await referrals.verify()).toMatchObject({ ok: true, problems: [] });
   }
-  // A refund may come before its purchase, of another process or because that was killed; nothing else goes wrong.
+  // A refund can run before its purchase, which another process runs, or which was killed. Other errors must not occur.
   errors.delete(undefined);
   for (const error of errors) expect(error).toBe('NOT_FOUND');
   expect(done).toBeGreaterThan(50);
 
-  // Again, all of it, by eight that live: the references decide what is left to do.
+  // Eight processes that are not killed repeat all calls. The references make them idempotent.
   const purchases = tasks.filter(({ call }) => call === 'purchase');
   const refunds = tasks.filter(({ call }) => call === 'refund');
   const answers = await inProcesses(8, starterOf(host), (workers) =>

@@ -114,7 +114,8 @@ test('processes killed at any moment leave nothing half done, and what is done a
   const { manager } = dataSource;
   const users = Array.from({ length: 12 }, (_, n) => `user ${n}`);
   const perUser = 30;
-  // Each user signs up, then uses, spends, and holds to capture or release; by several processes with the same references.
+  // Each user signs up, then uses, spends, and holds to capture or release; by several processes with the same
+  // references.
   const tasks: Task[] = Array.from({ length: perUser }, (_, n) => n).flatMap((n) =>
     users.flatMap((user): Task[] => {
       const reference = `n ${n}`;
@@ -137,7 +138,7 @@ test('processes killed at any moment leave nothing half done, and what is done a
   for (let round = 0; round < 4; round++) {
     const workers = await Promise.all([0, 1, 2].map(starterOf(host)));
     const from = Math.floor((round * tasks.length) / 5);
-    // In the first round perhaps before everybody has signed up.
+    // In the first round, the processes can be killed before all users have signed up.
     const acknowledge = killAfter((round === 0 ? 1 : 20) + randomInt(100), workers);
     const note = ({ index, isDone, error }: Answer): void => {
       errors.add(error);
@@ -151,12 +152,12 @@ test('processes killed at any moment leave nothing half done, and what is done a
     for (const { child } of workers) expect(child.signalCode).toBe('SIGKILL');
     expect(await referrals.verify()).toMatchObject({ ok: true, problems: [] });
   }
-  // A capture may come before its hold, in another process or because it was killed; nothing else goes wrong.
+  // A capture can run before its hold, which another process runs, or which was killed. Other errors must not occur.
   errors.delete(undefined);
   for (const error of errors) expect(['NOT_FOUND', 'INSUFFICIENT_CREDIT']).toContain(error);
   expect(done.size).toBeGreaterThan(50);
 
-  // Again, all of it, by one that lives: the references decide what is left to do.
+  // A process that is not killed repeats all calls. The references make them idempotent.
   const calls: Record<Task['call'], (user: string, options: never) => Promise<unknown>> = {
     signUp: (user, options: object) => Referral.recordSignup(null, user, { ...options, manager }),
     use: (user, options) => referrals.recordUsage(user, options),
@@ -171,7 +172,7 @@ test('processes killed at any moment leave nothing half done, and what is done a
     // Of 30: 10 spends of 0.50, 10 captures of 0.25.
     expect(await referrals.credits.balance(user)).toBe('17.50');
     expect(await referrals.signups.search({ where: { userId: user } })).toHaveLength(1);
-    // A process that was first may have recorded usage before another one's sign-up: that does not count, but is there.
+    // Usage that a process recorded before another process made the sign-up is stored, but does not count.
     expect(await dataSource.getRepository(ReferralUsage).countBy({ userId: user })).toBe(perUser);
   }
   const rewarded = await referrals.signups.search({ where: { thresholdReachedAt: Not(IsNull()) } });

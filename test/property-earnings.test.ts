@@ -109,16 +109,19 @@ interface Command {
   user: string;
   code: number;
   amount: number | null;
-  /** Of a refund: in place of the amount, its percentage of the purchase. */
+  /** For a refund: the percentage of the purchase, instead of an amount. */
   share: number | null;
-  /** Whether it is one that was made before, with this amount or the same; and which one, or which purchase to refund. */
+  /**
+   * Whether the call repeats an earlier reference, with this amount or the earlier one. `pick` selects it, or the
+   * purchase to refund.
+   */
   isAgain: boolean;
   pick: number;
   reference: string;
   purchase: string;
-  /** To go on, or ago. */
+  /** How many days the clock advances, or how long ago the payment was. */
   days: number;
-  /** The mode, and whether there is an address for payouts; null to leave that. */
+  /** The mode, and whether there is an address for payouts; null leaves the address unchanged. */
   settings: [mode: Mode, hasEmail: boolean | null];
   channel: ModelChannel;
   terms: ModelTerms | null;
@@ -326,7 +329,10 @@ const tableOf = (entity: string): string => {
   return `"${schema ?? (dataSource.options as { schema: string }).schema}".${tableName}`;
 };
 
-/** The same options, codes and commands in the model and in the package; everything that is answered and kept must agree. */
+/**
+ * The same options, codes and commands in the model and in the package; everything that is answered and kept must
+ * agree.
+ */
 async function compare(options: ModelOptions, codes: ModelCode[], commands: Command[]): Promise<void> {
   await dataSource.query(`TRUNCATE ${entities.map(({ name }) => tableOf(name)).join(', ')} CASCADE`);
   const shop = new Shop(options);

@@ -214,7 +214,7 @@ describe('what is told', () => {
     expect(host.told).toEqual(['purchase nobodys 1.00']);
   });
 
-  // Rounded up, the first half took the cent; the second still reverts the commission.
+  // Because of rounding, the first refund subtracts the whole cent. The second one still reverts the commission.
   test('the reverting, also where earlier refunds had taken all of the amount', async () => {
     const { referrer, refund } = await purchased('0.04');
     await refund('half', '0.02');

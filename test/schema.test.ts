@@ -24,7 +24,7 @@ async function made(): Promise<DataSource> {
   return dataSource;
 }
 
-/** What is dumped after the statement; it is undone. */
+/** Runs a statement, dumps the schema, and rolls back. */
 async function dumpAfter(dataSource: DataSource, statement: string): Promise<string> {
   const { schema } = dataSource.options as { schema: string };
   const runner = dataSource.createQueryRunner();
@@ -40,7 +40,7 @@ async function dumpAfter(dataSource: DataSource, statement: string): Promise<str
 }
 
 test('the file is SQL that makes the same schema', async () => {
-  // PostgreSQL writes the casts in `varchar IN (…)` otherwise once it has read its own text.
+  // PostgreSQL prints the casts in `varchar IN (…)` differently if the schema was made from its own output.
   const withoutCasts = (dump: string): string => dump.replace(/::(character varying|text)(\[\])?/g, '');
   expect(withoutCasts(await dumpAfter(await made(), 'SELECT 1'))).toBe(withoutCasts(statements));
 });

@@ -164,7 +164,7 @@ test('one creates a link, another opens it, looks around, registers and buys, an
   const seen = (await anna.get('/referrals')).text;
   for (const words of ['Opened the link', 'Bob', created.body.url]) expect(seen).toContain(words);
   expect(seen).toMatch(/Bought/);
-  // A link of the form on the page gives credit like any other, though its route knows of no program.
+  // A link that the form on the page created gives credit too, although the route sets no program.
   expect(await creditsOf(bob)).toEqual([
     '€10.00',
     expect.stringMatching(`friends: credit .* with ${created.body.code} €10.00 €10.00`),
@@ -272,7 +272,7 @@ test('a coupon is typed, taken off and redeemed, its owner earns, and a refund t
   expect((await applyCoupon(ivan, 'SUMMER20')).text).toContain('The user has redeemed the coupon');
   expect(await buy(ivan, 4)).toEqual(['€9.50', '€0.00', '€9.50']);
 
-  // 30% of the one, and of the other too, as who came by a coupon stays its owner's.
+  // 30% of both purchases: the buyer came by the coupon, so its owner also earns on the later purchase.
   const coupon = (paid: string, earned: string): string =>
     `SUMMER20 20% off your first order with it 1 ${paid} ${earned}`;
   expect(await earningsOf(owner)).toEqual([
@@ -307,7 +307,7 @@ test('the discount comes first, then credit; commission is on the rest; a refund
   expect(await creditsOf(lena)).toEqual(['€10.00', expect.stringMatching(/€10.00 €10.00$/)]);
   expect(await earningsOf(owner)).toContain('Lena SUMMER20 €1.32 €0.00 reverted');
 
-  // 18.00 paid and given back, and 9.50: no 20.00 yet, that a reward takes.
+  // 18.00 were paid and refunded, and 9.50 paid: less than the 20.00 that the reward requires.
   expect(await buy(lena, 1)).toEqual(['€18.00', '€0.00', '€18.00']);
   const second = await orderOf('Lena');
   await submit(lena, second, `${second}/refund`, {});

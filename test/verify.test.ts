@@ -34,14 +34,15 @@ beforeAll(async () => {
 });
 
 test('finds nothing where nothing is wrong, and says how much it looked at', async () => {
-  // 1 referral, 2 sign-ups, 2 usages, 3 credits, 5 spends, and of the entries 5 of spends, a refund, a release, an adjustment.
+  // 1 referral, 2 sign-ups, 2 usages, 3 credits, 5 spends, and of the entries 5 of spends, a refund, a release, an
+  // adjustment.
   expect(await host.referrals.verify()).toEqual({ ok: true, checked: 24, problems: [] });
 });
 
 const dropped = (of: string, ...constraints: string[]): string =>
   constraints.map((name) => `ALTER TABLE ${of} DROP CONSTRAINT ${name};`).join(' ');
 
-/** In the words of the invariants: what is broken by hand, where that is seen, what should be and what is. */
+/** For each damage to the data: its description, the SQL that causes it, and the problem that `verify` must report. */
 const broken: [what: string, sql: () => string, problem: Partial<Problem>][] = [
   [
     'a balance',
@@ -317,8 +318,9 @@ describe('of what was earned', () => {
   const tableOf = (name: string): string => `${shop.schema}.referral_${name}`;
 
   /**
-   * Every state that there is: Carl's purchases are pending, paid, lowered after that, and reverted; Dora's meet the limit of a coupon;
-   * Anna is given credit; Otto is paid; Paula's provider refuses; and Zoe's payout was under way when the process died.
+   * Every state that there is: Carl's purchases are pending, paid, lowered after that, and reverted; Dora's meet the
+   * limit of a coupon; Anna is given credit; Otto is paid; Paula's provider refuses; and Zoe's payout was under way
+   * when the process died.
    */
   beforeAll(async () => {
     shop = await startEarnings({
@@ -362,7 +364,7 @@ describe('of what was earned', () => {
     await buy('carl', 'again', '20');
     clock.advanceDays(29);
     await buy('carl', 'late', '20');
-    // Once more to Paula, and then for Zoe: it dies when all is bound.
+    // A run for Paula, and then one for Zoe that dies after all commissions are bound.
     clock.advanceDays(2);
     const dies = (): never => {
       throw new Error('died');

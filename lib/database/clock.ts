@@ -1,7 +1,7 @@
 /**
  * The only source of time. With the option `clock`, that function decides. Without it, the database's clock does:
  * statements use the database's time, and comparisons in this process (the age of a cookie) use the last database time
- * that the process has seen, advanced by the monotonic timer. So machines with wrong clocks agree.
+ * that the process has seen, advanced by the monotonic timer. So a wrong clock of a machine makes no difference.
  */
 export class Clock {
   readonly #injected: (() => Date) | null;
@@ -12,14 +12,14 @@ export class Clock {
   }
 
   /**
-   * The parameter of a statement: the time of the option `clock`; null makes SQL use the database's time, as in
-   * `coalesce($1, now())`.
+   * Returns the time parameter of a statement: the time of the option `clock`, or null. For null, the SQL uses the
+   * database's time, as in `coalesce($1, now())`.
    */
   parameter(): Date | null {
     return this.#injected ? this.#injected() : null;
   }
 
-  /** The current time in this process. Until the first database time is known, it is the machine's. */
+  /** Returns the current time in this process. Until a statement has returned a database time, it is the machine's. */
   now(): Date {
     if (this.#injected) return this.#injected();
     if (!this.#seen) return new Date();

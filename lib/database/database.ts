@@ -10,14 +10,17 @@ import { Schema } from './schema';
 import { inTurn } from './turns';
 
 /**
- * Runs our SQL. With a manager of the host's, it runs in the host's transaction. Without one, it runs on a connection of its own, with a
- * time-out: a database that hangs delays a visitor by that long at most. The connection is then closed, so that the pool replaces it.
+ * Runs the package's SQL. With a manager of the host's, it runs in the host's transaction. Without one, it runs on a
+ * connection of its own, with a time-out: a database that hangs delays a visitor by that time at most. After a time-out
+ * the connection is closed, so that the pool replaces it.
  */
 export class Database extends Schema {
   readonly #isPreparing: boolean;
   readonly #timeoutMs: number;
   readonly #underWay = new Set<Promise<unknown>>();
-  /** Runners of our own transactions without a time-out. If one is released while in use, its connection was lost. */
+  /**
+   * Query runners of our own transactions without a time-out. If one is released while in use, its connection was lost.
+   */
   readonly #ours = new WeakSet<QueryRunner>();
   #isClosed = false;
 
@@ -27,7 +30,10 @@ export class Database extends Schema {
     this.#timeoutMs = timeoutMs;
   }
 
-  /** A statement that each connection plans once: for statements that take longer to plan than to run. */
+  /**
+   * Makes a statement a prepared one, which each connection plans once: for statements that take longer to plan than to
+   * run.
+   */
   prepared<P extends object>(statement: Statement<P>): Statement<P> {
     if (!this.#isPreparing) return statement;
     const name = `referrals_${createHash('sha256').update(statement.text).digest('hex').slice(0, 32)}`;
@@ -48,13 +54,13 @@ export class Database extends Schema {
   }
 
   /**
-   * TypeORM has no prepared statements. They are sent to the runner's client directly and to the host's logger, as all statements are.
-   * Only TypeORM's subscribers (`beforeQuery`, `afterQuery`) do not see them.
+   * TypeORM does not support prepared statements, so they are sent through the runner's client directly. The host's
+   * logger gets them like all other statements. TypeORM's subscribers (`beforeQuery`, `afterQuery`) do not see them.
    */
   async #send<Row>({ text, values, name }: Query, through: QueryRunner | EntityManager): Promise<Row[]> {
     const parameters = values as unknown[];
     if (name === undefined || !('connect' in through)) return (await through.query(text, parameters)) as Row[];
-    // A released runner's client may serve another transaction by now, which would then contain the statement.
+    // Another transaction may be using the client of a released runner by now: the statement would become part of it.
     if (through.isReleased) throw new QueryRunnerAlreadyReleasedError();
     const client = (await through.connect()) as Client;
     const { logger } = this.dataSource;
@@ -74,8 +80,8 @@ export class Database extends Schema {
   }
 
   /**
-   * Runs several statements as one transaction of our own, and again if PostgreSQL ends it for a conflict. In the host's transaction they
-   * are one savepoint.
+   * Runs several statements as one transaction of our own, and retries it after a deadlock or a serialization failure.
+   * In the host's transaction they run in one savepoint, without a retry.
    */
   async transaction<T>(work: (manager: EntityManager) => Promise<T>, manager?: EntityManager): Promise<T> {
     if (manager) return inTurn(this.#checked(manager), () => manager.transaction(work));
@@ -83,8 +89,9 @@ export class Database extends Schema {
   }
 
   /**
-   * Runs one statement that may fail. In the host's transaction it runs in a savepoint, so that a failure neither fails the transaction nor
-   * leaves row locks. Outside of one it runs again if PostgreSQL ends it for a conflict.
+   * Runs one statement that may fail. In the host's transaction it runs in a savepoint, so that a failure neither
+   * aborts the transaction nor leaves row locks. Outside of a transaction it is retried after a deadlock or a
+   * serialization failure.
    */
   async attempt<T>(work: (manager?: EntityManager) => Promise<T>, manager?: EntityManager): Promise<T> {
     if (manager?.queryRunner?.isTransactionActive) return this.transaction(work, manager);
@@ -92,8 +99,8 @@ export class Database extends Schema {
   }
 
   /**
-   * Runs a transaction of our own without a time-out, whatever limits the host has set. A `snapshot` (REPEATABLE READ) reads everything as
-   * of one moment.
+   * Runs a transaction of our own without a time-out: it also turns off the time-outs that the host has set for its
+   * connections. The kind `snapshot` (REPEATABLE READ) reads all data in one snapshot.
    */
   async unlimited<T>(kind: 'snapshot' | 'ordinary', work: (manager: EntityManager) => Promise<T>): Promise<T> {
     if (this.#isClosed) throw referralError('CLOSED');
@@ -113,7 +120,9 @@ export class Database extends Schema {
     }
   }
 
-  /** Refuses a value that is no manager of this DataSource, before anything is written to another database. */
+  /**
+   * Returns the manager, or throws if it does not belong to this DataSource: its writes would go to another database.
+   */
   #checked(manager: EntityManager): EntityManager {
     if (!isManager(manager) || manager.connection !== this.dataSource)
       throw invalid('manager', 'an EntityManager of the DataSource that createReferrals was given', manager);
@@ -122,7 +131,7 @@ export class Database extends Schema {
     throw invalid('manager', 'the EntityManager of a transaction that is under way, not of one that is over', manager);
   }
 
-  /** Refuses new work of our own, and waits for what is under way. */
+  /** Refuses new work outside of the host's transactions, and waits for the work in progress. */
   async close(): Promise<void> {
     this.#isClosed = true;
     await Promise.allSettled(this.#underWay);
@@ -152,7 +161,7 @@ export class Database extends Schema {
         if (client) this.#giveUp(client);
         reject(
           databaseUnavailable(
-            `no answer within ${this.#timeoutMs} ms; should the call wait for a lock of your own transaction, pass it the manager`,
+            `no answer within ${this.#timeoutMs} ms; if the call waits for a lock of your own transaction, pass it the manager`,
           ),
         );
       }, this.#timeoutMs);
@@ -161,12 +170,15 @@ export class Database extends Schema {
       clearTimeout(timer);
       this.#underWay.delete(limited);
     });
-    worked.catch(() => undefined); // it may reject after the time-out, when nobody listens any more
+    worked.catch(() => undefined); // it may reject after the time-out, when the race is over
     this.#underWay.add(limited);
     return limited;
   }
 
-  /** Closes a connection that does not respond, so that the pool makes another one, and cancels its statement on the server. */
+  /**
+   * Closes a connection that does not respond, so that the pool makes another one, and cancels its statement on the
+   * server.
+   */
   #giveUp(client: Client): void {
     client.end().catch(() => undefined);
     if (client.processID)
@@ -174,10 +186,10 @@ export class Database extends Schema {
   }
 }
 
-/** What we use of a client of `pg`. */
+/** The part of `pg`'s client that this class uses. */
 interface Client {
   query<Row>(config: { name: string; text: string; values: unknown[] }): Promise<{ rows: Row[] }>;
   end(): Promise<void>;
-  /** The server's process of this connection. */
+  /** The id of the server process of this connection. */
   processID?: number | null;
 }

@@ -3,7 +3,7 @@ import { databaseUnavailable, ReferralError, referralError } from '../errors';
 
 /**
  * Translates an error of the driver: to `MIGRATIONS_NOT_RUN` if a table or column is missing, and, with the scope
- * `connection`, to `DATABASE_UNAVAILABLE` if the database is away. Returns every other error unchanged.
+ * `connection`, to `DATABASE_UNAVAILABLE` if the database is unavailable. Returns every other error unchanged.
  *
  * @param scope `connection` if the error ended a statement outside of the host's transaction.
  */
@@ -25,7 +25,8 @@ export function violatedConstraint(error: unknown): string | null {
 }
 
 /**
- * Whether PostgreSQL refused a statement because of its data. False if the database is away, or if a retry can succeed.
+ * Whether PostgreSQL refused a statement because of its data. False if the database is unavailable, or if a retry can
+ * succeed.
  */
 export function isRefusal(error: unknown): boolean {
   const sqlState = error instanceof ReferralError ? null : sqlStateOf(error);

@@ -17,7 +17,7 @@ import { invalid } from '../errors';
 export interface ReferralEvents {
   /** A response was recorded: a click, or an action. */
   response: [response: ReferralResponse];
-  /** The user of an anonymous visitor's response became known. Once for each response. */
+  /** The user of an anonymous visitor's response became known. Emitted once for each response. */
   userLinkedToResponse: [response: ReferralResponse];
   /** A sign-up was made. Not emitted by a call that returns an earlier sign-up. */
   signup: [signup: ReferralSignup];
@@ -52,7 +52,7 @@ const names: ReadonlySet<string> = new Set(
 export type Listener<E extends keyof ReferralEvents> = (...args: ReferralEvents[E]) => unknown;
 
 /**
- * Emits events after their change is committed. Without a transaction, that is at once; in a transaction, when the
+ * Emits events after their change is committed. Without a transaction, that is immediately; in a transaction, when the
  * outermost transaction of the query runner commits. If that transaction, or the savepoint of the change, is rolled
  * back, the event is dropped.
  */
@@ -65,7 +65,7 @@ export class Events {
    */
   readonly #waiting = new WeakMap<QueryRunner, (() => void)[][]>();
 
-  /** To be added to the DataSource's subscribers, because TypeORM reports transactions only to subscribers. */
+  /** Must be added to the DataSource's subscribers, because TypeORM reports transactions only to subscribers. */
   readonly subscriber: EntitySubscriberInterface = {
     afterTransactionStart: ({ queryRunner }) => {
       this.#levels(queryRunner).push([]);
@@ -98,7 +98,7 @@ export class Events {
     return this.#emitter.listenerCount(event) > 0;
   }
 
-  /** Emits an event after the commit of the manager's transaction; at once if there is no transaction. */
+  /** Emits an event after the commit of the manager's transaction; immediately if there is no transaction. */
   emit<E extends keyof ReferralEvents>(manager: EntityManager | undefined, event: E, ...args: ReferralEvents[E]): void {
     const runner = manager?.queryRunner;
     if (runner?.isTransactionActive) this.#innermost(this.#levels(runner)).push(() => this.#call(event, args));
@@ -126,7 +126,8 @@ export class Events {
   }
 
   /**
-   * The events of the innermost savepoint. A transaction that began before this instance was created has no level yet.
+   * Returns the waiting events of the innermost savepoint. A transaction that began before this instance was created
+   * has no level yet: this adds it.
    */
   #innermost(levels: (() => void)[][]): (() => void)[] {
     if (levels.length === 0) levels.push([]);

@@ -2,21 +2,21 @@
 export interface Query {
   readonly text: string;
   readonly values: readonly unknown[];
-  /** Under which name each connection keeps the plan. Without one, the statement is planned each time. */
+  /** The name of the prepared statement. Without one, the statement is planned each time. */
   readonly name?: string;
 }
 
-/** For each parameter its placeholder: `$.buyer` is `$1` if `buyer` is the first. */
+/** The placeholder of each parameter: `$.buyer` is `$1` if `buyer` is the first. */
 export type Placeholders<P> = Readonly<Record<keyof P & string, string>>;
 
-/** A statement that is made once and takes its parameters with each use. */
+/** A statement whose text is built once, and which takes the values of its parameters with each use. */
 export interface Statement<P extends object> {
   readonly text: string;
   with(parameters: P): Query;
 }
 
 /**
- * Makes a statement of named parameters. Their order in `names` is the order of `$1`, `$2`, …
+ * Builds a statement with named parameters. Their order in `names` is the order of `$1`, `$2`, …
  *
  * @example
  * const byUser = statement<{ user: string; now: Date | null }>(
@@ -34,7 +34,7 @@ export function statement<P extends object>(
   return { text, with: (parameters) => ({ text, values: order.map((name) => parameters[name]) }) };
 }
 
-/** A statement for one use: its parameters with their values, and the text that names them. */
+/** Builds a statement for one use, from its parameters with their values and the text that names them. */
 export function sql<P extends object>(parameters: P, write: ($: Placeholders<P>) => string): Query {
   return { text: write(placeholdersOf<P>(Object.keys(parameters))), values: Object.values(parameters) };
 }

@@ -3,24 +3,26 @@ import { databaseUnavailable } from '../errors';
 import { isConflict } from './driver-errors';
 
 /**
- * What an attempt returns if another call was first: it wrote nothing, and its snapshot is too old to see what the other call
- * wrote. The next attempt, on a new snapshot, sees it.
+ * The result of an attempt that another call has overtaken: the attempt wrote nothing, and its snapshot does not
+ * contain what the other call wrote. The next attempt has a new snapshot, which contains it.
  */
 export const overtaken = Symbol('overtaken');
 
 interface Limit {
   maxTries: number;
-  /** The error after the last try. */
+  /** Returns the error to throw after the last try. */
   exhausted: () => Error;
 }
 
-/** Each lost try means that another call has succeeded: so many in a row are a hot row, not a bug. */
+/**
+ * An attempt is overtaken only if another call has succeeded. So 100 in a row mean a busy row, and not an endless loop.
+ */
 const manyTries: Limit = {
   maxTries: 100,
   exhausted: () => databaseUnavailable('other calls changed the same rows first, 100 times in a row'),
 };
 
-/** Runs an attempt until it is not overtaken. Throws after 100 tries, or as the limit says. */
+/** Runs an attempt again until it is not overtaken. Throws after 100 tries, or after those of the limit. */
 export async function retryOvertaken<T>(
   attempt: () => Promise<T | typeof overtaken>,
   { maxTries, exhausted }: Limit = manyTries,
@@ -35,7 +37,7 @@ export async function retryOvertaken<T>(
 
 const maxConflicts = 10;
 
-/** Runs a transaction of our own again if PostgreSQL ended it for a deadlock or a serialization failure, ten times at most. */
+/** Runs a transaction of our own, up to ten times in all: retries it after a deadlock or a serialization failure. */
 export async function retryConflicts<T>(work: () => Promise<T>): Promise<T> {
   for (let tries = 1; ; tries++) {
     try {

@@ -2,7 +2,9 @@ import type { DataSource } from 'typeorm';
 import { entityOf } from '../entities';
 import { registry } from '../entities/instance';
 
-/** Names of tables and columns for our SQL, and entities out of its rows: all from TypeORM's metadata. */
+/**
+ * Gives SQL the names of tables and columns, and turns its rows into entities. All of it comes from TypeORM's metadata.
+ */
 export class Schema {
   readonly dataSource: DataSource;
   /** The tables, quoted and with the host's schema. */
@@ -15,7 +17,7 @@ export class Schema {
     ) as typeof this.tables;
   }
 
-  /** An entity's table, quoted and with the host's schema. */
+  /** Returns the table of an entity, quoted and with the host's schema. */
   table(entity: new () => object): string {
     const { tablePath } = this.dataSource.getMetadata(entity);
     return tablePath
@@ -25,22 +27,22 @@ export class Schema {
   }
 
   /**
-   * A SELECT list that names each column of an entity by its property. For rows that hold several entities, `alias` names the table and
-   * `prefix` stands before each name.
+   * Returns a SELECT list that names each column of an entity by its property. For rows that hold several entities,
+   * `alias` is the alias of the table, and each name begins with `prefix`.
    */
   columns(entity: new () => object, alias = '', prefix = ''): string {
     const from = alias && `${alias}.`;
     return this.dataSource
       .getMetadata(entity)
       .columns.map(({ databaseName, propertyName, type }) => {
-        // Text, because the host may have given the driver another parser for numbers.
+        // As text, because the host may have made the driver parse `numeric` as a float.
         const exact = type === 'numeric' ? '::text' : '';
         return `${from}${databaseName}${exact} AS "${prefix}${propertyName}"`;
       })
       .join(', ');
   }
 
-  /** Makes an entity of this DataSource out of a row of our SQL. The values are those that TypeORM would load. */
+  /** Makes an entity of this DataSource from a row of the package's SQL, with the values that TypeORM would load. */
   entity<T extends object>(entity: new () => T, row: object, prefix = ''): T {
     const values = row as Record<string, unknown>;
     const loaded: Record<string, unknown> = {};

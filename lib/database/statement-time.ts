@@ -4,15 +4,15 @@ import type { Database } from './database';
 import { sql } from './named-parameters';
 
 /**
- * The time of a statement, in SQL: the parameter if it is not null (the option `clock`), otherwise
- * `statement_timestamp()`. `now()` would be wrong in the host's transaction: it is the start of the transaction, and
- * the statement can see credit that others gave later.
+ * Returns SQL for the time of a statement: the parameter if it is not null (the option `clock`), otherwise
+ * `statement_timestamp()`. `now()` would be wrong in the host's transaction: it is the time at which the transaction
+ * began, but the statement can see credit that another transaction has granted since then.
  */
 export function timeOf(parameter: string): string {
   return `coalesce(${parameter}::timestamptz, statement_timestamp())`;
 }
 
-/** The time that a statement on this connection would use. */
+/** Returns the time that a statement on this connection uses. */
 export async function nowIn(database: Database, clock: Clock, manager: EntityManager): Promise<Date> {
   const query = sql({ now: clock.parameter() }, ($) => `SELECT ${timeOf($.now)} AS now`);
   const [row] = await database.query<{ now: Date }>(query, manager);

@@ -1,9 +1,9 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { EntityManager, QueryRunner } from 'typeorm';
 
-/** For each connection of a host's transaction: the newest call of the package on it. */
+/** The newest call of the package on each connection that runs a transaction of the host's. */
 const turns = new WeakMap<QueryRunner, Promise<unknown>>();
-/** The connections on which the code that runs now has its turn. A nested call must not wait for its own outer call. */
+/** The connections on which the current code has its turn. A nested call must not wait for its own outer call. */
 const current = new AsyncLocalStorage<readonly QueryRunner[]>();
 
 /**

@@ -1,8 +1,8 @@
 import type { ValueTransformer } from 'typeorm';
 
 /**
- * The driver returns `bigint` as a string. The package's are ids and counts, far below 2^53, so entities have them as
- * numbers.
+ * The driver returns `bigint` as a string. The package uses `bigint` for ids and counts, far below 2^53, so entities
+ * have them as numbers.
  */
 export const bigintAsNumber: ValueTransformer = {
   to: (value: unknown) => value,
@@ -11,8 +11,8 @@ export const bigintAsNumber: ValueTransformer = {
 
 /**
  * Formats an amount from the database: at least two decimals, and no zeros after the second, as in `'25.00'` and
- * `'0.125'`. The result is a string, because a float can't represent every `numeric`. If the host has made its driver
- * parse `numeric` as a float, the argument of entities that the host loads is a number.
+ * `'0.125'`. The result is a string, because a float can't represent every `numeric`. The argument is a number if the
+ * host has made its driver parse `numeric` as a float and loads the entity through TypeORM.
  */
 export function shownAmount(kept: string | number): string {
   const [whole, decimals = ''] = String(kept).split('.');

@@ -22,8 +22,8 @@ import { ReferralSignupRefusal } from './referral-signup-refusal';
 import { ReferralUsage } from './referral-usage';
 
 /**
- * The entities, by the names that SQL statements have for their tables (`database.tables`). This is the only list of
- * them. A new entity is added here and to the exports of `lib/index.ts`.
+ * The entities, by the names of their tables in `database.tables`. This is the only list of entities. A new entity is
+ * added here and to the exports of `lib/index.ts`.
  */
 export const entityOf = {
   referrals: Referral,

@@ -18,7 +18,7 @@ import type { ReferralPurchase } from './referral-purchase';
 import type { ReferralResponse } from './referral-response';
 import type { ReferralSignup } from './referral-signup';
 
-/** What the static and instance methods of `Referral` and `ReferralResponse` call. */
+/** The calls that the static and instance methods of `Referral` and `ReferralResponse` make. */
 export interface ReferralCalls {
   /** Whether this instance's middleware has seen the request. */
   hasSeen(req: Request): boolean;
@@ -38,10 +38,13 @@ export interface ReferralCalls {
     referralId: number | null,
     options: WithManager,
   ): Promise<ReferralResponse[]>;
-  loadTarget(of: { targetType: string | null; targetId: string | null }, options: WithManager): Promise<object | null>;
+  loadTarget(
+    target: { targetType: string | null; targetId: string | null },
+    options: WithManager,
+  ): Promise<object | null>;
 }
 
-/** The records that have a manager, by the manager's name on `createReferrals`' result. */
+/** The records that have a manager, by the manager's name in the result of `createReferrals`. */
 export interface RecordsByManager {
   creditTypes: ReferralCreditType;
   programs: ReferralProgram;
@@ -56,15 +59,15 @@ export interface RecordsByManager {
   earnOuts: ReferralEarnOut;
 }
 
-/** What records need from the managers. */
+/** The calls that the methods of records make. Each goes to the record's manager. */
 export interface RecordCalls {
-  /** A manager's records whose fields have these values, oldest first. */
+  /** Returns a manager's records whose fields have these values, oldest first. */
   find<M extends keyof RecordsByManager>(
     manager: M,
     where: Partial<RecordsByManager[M]>,
     options: WithManager,
   ): Promise<RecordsByManager[M][]>;
-  /** The record with an id; null for the id null. */
+  /** Returns the record with an id; null for the id null. */
   findById<M extends keyof RecordsByManager>(
     manager: M,
     id: number | null,
@@ -76,7 +79,7 @@ export interface RecordCalls {
   plain(record: object): Record<string, unknown>;
 }
 
-/** An instance that `createReferrals` wired, as far as the entities' methods need it. */
+/** The parts of an instance that the methods of entities need. */
 export interface Instance {
   readonly referrals: ReferralCalls;
   readonly signups: {

@@ -5,8 +5,8 @@ import { type RecordCalls, registry } from './instance';
 const cache = new WeakMap<object, Map<string, Promise<unknown>>>();
 
 /**
- * A row that managers load, change and delete. It loads each related record on first use, and caches it until
- * {@link refresh}. Its asynchronous methods take a `manager`: an EntityManager of the host's transaction.
+ * A record that a manager loads, changes and deletes. It loads each related record on first use, and caches it until
+ * {@link refresh}. Its asynchronous methods take a `manager`: the EntityManager of the host's transaction.
  */
 export abstract class ReferralRecord<Changes extends object = object> {
   abstract readonly id: number;
@@ -14,7 +14,7 @@ export abstract class ReferralRecord<Changes extends object = object> {
   /**
    * Reloads the record's fields and clears the cache of related records.
    *
-   * @throws ReferralError `NOT_FOUND` if it is deleted.
+   * @throws ReferralError `NOT_FOUND` if the record is deleted.
    */
   async refresh(options: WithManager = {}): Promise<this> {
     await recordsOf(this, 'refresh', options).refresh(this, options);
@@ -22,7 +22,11 @@ export abstract class ReferralRecord<Changes extends object = object> {
     return this;
   }
 
-  /** Changes the record as its manager's `update` does, and reloads it. */
+  /**
+   * Changes the record as its manager's `update` does, and reloads it.
+   *
+   * @throws ReferralError `NOT_FOUND`, `INVALID_INPUT`, `NOT_CHANGEABLE`.
+   */
   async update(changes: Changes, options: WithManager = {}): Promise<this> {
     await recordsOf(this, 'update', options).update(this, changes, options);
     return this.refresh(options);

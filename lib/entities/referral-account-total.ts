@@ -5,8 +5,8 @@ import { amountColumn, bigintAsNumber } from './columns';
 
 /**
  * The totals of a user's commissions of one channel and mode. Each purchase and refund updates them, so that no call
- * has to read all commissions. `matured` and `maturedAmount` count those that were available at `maturedUntil`: a
- * reader adds those that became available since then.
+ * has to read all commissions. `matured` and `maturedAmount` count the commissions that were available at
+ * `maturedUntil`. A reader adds the commissions that have become available since then.
  */
 @Entity({ name: 'referral_account_totals' })
 export class ReferralAccountTotal {
@@ -50,6 +50,7 @@ export class ReferralAccountTotal {
   @Column({ name: 'matured_amount', ...amountColumn, precision: 28, default: 0 })
   readonly maturedAmount!: string;
 
+  /** The time up to which `matured` and `maturedAmount` count. */
   @Column({ name: 'matured_until', type: 'timestamptz' })
   readonly maturedUntil!: Date;
 

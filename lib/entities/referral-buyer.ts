@@ -26,11 +26,11 @@ export class ReferralBuyer {
   @Column({ name: 'channel_id', type: 'bigint', nullable: true, transformer: bigintAsNumber })
   readonly channelId!: number | null;
 
-  /** Whether a purchase has redeemed the applied coupon. Then it is a recurring one, and stays applied. */
+  /** Whether a purchase has redeemed the applied coupon. Only a recurring coupon stays applied after that. */
   @Column({ name: 'is_redeemed', type: 'boolean', default: false })
   readonly isRedeemed!: boolean;
 
-  /** How often the row was changed. The optimistic lock of statements that read a buyer and write later. */
+  /** How often the row was changed. Statements that read the row before they write use it as an optimistic lock. */
   @Column({ name: 'version', type: 'integer', default: 0 })
   readonly version!: number;
 

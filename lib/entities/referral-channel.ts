@@ -8,7 +8,7 @@ import { Referral } from './referral';
 import type { ReferralCommission } from './referral-commission';
 
 /**
- * A referral whose code is a coupon: a discount for the buyer, a commission for the owner. Its id is the id of the
+ * A referral whose code is a coupon: it gives the buyer a discount and the owner a commission. Its id is the id of the
  * referral.
  */
 @Entity({ name: 'referral_channels' })

@@ -4,8 +4,8 @@ import { amountColumn, bigintAsNumber } from './columns';
 import { ReferralCommission } from './referral-commission';
 
 /**
- * What a refund took from a commission. Entries are added, and their amounts never change. If the commission is already
- * in an earn-out, a later earn-out nets the entry.
+ * What a refund subtracted from a commission. Entries are only added, and their amounts never change. If the commission
+ * is already in an earn-out, a later earn-out subtracts the entry.
  */
 @Entity({ name: 'referral_commission_entries' })
 @Index('uq_referral_commission_entries_refund', ['userId', 'commissionId', 'refund'], { unique: true })
@@ -13,7 +13,7 @@ import { ReferralCommission } from './referral-commission';
 @Index('ix_referral_commission_entries_earn_out', ['userId', 'earnOutId'], { where: '(earn_out_id IS NOT NULL)' })
 @Check('ck_referral_commission_entries_amount', '"amount" < 0')
 export class ReferralCommissionEntry {
-  /** The referrer, who had earned the commission. */
+  /** The referrer, who earned the commission. */
   @PrimaryColumn({
     name: 'user_id',
     type: 'varchar',

@@ -56,7 +56,7 @@ export class ReferralCommission extends ReferralRecord {
   @Column({ name: 'referral_id', type: 'bigint', transformer: bigintAsNumber })
   readonly referralId!: number;
 
-  /** The channel that the referral is; null for an ordinary referral. */
+  /** The channel, if the referral is one (it has the same id); null for an ordinary referral. */
   @Column({ name: 'channel_id', type: 'bigint', nullable: true, transformer: bigintAsNumber })
   readonly channelId!: number | null;
 

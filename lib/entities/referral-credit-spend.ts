@@ -32,7 +32,7 @@ export class ReferralCreditSpend {
   @Column({ name: 'kind', type: 'varchar', length: 8 })
   readonly kind!: 'spend' | 'hold';
 
-  /** The amount that the call asked for, as a decimal string. */
+  /** The requested amount, as a decimal string. */
   @Column({ name: 'amount', ...amountColumn })
   readonly amount!: string;
 

@@ -6,7 +6,7 @@ import { bigintAsNumber } from './columns';
 import { ReferralRecord, related } from './record';
 import type { ReferralCredit } from './referral-credit';
 
-/** What the credits of this type can be spent on, and whether a refund gives them back. */
+/** Says what credits of this type can be spent on, and whether a refund gives them back. */
 @Entity({ name: 'referral_credit_types' })
 @Index('uq_referral_credit_types_name', ['name'], { unique: true })
 @Check(

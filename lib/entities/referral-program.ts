@@ -8,7 +8,7 @@ import type { ReferralCode } from './referral-code';
 import { ReferralCreditType } from './referral-credit-type';
 import { ReferralTerms } from './terms';
 
-/** A credit has an amount, a duration and a type, or none of these. */
+/** SQL of a CHECK constraint: a credit has an amount, a duration and a type, or none of these. */
 const isWhole = (side: string): string =>
   `num_nonnulls("${side}_amount", "${side}_duration", "${side}_type_id") IN (0, 3)
   AND "${side}_amount" > 0 AND "${side}_duration" > 0`;

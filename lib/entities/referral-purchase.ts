@@ -58,7 +58,7 @@ export class ReferralPurchase extends ReferralRecord {
   @Column({ name: 'referral_id', type: 'bigint', nullable: true, transformer: bigintAsNumber })
   readonly referralId!: number | null;
 
-  /** The channel that the referral is; null for an ordinary referral. */
+  /** The channel, if the referral is one (it has the same id); null for an ordinary referral. */
   @Column({ name: 'channel_id', type: 'bigint', nullable: true, transformer: bigintAsNumber })
   readonly channelId!: number | null;
 
@@ -70,7 +70,7 @@ export class ReferralPurchase extends ReferralRecord {
   @Column({ name: 'mode', type: 'varchar', length: 8, nullable: true })
   readonly mode!: EarningMode | null;
 
-  /** Whether the amount counts as revenue of the channel: not if another user has referred the buyer. */
+  /** Whether the amount counts as revenue of the channel. It does not if another user has referred the buyer. */
   @Column({ name: 'is_revenue', type: 'boolean', default: false })
   readonly isRevenue!: boolean;
 

@@ -3,7 +3,7 @@ import { lengths } from '../limits';
 import { bigintAsNumber } from './columns';
 import { ReferralChannel } from './referral-channel';
 
-/** A user has redeemed the coupon of a channel. At most once for each user and channel. */
+/** Says that a user has redeemed the coupon of a channel. There is at most one row for each user and channel. */
 @Entity({ name: 'referral_redemptions' })
 @Index('ix_referral_redemptions_channel', ['channelId'])
 export class ReferralRedemption {

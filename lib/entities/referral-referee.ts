@@ -2,7 +2,9 @@ import { Check, Column, Entity, PrimaryColumn } from 'typeorm';
 import { lengths } from '../limits';
 import { amountColumn } from './columns';
 
-/** A pair of referrer and referee: the referee signed up or bought through the referrer. One row for each pair. */
+/**
+ * A pair of referrer and referee: the referee signed up or bought through the referrer. There is one row for each pair.
+ */
 @Entity({ name: 'referral_referees' })
 @Check('ck_referral_referees_earned', '"earned" >= 0')
 export class ReferralReferee {
@@ -24,7 +26,7 @@ export class ReferralReferee {
   })
   readonly refereeId!: string;
 
-  /** Whether a sign-up or a purchase came first. */
+  /** What inserted the row: the sign-up of the referee, or a purchase. */
   @Column({ name: 'met_by', type: 'varchar', length: 8, default: 'sign-up' })
   readonly metBy!: 'sign-up' | 'purchase';
 

@@ -3,7 +3,7 @@ import { lengths } from '../limits';
 import { amountColumn } from './columns';
 import { ReferralPurchase } from './referral-purchase';
 
-/** An amount that was paid back of a purchase, under one reference. */
+/** A refund of a purchase, in part or in full, under one reference. */
 @Entity({ name: 'referral_refunds' })
 @Index('ix_referral_refunds_purchase', ['userId', 'purchase'])
 @Check('ck_referral_refunds_amount', '"amount" > 0')

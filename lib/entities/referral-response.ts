@@ -8,7 +8,7 @@ import { Referral } from './referral';
 /** The action of a click. The host chooses the names of all other actions. */
 export const RESPONDED = 'RESPONDED';
 
-/** Something that a visitor did through a referral. The only change of a row is that its user becomes known. */
+/** Something that a visitor did through a referral. A row changes only when its user becomes known. */
 @Entity({ name: 'referral_responses' })
 @Index('ix_referral_responses_visitor', ['visitorId'], { where: '(user_id IS NULL)' })
 @Index('ix_referral_responses_user', ['userId', 'touchedAt', 'id'], { where: '(user_id IS NOT NULL)' })

@@ -16,7 +16,7 @@ import type { ReferralSignup } from './referral-signup';
  */
 @Entity({ name: 'referrals' })
 @Index('uq_referrals_code', { synchronize: false }) // on lower(code)
-@Index('uq_referrals_identity', { synchronize: false }) // on user, target, label and a digest of the destination
+@Index('uq_referrals_identity', { synchronize: false }) // on user, label, target and the MD5 of the destination
 @Index('ix_referrals_user', ['userId'])
 @Index('ix_referrals_program', ['programId'], { where: '(program_id IS NOT NULL)' })
 @Check('ck_referrals_uses', '"uses" >= 0 AND ("allowed_uses" = -1 OR "uses" <= "allowed_uses")')
@@ -109,6 +109,7 @@ export class Referral {
    * through. A response is not a sign-up and earns nothing: see {@link recordSignup}.
    *
    * @returns null if the visitor came through no referral.
+   * @throws ReferralError `INVALID_INPUT` naming the field; `DATABASE_UNAVAILABLE`.
    */
   static async recordResponse(
     req: Request,
@@ -121,10 +122,10 @@ export class Referral {
   }
 
   /**
-   * Binds a new user permanently to a referral: that of the code that the user typed, otherwise the one that the
+   * Binds a new user permanently to a referral: the one of the code that the user typed, otherwise the one that the
    * visitor came through. Gives referee and referrer the credits that are due. A second call for the user returns the
-   * first sign-up. The row of the referral stays locked until the host's transaction ends, so make this the last call
-   * in it.
+   * first sign-up. The rows of the referral and of the referrer's account stay locked until the host's transaction
+   * ends, so make this the last call in it.
    *
    * @example
    * await dataSource.transaction(async (manager) => {
@@ -181,6 +182,7 @@ export class Referral {
    * unless `options.manager` is given: a cookie can't be rolled back.
    *
    * @returns null if the referral has expired or is deleted.
+   * @throws ReferralError `INVALID_INPUT` naming the field; `DATABASE_UNAVAILABLE`.
    */
   async respond(req: Request, action: string, options: RespondOptions = {}): Promise<ReferralResponse | null> {
     return registry

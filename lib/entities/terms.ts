@@ -3,7 +3,7 @@ import { amountColumn, bigintAsNumber } from './columns';
 import { ReferralRecord } from './record';
 
 /**
- * The terms of a program, which a sign-up stores a copy of. Without a credit, its amount, duration and type are null.
+ * The terms of a program. A sign-up stores a copy of them. Without a credit, its amount, duration and type are null.
  */
 export abstract class ReferralTerms<Changes extends object = object> extends ReferralRecord<Changes> {
   /** The opening balance of the referee's credit, as a decimal string. */

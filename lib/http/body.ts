@@ -10,8 +10,8 @@ const plainJson = express.json({ limit: maxBytes });
 const form = express.urlencoded({ extended: false, limit: maxBytes });
 
 /**
- * The fields of a JSON object, parsed here unless the host has parsed it. Only JSON content types are accepted: a
- * page of another site can send every other type in the name of a signed-in visitor.
+ * Returns the fields of a JSON object. Parses the body unless the host has parsed it. Only JSON content types are
+ * accepted: for every other type, a browser lets a page of another site send the request with the user's cookies.
  *
  * @throws HttpError 400 for anything else and for a field that is not in `fields`; 413 for more than 10 kB.
  */
@@ -32,13 +32,13 @@ export async function jsonBody<T>(
   if (Buffer.byteLength(JSON.stringify(body)) > maxBytes) throw tooLarge();
   const known = Object.keys(fields);
   const unknown = Object.keys(body).find((field) => !known.includes(field));
-  if (unknown !== undefined) throw badField(unknown, `Unknown field. It can be ${known.join(' or ')}.`, 'unknown');
+  if (unknown !== undefined) throw badField(unknown, `Unknown field. The fields are ${known.join(', ')}.`, 'unknown');
   return body as Partial<Record<keyof T, unknown>>;
 }
 
 /**
- * The fields of a form or of a JSON object, parsed here unless the host has parsed them. A body of another type has
- * no fields.
+ * Returns the fields of a form or of a JSON object. Parses the body unless the host has parsed it. A body of another
+ * type has no fields.
  *
  * @throws HttpError 413 for more than 10 kB; the parser's status, such as 400 or 415, for a body that it can't read.
  */

@@ -4,9 +4,9 @@ import type { UserRef } from '../types/common';
 import type { CreateReferralInput, TargetRef } from '../types/referrals';
 import { badField, badFields } from './http-error';
 
-type Fields = Readonly<Record<string, unknown>>;
+type PostedFields = Readonly<Record<string, unknown>>;
 
-/** Names of `Referral.create`, as its errors give them, with the field that `POST` takes for each. */
+/** The field that `POST` takes for each field of `Referral.create`, by the name that its errors have. */
 const postedFields: Readonly<Record<string, string>> = {
   'redirectTo': 'redirect_to',
   'label': 'label',
@@ -21,8 +21,16 @@ export function isListedTarget({ settings }: Tracking, type: string): boolean {
   );
 }
 
-/** The posted fields as input of `Referral.create`. @throws HttpError 400 with a message for each wrong field. */
-export async function createInput(tracking: Tracking, fields: Fields, user: UserRef): Promise<CreateReferralInput> {
+/**
+ * Returns the posted fields as input of `Referral.create`.
+ *
+ * @throws HttpError 400 with a message for each wrong field.
+ */
+export async function createInput(
+  tracking: Tracking,
+  fields: PostedFields,
+  user: UserRef,
+): Promise<CreateReferralInput> {
   const { redirect_to: redirectTo, label, target_type: type, target_id: id } = fields;
   const problems = problemsOf(tracking, fields);
   if (Object.keys(problems).length > 0) throw badFields(problems);
@@ -32,14 +40,16 @@ export async function createInput(tracking: Tracking, fields: Fields, user: User
   return { user, redirectTo: redirectTo as string, label: label as string | undefined, target };
 }
 
-/** A refusal of `Referral.create` for one of the posted fields as a 400 for that field; any other error as it is. */
+/**
+ * Turns an `INVALID_INPUT` of `Referral.create` into a 400 for the posted field. Returns every other error unchanged.
+ */
 export function asPostedFieldError(error: unknown): unknown {
   if (!(error instanceof ReferralError) || error.status !== 400) return error;
   const field = postedFields[error.field ?? ''];
   return field === undefined ? error : badField(field, error.message);
 }
 
-function problemsOf(tracking: Tracking, fields: Fields): Record<string, string> {
+function problemsOf(tracking: Tracking, fields: PostedFields): Record<string, string> {
   const { redirect_to: redirectTo, label, target_type: type, target_id: id } = fields;
   const problems: Record<string, string> = {};
   if (typeof redirectTo !== 'string' || redirectTo === '') problems['redirect_to'] = 'This field is required, as text.';
@@ -48,14 +58,15 @@ function problemsOf(tracking: Tracking, fields: Fields): Record<string, string> 
     if (!isBlank(id)) problems['target_type'] = 'This field is required with target_id.';
     return problems;
   }
-  if (typeof type !== 'string' || !isListedTarget(tracking, type)) problems['target_type'] = 'No such type of target.';
+  if (typeof type !== 'string' || !isListedTarget(tracking, type))
+    problems['target_type'] = 'There is no such type of target.';
   if (isBlank(id)) problems['target_id'] = 'This field is required with target_type.';
   return problems;
 }
 
 /**
- * For an entity the row, because `7` and `07` can name the same one; null if there is none. The id of a type that is
- * only a word is taken as it is.
+ * Returns the target of a type and id. For an entity it loads the row, because the ids `7` and `07` can name the same
+ * row; null if there is none. For a type that is not an entity, the id is used as it is.
  */
 async function targetOf(tracking: Tracking, type: string, id: unknown): Promise<TargetRef | null> {
   if (typeof id !== 'string' && typeof id !== 'number') return null;
@@ -63,7 +74,7 @@ async function targetOf(tracking: Tracking, type: string, id: unknown): Promise<
   return isEntity ? tracking.calls.loadTarget({ targetType: type, targetId: String(id) }, {}) : { type, id };
 }
 
-/** Forms send an empty text for what was left out. */
+/** Whether a field was left out. A form sends an empty text for it. */
 function isBlank(value: unknown): boolean {
   return value === undefined || value === '';
 }

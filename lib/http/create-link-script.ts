@@ -1,9 +1,12 @@
 import type { Request, Response } from 'express';
 
-/** The last part of the script's path. No code contains a dot, so it is no referral's link. */
+/** The last part of the script's path. Codes do not contain a dot, so it can't be the link of a referral. */
 export const scriptName = 'create-link.js';
 
-/** A string, because `tsc` copies no `.js` files, and a bundler would leave a file behind that is read at run time. */
+/**
+ * The script is a string, because `tsc` does not copy `.js` files, and a bundler would not include a file that is read
+ * at run time.
+ */
 const script = `// Shows a new referral link next to the form that created it, instead of on a page of its own.
 (() => {
   'use strict';
@@ -47,7 +50,7 @@ const script = `// Shows a new referral link next to the form that created it, i
     return link;
   }
 
-  /** An error is { detail }, or { <field>: [{ message }] }. */
+  /** An error response is { detail }, or { <field>: [{ message }] }. */
   function messageOf(result) {
     if (typeof result.detail === 'string') return result.detail;
     return Object.values(result)
@@ -59,9 +62,9 @@ const script = `// Shows a new referral link next to the form that created it, i
 `;
 
 /**
- * Sends the script for `GET` and `HEAD`; Express adds an ETag and responds with 304 to a browser that has it. Only
- * browsers may keep it: the host's session and our middleware can set cookies on this response too, which a shared
- * cache would hand out.
+ * Sends the script for `GET` and `HEAD`. Express adds an ETag and responds with 304 to a browser that has the script.
+ * Only browsers may cache it: the host's session and the package's middleware can set cookies on this response, which a
+ * shared cache would send to other visitors.
  */
 export function sendScript(_req: Request, res: Response): void {
   res

@@ -2,7 +2,7 @@ import { escapeHtml } from './html';
 import type { ErrorDetail, FieldErrors } from './http-error';
 
 // Pages for browsers that submit the form without its script. They have no style and no script, because the host's
-// Content-Security-Policy can forbid both: `color-scheme` is what gives them a dark mode.
+// Content-Security-Policy can forbid both. The meta tag `color-scheme` gives them a dark mode.
 
 /** The page that shows a new referral link. `back` is the address of the page to go back to. */
 export function linkPage(url: string, back: string): string {

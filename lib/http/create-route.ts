@@ -6,7 +6,7 @@ import { errorPage, linkPage } from './create-pages';
 import { escapeHtml } from './html';
 import { HttpError } from './http-error';
 
-/** What a script gets for a new referral. */
+/** The JSON response for a new referral. */
 interface CreatedLink {
   url: string;
   code: string;
@@ -16,9 +16,9 @@ interface CreatedLink {
 
 /**
  * `POST /` creates a referral for the signed-in user from the fields `redirect_to`, `label`, `target_type` and
- * `target_id` of a form or of JSON. Responds with `{ url, code, html }`; with 401 if nobody is signed in, with 403 to
- * a page of another origin, and with 400 for wrong fields. A browser that navigates, because the form has no script,
- * gets a page instead of JSON.
+ * `target_id` of a form or of JSON. Responds with `{ url, code, html }`; with 401 if nobody is signed in, with 403 to a
+ * request from a page of another origin, and with 400 for wrong fields. A browser that submits the form without the
+ * script gets a page instead of JSON.
  */
 export function createRoute(tracking: Tracking): (req: Request, res: Response) => Promise<void> {
   const { settings } = tracking;
@@ -50,12 +50,12 @@ export function createRoute(tracking: Tracking): (req: Request, res: Response) =
   };
 }
 
-/** Whether a browser navigates here. A client that has no preference, or names none, gets JSON. */
+/** Whether the client prefers HTML, as a browser that navigates does. A client without a preference gets JSON. */
 function prefersHtml(req: Request): boolean {
   return req.accepts(['json', 'html']) === 'html';
 }
 
-/** The page of this site that has the form, if the browser names it; else the site's front page. */
+/** Returns the page of this site that the request comes from, if the browser sends it as `Referer`; else `baseUrl`. */
 function pageBefore({ headers }: Request, baseUrl: URL): string {
   const { referer = '' } = headers;
   const isOwn = URL.canParse(referer) && new URL(referer).origin === baseUrl.origin;
@@ -63,8 +63,8 @@ function pageBefore({ headers }: Request, baseUrl: URL): string {
 }
 
 /**
- * Whether a page of this site sent the request. Browsers say so in `Sec-Fetch-Site`, older ones in `Origin`, and a
- * page of another site can set neither header. It needs no token, and does not replace the host's own CSRF
+ * Whether a page of this site sent the request. Browsers say so in `Sec-Fetch-Site`, older browsers in `Origin`. A page
+ * of another site can set neither header. The check needs no token, and does not replace the host's own CSRF
  * protection.
  */
 function isSameOrigin({ headers }: Request, origin: string): boolean {

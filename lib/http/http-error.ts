@@ -33,7 +33,7 @@ export function badField(field: string, message: string, code = 'invalid'): Http
   return new HttpError(400, { [field]: [{ message, code }] });
 }
 
-/** A 400 for several fields, given as one message a field. */
+/** A 400 for several fields, with one message for each. */
 export function badFields(messages: Readonly<Record<string, string>>): HttpError {
   const errors = Object.entries(messages).map(([field, message]) => [field, [{ message, code: 'invalid' }]]);
   return new HttpError(400, Object.fromEntries(errors) as FieldErrors);

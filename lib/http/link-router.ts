@@ -14,13 +14,13 @@ export function linkRouter(tracking: Tracking): RequestHandler {
   const { settings, lookup, visitors } = tracking;
   const create = createRoute(tracking);
   // Express matches mount paths without regard to case. If `baseUrl` has a path, the host's app may itself be mounted
-  // there.
+  // at that path.
   const wholePath = settings.sitePath + settings.linkPath;
   const isMountedRight = (mount: string): boolean =>
     mount === settings.linkPath ||
     [settings.linkPath, wholePath].some((path) => path.toLowerCase() === mount.toLowerCase());
 
-  /** Counts the click and redirects. Returns false if no referral has the code. */
+  /** Records the click and redirects. Returns false if no referral has the code. */
   async function follow(req: Request, res: Response, code: string): Promise<boolean> {
     const found = lookup.find(code);
     const link = found instanceof Promise ? await found : found;
@@ -30,7 +30,7 @@ export function linkRouter(tracking: Tracking): RequestHandler {
     const visitor = visitors.visitor(req, res);
     await visitor.signIn();
     await visitor.click(link);
-    // Without res.redirect(), which writes a body that nobody reads.
+    // Not res.redirect(), because that writes a body, which nobody reads.
     res.statusCode = 302;
     res.setHeader('Location', destination);
     res.setHeader('Cache-Control', 'no-store');
@@ -54,7 +54,7 @@ export function linkRouter(tracking: Tracking): RequestHandler {
   };
 }
 
-/** The part of the URL between the first slash and the query, decoded, without a trailing slash. */
+/** Returns the part of the URL between the first slash and the query, decoded, without a trailing slash. */
 function pathOf(url: string): string {
   const query = url.indexOf('?');
   let end = query === -1 ? url.length : query;

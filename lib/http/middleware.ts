@@ -3,13 +3,16 @@ import type { Tracking } from '../tracking/tracking';
 import type { Visitor } from '../tracking/visitor';
 import { templateHelpers } from './template-helpers';
 
-/** `GET …/code/info/` of the JSON API asks what a code promises. Its parameter is no click. */
+/**
+ * The path `…/code/info/` of the JSON API returns the offer of a code. The parameter of that request is not a click.
+ */
 const asksForCode = /^[^?]*\/code\/info\/?\?/i;
 
 /**
- * Attaches `req.referralForRequest()` and `res.locals.referrals`, links a visitor's responses once they are signed in, and counts
- * `?referral_code=CODE` on any page as a click. A visitor who was never referred passes without a promise and without a query. Each
- * property that is added to a request costs time, so such a request gets only these two.
+ * Attaches `req.referralForRequest()` and `res.locals.referrals`, links a visitor's responses to the user once the
+ * visitor is signed in, and counts `?referral_code=CODE` on any page as a click. The request of a visitor who was never
+ * referred continues without a promise and without a query. It gets only these two properties, because each property
+ * that is added to a request costs time.
  */
 export function middleware(tracking: Tracking): RequestHandler {
   const { settings, lookup, store, visitors } = tracking;
@@ -20,19 +23,19 @@ export function middleware(tracking: Tracking): RequestHandler {
     await visitor.signIn();
     const link = code === null ? undefined : await lookup.find(code);
     if (!link) return;
-    // The response may set a visitor's cookie, so no shared cache may store it.
+    // The response may set the visitor's cookie, so no shared cache may store it.
     if (!res.hasHeader('Cache-Control')) res.setHeader('Cache-Control', 'private');
     await visitor.click(link);
   }
 
   return function referrals(req, res, next) {
-    // Read once: a missing property is looked up through every prototype.
+    // Read once, because the look-up of a missing property goes through every prototype.
     // eslint-disable-next-line @typescript-eslint/unbound-method
     const attached = req.referralForRequest as Request['referralForRequest'] | undefined;
     if (attached === undefined) req.referralForRequest = visitors.attached;
     else if (attached === visitors.attached)
       return next(); // mounted twice
-    else visitors.meet(req, res); // another instance attached its own; this one is found when it is named
+    else visitors.meet(req, res); // another instance attached its own: calls that name this instance find its visitor
     res.locals['referrals'] = helpers(req, res);
     const mayBeClick = codeParameter !== false && !asksForCode.test(req.url);
     const code = mayBeClick ? queryParameter(req.url, codeParameter) : null;
@@ -45,7 +48,10 @@ export function middleware(tracking: Tracking): RequestHandler {
   };
 }
 
-/** The first value of a query parameter, or null. Read from the URL, so that the host's query parser does not matter. */
+/**
+ * Returns the first value of a query parameter, or null. It reads the URL, because the host chooses the parser of
+ * `req.query`.
+ */
 export function queryParameter(url: string, name: string): string | null {
   const start = url.indexOf('?');
   if (start === -1 || !url.includes(name, start)) return null;

@@ -8,32 +8,38 @@ import type { TargetRef } from '../types/referrals';
 import { isListedTarget } from './create-input';
 import { escapeHtml } from './html';
 
-/** The referral that a form creates, and the form's button. */
+/** The input of `createForm`: the referral that the form creates, and the form's button. */
 export interface CreateFormInput {
+  /** The destination of a click, as for `Referral.create`. */
   redirectTo: string;
+  /** What the link is about, of a type that the option `targetTypes` lists. Default: nothing. */
   target?: TargetRef | null;
+  /** Distinguishes referrals of the same user and destination, up to 100 characters. Default `''`. */
   label?: string;
   /** The text of the button. Default `'Get a referral link'`. */
   button?: string;
 }
 
 /**
- * The helpers that templates find as `referrals`. Handlebars' hash arguments (`{{{referrals.createForm
- * redirectTo="/"}}}`) work too.
+ * The helpers in `res.locals.referrals`, which templates use as `referrals`. Handlebars' hash arguments
+ * (`{{{referrals.createForm redirectTo="/"}}}`) work too.
  */
 export interface TemplateHelpers {
   /**
-   * A form as escaped HTML. Submitting it creates a referral link for the signed-in user by a `POST` to the router.
-   * The response is a page with the link; a page that loads `create-link.js` from the router shows the link next to
-   * the form instead.
+   * Returns a form as escaped HTML. Submitting it creates a referral link for the signed-in user by a `POST` to the
+   * router. The response is a page with the link. A page that loads `create-link.js` from the router shows the link
+   * next to the form instead.
+   *
+   * @throws ReferralError `INVALID_INPUT` naming the field.
    */
   createForm(input: CreateFormInput | { hash: CreateFormInput }): string;
-  /** The text for an action from the option `actionDisplay`, or the action itself if the option has none. */
+  /** Returns the text for an action from the option `actionDisplay`, or the action itself if the option has none. */
   actionDisplay(action: string): string;
 }
 
 /**
- * Makes `res.locals.referrals` for a request. The helpers are own properties, because Handlebars looks up no others.
+ * Returns a function that makes `res.locals.referrals` for a request. The helpers are own properties, because
+ * Handlebars does not read inherited ones.
  */
 export function templateHelpers(tracking: Tracking): (req: Request, res: Response) => TemplateHelpers {
   const { settings } = tracking;

@@ -25,14 +25,17 @@ import { SignupManager } from './signups/signup-manager';
 import { Signups } from './signups/signups';
 import { Usages } from './signups/usages';
 
-/** A call about money waits longer for the database than a page does: nobody can go on without its result. */
+/**
+ * Calls about sign-ups and money wait this many times longer than a page for the database: they can't continue without
+ * the result.
+ */
 const patience = 10;
-/** The longest time-out that a timer of Node.js can hold, in milliseconds. */
+/** The longest time-out that a timer of Node.js supports, in milliseconds. */
 const maxTimeoutMs = 2_147_483_647;
 
 /** The managers of the records, for the host's staff and scripts. */
 export interface Managers extends Record<keyof RecordsByManager, unknown> {
-  /** What credits can be spent on. */
+  /** Credit types: what credits can be spent on. */
   readonly creditTypes: CreditTypeManager;
   /** Terms that many referrals share. */
   readonly programs: ProgramManager;
@@ -68,7 +71,7 @@ export interface Rewards {
   readonly earnOuts: EarnOuts;
   readonly pages: CommissionPages;
   readonly codeOffers: CodeOffers;
-  /** Waits for the statements under way, and refuses new work. */
+  /** Refuses new work, and waits for the work in progress. */
   close(): Promise<void>;
 }
 

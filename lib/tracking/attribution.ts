@@ -15,7 +15,7 @@ export interface Attributed {
   touchedAt: Date;
 }
 
-/** Decides which referral a visitor came through: the one of the newest touch within the window, or of the oldest. */
+/** Decides which referral a visitor came through: that of the newest touch within the window, or that of the oldest. */
 export class Attribution {
   readonly #database: Database;
   readonly #clock: Clock;
@@ -33,12 +33,18 @@ export class Attribution {
     this.#windowMs = attribution.windowDays === null ? null : attribution.windowDays * dayMs;
   }
 
-  /** The touch that the visitor carries after a click. Under first-touch, an earlier touch stays while it is in the window. */
+  /**
+   * Returns the touch that the visitor carries after a click. Under first-touch, an earlier touch stays while it is in
+   * the window.
+   */
   carried(before: Touch | null, click: Touch): Touch {
     return this.#isFirstTouch && before && this.#isInWindow(before) ? before : click;
   }
 
-  /** The attribution of a visitor who is not signed in: by the carried touch alone. The referral is usually cached. */
+  /**
+   * Returns the attribution of a visitor who is not signed in. Only the carried touch counts. The referral is usually
+   * cached.
+   */
   async ofTouch(touch: Touch, manager?: EntityManager): Promise<Attributed | null> {
     if (!this.#isInWindow(touch)) return null;
     const link = await this.#lookup.find(touch.code, manager);
@@ -48,10 +54,11 @@ export class Attribution {
   }
 
   /**
-   * The attribution of a signed-in user, in one statement that reads one entry of the index on (user, touched_at).
+   * Returns the attribution of a signed-in user, in one statement that reads one entry of the index on (user_id,
+   * touched_at, id).
    *
-   * @param carried the touch that the visitor still carries: only in the request in which they sign in, before their responses are
-   * linked to the user. It competes with the user's recorded touches.
+   * @param carried the touch that the visitor still carries. There is one only in the request in which they sign in,
+   * before their responses are linked to the user. It competes with the user's recorded touches.
    */
   async ofUser(userId: string, carried: Touch | null, manager?: EntityManager): Promise<Attributed | null> {
     const { tables } = this.#database;
@@ -83,7 +90,10 @@ export class Attribution {
     return { referral, touchedAt: row.touched_at };
   }
 
-  /** The attribution of a user who signs up. `'outside-window'` if there are touches, but all of them are too old. */
+  /**
+   * Returns the attribution of a user who signs up; `'outside-window'` if there are touches, but all of them are too
+   * old.
+   */
   async atSignup(
     userId: string,
     carried: Touch | null,
@@ -94,7 +104,7 @@ export class Attribution {
     return (await this.#hasTouches(userId, carried, manager)) ? 'outside-window' : null;
   }
 
-  /** Whether somebody who is attributed to nobody has touches outside of the window. */
+  /** Whether a user without an attribution has touches outside of the window. */
   async #hasTouches(userId: string, carried: Touch | null, manager?: EntityManager): Promise<boolean> {
     if (this.#windowMs === null) return false;
     if (carried && !this.#isInWindow(carried)) return true;

@@ -9,15 +9,15 @@ interface Waiting {
   reject: (error: unknown) => void;
 }
 
-/** Rows of a batch at most, so that one statement stays small. */
+/** The maximum number of rows in a batch, so that one statement stays small. */
 const maxBatch = 1000;
-/** With so many clicks waiting, new ones are refused: the database has not kept up for seconds. */
+/** If this many clicks wait, new ones are refused, because the database has not kept up for seconds. */
 const maxWaiting = 20_000;
 
 /**
- * Group commit for clicks: the clicks that arrive while a batch is being written form the next batch. Under load, one commit covers
- * hundreds of clicks. Each click is committed before its redirect is sent. A single click is written at once. The statement is in
- * `response-insert.ts`.
+ * Group commit for clicks: the clicks that arrive while a batch is being written form the next batch. Under load, one
+ * commit covers hundreds of clicks. Each click is committed before its redirect is sent. A single click is written
+ * without delay. The statement is in `response-insert.ts`.
  */
 export class ClickRecorder {
   readonly #responses: Responses;
@@ -45,24 +45,26 @@ export class ClickRecorder {
     });
   }
 
-  /** Writes the clicks that wait, and refuses new ones. */
+  /** Refuses new clicks, and writes those that wait. */
   async close(): Promise<void> {
     this.#closed = true;
     await this.#writing;
   }
 
   async #write(): Promise<void> {
-    // The other requests that this turn of the event loop reads from its sockets join the first batch.
+    // Requests that are read from sockets in this turn of the event loop join the first batch.
     await new Promise(setImmediate);
     while (this.#waiting.length > 0) {
       const batch = this.#waiting.splice(0, maxBatch);
       const error = await this.#writeBatch(batch);
       if (error === null) continue;
       if (isAway(error)) {
-        // The clicks behind have waited too, and would wait for the same time-out: their visitors are let go now.
+        // The other clicks would wait for the same time-out, so they are rejected too and their visitors are
+        // redirected.
         for (const { reject } of [...batch, ...this.#waiting.splice(0)]) reject(error);
       } else {
-        // One click causes the error, for example because its referral is being deleted. Written alone, only that one fails.
+        // One click causes the error, for example because its referral is being deleted. If each click is written
+        // alone, only that one fails.
         for (const one of batch) {
           const own = await this.#writeBatch([one]);
           if (own !== null) one.reject(own);
@@ -72,7 +74,7 @@ export class ClickRecorder {
     this.#writing = null;
   }
 
-  /** Writes clicks in one statement. Returns the error if it fails, else null. */
+  /** Writes clicks in one statement. Returns the error if the statement fails, else null. */
   async #writeBatch(batch: readonly Waiting[]): Promise<unknown> {
     try {
       const { recorded, now } = await this.#responses.recordClicks(batch.map(({ click }) => click));

@@ -3,7 +3,10 @@ import { isbot } from 'isbot';
 import { LRUCache } from 'lru-cache';
 import { lengths } from '../limits';
 
-/** Results of `isbot` by user agent: it tries over a hundred patterns, and few user agents are in use. */
+/**
+ * Caches the results of `isbot` by user agent, because it tries over a hundred patterns, and few user agents are in
+ * use.
+ */
 const bots = new LRUCache<string, boolean>({ max: 2000 });
 
 function isBot(userAgent: string | undefined): boolean {
@@ -17,8 +20,9 @@ function isBot(userAgent: string | undefined): boolean {
 export type NoClick = 'no GET' | 'prefetch' | 'no navigation' | 'bot';
 
 /**
- * Why a request is not a person who opens an address; null if it is one. A click is a GET that is no prefetch or prerender, that is a
- * top-level navigation where the browser tells (so that no `<img>` or frame can plant an attribution), and that no known bot sends.
+ * Returns why a request is not a click; null if it is one. A click is a GET request of a person who opens an address:
+ * it is not a prefetch or prerender, and its user agent is not a known bot. If the browser sends Fetch Metadata
+ * headers, they must say that it is a top-level navigation, so that no `<img>` or frame can set an attribution.
  *
  * @see https://www.w3.org/TR/fetch-metadata/
  */

@@ -2,8 +2,8 @@ import { isIPv4 } from 'node:net';
 import ipaddr from 'ipaddr.js';
 
 /**
- * The address as it is stored: masked, IPv4 loses its last 8 bits (/24) and IPv6 its last 80 (/48). An IPv4-mapped IPv6 address is
- * stored as IPv4. Null for a text that is no address.
+ * Returns the address as it is stored. The mode `masked` sets the last 8 bits of IPv4 (/24) or the last 80 bits of IPv6
+ * (/48) to zero. An IPv4-mapped IPv6 address is stored as IPv4. Null for a text that is not an IP address.
  */
 export function storedIp(address: string | null | undefined, mode: 'masked' | 'full' | 'none'): string | null {
   if (mode === 'none' || !address) return null;

@@ -2,8 +2,9 @@ import { lengths } from '../limits';
 import type { Settings } from '../options';
 
 /**
- * The address that a redirect may be sent to, or null. The WHATWG URL parser reads the text, as browsers do. The parsed URL is checked,
- * and the same parsed URL is sent: it must be http(s), have no user info, and be of an origin that the host has allowed.
+ * Returns the URL that a redirect may lead to, or null. The text is parsed by the WHATWG URL parser, as browsers do it.
+ * The parsed URL is both what is checked and what is returned. It must be http(s), have no user info, and have an
+ * origin that the host has allowed.
  *
  * @see https://url.spec.whatwg.org/#concept-url-parser
  */

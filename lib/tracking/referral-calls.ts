@@ -65,7 +65,7 @@ export function referralCalls({ settings, database, lookup, creation, responses,
       const target = checked(action, options);
       const userId = userIdOf('user', options.user) ?? (await visitor.userId());
       const facts = visitor.facts({ referralId: referral.id, userId, action, target, touchedAt: null });
-      // Without a visitor id, nobody could find the response of a visitor who is not signed in.
+      // A visitor who is not signed in needs a visitor id: the response is found by it at sign-in.
       const isCarried = userId === null && !options.manager && !req.res!.headersSent && (await visitor.consents());
       if (isCarried) facts.visitorId ??= newVisitorId();
       const response = await responses.record(facts, options.manager);
@@ -103,6 +103,6 @@ export function referralCalls({ settings, database, lookup, creation, responses,
       return responses.link(visitorIdOf('visitorId', visitorId), someUserIdOf('user', user), referralId, manager);
     },
 
-    loadTarget: (of, { manager }) => database.use((using) => loadTarget(dataSource, of, using), manager),
+    loadTarget: (target, { manager }) => database.use((using) => loadTarget(dataSource, target, using), manager),
   };
 }

@@ -23,7 +23,7 @@ import type { CreateReferralInput, ReferralDraft } from '../types/referrals';
 import { safeDestination } from './redirect';
 import { storedTarget } from './targets';
 
-/** How many codes are tried, and how often the statement runs again after another call was first. */
+/** The maximum number of attempts: with new codes, or after another call has overtaken the attempt. */
 const maxTries = 10;
 
 const fields: FieldsOf<CreateReferralInput> = {
@@ -31,20 +31,20 @@ const fields: FieldsOf<CreateReferralInput> = {
   ...({ expiredAt: true, program: true, allowedUses: true } as const),
 };
 
-/** What only a new referral takes from the call. */
+/** The fields of the input that only a new referral takes. */
 interface NewReferral {
   expiredAt: Date | null;
   programId: number | null;
   allowedUses: number;
 }
 
-/** A referral, and whether this call made it. */
+/** A referral, and whether this call created it. */
 export interface CreatedReferral {
   referral: Referral;
   isNew: boolean;
 }
 
-/** Makes referrals. */
+/** Creates referrals. */
 export class ReferralCreation {
   readonly #database: Database;
   readonly #clock: Clock;
@@ -58,7 +58,7 @@ export class ReferralCreation {
     this.#columns = database.columns(Referral);
   }
 
-  /** The referral of a user, destination, label and target: the existing one, else a new one. */
+  /** Returns the referral of a user, destination, label and target: the existing one, else a new one. */
   async create(input: CreateReferralInput, { manager }: WithManager): Promise<CreatedReferral> {
     const draft = this.#draft(input);
     const code = input.code === undefined ? null : codeOf('code', input.code);
@@ -73,12 +73,13 @@ export class ReferralCreation {
       tried = code ?? codeOf('generateCode', await this.#settings.generateCode(draft));
       const found = await this.#getOrCreate(draft, tried, terms, manager);
       if (!found) {
-        // Either the code belongs to another referral, or another transaction made ours after this statement's snapshot.
+        // Either the code belongs to another referral, or another transaction created the same referral after this
+        // statement's snapshot.
         if (code !== null && !isFirstTry) throw referralError('CODE_TAKEN', code);
         return overtaken;
       }
       refuseOtherCode(found.referral, code);
-      // Another call is giving the referral its program: the next attempt sees which.
+      // Another call has set the program of the referral after this statement's snapshot.
       if (terms.programId !== null && found.referral.programId === null) return overtaken;
       refuseOtherProgram(found.referral, terms.programId);
       return found;
@@ -87,7 +88,7 @@ export class ReferralCreation {
     return retryOvertaken(attempt, { maxTries, exhausted });
   }
 
-  /** A destination that the options allow. Throws `INVALID_INPUT` for any other. */
+  /** Returns a destination that the options allow. Throws `INVALID_INPUT` for any other. */
   destinationOf(redirectTo: string): string {
     const destination = textOf('redirectTo', redirectTo, lengths.redirectTo, 1);
     if (safeDestination(destination, this.#settings) !== null) return destination;
@@ -106,8 +107,9 @@ export class ReferralCreation {
   }
 
   /**
-   * Returns the existing row or makes it, in one statement. The unique indexes decide a race: the loser waits in `ON CONFLICT` for the
-   * winner's commit and gets no row. The same statement then finds the winner's row on a new snapshot.
+   * Returns the existing row or inserts it, in one statement. If two calls insert the same row, a unique index makes
+   * the second one wait in `ON CONFLICT` for the commit of the first. It then returns null, and the next attempt finds
+   * the row in a new snapshot.
    */
   async #getOrCreate(
     draft: ReferralDraft,
@@ -126,7 +128,7 @@ export class ReferralCreation {
       parameters,
       ($) => `
       WITH
-      -- The referral that is there already. The digest is what the unique index holds of a long destination.
+      -- The existing referral. The unique index contains the MD5 of the destination, which can be too long for it.
       existing AS (
          SELECT * FROM ${referrals}
          WHERE coalesce(user_id, '') = coalesce(${$.user}, '') AND label = ${$.label}
@@ -135,17 +137,17 @@ export class ReferralCreation {
            AND coalesce(target_id, '') = coalesce(${$.targetId}, '')
            AND redirect_to = ${$.redirectTo}
        ),
-       -- The program, locked so that nobody deletes it before the commit.
+       -- The program, with a row lock that prevents its deletion before the commit.
        program AS (
          SELECT id FROM ${programs} WHERE id = ${$.program} FOR KEY SHARE
        ),
-       -- A referral without a program takes the one that is given.
+       -- Sets the program of an existing referral that has none.
        adopted AS (
          UPDATE ${referrals} SET program_id = ${$.program}
          WHERE id IN (SELECT id FROM existing) AND program_id IS NULL AND EXISTS (SELECT FROM program)
          RETURNING *
        ),
-       -- The new referral. A conflict of the code or of the identity makes none.
+       -- Inserts the referral if there is none. If the code or the identity exists already, it inserts nothing.
        created AS (
          INSERT INTO ${referrals}
            (user_id, label, redirect_to, target_type, target_id, code, expired_at, created_at, program_id, allowed_uses)
@@ -170,10 +172,10 @@ export class ReferralCreation {
 
 function refuseOtherCode({ code: existing }: Referral, code: string | null): void {
   if (code !== null && existing.toLowerCase() !== code.toLowerCase())
-    throw referralError('REFERRAL_EXISTS', existing, `with the code "${code}"`);
+    throw referralError('REFERRAL_EXISTS', existing, `give the one with the code "${code}" another label`);
 }
 
 function refuseOtherProgram({ code, programId: existing }: Referral, programId: number | null): void {
   if (programId !== null && existing !== programId)
-    throw referralError('REFERRAL_EXISTS', code, `with the program ${programId}`);
+    throw referralError('REFERRAL_EXISTS', code, `give the one with the program ${programId} another label`);
 }

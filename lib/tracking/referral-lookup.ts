@@ -9,10 +9,10 @@ import { isCode } from '../input';
 import type { Settings } from '../options';
 import { safeDestination } from './redirect';
 
-/** A referral as the click path needs it. */
+/** A referral, and where its link leads. */
 export interface Link {
   readonly referral: Referral;
-  /** Where a click goes. It is `baseUrl` if the options do not allow the stored destination any more. */
+  /** The destination of a click. It is `baseUrl` if the options no longer allow the stored destination. */
   readonly destination: string;
 }
 
@@ -23,7 +23,10 @@ export class ReferralLookup {
   readonly #settings: Settings;
   readonly #columns: string;
   readonly #cache: LRUCache<string, Link>;
-  /** Look-ups under way, so that concurrent ones share a query. They are not in the cache, where misses could push out links. */
+  /**
+   * The look-ups in progress, so that concurrent ones share a query. They are not in the cache, where misses would
+   * displace links.
+   */
   readonly #lookUps = new Map<string, Promise<Link | undefined>>();
 
   constructor(database: Database, clock: Clock, settings: Settings) {
@@ -39,8 +42,9 @@ export class ReferralLookup {
   }
 
   /**
-   * The link of a code, from the cache where possible. Concurrent look-ups share one query. A miss is not cached. With a manager, the
-   * query runs on the manager's connection: the pool may have no other one until the transaction ends.
+   * Returns the link of a code, from the cache if possible. Concurrent look-ups share one query. A miss is not cached.
+   * With a manager, the query runs on the manager's connection, because the pool may have no other connection until the
+   * transaction ends.
    */
   find(code: string, manager?: EntityManager): Link | Promise<Link | undefined> | undefined {
     if (!isCode(code)) return undefined;
@@ -70,7 +74,7 @@ export class ReferralLookup {
     );
     const [row] = await this.#database.query<{ now: Date }>(query, manager);
     if (!row) return null;
-    if (!manager) this.#clock.learn(row.now); // in a transaction, now() is the time of its begin
+    if (!manager) this.#clock.learn(row.now); // in a transaction, now() is the time at which it began
     return this.#database.entity(Referral, row);
   }
 
@@ -81,7 +85,7 @@ export class ReferralLookup {
       else this.#cache.delete(key);
       return link;
     } catch (error) {
-      // With the database away, a link that was seen before still works.
+      // While the database is unavailable, a cached link is used even if it is stale.
       const outdated = this.#cache.get(key, { allowStale: true });
       if (outdated && isAway(error)) return outdated;
       throw error;

@@ -5,17 +5,17 @@ import { storedIp } from './ip';
 import type { NewResponse } from './response-insert';
 import type { StoredTarget } from './targets';
 
-/** What a response is about, apart from the request. */
+/** The fields of a response that do not come from the request. */
 export interface RequestFacts {
   referralId: number;
   userId: string | null;
   action: string;
   target: StoredTarget | null;
-  /** The touch that the response is attributed by; null if it is a touch itself. */
+  /** The time of the touch that the response is attributed by; null if the response is a touch itself. */
   touchedAt: Date | null;
 }
 
-/** The fields of a response that a request makes. */
+/** Returns all fields of a response: the given ones, and those of the request. */
 export function requestFacts(
   req: Request,
   settings: Settings,

@@ -2,7 +2,7 @@ import type { Database } from '../database/database';
 import type { Placeholders } from '../database/named-parameters';
 import { RESPONDED } from '../entities/referral-response';
 
-/** The facts of a response that is to be recorded. */
+/** The fields of a response to insert. */
 export interface NewResponse {
   referralId: number;
   visitorId: string | null;
@@ -13,13 +13,13 @@ export interface NewResponse {
   action: string;
   targetType: string | null;
   targetId: string | null;
-  /** Null: the database's `now()`. */
+  /** Null for the database's `now()`. */
   createdAt: Date | null;
-  /** The touch that it is attributed by; null: itself. */
+  /** The time of the touch that it is attributed by; null if the response is a touch itself. */
   touchedAt: Date | null;
 }
 
-/** The columns of a new response, each with its field and its type. */
+/** The columns of a new response, each with its field of {@link NewResponse} and its type. */
 const responseColumns = [
   ['referral_id', 'referralId', 'bigint'],
   ['visitor_id', 'visitorId', 'uuid'],
@@ -34,7 +34,7 @@ const responseColumns = [
   ['touched_at', 'touchedAt', 'timestamptz'],
 ] as const;
 
-/** An array for each column. */
+/** The values of several responses: one array for each column. */
 export type Batch = Record<keyof NewResponse, unknown[]>;
 
 export const batchFields = Object.fromEntries(responseColumns.map(([, field]) => [field, true])) as Record<
@@ -42,12 +42,15 @@ export const batchFields = Object.fromEntries(responseColumns.map(([, field]) =>
   true
 >;
 
-/** Inserts responses and counts the clicks among them. A SELECT follows, which may read `inserted`. */
+/**
+ * Returns SQL that inserts responses and counts the clicks among them. The caller appends a SELECT, which may read
+ * `inserted`.
+ */
 export function insertResponses({ tables }: Database, $: Placeholders<Batch>): string {
   const columns = responseColumns.map(([column]) => column).join(', ');
   const arrays = responseColumns.map(([, field, type]) => `${$[field]}::${type}[]`).join(', ');
-  // The join decides whether the referral still counts, whatever a process has cached. Counts are written in the order of their keys,
-  // so that two batches can't deadlock.
+  // The join leaves out referrals that have expired or are deleted, even if a process has cached them as valid. The
+  // counts are written in the order of their keys, so that two batches can't deadlock.
   return `
       WITH given AS (
         SELECT * FROM unnest(${arrays}) AS g(${columns})
@@ -65,14 +68,17 @@ export function insertResponses({ tables }: Database, $: Placeholders<Batch>): s
       )`;
 }
 
-/** The value of a column in the INSERT: the given one; for the times, what they default to. */
+/** Returns SQL for the value of a column: the given one, and for the times their default. */
 function insertedValue(column: string): string {
   if (column === 'created_at') return 'coalesce(g.created_at, now())';
   if (column === 'touched_at') return 'coalesce(g.touched_at, g.created_at, now())';
   return `g.${column}`;
 }
 
-/** The arrays of a batch. One of nulls alone, as most are for clicks, is sent empty: unnest() fills up with nulls. */
+/**
+ * Returns the arrays of a batch. An array of nulls alone is sent empty, because `unnest()` fills it up with nulls. Most
+ * arrays of clicks are.
+ */
 export function batchOf(responses: readonly NewResponse[]): Batch {
   const arrays = responseColumns.map(([, field]) => {
     const values = responses.map((response) => response[field]);

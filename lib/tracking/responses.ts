@@ -20,9 +20,9 @@ export class Responses {
   readonly #columns: string;
   /** Inserts a batch and returns each new row. */
   readonly #insertRows: Statement<Batch>;
-  /** The same, for batches of clicks; returns the database's time as well. */
+  /** Inserts a batch of clicks, and returns each new row and the database's time. */
   readonly #insertClicks: Statement<Batch>;
-  /** The same without the rows: returns the ids of the referrals. */
+  /** Inserts a batch of clicks, and returns only the ids of the referrals and the database's time. */
   readonly #countClicks: Statement<Batch>;
 
   constructor(database: Database, clock: Clock, events: Events, settings: Settings) {
@@ -59,7 +59,7 @@ export class Responses {
     return { recorded: new Set(row!.recorded?.map(Number)), now: row!.now };
   }
 
-  /** Records one response. Returns null if its referral is deleted, or had expired at the touch. */
+  /** Records one response. Returns null if its referral is deleted, or had expired at the time of the touch. */
   async record(response: NewResponse, manager?: EntityManager): Promise<ReferralResponse | null> {
     const batch = batchOf([{ ...response, createdAt: response.createdAt ?? this.#clock.parameter() }]);
     const [row] = await this.#database.query<object>(this.#insertRows.with(batch), manager);
@@ -70,8 +70,9 @@ export class Responses {
   }
 
   /**
-   * Sets the user on the visitor's responses that have none, of one referral or of all. Concurrent calls link each response once: the
-   * statement locks the rows in the order of their keys, and tests `user_id IS NULL` again on each row once it is locked.
+   * Sets the user on the visitor's responses that have none, to one referral or to all. Concurrent calls link each
+   * response once: the statement locks the rows in the order of their keys, and PostgreSQL tests `user_id IS NULL`
+   * again on each row once it is locked.
    */
   async link(
     visitorId: string,
@@ -101,8 +102,8 @@ export class Responses {
   }
 
   /**
-   * Records the click that the visitor carries, if its insert failed at the time of the click. Concurrent sign-ins (two tabs) take a
-   * lock on the referral's row, so that the click is restored once.
+   * Inserts the click that the visitor carries, if it could not be inserted at the time of the click. Concurrent
+   * sign-ins (two tabs) take a lock on the referral's row, so that only one of them inserts it.
    */
   async restoreClick(touch: Touch, referral: Referral, userId: string): Promise<void> {
     const { referrals, responses } = this.#database.tables;
@@ -112,7 +113,7 @@ export class Responses {
         ($) => `SELECT id FROM ${referrals} WHERE id = ${$.referral} FOR NO KEY UPDATE`,
       );
       await this.#database.query(lock, manager);
-      // A statement of its own: its snapshot has what was committed while the lock was waited for.
+      // In a separate statement, because its snapshot contains what was committed while the lock was awaited.
       const { visitorId, clickedAt } = touch;
       const find = sql(
         { visitorId, referral: referral.id, clickedAt, user: userId },
@@ -132,7 +133,7 @@ export class Responses {
     });
   }
 
-  /** The number of clicks of a referral. */
+  /** Returns the number of clicks of a referral. */
   async count(referralId: number, manager?: EntityManager): Promise<number> {
     const { dailyCounts } = this.#database.tables;
     const query = sql(
@@ -143,14 +144,16 @@ export class Responses {
     return Number(row!.clicks);
   }
 
-  /** A visitor's responses, newest first: those of the user, and those of the visitor id that have no user yet. */
+  /**
+   * Returns a visitor's responses, newest first: those of the user, and those of the visitor id that have no user yet.
+   */
   listForVisitor(userId: string | null, visitorId: string | null, options: ListOptions): Promise<ReferralResponse[]> {
     const where = ($: { user: string; visitor: string }): string =>
       `user_id = ${$.user} OR (visitor_id = ${$.visitor} AND user_id IS NULL)`;
     return this.#list({ user: userId, visitor: visitorId }, where, options);
   }
 
-  /** The responses to the referrals that a user owns, newest first. */
+  /** Returns the responses to the referrals that a user owns, newest first. */
   listForReferrer(userId: string, options: ListOptions): Promise<ReferralResponse[]> {
     const { referrals } = this.#database.tables;
     const where = ($: { user: string }): string =>
@@ -174,7 +177,7 @@ export class Responses {
     return rows.map((row) => this.#database.entity(ReferralResponse, row));
   }
 
-  /** A referral's responses, narrowed or ordered by the option `responsesFilter`. */
+  /** Returns a referral's responses, filtered or ordered by the option `responsesFilter`. */
   filtered(referral: Referral, options: ListOptions): Promise<ReferralResponse[]> {
     const { take, skip } = takeAndSkipOf(options);
     return this.#database.use((manager) => {

@@ -4,20 +4,21 @@ import { hostIdOf, textOf } from '../input';
 import { lengths } from '../limits';
 import type { TargetRef } from '../types/referrals';
 
-/** A target as our tables keep it. */
+/** A target as the tables store it. */
 export interface StoredTarget {
   targetType: string | null;
   targetId: string | null;
 }
 
 /**
- * Reads a target: an entity of the DataSource by its entity name and primary key, or `{ type, id }`. An entity and
- * `{ type: <its entity name>, id }` are the same target.
+ * Returns a target as it is stored: an entity of the DataSource by its entity name and primary key, or `{ type, id }`.
+ * An entity and `{ type: <its entity name>, id }` are the same target.
  */
 export function storedTarget(dataSource: DataSource, target: TargetRef | null | undefined): StoredTarget {
   if (target === null || target === undefined) return { targetType: null, targetId: null };
   if (typeof target !== 'object') throw invalid('target', 'an entity of the DataSource, or { type, id }', target);
-  // An entity made by an EntitySchema has the class Object: only its `type` and `id` can tell what it is.
+  // An entity of an EntitySchema is a plain object: it has no class that would tell its type, so it needs `type` and
+  // `id`.
   if (target.constructor !== Object && dataSource.hasMetadata(target.constructor)) {
     const metadata = dataSource.getMetadata(target.constructor);
     return { targetType: metadata.name, targetId: keyOf(metadata, target) };
@@ -36,10 +37,13 @@ function keyOf(metadata: EntityMetadata, entity: object): string {
   return hostIdOf('target', texts.length === 1 ? texts[0] : JSON.stringify(texts));
 }
 
-/** Invalid text for the key's type, a number out of its range, a malformed date. */
+/** SQLSTATEs of a text that can't be a key: invalid for the key's type, a number out of range, a malformed date. */
 const noSuchKey = new Set(['22P02', '22003', '22007', '22008']);
 
-/** Loads the target's row; null when there is none, its type is no entity, or the id can't be one of its keys. */
+/**
+ * Loads the target's row. Returns null if there is none, if its type is not an entity, or if the id can't be one of its
+ * keys.
+ */
 export async function loadTarget(
   dataSource: DataSource,
   { targetType, targetId }: StoredTarget,
@@ -53,7 +57,7 @@ export async function loadTarget(
     metadata.primaryColumns.map((column, index) => [column.propertyName, keys[index]]),
   );
   try {
-    // In a savepoint of the host's transaction, which a malformed key would abort.
+    // A malformed key would abort the host's transaction, so the query runs in a savepoint.
     if (manager.queryRunner?.isTransactionActive)
       return await manager.transaction((savepoint) => savepoint.findOneBy(metadata.target, where));
     return await manager.findOneBy(metadata.target, where);

@@ -20,9 +20,9 @@ export interface Tracking extends VisitorParts {
   readonly creation: ReferralCreation;
   readonly visitors: Visitors;
   readonly calls: ReferralCalls;
-  /** Reads the database's time, and throws if our tables are missing. */
+  /** Reads the database's time. Throws `MIGRATIONS_NOT_RUN` if the package's tables are missing. */
   start(): Promise<void>;
-  /** Writes the clicks that are in flight, and refuses new work. */
+  /** Refuses new work, and waits for the work in progress. Clicks that wait are written. */
   close(): Promise<void>;
 }
 

@@ -6,11 +6,13 @@ import { isCode } from '../input';
 import type { Settings } from '../options';
 import { type Touch, VisitorTokens } from './visitor-token';
 
-/** Where a visitor's {@link Touch} is kept between requests. */
+/** Stores a visitor's {@link Touch} between requests: in the cookie or in the session. */
 export interface VisitorStore {
-  /** Whether there may be a touch to read. Cheap: it verifies nothing. */
+  /** Whether the request may have a touch. It is cheap, because it does not verify the cookie. */
   carries(req: Request): boolean;
-  /** The request's touch. Null if there is none, or if it is forged, damaged or older than `cookie.maxAgeDays`. */
+  /**
+   * Returns the request's touch. Null if there is none, or if it is forged, damaged or older than `cookie.maxAgeDays`.
+   */
   read(req: Request): Touch | null;
   write(req: Request, res: Response, touch: Touch): void;
   clear(req: Request, res: Response): void;
@@ -25,7 +27,7 @@ export function visitorStore(settings: Settings, clock: Clock): VisitorStore {
 function cookieStore({ cookie, secrets }: Settings, isFresh: (touch: Touch) => boolean): VisitorStore {
   const tokens = new VisitorTokens(secrets);
   const mark = `${cookie.name}=`;
-  /** The part of `Set-Cookie` after the value. It is the same for each visitor, so it is built once. */
+  /** Returns the part of `Set-Cookie` after the value. It is the same for each visitor, so it is built once. */
   const attributes = (secure: boolean, maxAgeMs: number): string => {
     const maxAge = Math.floor(maxAgeMs / 1000);
     const { domain } = cookie;
@@ -43,7 +45,7 @@ function cookieStore({ cookie, secrets }: Settings, isFresh: (touch: Touch) => b
     const isSecure = cookie.secure === 'auto' ? req.secure : cookie.secure;
     const line = mark + value + (isSecure ? secure : plain)[how];
     const before = res.getHeader('Set-Cookie');
-    // A response sets our cookie once: a later write in the same request replaces an earlier one.
+    // A response sets the cookie once: a later write in the same request replaces an earlier one.
     const others = before === undefined ? [] : [before].flat().filter((other) => !String(other).startsWith(mark));
     res.setHeader('Set-Cookie', others.length === 0 ? line : [...(others as string[]), line]);
   };

@@ -6,22 +6,26 @@ export interface Touch {
   readonly code: string;
   /** The visitor's random id, a UUID. */
   readonly visitorId: string;
-  /** The time from which the attribution window counts. */
+  /** The time of the touch, at which the attribution window begins. */
   readonly clickedAt: Date;
 }
 
 const version = 'v1';
-/** A version, a code of 100, a visitor id of 36, a time of 8, a signature of 43 and four dots are shorter than this. */
+/**
+ * Longer texts are not tokens. A token has at most 193: version 2, code 100, visitor id 36, time 8, signature 43, dots
+ * 4.
+ */
 const maxLength = 200;
 
-/** A new visitor's id. */
+/** Returns a random id for a new visitor. */
 export function newVisitorId(): string {
   return randomUUID();
 }
 
 /**
- * Signs and reads tokens of the form `v1.<code>.<visitor id>.<time>.<signature>`. The time is in milliseconds since 1970, to base 36.
- * The signature is HMAC-SHA256 over all that stands before it, as base64url. Each character is safe in a cookie.
+ * Signs and reads tokens of the form `v1.<code>.<visitor id>.<time>.<signature>`. The time is in milliseconds since
+ * 1970, in base 36. The signature is the HMAC-SHA256 of the text before it, as base64url. Each character is safe in a
+ * cookie.
  */
 export class VisitorTokens {
   /** Newest first: the first key signs, each key verifies. */
@@ -37,13 +41,13 @@ export class VisitorTokens {
     return `${payload}.${signature(this.#keys[0]!, payload)}`;
   }
 
-  /** The touch in a token that was signed here, else null. The caller checks its age. */
+  /** Returns the touch in a token that one of the keys has signed, else null. The caller checks its age. */
   read(token: string): Touch | null {
     if (token.length > maxLength) return null;
     const end = token.lastIndexOf('.');
     const payload = token.slice(0, end);
     const given = Buffer.from(token.slice(end + 1));
-    // Compares the encoded texts: decoding would accept several spellings of one signature.
+    // Compares the encoded texts, because several base64url texts can decode to the same signature.
     if (!this.#keys.some((key) => isSame(Buffer.from(signature(key, payload)), given))) return null;
     const [signedVersion, code, visitorId, time] = payload.split('.');
     // A token of another version has a valid signature too, but other fields.

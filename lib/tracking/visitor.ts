@@ -17,7 +17,7 @@ import type { Responses } from './responses';
 import type { VisitorStore } from './visitor-store';
 import { newVisitorId, type Touch } from './visitor-token';
 
-/** The parts that a visitor works with. */
+/** The parts that a visitor uses. */
 export interface VisitorParts {
   readonly settings: Settings;
   readonly clock: Clock;
@@ -28,7 +28,10 @@ export interface VisitorParts {
   readonly store: VisitorStore;
 }
 
-/** The visitor of one request: the touch that they carry, the user who is signed in, and the referral that they came through. */
+/**
+ * The visitor of one request: the touch that the visitor carries, the signed-in user, and the referral that the visitor
+ * came through.
+ */
 export class Visitor {
   readonly #parts: VisitorParts;
   readonly #req: Request;
@@ -37,9 +40,12 @@ export class Visitor {
   touch: Touch | null;
   #isSignInTried = false;
   #hasDatabase = true;
-  /** The referral that this request has clicked on: a link can name the same one in its path and in its parameter. */
+  /**
+   * The referral whose click this request has recorded. A link can name a referral twice: in its path and in its
+   * parameter.
+   */
   #clickedOn: number | null = null;
-  /** The attribution for a user (null: nobody), once it was asked for. */
+  /** The cached attribution, and the user that it is for (null: nobody is signed in). */
   #attributed: { userId: string | null; result: Promise<Attributed | null> } | null = null;
 
   constructor(parts: VisitorParts, req: Request, res: Response) {
@@ -49,15 +55,15 @@ export class Visitor {
     this.touch = parts.store.read(req);
   }
 
-  /** The user who is signed in now. Asks the host each time: a handler may have signed somebody in meanwhile. */
+  /** Returns the signed-in user. It calls the option `user` each time, because a handler may have signed a user in. */
   userId(): string | null | Promise<string | null> {
     const user = this.#parts.settings.user(this.#req);
     return isPromise(user) ? user.then(idOfUser) : idOfUser(user);
   }
 
   /**
-   * If a user is signed in and the visitor still carries a touch: sets the user on the visitor's responses and clears the touch. A
-   * failure is reported. The next request tries again, because the touch is still there.
+   * If a user is signed in and the visitor still carries a touch, sets the user on the visitor's responses and clears
+   * the touch. An error is reported. The touch then stays, so that the next request tries again.
    */
   async signIn(): Promise<void> {
     const { touch } = this;
@@ -82,8 +88,8 @@ export class Visitor {
   }
 
   /**
-   * If the request is a click on a link: records it, waits for the commit, and has the visitor carry it until sign-in. If recording
-   * fails, the error is reported and the visitor carries the click all the same: sign-in restores it.
+   * If the request is a click on a link, records it, waits for the commit, and stores the touch until sign-in. If the
+   * click can't be recorded, the error is reported and the touch is stored nevertheless: sign-in inserts the click.
    */
   async click({ referral }: Link): Promise<void> {
     if (this.#clickedOn === referral.id) return;
@@ -96,12 +102,12 @@ export class Visitor {
     const isExpired = referral.expiredAt !== null && referral.expiredAt <= arrivedAt;
     const user = this.#userIdOrNobody();
     const userId = isPromise(user) ? await user : user;
-    // A signed-in user's click has a visitor id too: if it can't be recorded, it is carried under this id.
+    // A signed-in user's click has a visitor id too: if the click can't be recorded, the stored touch needs one.
     const visitorId = this.touch?.visitorId ?? newVisitorId();
     const recordedAt = await this.#recordClick(referral, userId, visitorId);
     if (recordedAt === null) {
       debug('%s: not counted: expired or deleted', referral.code);
-      // The database decides. If this process has cached the referral as valid, the cache is wrong.
+      // The database decides. If this process has cached the referral as valid, the cache is outdated.
       if (!isExpired) lookup.forget(referral.code);
       return;
     }
@@ -109,10 +115,10 @@ export class Visitor {
     if (!isRecorded && isExpired) return;
     this.touched();
     if (userId === null || !isRecorded) this.carry(referral, visitorId, isRecorded ? recordedAt : arrivedAt);
-    else if (!this.touch) store.clear(this.#req, this.#res); // with a touch, sign-in could not link it yet, and tries again
+    else if (!this.touch) store.clear(this.#req, this.#res); // if signIn() has failed, the touch stays for a retry
   }
 
-  /** The time of the click once it is committed; null if the referral has expired or is deleted. */
+  /** Returns the time of the click once it is committed; null if the referral has expired or is deleted. */
   async #recordClick(referral: Referral, userId: string | null, visitorId: string): Promise<Date | 'failed' | null> {
     if (!this.#hasDatabase) return 'failed';
     const { clock, recorder } = this.#parts;
@@ -125,7 +131,7 @@ export class Visitor {
     }
   }
 
-  /** Has the visitor carry a touch from now on. Under first-touch, an earlier one in the window stays. */
+  /** Stores a touch for the visitor until sign-in. Under first-touch, an earlier touch in the window stays. */
   carry({ code }: Referral, visitorId: string, clickedAt: Date): void {
     const { attribution, store } = this.#parts;
     const before = this.touch;
@@ -133,12 +139,15 @@ export class Visitor {
     if (this.touch !== before) store.write(this.#req, this.#res, this.touch);
   }
 
-  /** This request recorded a touch: the attribution is to be decided again. */
+  /** Clears the cached attribution, after this request has recorded a touch. */
   touched(): void {
     this.#attributed = null;
   }
 
-  /** The visitor's attribution, decided once for a request and user. With a manager it is decided anew, in that transaction. */
+  /**
+   * Returns the visitor's attribution. It is cached for the request and user. With a manager, it is read in that
+   * transaction and not cached.
+   */
   async attributed(manager?: EntityManager): Promise<Attributed | null> {
     const userId = await this.userId();
     if (manager) return this.#attribute(userId, manager);
@@ -156,18 +165,21 @@ export class Visitor {
     return this.touch && attribution.ofTouch(this.touch, manager);
   }
 
-  /** The fields of a response by this visitor. */
+  /** Returns the fields of a response by this visitor. */
   facts(about: RequestFacts) {
     return requestFacts(this.#req, this.#parts.settings, this.touch?.visitorId ?? null, about);
   }
 
-  /** Reports an error that no caller could catch. If the database is away, the rest of the request does not wait for it again. */
+  /**
+   * Reports an error that no caller can catch. If the database is unavailable, the rest of the request does not wait
+   * for it again.
+   */
   #report(error: unknown): void {
     if (isAway(error)) this.#hasDatabase = false;
     this.#parts.settings.onError(error);
   }
 
-  /** Whether the visitor has agreed to be recorded. If the host's option throws, the visitor has not. */
+  /** Whether the visitor has agreed to be recorded. If the option `consent` throws, the result is false. */
   async consents(): Promise<boolean> {
     const { consent, onError } = this.#parts.settings;
     try {
@@ -178,7 +190,10 @@ export class Visitor {
     }
   }
 
-  /** For a click: if the host's option `user` throws, the click counts as nobody's and is still redirected. */
+  /**
+   * Returns the signed-in user for a click. If the option `user` throws, the click is recorded without a user and
+   * redirected.
+   */
   #userIdOrNobody(): string | null | Promise<string | null> {
     const nobody = (error: unknown): null => {
       this.#parts.settings.onError(error);
@@ -193,7 +208,10 @@ export class Visitor {
   }
 }
 
-/** The id of what the option `user` returns. A wrong return value is the host's error, not the visitor's. */
+/**
+ * Returns the id of the user that the option `user` returned. A wrong value is an error of the host (500), not of the
+ * visitor (400).
+ */
 function idOfUser(user: UserRef | null | undefined): string | null {
   try {
     return userIdOf('user', user);
@@ -203,7 +221,7 @@ function idOfUser(user: UserRef | null | undefined): string | null {
   }
 }
 
-/** Most hosts return the user at once: then nothing waits for a promise. */
+/** Whether a value is a promise. Most hosts return the user without one, and then nothing is awaited. */
 function isPromise<T>(value: T | Promise<T>): value is Promise<T> {
   return typeof (value as Promise<T> | null | undefined)?.then === 'function';
 }

@@ -2,12 +2,15 @@ import type { Request, Response } from 'express';
 import { referralError } from '../errors';
 import { Visitor, type VisitorParts } from './visitor';
 
-/** Which visitor a request belongs to. Each instance of the package keeps a visitor of its own on a request. */
+/** Finds the visitor of a request. Each instance of the package stores its own visitor on a request. */
 export class Visitors {
   readonly #parts: VisitorParts;
   /** The property of a request that holds its visitor. */
   readonly #key = Symbol('referrals visitor');
-  /** Attached to requests as `req.referralForRequest`. It also marks the requests that this instance's middleware has seen. */
+  /**
+   * Attached to requests as `req.referralForRequest`. It also marks the requests that this instance's middleware has
+   * seen.
+   */
   readonly attached: Request['referralForRequest'];
 
   constructor(parts: VisitorParts) {
@@ -19,12 +22,12 @@ export class Visitors {
     };
   }
 
-  /** The visitor of a request that ends here: not kept, unless it was kept before. */
+  /** Returns the visitor of a request. It does not store a new one: for a request that no later handler gets. */
   visitor(req: Request, res: Response): Visitor {
     return this.#kept(req) ?? new Visitor(this.#parts, req, res);
   }
 
-  /** The visitor of a request, kept for all who ask later. */
+  /** Returns the visitor of a request, and stores it for later handlers. */
   meet(req: Request, res: Response): Visitor {
     const visitor = this.visitor(req, res);
     (req as unknown as Record<symbol, Visitor>)[this.#key] = visitor;
@@ -36,7 +39,7 @@ export class Visitors {
     return req?.referralForRequest === this.attached || this.#kept(req) !== undefined;
   }
 
-  /** The visitor of a request that the middleware has seen. Throws `MIDDLEWARE_MISSING` for any other. */
+  /** Returns the visitor of a request that the middleware has seen. Throws `MIDDLEWARE_MISSING` for any other. */
   seen(req: Request, call: string): Visitor {
     if (!this.hasSeen(req)) throw referralError('MIDDLEWARE_MISSING', call);
     return this.#kept(req) ?? this.meet(req, req.res!);

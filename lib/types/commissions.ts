@@ -4,8 +4,9 @@ import type { Amount, UserRef, WithManager } from './common';
 export type CommissionStatus = 'pending' | 'available' | 'reverted';
 
 /**
- * What decides who referred a buyer. The first of these that exists: the coupon that the buyer has applied; the buyer's
- * sign-up; the attribution of a buyer without a sign-up; the last coupon that the buyer has redeemed.
+ * What decides who the referrer of a purchase is. The first of these that exists: the coupon that the buyer has
+ * applied; the buyer's sign-up; the attribution of a buyer without a sign-up; the last coupon that the buyer has
+ * redeemed.
  */
 export type CommissionSource = 'coupon' | 'sign-up' | 'attribution' | 'earlier-coupon';
 

@@ -91,7 +91,10 @@ export interface SpendInput extends Purpose, WithManager {
   reference: string;
   /** Stored with each entry of the ledger, up to 500 characters. Default `''`. */
   description?: string;
-  /** Whether to take what there is if it is less than the amount. Default false: the call throws and takes nothing. */
+  /**
+   * Whether to take all available credit if it is less than the amount. Default false: the call throws and takes
+   * nothing.
+   */
   partial?: boolean;
 }
 

@@ -42,7 +42,7 @@ export interface AccountTotals {
 export interface EarnOutProgress {
   /** How many earn-outs this run has created. */
   bound: number;
-  /** How many earn-outs this run has paid. It also pays those that an earlier run has left. */
+  /** How many earn-outs this run has paid, including those that an earlier run created and did not pay. */
   completed: number;
   /** How many earn-outs have failed in this run. */
   failed: number;

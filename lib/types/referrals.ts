@@ -38,9 +38,9 @@ export interface ReferralDraft {
   readonly userId: string | null;
   readonly label: string;
   readonly redirectTo: string;
-  /** The kind of what the link is about; null if it is about nothing. */
+  /** The type of the target; null if there is no target. */
   readonly targetType: string | null;
-  /** The id of what the link is about; null if it is about nothing. */
+  /** The id of the target, as text; null if there is no target. */
   readonly targetId: string | null;
 }
 

@@ -116,8 +116,9 @@ export interface UsageInput extends WithManager {
 
 /**
  * Why `Referral.recordSignup` made no sign-up. `no-code`: the user typed no code and came through no referral.
- * `own-code`: the referral is the user's own. `outside-window`: the touch is older than `attribution.windowDays`. The
- * other names say it.
+ * `unknown-code`: no referral has the code. `expired`: the code has expired. `used-up`: the code has no uses left.
+ * `own-code`: the referral is the user's own. `already-signed-up`: the user has a sign-up. `outside-window`: the touch
+ * is older than `attribution.windowDays`.
  */
 export type SignupRefusal =
   'no-code' | 'unknown-code' | 'expired' | 'used-up' | 'own-code' | 'already-signed-up' | 'outside-window';
@@ -126,13 +127,15 @@ export type SignupRefusal =
 export interface SignupCandidate {
   /** `code`: the user typed its code. `attribution`: the visitor came through it. */
   source: 'code' | 'attribution';
-  /** The code, as typed if it was typed, cut to 100 characters; null for a touch outside of the window. */
+  /**
+   * The code. A typed code is stored as it was typed, cut to 100 characters. Null for a touch outside of the window.
+   */
   code: string | null;
   /** Null if no referral has the typed code, or if the touch is outside of the window. */
   referralId: number | null;
-  /** The time at which the visitor came through it, ISO 8601; null for a typed code. */
+  /** The time at which the visitor came through the referral, ISO 8601; null for a typed code. */
   touchedAt: string | null;
-  /** `chosen`, or why not. `passed-over`: another candidate won. */
+  /** `chosen`, or why the candidate was not chosen. `passed-over`: another candidate has precedence. */
   outcome: 'chosen' | 'passed-over' | Exclude<SignupRefusal, 'no-code' | 'already-signed-up'>;
 }
 

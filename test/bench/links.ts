@@ -11,7 +11,7 @@ import { type MeasuredServer, startServer, type Variant } from './servers';
 
 /** How many responses the big table holds; fewer for a quick look. */
 const many = Number(process.env['BENCH_RESPONSES'] ?? 5_000_000);
-/** A busy site: with fewer in flight, it is the database's answer time that is measured, of a client that waits for it. */
+/** As on a busy site. With fewer requests in flight, the benchmark would measure the response time of the database. */
 const connections = 128;
 const linkCount = 100;
 
@@ -22,7 +22,10 @@ const headers = { 'user-agent': userAgent, 'accept': 'text/html,*/*;q=0.8', 'acc
 
 const clicks = Array.from({ length: linkCount }, (_, link) => `/r/LINK${link}`);
 
-/** A schema with our tables and `linkCount` links; and, where asked, stored responses of as many users as there are tens. */
+/**
+ * A schema with our tables and `linkCount` links; and, where asked, stored responses of as many users as there are
+ * tens.
+ */
 async function fill(databaseUrl: string, schema: string, responses: number): Promise<DataSource> {
   const dataSource = await openSchema(databaseUrl, schema);
   const sql = (text: string): Promise<unknown> => dataSource.query(text.replaceAll('@', `"${schema}".`));

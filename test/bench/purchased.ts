@@ -17,10 +17,9 @@ export const price = (n: string): string =>
 /**
  * Stores a past of purchases, none earned out, with all that belongs to it, so that `verify()` finds nothing wrong.
  *
- * `given` is SQL that answers `referrer, referee, reference, paid, at, channel_id, mode, refund`, one row a purchase: `paid` is
- * null for one who has signed up only; `at` differs among one's purchases; a referee keeps to one referrer and channel; `refund`
- * is up to `paid`.
- * `modeOf` is SQL for the mode that the account of `referrer` has now.
+ * `given` is SQL that answers `referrer, referee, reference, paid, at, channel_id, mode, refund`, one row a purchase:
+ * `paid` is null for one who has signed up only; `at` differs among one's purchases; a referee keeps to one referrer
+ * and channel; `refund` is up to `paid`. `modeOf` is SQL for the mode that the account of `referrer` has now.
  */
 export async function storePast(
   dataSource: DataSource,
@@ -30,7 +29,8 @@ export async function storePast(
 ): Promise<void> {
   await dataSource.transaction(async (manager) => {
     const sql = (text: string): Promise<unknown> => manager.query(text.replaceAll('@', `"${schema}".`));
-    // What is stored here refers to what is stored here: a look-up for each row would take most of the time.
+    // The foreign keys are not checked, because a look-up for each row would take most of the time. All rows refer to
+    // stored ones.
     await sql('SET LOCAL session_replication_role = replica');
     await sql(`SET LOCAL work_mem = '256MB'`);
     await sql(`CREATE TEMP TABLE given ON COMMIT DROP AS ${given}`);

@@ -42,11 +42,11 @@ export function accountEndpoints(settings: Settings, { managers, codeOffers }: R
   ];
 }
 
-/** A refusal of `accounts.update` that depends on the account or on the options, as a 400; any other error as it is. */
+/** Turns an `INVALID_INPUT` of `accounts.update` into a 400 for the field. Returns every other error unchanged. */
 function asConfigFieldError(error: unknown): unknown {
   const field = error instanceof ReferralError && error.code === 'INVALID_INPUT' ? error.field : undefined;
   if (field === 'payoutEmail')
     return badField('paypal_payout_email', 'This field is required in the mode payout.', 'required');
-  if (field === 'mode') return badField('mode', 'This site pays nothing out.', 'invalid_choice');
+  if (field === 'mode') return badField('mode', 'This site does not pay out money.', 'invalid_choice');
   return error;
 }

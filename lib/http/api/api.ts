@@ -39,7 +39,10 @@ export function api(tracking: Tracking, rewards: Rewards): RequestHandler {
     return userId;
   }
 
-  /** Errors that are not the client's go to the option `onError`. The response does not say what they are. */
+  /**
+   * Sends the error response. An error that is not the client's goes to the option `onError`, and is not described in
+   * the response.
+   */
   function fail(error: unknown, res: Response): void {
     const { status, body } = responseTo(error);
     if (!(error instanceof HttpError)) settings.onError(error);
@@ -60,7 +63,7 @@ export function api(tracking: Tracking, rewards: Rewards): RequestHandler {
       respond(endpoint, req, res).catch((error: unknown) => fail(error, res));
     });
   router.use((_req, res) => fail(notFound(), res));
-  // Express throws a URIError for a path that it can't decode: no endpoint has it.
+  // Express throws a URIError for a path that it can't decode. No endpoint has such a path.
   const failToRoute: ErrorRequestHandler = (error, _req, res, _next) =>
     fail(error instanceof URIError ? notFound() : error, res);
   router.use(failToRoute);

@@ -11,7 +11,7 @@ import { queryOf } from './query';
 import { codeInfoOf, couponOf } from './wire';
 import type { Wire } from './wire-types';
 
-/** The code of the wire for each refusal of a coupon. */
+/** The API's error code for each refusal of a coupon. */
 const refusalCodes: Record<CouponRefusal, string> = {
   COUPON_NOT_FOUND: 'not_found',
   COUPON_INACTIVE: 'code_inactive',
@@ -23,8 +23,8 @@ const refusalCodes: Record<CouponRefusal, string> = {
 const maxCodeLength = 100;
 
 /**
- * The coupon that a user has applied: `/coupon-code/`, and the offer of any code: `/code/info/`, which everybody may
- * ask for.
+ * The coupon that a user has applied: `/coupon-code/`; and the offer of any code: `/code/info/`, which needs no
+ * signed-in user.
  */
 export function couponEndpoints({ rateLimitStore }: Settings, { coupons, codeOffers }: Rewards): Endpoint[] {
   const countAttempt = couponLimit(rateLimitStore);
@@ -65,7 +65,7 @@ export function couponEndpoints({ rateLimitStore }: Settings, { coupons, codeOff
   ];
 }
 
-/** The field `code` without the blanks around it. @throws HttpError 400 */
+/** Returns the field `code` without the blanks around it. @throws HttpError 400 */
 function couponCodeOf(code: unknown): string {
   if (code === undefined) throw badField('code', 'This field is required.', 'required');
   if (typeof code !== 'string') throw badField('code', 'This field must be a string.');
@@ -75,7 +75,7 @@ function couponCodeOf(code: unknown): string {
   return typed;
 }
 
-/** A refusal of the coupon as a 400 with a code of the wire; any other error as it is. */
+/** Turns a refusal of the coupon into a 400 with the API's error code. Returns every other error unchanged. */
 function asRefusal(error: unknown): unknown {
   const code = error instanceof ReferralError ? refusalCodes[error.code as CouponRefusal] : undefined;
   return code === undefined ? error : new HttpError(400, { detail: (error as ReferralError).message, code });

@@ -3,8 +3,9 @@ import { rateLimit, type Store } from 'express-rate-limit';
 import { HttpError } from '../http-error';
 
 /**
- * Counts an attempt of a user to apply a coupon, so that codes can't be guessed. @throws HttpError 429 with
- * `Retry-After`.
+ * Counts an attempt of a user to apply a coupon: at most 5 a minute, so that codes can't be guessed.
+ *
+ * @throws HttpError 429 with `Retry-After`.
  */
 export type CouponLimit = (req: Request, res: Response, userId: string) => Promise<void>;
 

@@ -6,7 +6,7 @@ import type { Endpoint, Handler } from './endpoint';
 import { pageOfQuery, parseDigits, pathIdOf, queryOf, wirePage, wordOf } from './query';
 import { creditOf, earnOutOf } from './wire';
 
-/** What a user has earned and what was paid out: `/credit/` (commissions, in the words of the wire) and `/earnout/`. */
+/** A user's commissions, which the API calls credits: `/credit/`; and the user's earn-outs: `/earnout/`. */
 export function earningEndpoints(settings: Settings, { pages, managers }: Rewards): Endpoint[] {
   const listCredits: Handler = async ({ req, userId }) => {
     const query = queryOf(req);
@@ -23,7 +23,7 @@ export function earningEndpoints(settings: Settings, { pages, managers }: Reward
     });
   };
 
-  /** The channel that a list is filtered by: null for commissions without one, undefined for no filter. */
+  /** Returns the channel that a list is filtered by: null for commissions without one, undefined for no filter. */
   const channelIdOf = async (userId: string, parameter: string | undefined): Promise<number | null | undefined> => {
     if (parameter === undefined) return undefined;
     if (parameter === '') return null;

@@ -135,7 +135,7 @@ export function openApi(req: Request, settings: Settings): object {
           type: 'apiKey',
           in: 'header',
           name: 'Authorization',
-          description: 'Or whatever else the site signs its users in with.',
+          description: 'An example: the site decides how its users sign in, with a session cookie or a token.',
         },
       },
     },

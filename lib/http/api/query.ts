@@ -8,44 +8,44 @@ const defaultPageSize = 25;
 const maxPageSize = 100;
 
 /** The parameters of a query string by name. */
-export type Query = ReadonlyMap<string, string>;
+export type QueryParameters = ReadonlyMap<string, string>;
 
 /**
- * The query parameters of a request; the last one of those with the same name. They are read from the URL, because
- * the host chooses the parser of `req.query`.
+ * Returns the query parameters of a request. If several have the same name, the last one counts. It reads the URL,
+ * because the host chooses the parser of `req.query`.
  */
-export function queryOf(req: Request): Query {
+export function queryOf(req: Request): QueryParameters {
   const start = req.url.indexOf('?');
   return new Map(start === -1 ? [] : new URLSearchParams(req.url.slice(start)));
 }
 
-/** A parameter that takes one of some words; undefined if it is missing or empty. @throws HttpError 400 */
-export function wordOf<W extends string>(query: Query, name: string, words: readonly W[]): W | undefined {
+/** Returns a parameter that must be one of the words; undefined if it is missing or empty. @throws HttpError 400 */
+export function wordOf<W extends string>(query: QueryParameters, name: string, words: readonly W[]): W | undefined {
   const value = query.get(name) || undefined;
   if (value === undefined || words.includes(value as W)) return value as W | undefined;
   throw badField(name, `One of ${words.join(', ')}.`, 'invalid_choice');
 }
 
-/** The parameter `id` of a path. @throws HttpError 404 for a text that is no id. */
+/** Returns the parameter `id` of a path. @throws HttpError 404 for a text that is not an id. */
 export function pathIdOf(req: Request): number {
   const id = parseDigits(req.params['id']);
   if (id === null || id < 1) throw notFound();
   return id;
 }
 
-/** The number that 1 to 15 decimal digits stand for, or null for anything else. */
+/** Parses a number of 1 to 15 decimal digits. Returns null for anything else. */
 export function parseDigits(text: unknown): number | null {
   return typeof text === 'string' && /^\d{1,15}$/.test(text) ? Number(text) : null;
 }
 
-/** The page of a list that a client asks for, counted from 1. */
+/** The requested page of a list, counted from 1. */
 export interface PageRequest {
   page: number;
   pageSize: number;
 }
 
-/** The parameters `page` and `page_size`. @throws HttpError 400 */
-export function pageOfQuery(query: Query): PageRequest {
+/** Returns the parameters `page` and `page_size`. @throws HttpError 400 */
+export function pageOfQuery(query: QueryParameters): PageRequest {
   const page = query.get('page') ?? '1';
   if (!/^0*[1-9]\d*$/.test(page)) throw badField('page', 'A whole number from 1.');
   const pageSize = parseDigits(query.get('page_size') ?? String(defaultPageSize));
@@ -54,15 +54,17 @@ export function pageOfQuery(query: Query): PageRequest {
   return { page: Number(page), pageSize };
 }
 
-/** What `wirePage` needs to know of a list. */
+/** A list, as `wirePage` needs it: its length, and a function that loads a part of it. */
 export interface List<T> {
   count: number;
   load: (take: number, skip: number) => Promise<T[]>;
 }
 
 /**
- * One page of a list with the addresses of the pages before and after it, which keep the other parameters. Loads
- * nothing from an empty list. @throws HttpError 404 for a page past the end.
+ * Returns one page of a list, with the URLs of the pages before and after it, which keep the other parameters. It does
+ * not load from an empty list.
+ *
+ * @throws HttpError 404 for a page past the end.
  */
 export async function wirePage<T>(
   req: Request,
@@ -81,7 +83,7 @@ export async function wirePage<T>(
   };
 }
 
-/** The address of this request with another page. */
+/** Returns the URL of this request for another page. */
 function addressOf(req: Request, settings: Settings, page: number): string {
   const query = new URLSearchParams([...queryOf(req)]);
   query.set('page', String(page));

@@ -3,9 +3,8 @@ import type { Wire } from './wire-types';
 declare const value: unique symbol;
 
 /**
- * A JSON Schema for values of the type T. Nothing of T exists at run time. The compiler uses it to compare a schema
- * with the type that it describes, in both directions: the property takes and returns T, so that neither a wider nor
- * a narrower T fits.
+ * A JSON Schema for values of the type T. T exists only for the compiler, which compares a schema with the type that it
+ * describes. The property `[value]` takes and returns T, so that neither a wider nor a narrower type fits.
  */
 // eslint-disable-next-line @typescript-eslint/no-explicit-any
 export interface Schema<T = any> {
@@ -20,7 +19,7 @@ export function optional<T>(schema: Schema<T>): Schema<T | undefined> {
   return { ...schema, [isOptional]: true } as Schema<T | undefined>;
 }
 
-/** An object with these properties and no others. All of them are required but the `optional()` ones. */
+/** An object with these properties and no others. All of them are required, except the `optional()` ones. */
 export function object<T extends object>(
   properties: { readonly [Name in keyof T]-?: Schema<T[Name]> },
   description?: string,

@@ -4,7 +4,7 @@ import type { ErrorDetail, FieldErrors } from '../http-error';
 
 type PromoType = 'percent_off' | 'value_off';
 
-/** The discount of a user's own code: its kind and the purchases that it is for. */
+/** The discount of a code: its type, with the purchases that it applies to, and its value. Null without a discount. */
 interface Promo {
   promo_type: `${'first_time' | 'always'}_${PromoType}` | null;
   promo_value: number | null;
@@ -23,7 +23,7 @@ export interface WirePage<T> {
  * those of Webshare's referral API. In JSON, a Date is an ISO 8601 string.
  *
  * The compiler compares this list with the functions of `wire.ts`, which make the objects, and with the schemas of
- * `openapi-schemas.ts`, which describe them: a field that one of the three lacks does not compile.
+ * `openapi-schemas.ts`, which describe them. If one of the three lacks a field, the code does not compile.
  */
 export interface Wire {
   Credit: {

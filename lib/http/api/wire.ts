@@ -9,13 +9,15 @@ import type { Coupon } from '../../types/commissions';
 import type { AccountTotals } from '../../types/earn-outs';
 import type { Wire } from './wire-types';
 
-/** The id of a user as a number if it is the text of one: hosts with numeric ids expect numbers. */
+/**
+ * Returns the id of a user as a number if the text is that of a number, because hosts with numeric ids expect numbers.
+ */
 function wireUserId(id: string): number | string {
   const number = Number(id);
   return Number.isSafeInteger(number) && String(number) === id ? number : id;
 }
 
-/** A duration in Django's format: `7 00:00:00` is 7 days, and below one day it is only `HH:MM:SS`. */
+/** Returns a duration in Django's format: `7 00:00:00` for 7 days, and only `HH:MM:SS` below one day. */
 export function durationOf(ms: number): string {
   const seconds = Math.round(ms / 1000);
   const part = (count: number): string => String(Math.floor(count)).padStart(2, '0');
@@ -52,7 +54,10 @@ export function earnOutOf(earnOut: ReferralEarnOut): Wire['EarnOut'] {
   };
 }
 
-/** A percentage is a number from 0 to 100 here, and a share from 0 to 1 in the channel. */
+/**
+ * Returns the discount of a code. The API has a percentage as a number from 0 to 100, the channel as a share from 0 to
+ * 1.
+ */
 function promoOf({ promo }: CodeOffer): Pick<Wire['CodeInfo'], 'promo_type' | 'promo_value'> {
   if (!promo) return { promo_type: null, promo_value: null };
   const { promoType, promoValue, isRecurring } = promo;
@@ -121,7 +126,7 @@ export function channelOf(channel: ReferralChannel): Wire['Channel'] {
   };
 }
 
-/** The coupon that a user has applied; every field is null if there is none. */
+/** Returns the coupon that a user has applied. Every field is null if there is none. */
 export function couponOf(coupon: Coupon | null): Wire['Coupon'] {
   return {
     code: coupon?.code ?? null,

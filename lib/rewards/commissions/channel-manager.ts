@@ -19,7 +19,7 @@ import { type NoOptions, type Optional, type CheckedSearch, RecordManager } from
 import { type Fields, fieldsOf } from '../records/search';
 import { channelTerms, checkedPromo, checkedTerms, refusingDates } from './channel-values';
 
-/** Why a channel cannot be deleted, by the foreign key that refuses it. */
+/** The reason why a channel can't be deleted, for each foreign key that refuses it. */
 const inUse = {
   fk_referral_redemptions_channel: 'buyers have redeemed it; to close it, set isActive to false',
   fk_referral_commissions_referral: 'it has earned commissions; to close it, set isActive to false',
@@ -53,7 +53,11 @@ export class ChannelManager extends RecordManager<ReferralChannel, ChannelInput,
     this.#settings = commission;
   }
 
-  /** Loads the channel of a code, in any case. @throws ReferralError `NOT_FOUND`, unless `optional`: then null. */
+  /**
+   * Returns the channel of a code, in any case; with `optional`, null if there is none.
+   *
+   * @throws ReferralError `NOT_FOUND`.
+   */
   async getByCode<const O extends ReadOptions<FieldOf<ReferralChannel>> = NoOptions>(code: string, options?: O) {
     if (typeof code !== 'string') throw invalid('code', 'a string', code);
     const referral = await this.#lookup.findByCode(code, options?.manager);
@@ -63,7 +67,7 @@ export class ChannelManager extends RecordManager<ReferralChannel, ChannelInput,
     return isChannel ? this.get(referral.id, options) : (null as Optional<O>);
   }
 
-  /** Loads a user's channels, ordered by id. */
+  /** Returns a user's channels, oldest first. @throws ReferralError `INVALID_INPUT`. */
   async ofUser(user: UserRef, options: WithManager = {}): Promise<ReferralChannel[]> {
     const { manager } = objectOf('channels.ofUser', options, { manager: true });
     return this.search({ where: { userId: someUserIdOf('user', user) }, manager });
@@ -128,7 +132,8 @@ export class ChannelManager extends RecordManager<ReferralChannel, ChannelInput,
       ...Object.fromEntries(Object.entries(input).filter(([, value]) => value !== undefined)),
       ...{ startDate: input.startDate ?? now },
     });
-    // A user has one referral of each label and destination: the label makes this one another referral.
+    // A user has only one referral for each label and destination. The code as label makes this one a separate
+    // referral.
     const { referral, isNew } = await this.#creation.create({ user, code, label: code, redirectTo: '/' }, { manager });
     if (!isNew) throw referralError('CODE_TAKEN', code);
     await refusingDates(input, () =>
@@ -162,7 +167,7 @@ export class ChannelManager extends RecordManager<ReferralChannel, ChannelInput,
     } catch (error) {
       const constraint = violatedConstraint(error);
       if (constraint === 'uq_referrals_code') throw referralError('CODE_TAKEN', code);
-      if (constraint === 'uq_referrals_identity') throw referralError('REFERRAL_EXISTS', code, 'of the channel');
+      if (constraint === 'uq_referrals_identity') throw referralError('REFERRAL_EXISTS', null, 'choose another code');
       throw error;
     }
     this.#lookup.forget(before);
@@ -181,7 +186,7 @@ export class ChannelManager extends RecordManager<ReferralChannel, ChannelInput,
   }
 }
 
-/** The fields of a channel record: its columns, and the code and owner of its referral. */
+/** Returns the fields of a channel: its columns, and the code and owner of its referral. */
 function fieldsOfChannels({ dataSource }: Database): Fields {
   const fields = new Map(fieldsOf(dataSource, ReferralChannel));
   const ofReferral = fieldsOf(dataSource, Referral);

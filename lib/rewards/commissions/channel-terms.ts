@@ -1,15 +1,15 @@
-/** The condition that the coupon of a channel `c` can be applied, and redeemed for the first time, at a time. */
+/** SQL: whether the coupon of a channel `c` can be applied, and redeemed for the first time, at a time. */
 export function isOpen(at: string): string {
   return `(c.is_active AND c.start_date <= ${at} AND (c.end_date > ${at}) IS NOT FALSE)`;
 }
 
-/** The discount of a channel `c` on an amount: rounded half up to cents, at most the amount. */
+/** SQL: the discount of a channel `c` on an amount, rounded half up to cents, at most the amount. */
 export function discount(amount: string): string {
   const promo = `CASE c.promo_type WHEN 'percent_off' THEN ${amount} * c.promo_value ELSE c.promo_value END`;
   return `least(round(${promo}, 2), ${amount})`;
 }
 
-/** The condition that a buyer `b` who has applied the coupon of a channel `c` gets its discount at a time. */
+/** SQL: whether a buyer `b` who has applied the coupon of a channel `c` gets its discount at a time. */
 export function isOn(at: string): string {
   return `CASE WHEN b.is_redeemed THEN c.is_recurring ELSE ${isOpen(at)} END`;
 }

@@ -23,7 +23,7 @@ export const channelTerms: FieldsOf<Omit<ChannelChanges, 'code'>> = {
 
 type ChannelValues = Partial<Record<FieldOf<ReferralChannel>, unknown>>;
 
-/** The checked values of the fields that are given, except the discount. @throws ReferralError `INVALID_INPUT`. */
+/** Returns the checked values of the given fields, except the discount. @throws ReferralError `INVALID_INPUT`. */
 export function checkedTerms(input: ChannelChanges): ChannelValues {
   const { description, isActive, isRecurring, startDate, endDate, initialRate, ongoingRate } = input;
   const { initialRatePeriodDays, maxEarningsPerReferred } = input;
@@ -47,7 +47,7 @@ export function checkedTerms(input: ChannelChanges): ChannelValues {
   };
 }
 
-/** The checked discount. The type decides which values are valid. @throws ReferralError `INVALID_INPUT`. */
+/** Returns the checked discount. Its type decides which values are valid. @throws ReferralError `INVALID_INPUT`. */
 export function checkedPromo(promoType: unknown, promoValue: ChannelInput['promoValue']): ChannelValues {
   if (promoType !== 'percent_off' && promoType !== 'value_off')
     throw invalid('promoType', "'percent_off' or 'value_off'", promoType);
@@ -56,7 +56,7 @@ export function checkedPromo(promoType: unknown, promoValue: ChannelInput['promo
   return { promoType, promoValue: value };
 }
 
-/** Runs a write, and turns the violated constraint on the dates into `INVALID_INPUT` of the field that was given. */
+/** Runs a write, and turns the violated constraint on the dates into `INVALID_INPUT` for the given field. */
 export async function refusingDates<T>({ startDate, endDate }: ChannelChanges, write: () => Promise<T>): Promise<T> {
   try {
     return await write();

@@ -8,11 +8,12 @@ import type { Settings } from '../../options';
 import { isOpen } from './channel-terms';
 
 /**
- * What a code offers: a discount to the buyer who applies it, a commission to its owner. Amounts are decimal strings.
+ * What a code offers: a discount for the buyer who applies it, and a commission for its owner. Amounts are decimal
+ * strings.
  */
 export interface CodeOffer {
   code: string;
-  /** Null if there is no discount, or none at present. */
+  /** The discount; null if there is none at present. */
   promo: Pick<ReferralChannel, 'promoType' | 'promoValue' | 'isRecurring'> | null;
   initialRate: string;
   ongoingRate: string;
@@ -21,7 +22,9 @@ export interface CodeOffer {
   maxPerReferee: string | null;
 }
 
-/** Looks up what codes offer: by the terms of the channel, else of the program, else of the option `commission`. */
+/**
+ * Looks up what codes offer. The terms are those of the channel, else of the program, else of the option `commission`.
+ */
 export class CodeOffers {
   readonly #database: Database;
   readonly #clock: Clock;
@@ -33,12 +36,12 @@ export class CodeOffers {
     this.#settings = commission;
   }
 
-  /** The offer of a code, in any case; null if no referral has the code. */
+  /** Returns the offer of a code, in any case; null if no referral has the code. */
   offerOfCode(code: string): Promise<CodeOffer | null> {
     return this.#offer(code, (given) => `lower(r.code) = lower(${given})`);
   }
 
-  /** The offer of a referral's code; null if there is no such referral. */
+  /** Returns the offer of a referral's code; null if there is no such referral. */
   offerOfReferral(id: number): Promise<CodeOffer | null> {
     return this.#offer(id, (given) => `r.id = ${given}`);
   }
@@ -76,7 +79,7 @@ export class CodeOffers {
   }
 }
 
-/** A referral's code, with the terms of its program and the columns of its channel; null where it has none. */
+/** A referral's code, with the terms of its program and the columns of its channel, or nulls if it has none. */
 interface OfferRow {
   'code': string;
   'ratio': string | null;

@@ -7,8 +7,8 @@ type Tables = Database['tables'];
 type Parameters = Placeholders<PurchaseParameters>;
 
 /**
- * The CTEs of a purchase that compute its commission: who earns it (`choice`), at which rate and limit, and how much (`earning`). They
- * only read. They need the CTEs `at` (the time of the purchase) and `buyer` (the buyer's row).
+ * The CTEs of a purchase that compute its commission: who earns it, at which rate and limit (`choice`), and how much
+ * (`earning`). They only read. They need the CTEs `at` (the time of the purchase) and `buyer` (the buyer's row).
  */
 export function commissionAmount(tables: Tables, $: Parameters): string {
   return [candidates(tables, $), choice(tables, $), amount(tables, $)].join(',');
@@ -29,7 +29,7 @@ const candidates = (tables: Tables, $: Parameters): string => `
     )`;
 
 const choice = (tables: Tables, $: Parameters): string => `
-    -- The best candidate with a referrer, and the rate and limit of its channel, else its program, else the options.
+    -- The best candidate with a referrer. Rate and limit come from its channel, else its program, else the options.
     choice AS (
       SELECT k.source, k.referral_id, c.id AS channel_id, c.is_recurring,
         coalesce(k.referrer_id, r.user_id) AS referrer_id,
@@ -47,7 +47,7 @@ const choice = (tables: Tables, $: Parameters): string => `
     )`;
 
 const amount = (tables: Tables, $: Parameters): string => `
-    -- The commission before the limit (whole), what the limit leaves for this referee (room), and what changes.
+    -- The commission without the limit (whole), what the limit leaves for this referee (room), and what else changes.
     priced AS (
       SELECT choice.*, CASE WHEN choice.referrer_id IS NOT NULL THEN coalesce(a.mode, 'credits') END AS mode,
         a.user_id IS NULL AS is_first_use,
@@ -59,7 +59,7 @@ const amount = (tables: Tables, $: Parameters): string => `
       LEFT JOIN ${tables.accounts} a ON a.user_id = choice.referrer_id
       LEFT JOIN ${tables.referees} e ON e.user_id = choice.referrer_id AND e.referee_id = ${$.buyer}
     ),
-    -- Why there is no commission, if so. Revenue of the channel: no sign-up or attribution names another referrer.
+    -- Why there is no commission. is_revenue: there is a channel, and no sign-up or attribution to another referrer.
     judged AS (
       SELECT *, coalesce(channel_id IS NOT NULL AND NOT is_own AND NOT EXISTS (
           SELECT FROM ${tables.signups} s WHERE s.user_id = ${$.buyer} AND s.referrer_id <> priced.referrer_id
@@ -70,7 +70,7 @@ const amount = (tables: Tables, $: Parameters): string => `
           WHEN whole = 0 THEN 'too-small' WHEN room <= 0 THEN 'limit-reached' END AS no_commission
       FROM priced
     ),
-    -- The commission itself: all of it, or what the limit leaves.
+    -- The amount of the commission: the whole, or what the limit leaves.
     earning AS (
       SELECT *, CASE WHEN no_commission IS NULL THEN least(whole, room) ELSE 0 END AS earned FROM judged
     )`;

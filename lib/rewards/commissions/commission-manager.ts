@@ -3,7 +3,10 @@ import { ReferralCommission } from '../../entities/referral-commission';
 import { referralError } from '../../errors';
 import { KeptRecordManager } from '../records/kept-record-manager';
 
-/** `referrals.commissions`: read only. Purchases make commissions, and refunds lower them. */
+/**
+ * `referrals.commissions`: what purchases have earned their referrers. Read only: purchases create commissions, and
+ * refunds lower them.
+ */
 export class CommissionManager extends KeptRecordManager<ReferralCommission, object> {
   /** @internal */
   constructor(database: Database) {
@@ -12,11 +15,11 @@ export class CommissionManager extends KeptRecordManager<ReferralCommission, obj
     super(
       database,
       { record: ReferralCommission, word: 'commission', inUse: {}, keys, computed: { status: times } },
-      'what was earned stays; write recordRefund to take it back',
+      'commissions are permanent; call recordRefund to take one back',
     );
   }
 
   protected make(): Promise<never> {
-    return Promise.reject(referralError('NOT_CREATABLE', this.kind.word, 'write recordPurchase, which makes it'));
+    return Promise.reject(referralError('NOT_CREATABLE', this.kind.word, 'call recordPurchase, which creates it'));
   }
 }

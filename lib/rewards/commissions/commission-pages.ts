@@ -7,7 +7,7 @@ import type { CommissionStatus } from '../../types/commissions';
 import type { EarningMode } from '../../types/earn-outs';
 import type { Totals } from './totals';
 
-/** Which commissions a page lists. A field that is left out lists all. */
+/** Which commissions a page lists. A field that is left out does not filter. */
 export interface CommissionFilter {
   mode?: EarningMode;
   status?: CommissionStatus;
@@ -15,7 +15,7 @@ export interface CommissionFilter {
   channelId?: number | null;
 }
 
-/** A commission as its owner sees it. */
+/** A commission, with its status now and the code of its channel; null for a commission without a channel. */
 export interface SeenCommission {
   commission: ReferralCommission;
   status: CommissionStatus;
@@ -26,7 +26,7 @@ const statusAt = (now: string): string =>
   `CASE WHEN c.reverted_at IS NOT NULL THEN 'reverted' WHEN c.available_at <= ${timeOf(now)} THEN 'available'
   ELSE 'pending' END`;
 
-/** What a page can be ordered by, as SQL on a commission `c`. The names are those of the API. */
+/** The fields that a page can be ordered by, as SQL on a commission `c`. The names are those of the API. */
 const orders = {
   id: () => 'c.id',
   mode: () => 'c.mode',
@@ -41,7 +41,8 @@ export type CommissionOrder = keyof typeof orders | `-${keyof typeof orders}`;
 export const commissionOrders = Object.keys(orders).flatMap((name) => [name, `-${name}`]) as CommissionOrder[];
 
 /**
- * The condition of each status. It has the time inline: PostgreSQL cannot estimate a comparison with a column of a CTE.
+ * SQL: whether a commission `c` has a status. The time is inline, because PostgreSQL can't estimate how many rows match
+ * a comparison with a column of a CTE.
  */
 const hasStatus: Record<CommissionStatus, (now: string) => string> = {
   reverted: () => 'c.reverted_at IS NOT NULL',
@@ -49,7 +50,7 @@ const hasStatus: Record<CommissionStatus, (now: string) => string> = {
   pending: (now) => `c.reverted_at IS NULL AND c.available_at > ${timeOf(now)}`,
 };
 
-/** What each query of commissions takes. */
+/** The parameters of every query. */
 interface OwnerParameters {
   user: string;
   now: Date | null;
@@ -62,7 +63,7 @@ interface PageParameters extends OwnerParameters {
   channel?: number;
 }
 
-/** Reads a user's commissions, a page at a time. */
+/** Reads pages of a user's commissions. */
 export class CommissionPages {
   readonly #database: Database;
   readonly #clock: Clock;
@@ -74,7 +75,7 @@ export class CommissionPages {
     this.#totals = totals;
   }
 
-  /** How many commissions there are, computed from the totals. */
+  /** Returns how many commissions match the filter, computed from the totals. */
   async count(userId: string, { mode, status, channelId }: CommissionFilter): Promise<number> {
     const totals = await this.#totals.byChannelAndMode(userId);
     return totals
@@ -88,8 +89,8 @@ export class CommissionPages {
   }
 
   /**
-   * One page. Its ids are read from an index that holds all columns of the filter, and the rows only by these ids: so a
-   * page far down costs little more than the first.
+   * Returns one page. It reads the ids from an index that contains all columns of the filter, and then only the rows
+   * with these ids. So a page far from the start costs little more than the first one.
    */
   async page(
     userId: string,
@@ -122,7 +123,7 @@ export class CommissionPages {
     );
   }
 
-  /** One commission; null if there is none with the id, or if it is another user's. */
+  /** Returns one commission; null if there is none with the id, or if it belongs to another user. */
   async one(userId: string, id: number): Promise<SeenCommission | null> {
     const parameters = { user: userId, now: this.#clock.parameter(), id };
     const [seen] = await this.#load(
@@ -159,7 +160,7 @@ export class CommissionPages {
   }
 }
 
-/** With the columns of the commission. */
+/** A row also has the columns of the commission, with the prefix `commission.`. */
 interface SeenCommissionRow {
   status: CommissionStatus;
   channelCode: string | null;

@@ -20,7 +20,7 @@ export interface ApplyOptions extends WithManager {
 
 export type CouponRefusal = Extract<ReferralErrorCode, `COUPON_${string}`>;
 
-/** The coupons that buyers have applied: at most one for each buyer at a time. */
+/** Applies, shows and removes users' coupons. A user has at most one applied coupon at a time. */
 export class Coupons {
   readonly #database: Database;
   readonly #clock: Clock;
@@ -33,7 +33,11 @@ export class Coupons {
     this.#settings = settings;
   }
 
-  /** The coupon that a user has applied and whose discount the next purchase gets; null for none. */
+  /**
+   * Returns the coupon that a user has applied and whose discount the next purchase gets; null if there is none.
+   *
+   * @throws ReferralError `INVALID_INPUT`; `DATABASE_UNAVAILABLE`.
+   */
   async of(user: UserRef, options: WithManager = {}): Promise<Coupon | null> {
     const { manager } = objectOf('coupons.of', options, { manager: true });
     return this.#applied(someUserIdOf('user', user), manager);
@@ -44,7 +48,7 @@ export class Coupons {
    * redeems it.
    *
    * @throws ReferralError `COUPON_NOT_FOUND`, `COUPON_INACTIVE`, `COUPON_EXPIRED`, `COUPON_OWN`, `COUPON_REDEEMED`;
-   * `INVALID_INPUT`.
+   * `INVALID_INPUT`; `DATABASE_UNAVAILABLE`.
    */
   async apply(user: UserRef, code: string, options: ApplyOptions = {}): Promise<Coupon> {
     const { req, manager } = objectOf('coupons.apply', options, { req: true, manager: true });
@@ -55,7 +59,7 @@ export class Coupons {
     if (refusal) throw referralError(refusal, typed);
     return this.#database.transaction(async (within) => {
       await takeTurn(this.#database, userId, within);
-      // The channel was not locked before, and may have changed.
+      // Read again under the lock, because the channel and the buyer may have changed since.
       const channel = await this.#channelOfCode(typed, userId, within);
       const late = refusalOf(channel, userId) ?? (channel!.isRedeemed ? 'COUPON_REDEEMED' : null);
       if (late) throw referralError(late, typed);
@@ -64,7 +68,11 @@ export class Coupons {
     }, manager);
   }
 
-  /** Removes the coupon that a user has applied. A redeemed coupon stays. */
+  /**
+   * Removes the coupon that a user has applied. A redeemed coupon stays applied.
+   *
+   * @throws ReferralError `INVALID_INPUT`; `DATABASE_UNAVAILABLE`.
+   */
   async remove(user: UserRef, options: WithManager = {}): Promise<void> {
     const { manager } = objectOf('coupons.remove', options, { manager: true });
     await this.#database.query(
@@ -79,8 +87,8 @@ export class Coupons {
   }
 
   /**
-   * What a purchase of an amount costs the buyer. In a transaction, it locks the buyer's row: the coupon stays applied
-   * until the end.
+   * Returns what a purchase of an amount costs the buyer. In a transaction, it locks the buyer's row, so that the
+   * coupon can't change before the transaction ends.
    */
   async quote(user: UserRef, amount: Amount, options: WithManager = {}): Promise<Quote> {
     const { manager } = objectOf('quote', options, { manager: true });
@@ -106,7 +114,7 @@ export class Coupons {
     return { amount: shownAmount(price), discount: shownAmount(off), total: shownAmount(total), code };
   }
 
-  /** The channel of a code, if there is one, locked against deletion (`FOR KEY SHARE`). */
+  /** Returns the channel of a code, if there is one, and prevents its deletion with a row lock (`FOR KEY SHARE`). */
   async #channelOfCode(
     code: string,
     userId: string,
@@ -159,7 +167,8 @@ export class Coupons {
   }
 
   /**
-   * Refuses an owner by the option `isSamePerson`. It is called before any lock is taken, because it may take its time.
+   * Calls the option `isSamePerson`, and returns `COUPON_OWN` if the user is the owner of the coupon. It runs before
+   * any row lock is taken, because the option may be slow.
    */
   async #refuseOwner(
     { ownerId }: CouponChannelRow,
@@ -182,7 +191,7 @@ function refusalOf(channel: CouponChannelRow | undefined, userId: string): Coupo
   return channel.ownerId === userId ? 'COUPON_OWN' : null;
 }
 
-/** A channel that a code leads to. */
+/** The channel of a code, and its state for a user. */
 interface CouponChannelRow {
   id: string;
   ownerId: string | null;
@@ -196,7 +205,7 @@ interface CouponRow extends Omit<Coupon, 'channelId'> {
   channelId: string;
 }
 
-/** Amounts as PostgreSQL prints them. */
+/** Amounts have the format of PostgreSQL. */
 interface QuoteRow {
   amount: string;
   discount: string;

@@ -13,11 +13,11 @@ export class PurchaseManager extends KeptRecordManager<ReferralPurchase, Purchas
   /** @internal */
   constructor(database: Database, purchases: Purchases) {
     const kind = { record: ReferralPurchase, word: 'purchase', inUse: {}, keys: ['referrerId'] };
-    super(database, kind, 'what was paid stays; write recordRefund for what is paid back');
+    super(database, kind, 'purchases are permanent; call recordRefund to take one back');
     this.#purchases = purchases;
   }
 
-  /** The same as `recordPurchase`. */
+  /** Records a purchase, as `recordPurchase` does. */
   protected async make(input: PurchaseRecordInput, manager: EntityManager): Promise<ReferralPurchase> {
     const fields = { user: true, amount: true, reference: true, at: true } as const;
     const { user, ...facts } = objectOf('purchases.create', input, fields);

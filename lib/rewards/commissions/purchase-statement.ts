@@ -9,7 +9,7 @@ export interface PurchaseParameters {
   buyer: string;
   reference: string;
   amount: string;
-  /** When the buyer paid; null for now. */
+  /** The time of the payment; null for now. */
   paidAt: Date | null;
   /** The time of the injected clock; null for that of the statement. */
   now: Date | null;
@@ -22,11 +22,11 @@ export interface PurchaseParameters {
   /** The option `commission.maxPerReferee`. */
   defaultLimit: string | null;
   pendingDays: number;
-  /** Whether the attribution has been looked up. If not, and the buyer has no sign-up, nothing is written. */
+  /** Whether the attribution has been looked up. If it has not and the buyer has no sign-up, nothing is written. */
   isAttributionKnown: boolean;
 }
 
-/** One row: the purchase and its commission, with the columns of both, or nulls if nothing was written. */
+/** The result, one row: the columns of the purchase and of its commission, or nulls if there is none. */
 export interface PurchaseRow {
   'isNew': boolean;
   /** Whether the purchase has the amount of this call; null if there is no purchase. */
@@ -50,13 +50,13 @@ type Parameters = Placeholders<PurchaseParameters>;
  *    insert the referee row at the same time; the unique key makes one of the two wait.
  * 3. `referral_accounts`, the row of the referrer (`account`): only if it is new or counts one more user.
  * 4. `referral_account_totals`, the row of referrer, channel and mode (`added`).
- * 5. The foreign keys lock the referral of the commission and the channel of the redemption against deletion
- *    (`FOR KEY SHARE`).
+ * 5. The referral of the commission and the channel of the redemption: their foreign keys take a lock that prevents the
+ *    deletion (`FOR KEY SHARE`).
  *
- * Purchases of many buyers share 3 and 4: they come last, and always in this order.
+ * Purchases of many buyers lock the same rows of 3 and 4. So these locks come last, and always in this order.
  *
- * The buyer's row has an optimistic lock, its `version`. If another call has changed the row since the snapshot of this
- * statement, nothing is written: the row of the result has no purchase, and the caller retries.
+ * The column `version` of the buyer's row is an optimistic lock. If another call has changed the row since the snapshot
+ * of this statement, nothing is written: the result has no purchase, and the caller retries.
  */
 export function purchaseStatement(database: Database): Statement<PurchaseParameters> {
   const { tables } = database;
@@ -90,11 +90,11 @@ export function purchaseStatement(database: Database): Statement<PurchaseParamet
 }
 
 const guard = (tables: Tables, $: Parameters): string => `
-    -- The purchase that has this reference already: a repeated call returns it and writes nothing.
+    -- An earlier purchase with this reference. If there is one, the statement returns it and writes nothing.
     recorded AS (
       SELECT * FROM ${tables.purchases} WHERE user_id = ${$.buyer} AND reference = ${$.reference}
     ),
-    -- The time, and the guard of all writes: no row if the purchase is recorded, or if the attribution is missing.
+    -- The time, and the guard of all writes: no row if the purchase is recorded, or if the attribution is not known.
     at AS (
       SELECT ${timeOf($.now)} AS now, coalesce(${$.paidAt}::timestamptz, ${timeOf($.now)}) AS purchased_at
       WHERE NOT EXISTS (SELECT FROM recorded)
@@ -102,13 +102,13 @@ const guard = (tables: Tables, $: Parameters): string => `
     )`;
 
 const buyersRow = (tables: Tables, $: Parameters): string => `
-    -- The buyer's row in this snapshot, or one row of nulls. Read without a lock: updated compares its version.
+    -- The buyer's row in the snapshot, or one row of nulls. It is read without a lock: updated compares its version.
     buyer AS (
       SELECT b.* FROM (SELECT) AS always LEFT JOIN ${tables.buyers} b ON b.user_id = ${$.buyer}
     )`;
 
 const buyersTurn = (tables: Tables, $: Parameters): string => `
-    -- Lock 1, known buyer. No row if the version is not that of the snapshot: then nothing below is written.
+    -- Lock 1 for a known buyer. No row if the version is not that of the snapshot: then nothing below is written.
     updated AS (
       UPDATE ${tables.buyers} b SET version = b.version + 1,
         first_purchase_at = least(b.first_purchase_at, CASE WHEN ${$.amount}::numeric > 0 THEN at.purchased_at END),
@@ -118,7 +118,7 @@ const buyersTurn = (tables: Tables, $: Parameters): string => `
       FROM earning CROSS JOIN at CROSS JOIN buyer WHERE b.user_id = ${$.buyer} AND b.version = buyer.version
       RETURNING b.user_id
     ),
-    -- Lock 1, new buyer. No row if another call inserts it first: then nothing below is written.
+    -- Lock 1 for a new buyer. No row if a concurrent call has inserted it: then nothing below is written.
     inserted AS (
       INSERT INTO ${tables.buyers} (user_id, first_purchase_at)
       SELECT ${$.buyer}, CASE WHEN ${$.amount}::numeric > 0 THEN at.purchased_at END
@@ -128,7 +128,7 @@ const buyersTurn = (tables: Tables, $: Parameters): string => `
     )`;
 
 const purchaseAndRedemption = (tables: Tables, $: Parameters): string => `
-    -- The purchase, once lock 1 is held, and the guard of the writes below: each depends on its row.
+    -- Inserts the purchase, if lock 1 is held. It guards the writes below: each depends on its row.
     purchased AS (
       INSERT INTO ${tables.purchases} (user_id, reference, amount, purchased_at, source, referral_id, channel_id,
         referrer_id, mode, is_revenue, no_commission, created_at)
@@ -137,7 +137,7 @@ const purchaseAndRedemption = (tables: Tables, $: Parameters): string => `
       FROM earning CROSS JOIN at CROSS JOIN (SELECT FROM updated UNION ALL SELECT FROM inserted) AS turn
       RETURNING *
     ),
-    -- The first use of the coupon that the buyer has applied. Its key refuses a second one.
+    -- Inserts the first use of the applied coupon. The primary key refuses a second use.
     redeemed AS (
       INSERT INTO ${tables.redemptions} (user_id, channel_id, reference, created_at)
       SELECT ${$.buyer}, earning.channel_id, ${$.reference}, at.now
@@ -145,7 +145,7 @@ const purchaseAndRedemption = (tables: Tables, $: Parameters): string => `
     )`;
 
 const refereeAndCommission = (tables: Tables, $: Parameters): string => `
-    -- The sum that this referee has earned the referrer. met_by: whether a purchase or a sign-up inserted the row.
+    -- Adds to the sum that this referee has earned the referrer. met_by: whether a purchase or a sign-up inserted it.
     counted AS (
       INSERT INTO ${tables.referees} AS e (user_id, referee_id, met_by, earned, upgraded_at, created_at)
       SELECT earning.referrer_id, ${$.buyer}, 'purchase', earning.earned,
@@ -155,7 +155,7 @@ const refereeAndCommission = (tables: Tables, $: Parameters): string => `
         upgraded_at = coalesce(e.upgraded_at, excluded.upgraded_at)
       RETURNING met_by
     ),
-    -- The commission, with the terms of this moment. It is available some days after the purchase.
+    -- Inserts the commission with the current terms. It is available a number of days after the purchase.
     commission AS (
       INSERT INTO ${tables.commissions} (user_id, referee_id, purchase, referral_id, channel_id, mode, rate,
         max_per_referee, earned, amount, available_at, created_at, updated_at)
@@ -167,7 +167,8 @@ const refereeAndCommission = (tables: Tables, $: Parameters): string => `
     )`;
 
 const sharedRows = (tables: Tables, $: Parameters): string => `
-    -- Lock 3. PostgreSQL checks constraints on the values to insert even if it updates, so these hold by themselves.
+    -- Lock 3. PostgreSQL checks the constraints on the values to insert even if it updates. So users_upgraded must not
+    -- exceed users_referred in these values.
     account AS (
       INSERT INTO ${tables.accounts} AS a (user_id, users_referred, users_upgraded, created_at, updated_at)
       SELECT earning.referrer_id, (earning.is_new AND counted.met_by = 'purchase')::integer,
@@ -178,7 +179,7 @@ const sharedRows = (tables: Tables, $: Parameters): string => `
         users_upgraded = a.users_upgraded + (SELECT is_upgrade::integer FROM earning)
       RETURNING user_id
     ),
-    -- Lock 4. count(*) >= 0 is always true: it makes PostgreSQL execute account first, so that lock 3 precedes lock 4.
+    -- Lock 4. count(*) >= 0 is always true. It makes PostgreSQL execute account first, so that lock 3 precedes lock 4.
     added AS (
       INSERT INTO ${tables.totals} AS t (user_id, channel_id, mode, commissions, amount, matured, matured_amount,
         matured_until, redemptions, revenue)
@@ -197,7 +198,7 @@ const sharedRows = (tables: Tables, $: Parameters): string => `
         matured_amount = t.matured_amount + CASE WHEN ${isMatured} THEN excluded.amount ELSE 0 END
     )`;
 
-/** The condition that the new commission is among those that a row `t` of the totals counts as available. */
+/** SQL: whether the new commission is among those that a row `t` of the totals counts as available. */
 const isMatured = `(SELECT available_at FROM commission) <= t.matured_until`;
 
 const result = (database: Database, $: Parameters): string => `

@@ -19,15 +19,17 @@ import { takeTurn } from '../records/buyer-turn';
 import { type PurchaseParameters, type PurchaseRow, purchaseStatement } from './purchase-statement';
 import { type RefundParameters, type RefundRow, refundStatement } from './refund-statement';
 
+/** The result of `recordPurchase`. */
 export interface RecordedPurchase {
   purchase: ReferralPurchase;
-  /** Null if it earned none: `purchase.noCommission` says why. */
+  /** The commission; null if the purchase earned none: `purchase.noCommission` says why. */
   commission: ReferralCommission | null;
 }
 
+/** The result of `recordRefund`. */
 export interface RecordedRefund {
   refund: ReferralRefund;
-  /** The purchase's commission as it is now; null if it had earned none. */
+  /** The commission of the purchase after the refund; null if the purchase earned none. */
   commission: ReferralCommission | null;
 }
 
@@ -83,8 +85,8 @@ export class Purchases {
     let attributed: BuyersReferral | null | undefined; // undefined until it is looked up
     return retryOvertaken(async () => {
       let row = await this.#write(given, attributed, manager);
-      // A buyer who has signed up needs no attribution, so it is looked up only now. No transaction of ours is open
-      // here: the host's `isSamePerson` may take its time.
+      // A buyer who has signed up needs no attribution, so it is looked up only now. No transaction of the package is
+      // open here, because the option `isSamePerson` may be slow.
       if (row !== overtaken && isUndecided(row) && attributed === undefined) {
         attributed = await this.#attributed(user, given.buyer, manager);
         row = await this.#write(given, attributed, manager);
@@ -172,12 +174,12 @@ export class Purchases {
   }
 }
 
-/** Whether nothing was written because the buyer has no sign-up and the attribution was not given. */
+/** Whether nothing was written because the buyer has no sign-up and the attribution was not known. */
 function isUndecided(row: PurchaseRow): boolean {
   return row['purchase.userId'] === null && !row.hasSignedUp;
 }
 
-/** Throws if the row of a refund holds no refund, or one that this call did not ask for. */
+/** Throws if the result has no refund, or one with other facts than those of this call. */
 function refuseRefund(row: RefundRow, given: Omit<RefundParameters, 'now'>, amount: unknown): void {
   const { purchase, reference } = given;
   if (!row.isNew && row.isSame === false) {

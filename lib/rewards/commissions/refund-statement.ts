@@ -17,18 +17,18 @@ export interface RefundParameters {
 }
 
 /**
- * One row: the refund and the commission of its purchase, with the columns of both, or nulls. Amounts are as PostgreSQL
- * prints them.
+ * The result, one row: the columns of the refund and of the purchase's commission, or nulls if there is none. Amounts
+ * have the format of PostgreSQL.
  */
 export interface RefundRow {
   'isNew': boolean;
-  /** Whether the refund is the one that this call asks for; null if there is no refund. */
+  /** Whether the refund has the purchase and the amount of this call; null if there is no refund. */
   'isSame': boolean | null;
   /** Whether this refund changed the commission. */
   'isLowered': boolean;
   /** The amount of the purchase; null if there is no such purchase. */
   'paid': string | null;
-  /** What could be refunded before this call. */
+  /** The amount that was left to refund before this call. */
   'left': string | null;
   'refund.userId': string | null;
   'refund.amount': string | null;
@@ -37,13 +37,12 @@ export interface RefundRow {
 }
 
 /**
- * Records a refund of a purchase, and subtracts its share from the commission. All that has been subtracted is in
- * proportion to all that has been refunded, rounded half up to cents. So the order of partial refunds makes no
- * difference.
+ * Records a refund of a purchase, and subtracts its share from the commission. The sum of what was subtracted is in
+ * proportion to the sum of the refunds, rounded half up to cents. So the order of partial refunds makes no difference.
  *
- * The caller holds the lock of the buyer's row (`takeTurn`): one call at a time for each buyer. This statement then
- * locks the commission, which an earn-out may be about to pay, and the row of the referrer's totals, which other buyers
- * share.
+ * The caller holds the lock on the buyer's row (`takeTurn`), so that the calls for one buyer run one at a time. This
+ * statement then locks the commission, which an earn-out may be binding at the same time, and the row of the referrer's
+ * totals, which purchases of other buyers lock too.
  */
 export function refundStatement(database: Database): Statement<RefundParameters> {
   const { tables } = database;
@@ -51,11 +50,11 @@ export function refundStatement(database: Database): Statement<RefundParameters>
     { buyer: true, reference: true, purchase: true, amount: true, now: true },
     ($) => `
     WITH
-    -- The time, one for all rows.
+    -- The time of the statement.
     at AS (
       SELECT ${timeOf($.now)} AS now
     ),
-    -- The refund that has this reference already: a repeated call returns it and writes nothing.
+    -- An earlier refund with this reference. If there is one, the statement returns it and writes nothing.
     known AS (
       SELECT * FROM ${tables.refunds} WHERE user_id = ${$.buyer} AND reference = ${$.reference}
     ),
@@ -64,19 +63,20 @@ export function refundStatement(database: Database): Statement<RefundParameters>
       SELECT p.*, p.amount - p.refunded AS rest, coalesce(${$.amount}::numeric, p.amount - p.refunded) AS back
       FROM ${tables.purchases} p WHERE p.user_id = ${$.buyer} AND p.reference = ${$.purchase}
     ),
-    -- The refund, and the guard of the writes below: no row if it is known, of nothing, or of more than is left.
+    -- Inserts the refund. It guards the writes below: no row if the refund is known, is zero, or exceeds what is left.
     made AS (
       INSERT INTO ${tables.refunds} (user_id, reference, purchase, amount, created_at)
       SELECT ${$.buyer}, ${$.reference}, ${$.purchase}, back, at.now FROM wanted CROSS JOIN at
       WHERE back > 0 AND back <= rest AND NOT EXISTS (SELECT FROM known)
       RETURNING *
     ),
-    -- The sum of refunds of the purchase.
+    -- Adds the refund to the sum of the purchase's refunds.
     refunded AS (
       UPDATE ${tables.purchases} p SET refunded = p.refunded + made.amount
       FROM made WHERE p.user_id = ${$.buyer} AND p.reference = ${$.purchase}
     ),
-    -- The commission, locked. To subtract (back): the share of all refunds, less what was subtracted before.
+    -- Locks the commission. back: the amount to subtract, which is the share of all refunds minus what was subtracted
+    -- before.
     locked AS (
       SELECT m.*, w.is_revenue, w.refunded + made.amount >= w.amount AS is_whole,
         round(m.earned * (w.refunded + made.amount) / w.amount, 2) - (m.earned - m.amount) AS back
@@ -85,26 +85,26 @@ export function refundStatement(database: Database): Statement<RefundParameters>
         ON m.user_id = w.referrer_id AND m.referee_id = ${$.buyer} AND m.purchase = ${$.purchase}
       FOR NO KEY UPDATE OF m
     ),
-    -- The commission without what is subtracted. A full refund reverts it.
+    -- Lowers the commission. If the purchase is refunded in full, the commission is reverted.
     lowered AS (
       UPDATE ${tables.commissions} m SET amount = locked.amount - locked.back, updated_at = at.now,
         reverted_at = CASE WHEN locked.is_whole THEN at.now END
       FROM locked CROSS JOIN at WHERE m.user_id = locked.user_id AND m.id = locked.id
       RETURNING m.*
     ),
-    -- The entry that keeps what was subtracted. An earn-out nets it, if the commission is paid already.
+    -- Inserts an entry for the subtracted amount. If an earn-out has paid the commission, a later one subtracts it.
     entered AS (
       INSERT INTO ${tables.commissionEntries} (user_id, commission_id, amount, refund, created_at)
       SELECT locked.user_id, locked.id, -locked.back, ${$.reference}, at.now
       FROM locked CROSS JOIN at WHERE locked.back > 0
       RETURNING *
     ),
-    -- Leaves room again below the limit of what one referee can earn the referrer.
+    -- Subtracts from the sum that this referee has earned the referrer, so that the limit leaves more room again.
     referee AS (
       UPDATE ${tables.referees} e SET earned = e.earned - locked.back
       FROM locked WHERE e.user_id = locked.user_id AND e.referee_id = ${$.buyer}
     ),
-    -- The totals of the referrer, also for a purchase that earned no commission but counts as revenue.
+    -- Subtracts from the referrer's totals, also for a purchase that earned no commission but counts as revenue.
     subtracted AS (
       UPDATE ${tables.totals} t SET amount = t.amount - coalesce(locked.back, 0),
         reverted = t.reverted + coalesce(locked.is_whole, false)::integer,

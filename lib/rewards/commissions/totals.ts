@@ -6,12 +6,12 @@ import { timeOf } from '../../database/statement-time';
 import type { Settings } from '../../options';
 import type { EarningMode } from '../../types/earn-outs';
 
-/** If a reader had to count more commissions than this, the stored moment is moved forward. */
+/** If a reader had to count more commissions than this, `matured_until` is moved forward. */
 const maxWalked = 1000;
 
 /**
- * The sums of a user's commissions of one channel and mode at present. Amounts are net of refunds, as PostgreSQL prints
- * them.
+ * The current sums of a user's commissions of one channel and mode. Amounts are net of refunds, in the format of
+ * PostgreSQL.
  */
 export interface CommissionTotals {
   /** Null for commissions without a channel. */
@@ -29,8 +29,8 @@ export interface CommissionTotals {
 /**
  * Sums up commissions without reading them all.
  *
- * A stored row of totals counts the commissions that were available at a moment, `matured_until`. A reader adds those
- * that became available between that moment and now.
+ * A stored row of totals counts the commissions that were available at the time `matured_until`. A reader adds those
+ * that became available between that time and now.
  */
 export class Totals {
   readonly #database: Database;
@@ -43,7 +43,7 @@ export class Totals {
     this.#onError = onError;
   }
 
-  /** The sums of a user's commissions, by channel and mode. */
+  /** Returns the sums of a user's commissions, by channel and mode. */
   async byChannelAndMode(userId: string): Promise<CommissionTotals[]> {
     const query = sql({ user: userId, now: this.#clock.parameter() }, ($) => this.currentSql($));
     const rows = await this.#database.query<TotalsRow>(query);
@@ -57,14 +57,17 @@ export class Totals {
   }
 
   /**
-   * Takes note of how many commissions a reader had to count. If they were many, moves the stored moment forward, so
-   * that the next reader need not count them again. An error goes to `onError`: the reader has its result already.
+   * Takes the number of commissions that a reader had to count. If it is large, moves `matured_until` forward, so that
+   * the next reader need not count them again. An error goes to `onError`, because the reader has its result already.
    */
   async noteWalked(userId: string, count: number): Promise<void> {
     if (count > maxWalked) await this.#advance(userId).catch(this.#onError);
   }
 
-  /** A query for the current totals of a user. If the clock was set back, it subtracts what is no longer available. */
+  /**
+   * Returns a query for the current totals of a user. If the time is before `matured_until`, because the clock was set
+   * back, it subtracts the commissions that are not available yet.
+   */
   currentSql({ user, now }: Placeholders<{ user: string; now: Date | null }>): string {
     const { totals, commissions } = this.#database.tables;
     return `
@@ -83,12 +86,12 @@ export class Totals {
   }
 
   /**
-   * Moves the stored moment of a user's totals to now.
+   * Moves `matured_until` of a user's totals to now.
    *
-   * The rows are locked first, and counted by a second statement, whose snapshot begins after that. Whoever adds or
-   * lowers a commission updates its row of totals in the same statement. So a commission that the count does not see
-   * yet waits for the lock, and then finds the moment moved. Rows that are locked by others are skipped, and moved
-   * another time.
+   * A first statement locks the rows. A second statement counts, with a snapshot that begins after the locks are taken.
+   * Every statement that adds or lowers a commission also updates its row of totals. So a commission that is not in the
+   * snapshot waits for the lock, and its statement then reads the new `matured_until`. Rows that another transaction
+   * has locked are skipped: a later call moves them.
    */
   async #advance(userId: string): Promise<void> {
     await this.#database.transaction(async (manager) => {
@@ -147,6 +150,6 @@ interface TotalsRow extends Omit<CommissionTotals, 'channelId' | 'available'> {
   /** 0 for commissions without a channel. */
   channelId: string;
   available: string;
-  /** How many commissions became available between the stored moment and now. */
+  /** How many commissions became available between `matured_until` and now. */
   walked: string;
 }

@@ -34,7 +34,7 @@ const inputFields: FieldsOf<CreditInput> = {
 };
 const changeFields: FieldsOf<CreditChanges> = { name: true, expiryDate: true, voucherCode: true };
 
-/** `referrals.credits`: the credits, and what users do with them. */
+/** `referrals.credits`: credits, and what users do with them. */
 export class CreditManager extends RecordManager<ReferralCredit, CreditInput, CreditChanges> {
   readonly #clock: Clock;
   readonly #events: Events;
@@ -59,15 +59,17 @@ export class CreditManager extends RecordManager<ReferralCredit, CreditInput, Cr
    * Returns the balance of a user as a decimal string with 2 to 4 decimals: the sum of all credit that has started and
    * not expired. With a `product` or `productCategory`, only credit that covers it counts. Credit on hold is not
    * included.
+   *
+   * @throws ReferralError `INVALID_INPUT` naming the field; `DATABASE_UNAVAILABLE`.
    */
   async balance(user: UserRef, options: Purpose & WithManager = {}): Promise<string> {
     return this.#ledger.balance(user, options);
   }
 
   /**
-   * Spends credit, soonest to expire first, from as many credits as it takes. With a `product` or `productCategory`, it
-   * spends credit that covers it; without either, only credit that covers everything. It spends the whole amount or
-   * throws, unless `partial` is set: then `covered` says how much was spent.
+   * Spends credit, soonest to expire first, from as many credits as the amount needs. With a `product` or
+   * `productCategory`, it spends credit that covers it; without either, only credit that covers everything. It spends
+   * the whole amount or throws, unless `partial` is set: then `covered` says how much was spent.
    *
    * Idempotent by user and reference: a repeated call returns the first spend.
    *
@@ -82,16 +84,16 @@ export class CreditManager extends RecordManager<ReferralCredit, CreditInput, Cr
   }
 
   /**
-   * As {@link spend}, for a checkout that takes time: call {@link capture} or {@link release} with the same reference
-   * afterwards. Credit on hold does not expire.
+   * Holds credit for a checkout that takes time: call {@link capture} or {@link release} with the same reference
+   * afterwards. Input and errors are those of {@link spend}. Credit on hold does not expire.
    */
   async hold(user: UserRef, input: SpendInput): Promise<ReferralCreditSpend> {
     return this.#ledger.spend('hold', user, input);
   }
 
   /**
-   * Spends what is held under a reference, or less of it; the rest goes back to the credits. Idempotent: a repeated
-   * call returns the same spend.
+   * Spends the credit that is held under a reference, or a part of it. The rest goes back to the credits that it came
+   * from. Idempotent: a repeated call returns the same spend.
    *
    * @throws ReferralError `NOT_FOUND`; `WRONG_STATE` if it was released, captured for another amount, or is not a hold;
    * `AMBIGUOUS` if several users have the reference and `user` is missing; `INVALID_INPUT` for more than is held.
@@ -100,14 +102,20 @@ export class CreditManager extends RecordManager<ReferralCredit, CreditInput, Cr
     return this.#settlements.capture(input);
   }
 
-  /** Gives back what is held under a reference. Idempotent. @throws ReferralError as {@link capture}. */
+  /**
+   * Gives back the credit that is held under a reference. Idempotent: a repeated call returns the same spend.
+   *
+   * @throws ReferralError `NOT_FOUND`; `WRONG_STATE` if it was captured or is not a hold; `AMBIGUOUS` if several users
+   * have the reference and `user` is missing.
+   */
   async release(input: SettleInput): Promise<ReferralCreditSpend> {
     return this.#settlements.release(input);
   }
 
   /**
    * Gives back what was spent under a reference to the credits that it came from. Each credit gets a new ledger entry.
-   * Credit of types that are not refundable stays spent; `refunded` says how much was given back. Idempotent.
+   * Credit of types that are not refundable stays spent; `refunded` says how much was given back. Idempotent: a
+   * repeated call returns the same spend.
    *
    * @throws ReferralError `NOT_FOUND`; `WRONG_STATE` if it is still held; `AMBIGUOUS` if several users have the
    * reference and `user` is missing.
@@ -116,7 +124,11 @@ export class CreditManager extends RecordManager<ReferralCredit, CreditInput, Cr
     return this.#settlements.refund(input);
   }
 
-  /** Returns the credit with a name. @throws ReferralError `NOT_FOUND`, or null with `optional`; `AMBIGUOUS`. */
+  /**
+   * Returns the credit with a name; with `optional`, null if there is none.
+   *
+   * @throws ReferralError `NOT_FOUND`; `AMBIGUOUS` if several credits have the name.
+   */
   getByName<const O extends ReadOptions<FieldOf<ReferralCredit>> = NoOptions>(name: string, options?: O) {
     return this.getBy('name', name, options);
   }
@@ -190,13 +202,13 @@ export class CreditManager extends RecordManager<ReferralCredit, CreditInput, Cr
     const { initialBalance, currentBalance } = await this.get(id, { manager });
     const reason =
       `it gave ${initialBalance}, of which ${currentBalance} is left, and the ledger keeps both; ` +
-      `to take back what is left, write ` +
+      `to take back what is left, call ` +
       `creditTransactions.create({ credit, value: '-${currentBalance}' }), or set its expiryDate`;
     throw referralError('IN_USE', this.kind.word, id, reason);
   }
 }
 
-/** Gives the violated constraint on a credit's dates its meaning. Returns every other error as it is. */
+/** Turns the violated constraint on a credit's dates into `INVALID_INPUT`. Returns every other error unchanged. */
 function explainedDates(error: unknown, expiryDate: unknown): unknown {
   if (violatedConstraint(error) !== 'ck_referral_credits_dates') return error;
   return invalid('expiryDate', 'a Date after the startDate', expiryDate);

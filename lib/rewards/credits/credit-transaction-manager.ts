@@ -25,13 +25,13 @@ interface AdjustmentParameters {
   now: Date | null;
 }
 
-/** What an adjustment returns: the columns of the entry, or nulls if the balance would leave its bounds. */
+/** The result of an adjustment: the columns of the entry, or nulls if the new balance would be out of bounds. */
 interface AdjustmentRow {
   /** A bigint: the driver gives a string. */
   id: string | null;
   /** Whether the entry has the value of this call; null without an entry. */
   isSame: boolean | null;
-  /** A number if the host's driver parses `numeric` as one. */
+  /** A number if the host has made its driver parse `numeric` as a float. */
   balance: string | number;
 }
 
@@ -77,7 +77,7 @@ export class CreditTransactionManager extends RecordManager<ReferralCreditTransa
     };
   }
 
-  /** Locks the credit first: the second statement's snapshot then has the entries of all earlier adjustments. */
+  /** Locks the credit in a first statement, so that the snapshot of the second one contains all earlier adjustments. */
   async #adjust(parameters: AdjustmentParameters, manager: EntityManager): Promise<AdjustmentRow> {
     const { credits, transactions } = this.database.tables;
     const { user, credit } = parameters;
@@ -97,7 +97,7 @@ export class CreditTransactionManager extends RecordManager<ReferralCreditTransa
           SELECT * FROM ${transactions}
           WHERE user_id = ${$.user} AND credit_id = ${$.credit} AND kind = 'adjustment' AND reference = ${$.reference}
         ),
-        -- Changes the balance if the new one is within its bounds. It guards the entry.
+        -- Changes the balance, if the new one is within its bounds. It guards the entry.
         adjusted AS (
           UPDATE ${credits} SET current_balance = current_balance + ${$.value}::numeric
           WHERE user_id = ${$.user} AND id = ${$.credit}

@@ -23,14 +23,14 @@ const inUse = {
   fk_referral_signups_reward_type: 'the referrers of sign-ups were promised credit of this type',
 };
 
-/** `referrals.creditTypes`. */
+/** `referrals.creditTypes`: what credits can be spent on. */
 export class CreditTypeManager extends RecordManager<ReferralCreditType, CreditTypeInput, Partial<CreditTypeInput>> {
   /** @internal */
   constructor(database: Database) {
     super(database, { record: ReferralCreditType, word: 'credit type', inUse });
   }
 
-  /** Returns the type with a name. @throws ReferralError `NOT_FOUND`, or null with `optional`. */
+  /** Returns the type with a name; with `optional`, null if there is none. @throws ReferralError `NOT_FOUND`. */
   getByName<const O extends ReadOptions<FieldOf<ReferralCreditType>> = NoOptions>(name: string, options?: O) {
     return this.getBy('name', name, options);
   }
@@ -61,8 +61,8 @@ export class CreditTypeManager extends RecordManager<ReferralCreditType, CreditT
   }
 
   /**
-   * A list replaces the stored list. A list of products does not empty the stored list of categories: to go from one to
-   * the other, give the other one as `[]`.
+   * A list replaces the stored list. A list of products does not clear the stored list of categories: to change from
+   * one to the other, set the other list to `[]` in the same call.
    */
   protected async change(id: number, changes: Partial<CreditTypeInput>, manager: EntityManager): Promise<void> {
     const values = valuesOf(objectOf('creditTypes.update', changes, inputFields));
@@ -98,7 +98,7 @@ function refuseBoth(products: readonly string[] = [], categories: readonly strin
   if (products.length > 0 && categories.length > 0)
     throw invalid(
       'onlyForProductCategories',
-      'no categories together with onlyForProducts: list one of the two',
+      'no categories together with onlyForProducts: give one of the two',
       categories,
     );
 }

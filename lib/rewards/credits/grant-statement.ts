@@ -3,7 +3,7 @@ import { type Query, sql } from '../../database/named-parameters';
 import { timeOf } from '../../database/statement-time';
 import { ReferralCredit } from '../../entities/referral-credit';
 
-/** A credit that is given by hand. */
+/** A credit that the host's staff gives. */
 export interface GrantParameters {
   user: string;
   reference: string | null;
@@ -22,7 +22,9 @@ export interface GrantParameters {
   now: Date | null;
 }
 
-/** What the statement returns: the columns of the credit, or nulls if another call with its reference was first. */
+/**
+ * The result: the columns of the credit, or nulls if a concurrent call with the same reference has overtaken this one.
+ */
 export interface GrantRow {
   /** A bigint: the driver gives a string. */
   id: string | null;
@@ -38,7 +40,7 @@ export function grantStatement(database: Database, parameters: GrantParameters):
     parameters,
     ($) => `
       WITH
-      -- The time of the statement, and when the credit starts.
+      -- The time of the statement, and the start of the credit.
       at AS (
         SELECT ${timeOf($.now)} AS now, coalesce(${$.startDate}::timestamptz, ${timeOf($.now)}) AS start
       ),
@@ -46,7 +48,7 @@ export function grantStatement(database: Database, parameters: GrantParameters):
       known AS (
         SELECT * FROM ${credits} WHERE user_id = ${$.user} AND reference = ${$.reference}
       ),
-      -- The new credit. Of several calls at once with a reference, the unique index lets one insert.
+      -- The new credit. Of concurrent calls with the same reference, the unique index lets only one insert.
       given AS (
         INSERT INTO ${credits} (user_id, reference, kind, initial_balance, current_balance, type_id, name, voucher_code,
           start_date, expiry_date, created_at)

@@ -15,7 +15,7 @@ import type { Purpose, SpendInput } from '../../types/credits';
 import { type SpendParameters, type SpendRow, spendStatement } from './spend-statement';
 import { coversPurpose, isSpendable, purposeOf } from './spendable';
 
-/** Rolls back an attempt that took nothing, and hands its row on. */
+/** Thrown to roll back an attempt that took nothing. It contains the row that the statement returned. */
 class NothingTaken extends Error {
   constructor(readonly row: SpendRow) {
     super('nothing was taken');
@@ -36,7 +36,7 @@ export class Ledger {
     this.#spend = database.prepared(spendStatement(database));
   }
 
-  /** The sum of a user's spendable credits; with a product or category, of those that cover it. */
+  /** Returns the sum of a user's spendable credits; with a product or category, of those that cover it. */
   async balance(user: UserRef, input: Purpose & WithManager): Promise<string> {
     objectOf('credits.balance', input, { product: true, productCategory: true, manager: true });
     const { credits, creditTypes } = this.#database.tables;
@@ -62,7 +62,7 @@ export class Ledger {
     const row = await retryOvertaken(async () => {
       const attempt = await this.#attempt(parameters, manager);
       if (attempt.userId !== null) return attempt;
-      // Other calls spent from the same credits, or used the same reference: a new snapshot shows which.
+      // Another call has spent from the same credits or used the same reference. A new snapshot contains what it wrote.
       if (parameters.partial || attempt.wasEnough) return overtaken;
       const isForAnything = parameters.product === null && parameters.category === null;
       throw referralError('INSUFFICIENT_CREDIT', parameters.amount, shownAmount(attempt.available), isForAnything);
@@ -94,8 +94,8 @@ export class Ledger {
   }
 
   /**
-   * Runs the statement once. In the host's transaction, an attempt that takes nothing is rolled back to a savepoint and
-   * so releases its row locks: the next attempt locks other rows, and would otherwise lock them out of order.
+   * Runs the statement once. In the host's transaction, an attempt that takes nothing is rolled back to a savepoint,
+   * which releases its row locks. Otherwise the next attempt, which locks other rows, would lock out of order.
    */
   async #attempt(parameters: SpendParameters, manager: EntityManager | undefined): Promise<SpendRow> {
     try {

@@ -3,7 +3,7 @@ import { type Placeholders, type Statement, statement } from '../../database/nam
 import { timeOf } from '../../database/statement-time';
 import { ReferralCreditSpend } from '../../entities/referral-credit-spend';
 
-/** What every settlement takes. */
+/** The parameters of every settlement. */
 export interface SettleParameters {
   user: string;
   reference: string;
@@ -16,27 +16,28 @@ export interface CaptureParameters extends SettleParameters {
   amount: string | null;
 }
 
-/** What a settlement returns: the columns of the spend or hold, or nulls if there is none. */
+/** The result of a settlement: the columns of the spend or hold, or nulls if there is none. */
 export interface SettleRow {
   userId: string | null;
   /** Whether this statement settled it. */
   isNew: boolean;
   /** Whether it is settled for the amount of this call, by this statement or an earlier one. */
   isSame: boolean | null;
-  /** Another call settled it first, and this statement's snapshot still has it as it was before. */
+  /** Whether another call settled it after this statement's snapshot. */
   isOvertaken: boolean | null;
 }
 
-/** Where capture and refund differ: SQL on the columns of spends, but for `entry`. */
+/** The parts in which capture and refund differ. All but `entry` are SQL on the columns of `referral_credit_spends`. */
 interface Settlement {
   /** The assignment that settles the row. */
   set: string;
   /** Whether the row can be settled. */
   when: string;
+  /** Whether the row is settled for the amount of this call. */
   isSame: string;
-  /** How much goes back to the credits. */
+  /** The amount that goes back to the credits. */
   back: string;
-  /** Which credits it goes back to, by their type `t`. */
+  /** The condition on the types `t` of the credits to which it goes back. */
   from: string;
   /** The kind of the ledger's entries. */
   entry: 'release' | 'refund';
@@ -57,7 +58,7 @@ export function captureStatement(database: Database): Statement<CaptureParameter
 }
 
 /** Gives back what was spent from credits of refundable types. */
-export function refundStatement(database: Database): Statement<SettleParameters> {
+export function spendRefundStatement(database: Database): Statement<SettleParameters> {
   return statement<SettleParameters>({ user: true, reference: true, now: true }, ($) =>
     settleText(database, $, {
       set: 'refunded = (SELECT coalesce(sum(amount), 0) FROM taken)',
@@ -70,7 +71,9 @@ export function refundStatement(database: Database): Statement<SettleParameters>
   );
 }
 
-/** Settles a spend or hold once. What is left goes back to the credits that it came from, last to expire first. */
+/**
+ * Settles a spend or hold, once. What is not spent goes back to the credits that it came from, last to expire first.
+ */
 function settleText(
   database: Database,
   $: Placeholders<SettleParameters>,
@@ -83,8 +86,8 @@ function settleText(
     at AS (
       SELECT ${timeOf($.now)} AS now
     ),
-    -- What is taken of each credit so far, by the ledger's entries. It needs no lock: once the spend is made, only its
-    -- settlement adds entries to the reference, and of several settlements at once only one comes through.
+    -- The amount that is taken from each credit, by the entries of the ledger. It needs no lock: only a settlement adds
+    -- entries to the reference of an existing spend, and of concurrent settlements only one passes the CTE settled.
     taken AS (
       SELECT e.credit_id, -sum(e.value) AS amount
       FROM ${transactions} e JOIN ${credits} c ON c.user_id = e.user_id AND c.id = e.credit_id
@@ -92,7 +95,7 @@ function settleText(
       WHERE e.user_id = ${$.user} AND e.reference = ${$.reference} AND e.kind <> 'adjustment' AND ${from}
       GROUP BY e.credit_id HAVING sum(e.value) < 0
     ),
-    -- Settles the row, and so locks it. It guards all CTEs below: without its row they do nothing.
+    -- Settles the row, and so locks it. It guards all CTEs below: if it returns no row, they do nothing.
     settled AS (
       UPDATE ${spends} SET ${set} WHERE user_id = ${$.user} AND reference = ${$.reference} AND ${when}
       RETURNING *
@@ -104,7 +107,7 @@ function settleText(
       WHERE c.user_id = ${$.user}
       ORDER BY c.expiry_date, c.id FOR NO KEY UPDATE OF c
     ),
-    -- How much goes back to each credit.
+    -- The amount that goes back to each credit.
     share AS (
       SELECT id, current_balance AS held, least(amount, back - before) AS amount
       FROM (
@@ -114,7 +117,7 @@ function settleText(
       ) AS running
       WHERE before < back
     ),
-    -- Sets the new balances from the locked values, as a spend does.
+    -- Sets the new balances from the locked values, as the spend statement does.
     credited AS (
       UPDATE ${credits} c SET current_balance = share.held + share.amount
       FROM share WHERE c.user_id = ${$.user} AND c.id = share.id

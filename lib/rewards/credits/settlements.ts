@@ -12,9 +12,9 @@ import { emitSpent } from './ledger';
 import {
   type CaptureParameters,
   captureStatement,
-  refundStatement,
   type SettleParameters,
   type SettleRow,
+  spendRefundStatement,
 } from './settle-statements';
 
 interface SettledSpend {
@@ -24,7 +24,7 @@ interface SettledSpend {
   isSame: boolean | null;
 }
 
-/** Captures and releases holds, and refunds spends: each once, as one statement. */
+/** Captures and releases holds, and refunds spends. Each is settled once, by one statement. */
 export class Settlements {
   readonly #database: Database;
   readonly #clock: Clock;
@@ -37,7 +37,7 @@ export class Settlements {
     this.#clock = clock;
     this.#events = events;
     this.#capture = database.prepared(captureStatement(database));
-    this.#refund = database.prepared(refundStatement(database));
+    this.#refund = database.prepared(spendRefundStatement(database));
   }
 
   /** Spends a hold or a part of it. The rest goes back to the credits, last to expire first. */
@@ -60,7 +60,7 @@ export class Settlements {
     objectOf('credits.release', input, { reference: true, user: true, manager: true });
     const { spend, isSame } = await this.#settle(input, (settle) => this.#capture.with({ ...settle, amount: '0' }));
     if (spend.kind === 'spend' || !isSame)
-      throw referralError('WRONG_STATE', spend.reference, statusOf(spend), 'write credits.refund({ reference })');
+      throw referralError('WRONG_STATE', spend.reference, statusOf(spend), 'call credits.refund({ reference })');
     return spend;
   }
 
@@ -69,7 +69,7 @@ export class Settlements {
     objectOf('credits.refund', input, { reference: true, user: true, manager: true });
     const { spend } = await this.#settle(input, (settle) => this.#refund.with(settle));
     if (spend.captured === null)
-      throw referralError('WRONG_STATE', spend.reference, 'still held', 'write credits.release({ reference })');
+      throw referralError('WRONG_STATE', spend.reference, 'still held', 'call credits.release({ reference })');
     return spend;
   }
 
@@ -90,7 +90,7 @@ export class Settlements {
     });
   }
 
-  /** The only user who has a spend or hold with this reference. */
+  /** Returns the only user who has a spend or hold with this reference. Throws if there is none, or several. */
   async #userOfReference(reference: string, manager: EntityManager | undefined): Promise<string> {
     const { spends } = this.#database.tables;
     const rows = await this.#database.query<{ userId: string }>(
@@ -107,13 +107,13 @@ export class Settlements {
         'the spends and holds',
         'reference',
         reference,
-        'say whose with { user, reference }',
+        'name the user with { user, reference }',
       );
     return rows[0]!.userId;
   }
 }
 
-/** The state of a settled spend or hold, for error sentences. */
+/** Returns the state of a settled spend or hold, for error messages. */
 function statusOf({ kind, captured }: ReferralCreditSpend): string {
   if (kind === 'spend') return 'spent';
   return /[1-9]/.test(captured!) ? `captured for ${captured}` : 'released';

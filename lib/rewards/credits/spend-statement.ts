@@ -9,7 +9,7 @@ export interface SpendParameters {
   reference: string;
   kind: 'spend' | 'hold';
   amount: string;
-  /** Whether to take what there is, if it is less than the amount. */
+  /** Whether to take all available credit if it is less than the amount. */
   partial: boolean;
   description: string;
   product: string | null;
@@ -18,7 +18,7 @@ export interface SpendParameters {
   now: Date | null;
 }
 
-/** What the spend statement returns: the columns of the spend, or nulls if nothing was taken. */
+/** The result: the columns of the spend, or nulls if nothing was taken. */
 export interface SpendRow {
   userId: string | null;
   /** Whether this statement inserted the spend. */
@@ -34,8 +34,8 @@ export interface SpendRow {
 /**
  * Takes an amount from a user's credits, soonest to expire first.
  *
- * It locks only as many credits as cover the amount in its snapshot. If other calls have spent from those credits in
- * the meantime, it may take nothing, and the caller tries again.
+ * It locks only as many credits as cover the amount in its snapshot. If another call has spent from those credits in
+ * the meantime, it may take nothing, and the caller retries.
  */
 export function spendStatement(database: Database): Statement<SpendParameters> {
   const { spends, credits, creditTypes, transactions } = database.tables;
@@ -54,7 +54,7 @@ export function spendStatement(database: Database): Statement<SpendParameters> {
     known AS (
       SELECT * FROM ${spends} WHERE user_id = ${$.user} AND reference = ${$.reference}
     ),
-    -- The spendable credits as the snapshot has them, without locks. before: the sum of those that expire sooner.
+    -- The spendable credits in the snapshot, without locks. before: the sum of those that expire sooner.
     candidates AS (
       SELECT c.id, sum(c.current_balance) OVER (ORDER BY c.expiry_date, c.id) - c.current_balance AS before,
         sum(c.current_balance) OVER () AS total
@@ -72,7 +72,7 @@ export function spendStatement(database: Database): Statement<SpendParameters> {
       )
       ORDER BY c.expiry_date, c.id FOR NO KEY UPDATE
     ),
-    -- How much is taken of each locked credit.
+    -- The amount that is taken from each locked credit.
     share AS (
       SELECT id, current_balance AS held, least(current_balance, ${$.amount}::numeric - before) AS amount
       FROM (
@@ -81,8 +81,8 @@ export function spendStatement(database: Database): Statement<SpendParameters> {
       ) AS running
       WHERE before < ${$.amount}::numeric AND current_balance > 0
     ),
-    -- Inserts the spend if the shares suffice. It guards the two writes below: of several calls at once with a
-    -- reference, the primary key lets one insert, and only that one changes balances.
+    -- Inserts the spend if the shares suffice. It guards the two writes below: of concurrent calls with the same
+    -- reference, the primary key lets only one insert, and only that one changes balances.
     claimed AS (
       INSERT INTO ${spends}
         (user_id, reference, kind, amount, covered, captured, description, product, product_category, created_at)
@@ -95,7 +95,7 @@ export function spendStatement(database: Database): Statement<SpendParameters> {
       RETURNING *
     ),
     -- Sets the new balances from the locked values. With current_balance - amount, PostgreSQL would first test the
-    -- CHECK constraint on the snapshot's balance, which may be lower than the newest.
+    -- CHECK constraint with the balance of the snapshot, which may be lower than the newest one.
     debited AS (
       UPDATE ${credits} c SET current_balance = share.held - share.amount
       FROM share CROSS JOIN claimed WHERE c.user_id = ${$.user} AND c.id = share.id

@@ -2,7 +2,7 @@ import { isNothing, textOf } from '../../input';
 import { lengths } from '../../limits';
 import type { Purpose } from '../../types/credits';
 
-/** SQL: whether a credit `c` can be spent at a time, by its dates. */
+/** SQL: whether the dates of a credit `c` allow to spend it at a time. */
 export function isSpendable(now: string): string {
   return `c.start_date <= ${now} AND c.expiry_date > ${now}`;
 }
@@ -13,7 +13,7 @@ export function coversPurpose(product: string, category: string): string {
     OR ${product}::text = ANY(t.only_for_products) OR ${category}::text = ANY(t.only_for_product_categories))`;
 }
 
-/** The product and the category of a call, checked. */
+/** Returns the checked product and category of a call. */
 export function purposeOf({ product, productCategory }: Purpose): { product: string | null; category: string | null } {
   return { product: nameOf('product', product), category: nameOf('productCategory', productCategory) };
 }

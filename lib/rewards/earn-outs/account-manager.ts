@@ -32,7 +32,11 @@ export class AccountManager extends RecordManager<ReferralAccount, AccountInput,
     this.#totals = totals;
   }
 
-  /** Loads a user's account. The first call for a user makes it, with a referral and code of its own. */
+  /**
+   * Returns a user's account. The first call for a user creates it, together with a referral that has a code.
+   *
+   * @throws ReferralError `INVALID_INPUT`; `DATABASE_UNAVAILABLE`.
+   */
   async of(user: UserRef, options: WithManager = {}): Promise<ReferralAccount> {
     const { manager } = objectOf('accounts.of', options, { manager: true });
     const userId = someUserIdOf('user', user);
@@ -49,7 +53,12 @@ export class AccountManager extends RecordManager<ReferralAccount, AccountInput,
     return this.database.transaction((within) => this.make({ user }, within), manager);
   }
 
-  /** Sums up what an account has earned, without reading all of its commissions. */
+  /**
+   * Returns what a user's account has earned, without reading all of its commissions. Creates the account if there is
+   * none.
+   *
+   * @throws ReferralError `INVALID_INPUT`; `DATABASE_UNAVAILABLE`.
+   */
   async totals(user: UserRef, options: WithManager = {}): Promise<AccountTotals> {
     const { manager } = objectOf('accounts.totals', options, { manager: true });
     return this.totalsOf(await this.of(user, { manager }), manager);
@@ -117,7 +126,7 @@ export class AccountManager extends RecordManager<ReferralAccount, AccountInput,
     if (mode !== undefined && mode !== 'credits' && mode !== 'payout')
       throw invalid('mode', "'credits' or 'payout'", mode);
     if (mode === 'payout' && !this.#settings.earnOuts.payout)
-      throw invalid('mode', "'credits': this site pays nothing out, as its option earnOuts.payout is not set", mode);
+      throw invalid('mode', "'credits' only, because the option earnOuts.payout is not set", mode);
     const values = {
       ...(mode !== undefined && { mode }),
       ...(payoutEmail !== undefined && {
@@ -134,14 +143,14 @@ export class AccountManager extends RecordManager<ReferralAccount, AccountInput,
     }
   }
 
-  /** Refuses: an account keeps what its user has earned and was paid. */
+  /** Always refused: the account keeps what the user has earned and was paid. */
   protected async remove(id: number, manager: EntityManager): Promise<never> {
     await this.get(id, { manager });
     throw referralError('IN_USE', this.kind.word, id, 'it keeps what the user has earned and was paid');
   }
 }
 
-/** Amounts as PostgreSQL prints them. */
+/** Amounts have the format of PostgreSQL. */
 interface AccountTotalsRow {
   creditsEarned: string;
   payoutsEarned: string;
@@ -150,6 +159,6 @@ interface AccountTotalsRow {
   usersReferred: number;
   usersUpgraded: number;
   nextEarnOutAt: Date;
-  /** How many commissions became available between the stored moment of the totals and now. */
+  /** How many commissions became available between `matured_until` of the totals and now. */
   walked: string;
 }

@@ -12,21 +12,21 @@ type Tables = Database['tables'];
 type Parameters = Placeholders<BindParameters>;
 
 /**
- * Makes the earn-outs of accounts, and binds to each the commissions of its mode that are available and not paid yet,
+ * Creates the earn-outs of accounts. To each it binds the commissions of its mode that are available and not paid yet,
  * with the entries of refunds on them.
  *
- * A refund of a commission that is paid already leaves a debt. The debt is netted in its own mode, if what remains
- * there is enough for an earn-out; else in the other mode: nobody is paid in one mode who owes in the other. The
- * commissions of an earn-out that is under way owe nothing yet.
+ * The refund of a commission that is paid already leaves a debt. The earn-out of the same mode subtracts the debt, if
+ * the rest is at least the minimum. Otherwise the earn-out of the other mode subtracts it, so that no user is paid in
+ * one mode while owing in the other. A commission whose earn-out is still in progress has no debt yet.
  *
  * Locks, all held until the transaction ends:
  *
- * 1. `referral_accounts`: the caller has locked these rows, ordered by user, in a statement before. So runs at the same
- *    time do not share an account, and the snapshot of this statement sees what the previous holder of the lock has
- *    bound.
- * 2. `referral_earn_outs`: new rows only. The unique key allows one under way for each user and mode.
- * 3. `referral_commissions` and `referral_commission_entries`: the rows that are bound. A refund can hold their locks;
- *    the caller sets a `lock_timeout`.
+ * 1. `referral_accounts`: the caller has locked these rows, ordered by user, in an earlier statement. So concurrent
+ *    runs do not bind the same account, and the snapshot of this statement contains what the previous holder of the
+ *    lock has bound.
+ * 2. `referral_earn_outs`: new rows only. The unique index allows one in progress for each user and mode.
+ * 3. `referral_commissions` and `referral_commission_entries`: the rows that are bound. A concurrent refund can hold
+ *    these locks, so the caller sets a `lock_timeout`.
  */
 export function bindStatement(database: Database): Statement<BindParameters> {
   const { tables } = database;
@@ -46,11 +46,11 @@ export function bindStatement(database: Database): Statement<BindParameters> {
 }
 
 const dueModes = (database: Database, $: Parameters): string => `
-    -- The time, one for all rows.
+    -- The time of the statement.
     at AS (
       SELECT ${timeOf($.now)} AS now
     ),
-    -- What is due: accounts by mode. It is tested once more, because the accounts were found before they were locked.
+    -- The accounts and modes that are due. Tested again, because the accounts were selected before they were locked.
     due AS (
       SELECT a.user_id, m.mode, CASE m.mode WHEN 'payout' THEN a.payout_email END AS payout_email
       FROM ${database.tables.accounts} a CROSS JOIN ${modes($.isPayoutOffered)} CROSS JOIN at
@@ -58,7 +58,7 @@ const dueModes = (database: Database, $: Parameters): string => `
     )`;
 
 const openAmounts = (tables: Tables, $: Parameters): string => `
-    -- Entries of refunds that no earn-out has netted. Debts are those of commissions that are paid.
+    -- Entries of refunds that no earn-out has included. is_debt: the commission of the entry is paid already.
     open_entries AS (
       SELECT e.user_id, e.commission_id, e.id, e.amount, c.mode, c.earn_out_id IS NOT NULL AS is_debt
       FROM ${tables.commissionEntries} e
@@ -71,7 +71,7 @@ const openAmounts = (tables: Tables, $: Parameters): string => `
         )
       )
     ),
-    -- All that earn-outs can contain: available commissions that are not paid, as they were earned, and the entries.
+    -- All parts of earn-outs: the available commissions that are not paid, before refunds, and the entries of refunds.
     parts AS (
       SELECT c.user_id, c.mode, c.earned AS amount, 1 AS is_commission, false AS is_debt
       FROM ${tables.commissions} c CROSS JOIN at
@@ -80,14 +80,15 @@ const openAmounts = (tables: Tables, $: Parameters): string => `
     )`;
 
 const earnOutAmounts = ($: Parameters): string => `
-    -- The parts added up by user and mode. The debt is kept apart.
+    -- The sums of the parts by user and mode. The debt is a sum of its own.
     nets AS (
       SELECT user_id, mode, coalesce(sum(amount) FILTER (WHERE NOT is_debt), 0) AS ready,
         sum(is_commission) AS commissions,
         coalesce(sum(amount) FILTER (WHERE is_debt), 0) AS debt
       FROM parts GROUP BY user_id, mode
     ),
-    -- The amount of each earn-out: own, and the debt of the other mode (others), unless that has an earn-out to net it.
+    -- The amount of each earn-out: own, and the debt of the other mode (others), unless an earn-out of that mode
+    -- subtracts it.
     sums AS (
       SELECT due.user_id, due.mode, due.payout_email, n.commissions, n.ready + n.debt AS own,
         coalesce(other.debt, 0) AS others
@@ -99,7 +100,7 @@ const earnOutAmounts = ($: Parameters): string => `
     )`;
 
 const madeAndBound = (tables: Tables, $: Parameters): string => `
-    -- The earn-outs whose amount reaches the minimum, and the guard of the writes below: each joins its rows.
+    -- Inserts the earn-outs whose amount reaches the minimum. It guards the writes below: each joins its rows.
     made AS (
       INSERT INTO ${tables.earnOuts} (user_id, mode, payout_email, amount, commissions, status, idempotency_key,
         created_at, updated_at)
@@ -108,14 +109,15 @@ const madeAndBound = (tables: Tables, $: Parameters): string => `
       FROM sums CROSS JOIN at WHERE own + others >= ${$.minimum}::numeric ORDER BY user_id, mode
       RETURNING *
     ),
-    -- The commissions in each. What was earned never changes: the entry of a refund that commits meanwhile stays open.
+    -- Binds the commissions. The amount is earned, which never changes: a concurrent refund adds an entry, which stays
+    -- open for the next earn-out.
     bound AS (
       UPDATE ${tables.commissions} c SET earn_out_id = made.id
       FROM made CROSS JOIN at
       WHERE c.user_id = made.user_id AND c.mode = made.mode AND c.earn_out_id IS NULL AND c.available_at <= at.now
       RETURNING c.user_id, c.mode, c.earned AS amount
     ),
-    -- The entries in each: those of its mode, and the debts of the other mode, if sums has included them.
+    -- Binds the entries: those of the mode, and the debts of the other mode if sums has included them.
     netted AS (
       UPDATE ${tables.commissionEntries} e SET earn_out_id = made.id
       FROM open_entries JOIN made ON made.user_id = open_entries.user_id
@@ -126,7 +128,7 @@ const madeAndBound = (tables: Tables, $: Parameters): string => `
     )`;
 
 const addedToAccounts = (tables: Tables): string => `
-    -- Adds the parts to what the accounts were paid, by the mode that they were earned in.
+    -- Adds the parts to what the accounts were paid, by the mode in which they were earned.
     paid AS (
       UPDATE ${tables.accounts} a
       SET credits_paid = a.credits_paid + by_user.credits, payouts_paid = a.payouts_paid + by_user.payouts
@@ -134,7 +136,7 @@ const addedToAccounts = (tables: Tables): string => `
       WHERE a.user_id = by_user.user_id
     )`;
 
-/** Adds up parts of earn-outs for each user, by the mode that they were earned in. */
+/** SQL: the sums of parts of earn-outs for each user, by the mode in which they were earned. */
 export function sumsByMode(parts: string): string {
   return `SELECT user_id, coalesce(sum(amount) FILTER (WHERE mode = 'credits'), 0) AS credits,
     coalesce(sum(amount) FILTER (WHERE mode = 'payout'), 0) AS payouts FROM (${parts}) AS parts GROUP BY user_id`;

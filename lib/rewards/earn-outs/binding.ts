@@ -9,10 +9,13 @@ import type { Progress } from './progress';
 
 /** How many accounts are bound in one transaction. */
 const batchSize = 500;
-/** The `lock_timeout` in milliseconds: short while other accounts can be bound first, then longer. */
+/**
+ * The `lock_timeout` in milliseconds: short in the round that skips locked accounts, longer in the one that waits for
+ * them.
+ */
 const lockTimeoutMs: Record<LockedAccounts, number> = { skip: 1000, wait: 10_000 };
 
-/** Makes earn-outs, and binds the commissions to them that they pay. */
+/** Creates earn-outs, and binds to each the commissions that it pays. */
 export class EarnOutBinding {
   readonly #database: Database;
   readonly #clock: Clock;
@@ -26,7 +29,7 @@ export class EarnOutBinding {
     this.#onError = onError;
   }
 
-  /** Binds the commissions of all accounts that are due, a batch in each transaction. */
+  /** Binds the commissions of all accounts that are due, one batch in each transaction. */
   async bindAll(lockedAccounts: LockedAccounts, progress: Progress): Promise<void> {
     const { everyMs, minimum, payout } = this.#settings;
     const statement = dueStatement(this.#database);
@@ -44,7 +47,7 @@ export class EarnOutBinding {
     }
   }
 
-  /** Binds accounts together. If a lock on one of them, or on one of its rows, times out, binds each by itself. */
+  /** Binds a batch of accounts. If a row lock times out, binds each account in a transaction of its own. */
   async #bindOrPart(users: readonly string[], terms: EarnOutTerms, lockedAccounts: LockedAccounts): Promise<number> {
     try {
       return await retryConflicts(() => this.#bind(users, terms, lockedAccounts));
@@ -67,7 +70,7 @@ export class EarnOutBinding {
       const lock = lockStatement(this.#database, lockedAccounts).with({ users });
       const locked = await this.#database.query<AccountRow>(lock, manager);
       if (locked.length === 0) return 0;
-      // A second statement: its snapshot sees what the previous holders of the locks have bound.
+      // A second statement, because its snapshot contains what the previous holders of the locks have bound.
       const bind = bindStatement(this.#database).with({ ...terms, users: locked.map(({ userId }) => userId) });
       const [row] = await this.#database.query<{ made: string }>(bind, manager);
       return Number(row!.made);

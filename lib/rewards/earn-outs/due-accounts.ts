@@ -3,7 +3,7 @@ import { type Statement, statement } from '../../database/named-parameters';
 import { timeOf } from '../../database/statement-time';
 import { periodStart } from './schedule';
 
-/** When an account is due. */
+/** The parameters that decide when an account is due, and for how much. */
 export interface EarnOutTerms {
   /** The time of the injected clock; null for that of the statement. */
   now: Date | null;
@@ -21,17 +21,19 @@ export interface DueParameters extends EarnOutTerms {
   limit: number;
 }
 
-/** The modes `m` of earn-outs, for an account to join. */
+/** SQL: the modes of earn-outs, as the table `m`. */
 export function modes(isPayoutOffered: string): string {
   return `(VALUES ('credits', true), ('payout', ${isPayoutOffered}::boolean)) AS m (mode, is_offered)`;
 }
 
-/** The condition that a mode `m` can pay an account `a`: payouts need the host's option, and an address to pay to. */
+/**
+ * SQL: whether a mode `m` can pay an account `a`. A payout needs the option `earnOuts.payout` and an e-mail address.
+ */
 export const isPayable = `m.is_offered AND (m.mode = 'credits' OR a.payout_email IS NOT NULL)`;
 
 /**
- * The condition that the first period of an account `a` has passed, and that it has no earn-out of mode `m` under way and none
- * completed in this period.
+ * SQL: whether the first period of an account `a` has passed, and it has no earn-out of a mode `m` in progress and none
+ * completed in the current period.
  */
 export function isDue({ tables }: Database, now: string, period: string): string {
   return `${now} >= a.created_at + ${period}::float8 * interval '1 millisecond' AND NOT EXISTS (
@@ -41,8 +43,8 @@ export function isDue({ tables }: Database, now: string, period: string): string
 }
 
 /**
- * The next accounts that can be due. It compares what an account has earned and was not paid, whether available or not:
- * this is an upper limit of what is available, and is read from the totals alone.
+ * Selects the next accounts that can be due. It compares the minimum with what an account has earned and was not paid,
+ * available or not. That is an upper limit of what is available, and only needs the totals.
  */
 export function dueStatement(database: Database): Statement<DueParameters> {
   const { accounts, totals } = database.tables;

@@ -11,11 +11,11 @@ import { Progress } from './progress';
 import { EarnOutSettlement } from './settlement';
 
 /**
- * Pays what has become available, in three steps: commissions are bound to an earn-out, the earn-out is paid, and it is
+ * Pays available commissions, in three steps: commissions are bound to an earn-out, the earn-out is paid, and it is
  * completed.
  *
- * Each step is a transaction that locks its rows, and skips rows that another process has locked: so any number of
- * processes share the work. If a process dies between two steps, the next run continues.
+ * Each transaction locks its rows, and skips rows that another process has locked. So any number of processes share the
+ * work. If a process dies between two steps, the next run continues its work.
  */
 export class EarnOuts {
   readonly #database: Database;
@@ -33,9 +33,10 @@ export class EarnOuts {
     if (onProgress !== undefined && typeof onProgress !== 'function')
       throw invalid('onProgress', 'a function', onProgress);
     const progress = new Progress(this.#database, onProgress);
-    // All commissions are bound before any earn-out is paid: this run does not bind those of a failed one again.
+    // All commissions are bound before any earn-out is paid, so that this run does not bind those of a failed one
+    // again.
     await this.#binding.bindAll('skip', progress);
-    // The accounts that were skipped, because a sign-up or another run had locked them.
+    // Then the accounts that were skipped, because a concurrent call or run had locked them.
     await this.#binding.bindAll('wait', progress);
     await this.#settlement.settleAll(progress);
     return progress.shown();

@@ -7,7 +7,7 @@ import type { EarnOutProgress, RunEarnOutsOptions } from '../../types/earn-outs'
 /** An earn-out that this run has completed or failed. */
 export type SettledEarnOut = Pick<ReferralEarnOut, 'status' | 'amount'>;
 
-/** Adds up what a run has done, and calls `onProgress`. PostgreSQL adds the amounts, so that they stay exact. */
+/** Sums up what a run has done, and calls `onProgress`. PostgreSQL adds the amounts, so that the sum is exact. */
 export class Progress {
   readonly #database: Database;
   readonly #onProgress: RunEarnOutsOptions['onProgress'];
@@ -24,7 +24,7 @@ export class Progress {
     await this.#onProgress?.(this.shown());
   }
 
-  /** Adds earn-outs. Payouts settle in parallel: each call waits for the one before. */
+  /** Adds settled earn-outs. Payouts settle in parallel, so each call waits for the call before it. */
   addSettled(settled: readonly SettledEarnOut[]): Promise<void> {
     return (this.#last = this.#last.then(() => this.#add(settled)));
   }

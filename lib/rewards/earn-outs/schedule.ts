@@ -1,6 +1,6 @@
 /**
- * SQL for the begin of the current period of an account. Periods follow each other from the time that the account was
- * created: so a run that is late in one period does not delay the next ones. `period` is their length in milliseconds.
+ * SQL: the start of the current period of an account. The first period starts when the account is created, and each
+ * lasts `period` milliseconds. So a run that is late in one period does not delay the next periods.
  */
 export function periodStart(account: string, now: string, period: string): string {
   return `(${account}.created_at + floor(extract(epoch FROM ${now} - ${account}.created_at) * 1000 / ${period}::float8)

@@ -22,7 +22,7 @@ export interface LockedEarnOuts {
 export interface CreditParameters extends LockedEarnOuts {
   /** The id of the credit's type. */
   type: number;
-  /** How long the credit lives. */
+  /** How long the credit lasts, in days of 24 hours. */
   days: number;
 }
 
@@ -59,7 +59,7 @@ export function completeStatement(database: Database): Statement<LockedEarnOuts>
   );
 }
 
-/** Gives the credits of locked earn-outs. The reference of each is the earn-out's idempotency key. */
+/** Inserts the credits of locked earn-outs. The reference of each credit is the idempotency key of its earn-out. */
 export function creditStatement(database: Database): Statement<CreditParameters> {
   const { earnOuts, credits } = database.tables;
   return statement<CreditParameters>(
@@ -78,26 +78,26 @@ export function creditStatement(database: Database): Statement<CreditParameters>
   );
 }
 
-/** Fails one earn-out, and frees what was bound to it. The caller has locked the earn-out and the account. */
+/** Fails one earn-out, and unbinds its commissions and entries. The caller has locked the earn-out and the account. */
 export function failStatement(database: Database): Statement<FailParameters> {
   const { tables } = database;
   return statement<FailParameters>(
     { user: true, id: true, now: true, reason: true },
     ($) => `
     WITH
-    -- The guard of the writes below: no row if the earn-out is settled already.
+    -- Sets the status. It guards the writes below: no row if the earn-out is settled already.
     failed AS (
       UPDATE ${tables.earnOuts} SET status = 'failed', error_reason = ${$.reason}, updated_at = ${timeOf($.now)}
       WHERE user_id = ${$.user} AND id = ${$.id} AND status = 'processing'
       RETURNING *
     ),
-    -- The commissions of the earn-out, free for the next one.
+    -- Unbinds the commissions, for the next earn-out.
     freed AS (
       UPDATE ${tables.commissions} SET earn_out_id = NULL
       WHERE user_id = ${$.user} AND earn_out_id = (SELECT id FROM failed)
       RETURNING user_id, mode, earned AS amount
     ),
-    -- The entries of the earn-out, free for the next one.
+    -- Unbinds the entries, for the next earn-out.
     freed_entries AS (
       UPDATE ${tables.commissionEntries} e SET earn_out_id = NULL FROM ${tables.commissions} c
       WHERE e.user_id = ${$.user} AND e.earn_out_id = (SELECT id FROM failed)

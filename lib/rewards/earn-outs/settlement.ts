@@ -16,7 +16,7 @@ import { completeStatement, creditStatement, failStatement, waitingStatement } f
 
 /** How many earn-outs are given credit in one transaction. */
 const batchSize = 500;
-/** How many payouts run in parallel, each on a connection. If the process dies, at most so many are asked for again. */
+/** How many payouts run in parallel, each on its own connection. If the process dies, at most this many are retried. */
 const payoutsAtOnce = 4;
 
 /** Pays earn-outs, and completes or fails them. */
@@ -43,7 +43,7 @@ export class EarnOutSettlement {
     this.#creditTypes = creditTypes;
   }
 
-  /** Settles all earn-outs that wait, also those of earlier runs. */
+  /** Settles all earn-outs in progress, including those of earlier runs. */
   async settleAll(progress: Progress): Promise<void> {
     await settleEach(() => this.#giveCredit(), progress);
     const { payout } = this.#settings;
@@ -52,7 +52,7 @@ export class EarnOutSettlement {
     for (const lane of await Promise.allSettled(lanes)) if (lane.status === 'rejected') throw lane.reason;
   }
 
-  /** Gives the credits of a batch, in the transaction that completes the earn-outs. */
+  /** Inserts the credits of a batch, in the transaction that completes the earn-outs. */
   async #giveCredit(): Promise<SettledEarnOut[]> {
     try {
       return await retryConflicts(() =>
@@ -63,7 +63,7 @@ export class EarnOutSettlement {
       );
     } catch (error) {
       if (!isRefusal(error)) throw error;
-      // PostgreSQL refuses one of them, for example by a trigger of the host's. One by one, only that one fails.
+      // PostgreSQL refuses one of the credits, for example by a trigger of the host's. One by one, only that one fails.
       return this.#database.unlimited('ordinary', async (manager) => {
         const settled: SettledEarnOut[] = [];
         for (const earnOut of await this.#waiting('credits', batchSize, manager))
@@ -93,9 +93,9 @@ export class EarnOutSettlement {
   }
 
   /**
-   * Calls the host's `payout` while the earn-out is locked, so that no other process pays it. PostgreSQL releases the
-   * lock when this process dies. A death between the payment and its commit makes another run call `payout` again, with
-   * the same idempotency key.
+   * Calls the option `earnOuts.payout` while the earn-out is locked, so that no other process pays it. If this process
+   * dies, PostgreSQL releases the lock. If it dies between the payment and the commit, another run calls the option
+   * again with the same idempotency key.
    */
   async #payOut(payout: NonNullable<Settings['earnOuts']['payout']>): Promise<SettledEarnOut[]> {
     return this.#database.unlimited('ordinary', async (manager) => {
@@ -122,7 +122,7 @@ export class EarnOutSettlement {
     return rows.map((row) => this.#emitted(row, manager));
   }
 
-  /** Fails an earn-out within a savepoint: a deadlock rolls back no more than this, and it is tried again. */
+  /** Fails an earn-out in a savepoint. A deadlock rolls back only to that savepoint, and is retried. */
   async #fail({ userId, id }: ReferralEarnOut, reason: string, manager: EntityManager): Promise<SettledEarnOut> {
     const { accounts } = this.#database.tables;
     const lock = sql({ user: userId }, ($) => `SELECT FROM ${accounts} WHERE user_id = ${$.user} FOR NO KEY UPDATE`);
@@ -158,15 +158,15 @@ async function settleEach(settleBatch: () => Promise<SettledEarnOut[]>, progress
     await progress.addSettled(settled);
 }
 
-/** A thrown value as text that PostgreSQL can store. */
+/** Returns the message of a thrown value, as text that PostgreSQL can store. */
 function reasonOf(error: unknown): string {
   let text = '';
   try {
     const message: unknown = (error as { message?: unknown } | null | undefined)?.message;
     text = typeof message === 'string' ? message : String(error);
   } catch {
-    // A value that has no text, such as an object without a prototype.
+    // The value can't be turned into text, such as an object without a prototype.
   }
-  // The cut can leave half of a surrogate pair at the end.
+  // The cut can leave one half of a surrogate pair at the end.
   return text.slice(0, lengths.description).replace(/\0|\p{Surrogate}/gu, '') || 'without a reason';
 }

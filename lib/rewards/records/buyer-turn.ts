@@ -3,11 +3,11 @@ import type { Database } from '../../database/database';
 import { sql } from '../../database/named-parameters';
 
 /**
- * Locks the row of a buyer until the transaction ends; inserts it, if there is none. So the calls for one buyer run one
- * at a time.
+ * Locks the row of a buyer until the transaction ends. Inserts the row if there is none. So the calls for one buyer run
+ * one at a time.
  *
- * It also changes the row's version. A purchase that has read the row before then finds another version (optimistic
- * lock), and retries.
+ * It also changes the row's version, which is an optimistic lock: a purchase that has read the row before finds another
+ * version, and retries.
  */
 export async function takeTurn(database: Database, userId: string, manager: EntityManager): Promise<void> {
   await database.query(

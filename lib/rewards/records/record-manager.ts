@@ -11,29 +11,29 @@ import { checkedOrder, checkedSelect, checkedWhere } from './search';
 /** The type of the options of a call without options. */
 export type NoOptions = Record<never, never>;
 
-/** A record in the form that the options of a call ask for. */
+/** A record in the form that the option `plain` selects. */
 type As<R, O> = O extends { plain: true } ? Plain<R> : R;
 export type Optional<O> = O extends { optional: infer Is } ? (Is extends false ? never : null) : never;
 
-/** A search with all of its input checked. */
+/** The checked input of a search. */
 export interface CheckedSearch {
   where: object;
   order: object;
   /** TypeORM's `select`; undefined for all columns. */
   select: object | undefined;
-  /** The fields that the call asks for; undefined for all. */
+  /** The requested fields; undefined for all. */
   fields: readonly string[] | undefined;
   take?: number | undefined;
   skip?: number | undefined;
 }
 
-/** Loads, makes, changes and deletes the records of one kind. */
+/** Loads, creates, changes and deletes the records of one kind. */
 export abstract class RecordManager<
   R extends ReferralRecord,
   Input extends object,
   Changes extends object,
 > extends RecordTable<R> {
-  /** Returns the record with an id. @throws ReferralError `NOT_FOUND`. With `optional` it returns null instead. */
+  /** Returns the record with an id; with `optional`, null if there is none. @throws ReferralError `NOT_FOUND`. */
   async get<const O extends ReadOptions<FieldOf<R>> = NoOptions>(
     id: number,
     options?: O,
@@ -43,9 +43,9 @@ export abstract class RecordManager<
   }
 
   /**
-   * Returns the records with these ids, in the order of the ids.
+   * Returns the records with these ids, in the order of the ids. With `optional`, it leaves out missing ones.
    *
-   * @throws ReferralError `NOT_FOUND` with the missing ids. With `optional` it leaves them out instead.
+   * @throws ReferralError `NOT_FOUND` with the missing ids.
    */
   async list<const O extends ReadOptions<FieldOf<R>> = NoOptions>(
     ids: readonly number[],
@@ -62,31 +62,31 @@ export abstract class RecordManager<
     return records.map((record) => this.#as(record, plain, fields)) as As<R, O>[];
   }
 
-  /** Returns the records that match. Default: all of them, oldest first. */
+  /** Returns the records that match. Default: all of them, oldest first. @throws ReferralError `INVALID_INPUT`. */
   async search<const O extends Search<R> = NoOptions>(search?: O): Promise<As<R, O>[]> {
     const given = objectOf<Search<R>>('search', search ?? {}, {
       ...{ where: true, order: true, take: true, skip: true, fields: true, plain: true, manager: true },
     });
     const { where = {}, order, fields, plain = false, manager } = given;
     const checked = { ...this.#checkedSearch(where, order, fields), ...takeAndSkipOf(given) };
-    // With joins, TypeORM takes 0 for no limit.
+    // With joins, TypeORM treats a `take` of 0 as no limit.
     const found = checked.take === 0 ? [] : await this.load(checked, manager);
     return found.map((record) => this.#as(record, plain, fields)) as As<R, O>[];
   }
 
-  /** Returns how many records match. Default: how many there are. */
+  /** Returns how many records match. Default: counts all. @throws ReferralError `INVALID_INPUT`. */
   async count(search: Pick<Search<R>, 'where' | 'manager'> = {}): Promise<number> {
     const { where = {}, manager } = objectOf('count', search, { where: true, manager: true });
     const checked = checkedWhere(this.kind.fields, where);
     return this.database.use((within) => within.count(this.kind.entity, { where: checked }), manager);
   }
 
-  /** Makes a record. @throws ReferralError `INVALID_INPUT` naming the field, before anything is written. */
+  /** Creates a record. @throws ReferralError `INVALID_INPUT` naming the field, before anything is written. */
   async create(input: Input, options: WithManager = {}): Promise<R> {
     return this.database.transaction((within) => this.make(input, within), managerOf(options));
   }
 
-  /** Makes records, all of them or none. */
+  /** Creates records: all of them, or none if one is refused. @throws ReferralError as {@link create}. */
   async createMany(inputs: readonly Input[], options: WithManager = {}): Promise<R[]> {
     if (!Array.isArray(inputs)) throw invalid('inputs', 'an array', inputs);
     return this.database.transaction(async (within) => {
@@ -96,7 +96,11 @@ export abstract class RecordManager<
     }, managerOf(options));
   }
 
-  /** Changes a record and returns its new state. @throws ReferralError `NOT_FOUND`, `INVALID_INPUT`, `NOT_CHANGEABLE`. */
+  /**
+   * Changes a record and returns its new state.
+   *
+   * @throws ReferralError `NOT_FOUND`, `INVALID_INPUT`, `NOT_CHANGEABLE`.
+   */
   async update(record: RecordRef, changes: Changes, options: WithManager = {}): Promise<R> {
     const id = recordIdOf('id', record);
     return this.database.transaction(async (within) => {
@@ -106,7 +110,11 @@ export abstract class RecordManager<
     }, managerOf(options));
   }
 
-  /** Deletes a record. @throws ReferralError `NOT_FOUND`; `IN_USE` with the reason if money or another record depends on it. */
+  /**
+   * Deletes a record.
+   *
+   * @throws ReferralError `NOT_FOUND`; `IN_USE` with the reason if money or other records depend on it.
+   */
   async delete(record: RecordRef, options: WithManager = {}): Promise<void> {
     const id = recordIdOf('id', record);
     try {
@@ -142,7 +150,11 @@ export abstract class RecordManager<
     return this.database.use((within) => within.find(this.kind.record, find), manager);
   }
 
-  /** Returns the only record with a value. @throws ReferralError `AMBIGUOUS` if there are several; `NOT_FOUND`. */
+  /**
+   * Returns the only record with a value in a field.
+   *
+   * @throws ReferralError `AMBIGUOUS` if there are several; `NOT_FOUND`.
+   */
   protected async getBy<O extends ReadOptions>(
     name: string,
     value: string,

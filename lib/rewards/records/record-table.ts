@@ -7,19 +7,22 @@ import { recordIdOf } from '../../input';
 import type { RecordRef } from '../../types/common';
 import { type Fields, fieldsOf } from './search';
 
-/** What a manager's records are, and how they are stored. */
+/** Describes the records of a manager, and how they are stored. */
 export interface Kind<R> {
   /** The class of the records. */
   record: new () => R;
   /** The entity of the table that holds them. Default: the class of the records. */
   entity?: new () => object;
-  /** What error messages call a record. */
+  /** The name of such a record in error messages. */
   word: string;
-  /** For each constraint that can refuse a delete: the reason, as error messages say it. */
+  /** For each constraint that can refuse a delete, the reason for the error message. */
   inUse: Readonly<Record<string, string>>;
   /** Default: the columns of the entity. */
   fields?: Fields;
-  /** Fields that are always loaded, because methods of the records need them. The id, the primary key and foreign keys always are. */
+  /**
+   * Fields that are always loaded, because methods of the records need them. The id, the primary key and the foreign
+   * keys are added.
+   */
   keys?: readonly string[];
   /** Computed fields, each with the columns that it needs. Default: none. */
   computed?: Readonly<Record<string, readonly string[]>>;
@@ -28,7 +31,7 @@ export interface Kind<R> {
 /** Values of a record by the names of its properties. */
 export type Values<R> = Partial<Record<keyof R & string, unknown>>;
 
-/** The table of one kind of records: inserts, changes, locks and deletes single rows. */
+/** Inserts, changes, locks and deletes single rows of the table of one kind of records. */
 export abstract class RecordTable<R extends ReferralRecord> {
   /** @internal */
   readonly kind: Required<Kind<R>>;
@@ -50,7 +53,10 @@ export abstract class RecordTable<R extends ReferralRecord> {
     };
   }
 
-  /** Takes a key-share lock on a record and returns its id. Nobody can delete the record before the transaction ends. @internal */
+  /**
+   * Takes a key-share lock on a record, which prevents its deletion until the transaction ends. Returns its id.
+   * @internal
+   */
   async existing(field: string, record: RecordRef, manager: EntityManager): Promise<number> {
     const id = recordIdOf(field, record);
     const query = sql({ id }, ($) => `SELECT id FROM ${this.#table} WHERE id = ${$.id} FOR KEY SHARE`);
@@ -58,7 +64,7 @@ export abstract class RecordTable<R extends ReferralRecord> {
     throw invalid(field, `a ${this.kind.word} that exists, or its id`, id);
   }
 
-  /** Takes a row lock, so that changes of one record run one after the other. @throws ReferralError `NOT_FOUND`. */
+  /** Takes a row lock, so that changes of one record run one after another. @throws ReferralError `NOT_FOUND`. */
   protected async lock(id: number, manager: EntityManager): Promise<void> {
     const query = sql({ id }, ($) => `SELECT id FROM ${this.#table} WHERE id = ${$.id} FOR NO KEY UPDATE`);
     const rows = await this.database.query(query, manager);
@@ -78,7 +84,7 @@ export abstract class RecordTable<R extends ReferralRecord> {
     return this.database.entity(this.kind.record, row!);
   }
 
-  /** Sets columns of one row. */
+  /** Changes columns of one row. */
   protected async write(id: number, values: Values<R>, manager: EntityManager): Promise<void> {
     const names = Object.keys(values) as (keyof R & string)[];
     if (names.length === 0) return;

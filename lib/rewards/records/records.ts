@@ -3,10 +3,10 @@ import type { ReferralRecord } from '../../entities/record';
 import type { WithManager } from '../../types/common';
 import type { RecordManager } from './record-manager';
 
-/** A manager of any records. It checks itself what it is given. */
+/** A manager of any kind of records. It checks its input itself. */
 type AnyManager = RecordManager<ReferralRecord, object, object>;
 
-/** What the methods of records call: each call goes to the record's manager. */
+/** Returns the calls that the methods of records make. Each goes to the record's manager. */
 export function recordCalls(managers: Readonly<Record<keyof RecordsByManager, unknown>>): RecordCalls {
   const byName = managers as Readonly<Record<keyof RecordsByManager, AnyManager>>;
   const byClass = new Map<unknown, AnyManager>(Object.values(byName).map((manager) => [manager.kind.record, manager]));

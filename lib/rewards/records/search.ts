@@ -2,10 +2,10 @@ import { type DataSource, FindOperator, IsNull } from 'typeorm';
 import { invalid, unknownField } from '../../errors';
 import { isDate } from '../../input';
 
-/** What kind of values a field holds, as far as a search compares them. */
+/** The kind of a field's values, which decides how a search compares them. */
 export type FieldKind = 'id' | 'count' | 'text' | 'amount' | 'date' | 'boolean' | 'list' | 'json';
 
-/** The fields of a record: what kind of values each holds, and its path through TypeORM's relations. */
+/** The fields of a record, each with the kind of its values and its path through TypeORM's relations. */
 export type Fields = ReadonlyMap<string, { kind: FieldKind; path: readonly string[] }>;
 
 const kinds: Record<string, FieldKind> = {
@@ -33,7 +33,7 @@ const tests: Record<FieldKind, readonly [takes: string, test: (value: unknown) =
     'a whole number of 32 bits',
     (value) => Number.isInteger(value) && (value as number) === ((value as number) | 0),
   ],
-  // The host's ids are stored as text: numbers and bigints are accepted too.
+  // The host's ids are stored as text, so numbers and bigints are accepted too.
   text: [
     'a string',
     (value) =>
@@ -53,7 +53,7 @@ const tests: Record<FieldKind, readonly [takes: string, test: (value: unknown) =
 export function checkedWhere(fields: Fields, where: unknown): object {
   if (Array.isArray(where)) return where.map((one) => checkedWhere(fields, one));
   if (typeof where !== 'object' || where === null)
-    throw invalid('where', 'an object of fields, or an array of such', where);
+    throw invalid('where', 'an object of fields, or an array of such objects', where);
   const checked: Record<string, unknown> = {};
   for (const [name, value] of Object.entries(where)) {
     const field = fields.get(name);
@@ -67,7 +67,7 @@ export function checkedWhere(fields: Fields, where: unknown): object {
 const anyKind = ['not', 'and', 'or', 'isNull', 'raw'];
 const compared = ['equal', 'in', 'any', 'lessThan', 'lessThanOrEqual', 'moreThan', 'moreThanOrEqual', 'between'];
 
-/** TypeORM's operators for each kind of field. PostgreSQL has no other of them for such a column. */
+/** The operators of TypeORM that PostgreSQL supports for each kind of field. */
 const operators: Record<FieldKind, readonly string[]> = {
   id: [...anyKind, ...compared],
   count: [...anyKind, ...compared],
@@ -86,13 +86,13 @@ function checkValue(name: string, kind: FieldKind, value: unknown): void {
   const [takes, test] = tests[kind];
   if (!(value instanceof FindOperator)) {
     if (kind === 'list' || !test(value))
-      throw invalid(name, `${takes}, null, or an operator of TypeORM's on such`, value);
+      throw invalid(name, `${takes}, null, or an operator of TypeORM on such values`, value);
     return;
   }
   if (!operators[kind].includes(value.type))
     throw invalid(name, `one of the operators ${operators[kind].join(', ')}`, value.type);
   if (value.type === 'isNull' || value.type === 'raw') return; // isNull takes no value; raw is the host's own SQL
-  const inner: unknown = value.child ?? value.value; // of Not(IsNull()), the operator inside
+  const inner: unknown = value.child ?? value.value; // `child` is an inner operator, as in Not(IsNull())
   if (plural.has(value.type) && !Array.isArray(inner)) throw invalid(name, `an array in ${value.type}`, inner);
   for (const one of plural.has(value.type) ? (inner as unknown[]) : [inner]) {
     if (one instanceof FindOperator) checkValue(name, kind, one);
@@ -103,14 +103,16 @@ function checkValue(name: string, kind: FieldKind, value: unknown): void {
 const directions = new Set<unknown>(['asc', 'desc', 'ASC', 'DESC', 1, -1]);
 const nulls = new Set<unknown>(['first', 'last', 'FIRST', 'LAST', undefined]);
 
-/** Whether TypeORM takes a value as the order of a field: a direction, alone or with the place of nulls. */
+/**
+ * Whether a value is an order that TypeORM accepts: a direction, or an object with a direction and the place of nulls.
+ */
 function isOrder(value: unknown): boolean {
   if (typeof value !== 'object' || value === null) return directions.has(value);
   const { direction = 'ASC', nulls: place, ...rest } = value as Record<string, unknown>;
   return directions.has(direction) && nulls.has(place) && Object.keys(rest).length === 0;
 }
 
-/** Checks an `order` and returns it as TypeORM takes it. The id comes last, so that pages do not overlap. */
+/** Checks an `order` and returns it as TypeORM takes it. It appends the id, so that pages do not overlap. */
 export function checkedOrder(fields: Fields, order: unknown = {}): object {
   if (typeof order !== 'object' || order === null) throw invalid('order', 'an object of fields', order);
   const checked: Record<string, unknown> = {};
@@ -143,7 +145,7 @@ export function checkedSelect({ fields, keys, computed }: Selectable, selected: 
   return checked;
 }
 
-/** Sets the value at a path, and makes the objects along it where they are missing. */
+/** Sets the value at a path, and creates missing objects along the path. */
 function put(object: Record<string, unknown>, [name, ...rest]: readonly string[], value: unknown): void {
   if (rest.length === 0) object[name!] = value;
   else put((object[name!] ??= {}) as Record<string, unknown>, rest, value);

@@ -1,17 +1,18 @@
 import type { Database } from '../../database/database';
 
-/** The two sides of a sign-up: `referral` is the referee's credit, `reward` the referrer's. */
+/** The two sides of a sign-up, by the kind of their credit: `referral` is the referee's, `reward` the referrer's. */
 export type SignupSide = 'referral' | 'reward';
 
 /**
- * The CTE `granted` of a statement that has the CTE `at`: inserts the credits that are due for the sign-ups in the CTE
- * `source`. `sides` is the placeholder of an array of {@link SignupSide}: only these sides get their credit.
+ * Returns the CTE `granted`, which inserts the credits that are due for the sign-ups in the CTE `source`. The statement
+ * must have the CTE `at`. `sides` is the placeholder of an array of {@link SignupSide}: only these sides get their
+ * credit.
  */
 export function grantedCte({ tables }: Database, source: string, sides: string): string {
   const { credits, referrals, programs } = tables;
   return `
-      -- Inserts a credit for each side of the sign-up to which one is due. The unique index on the side skips a credit
-      -- that was granted before, by whichever call.
+      -- Inserts the credit of each side of the sign-up to which one is due. If an earlier call has granted it, the
+      -- unique index on the side makes the INSERT skip it.
       granted AS (
         INSERT INTO ${credits}
           (user_id, kind, name, type_id, initial_balance, current_balance, start_date, expiry_date, referee_id,

@@ -7,7 +7,7 @@ import { isNothing } from '../../input';
 import type { Settings } from '../../options';
 import type { SignupSide } from './granted-cte';
 
-/** Runs statements that grant credits (see `granted-cte.ts`), and emits `creditGranted` for each credit. */
+/** Runs statements with the CTE `granted` (`granted-cte.ts`), and emits `creditGranted` for each credit. */
 export class Grants {
   readonly #database: Database;
   readonly #events: Events;
@@ -23,9 +23,9 @@ export class Grants {
    * Runs a statement that grants the given sides their credits. Its rows have the columns of a credit with the prefix
    * `credit.`.
    *
-   * If PostgreSQL refuses the statement, it runs again without any side, so that the sign-up or usage is recorded, and
-   * then once for each side, so that a credit that can't be inserted does not keep the other side from its own. The
-   * error of such a side goes to `onError`. The next call for the same referee tries that side again.
+   * If PostgreSQL refuses the statement, it runs again without any side, so that the sign-up or usage is recorded. Then
+   * it runs once for each side: a credit that can't be inserted does not prevent that of the other side. The error of
+   * such a side goes to `onError`. The next call for the same referee tries that side again.
    */
   async run<Row extends object>(
     statement: (sides: readonly SignupSide[], manager?: EntityManager) => Promise<Row[]>,

@@ -21,7 +21,7 @@ const inUse = {
   fk_referral_signups_program: 'people have signed up under it',
 };
 
-/** `referrals.programs`. */
+/** `referrals.programs`: terms that many referrals share. */
 export class ProgramManager extends RecordManager<ReferralProgram, ProgramInput, ProgramChanges> {
   readonly #creditTypes: CreditTypeManager;
 
@@ -31,7 +31,7 @@ export class ProgramManager extends RecordManager<ReferralProgram, ProgramInput,
     this.#creditTypes = creditTypes;
   }
 
-  /** Returns the program with a name. @throws ReferralError `NOT_FOUND`, or null with `optional`. */
+  /** Returns the program with a name; with `optional`, null if there is none. @throws ReferralError `NOT_FOUND`. */
   getByName<const O extends ReadOptions<FieldOf<ReferralProgram>> = NoOptions>(name: string, options?: O) {
     return this.getBy('name', name, options);
   }
@@ -47,7 +47,9 @@ export class ProgramManager extends RecordManager<ReferralProgram, ProgramInput,
     await this.#change(id, undefined, terms, codeTermName, manager);
   }
 
-  /** Deletes the program of a deleted code, unless it has another name, or referrals or sign-ups use it. @internal */
+  /**
+   * Deletes the program of a deleted code, unless it has another name, or referrals or sign-ups still use it. @internal
+   */
   async removeOwn(id: number, code: string, manager: EntityManager): Promise<void> {
     const { programs, referrals, signups } = this.database.tables;
     await this.database.query(

@@ -19,7 +19,7 @@ import { codeRecord, fieldsOfCodes, refereeIdsOf } from './referral-code-records
 const inUse = {
   fk_referral_signups_referral:
     'people have signed up with it; to close it, set its expiredAt, or its allowedUses to its uses',
-  fk_referral_channels_referral: 'it is the code of a channel; write channels.delete',
+  fk_referral_channels_referral: 'it is the code of a channel; call channels.delete',
   fk_referral_accounts_referral: 'it is the code of its owner’s account',
   fk_referral_commissions_referral: 'it has earned commissions',
 };
@@ -54,7 +54,9 @@ export class ReferralCodeManager extends RecordManager<ReferralCode, ReferralCod
   }
 
   /**
-   * Returns the record of a code, in any case of letters. @throws ReferralError `NOT_FOUND`, or null with `optional`.
+   * Returns the record of a code, in any case; with `optional`, null if there is none.
+   *
+   * @throws ReferralError `NOT_FOUND`.
    */
   async getByCode<const O extends ReadOptions<FieldOf<ReferralCode>> = NoOptions>(code: string, options?: O) {
     if (typeof code !== 'string') throw invalid('code', 'a string', code);
@@ -86,7 +88,7 @@ export class ReferralCodeManager extends RecordManager<ReferralCode, ReferralCod
     if (terms && input.program) throw bothGiven(input.program);
     const given = Object.fromEntries(Object.entries(input).filter(([name]) => name in createFields));
     const { referral, isNew } = await this.#creation.create({ redirectTo: '/', ...given }, { manager });
-    if (!isNew) throw referralError('REFERRAL_EXISTS', referral.code, 'to be made');
+    if (!isNew) throw referralError('REFERRAL_EXISTS', referral.code, 'give the new one another label');
     if (terms) {
       const program = await this.#programs.createOwn(referral.code, terms, manager);
       await this.write(referral.id, { programId: program.id }, manager);
@@ -124,14 +126,14 @@ export class ReferralCodeManager extends RecordManager<ReferralCode, ReferralCod
     };
   }
 
-  /** Gives the code's own program these terms, or creates one with them. Returns its id. */
+  /** Changes the terms of the code's own program, or creates a program with the terms. Returns its id. */
   async #programWith(terms: CodeTerms, { id, code, programId, programName }: ReferralCode, manager: EntityManager) {
     if (programId === null) return (await this.#programs.createOwn(code, terms, manager)).id;
     const sharing = await this.search({ where: { programId }, take: 2, fields: ['id'], manager });
     if (sharing.length > 1) {
       const reason =
         `its terms are those of the program ${programId}, "${programName}", ` +
-        'which other codes share; write programs.update';
+        'which other codes share; call programs.update';
       throw referralError('NOT_CHANGEABLE', this.kind.word, id, reason);
     }
     await this.#programs.changeOwn(programId, terms, manager);
@@ -154,10 +156,12 @@ function termsIn(input: CodeTerms): CodeTerms | null {
 }
 
 function bothGiven(program: RecordRef | null): Error {
-  return invalid('program', 'no program together with terms of the code: give one of the two', program);
+  return invalid('program', 'no value together with terms of the code: give one of the two', program);
 }
 
-/** Gives the constraint that a change violates its meaning. Returns every other error as it is. */
+/**
+ * Turns the violated constraint of a change into an error that says what is wrong. Returns every other error unchanged.
+ */
 function explainedConstraint(
   error: unknown,
   { uses }: ReferralCode,
@@ -165,7 +169,8 @@ function explainedConstraint(
 ): unknown {
   const constraint = violatedConstraint(error);
   if (constraint === 'uq_referrals_code') return referralError('CODE_TAKEN', code!);
-  if (constraint === 'uq_referrals_identity') return referralError('REFERRAL_EXISTS', 'another one', 'to be changed');
+  if (constraint === 'uq_referrals_identity')
+    return referralError('REFERRAL_EXISTS', null, 'give the changed one another label');
   if (constraint === 'ck_referrals_uses')
     return invalid('allowedUses', `-1, or at least the ${uses} uses so far`, allowedUses);
   return error;

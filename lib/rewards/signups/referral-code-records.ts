@@ -7,7 +7,7 @@ import { ReferralProgram } from '../../entities/referral-program';
 import type { Kind } from '../records/record-table';
 import { type Fields, fieldsOf } from '../records/search';
 
-/** The fields of a code's record: those of the referral, and those of its program. */
+/** Returns the fields of a code's record: those of the referral, and those of its program. */
 export function fieldsOfCodes({ dataSource }: Database): Fields {
   const fields = new Map(fieldsOf(dataSource, Referral));
   for (const [name, { kind }] of fieldsOf(dataSource, ReferralProgram))
@@ -18,7 +18,7 @@ export function fieldsOfCodes({ dataSource }: Database): Fields {
   return fields;
 }
 
-/** The record of a referral whose program is loaded. `selected` names the fields; undefined means all. */
+/** Returns the record of a referral whose program is loaded. `selected` names the fields; undefined means all. */
 export function codeRecord(
   { fields, keys, computed }: Required<Kind<ReferralCode>>,
   referral: Referral,
@@ -35,13 +35,13 @@ export function codeRecord(
   return Object.assign(new ReferralCode(), picked);
 }
 
-/** The value at the end of a path through relations; null if a relation on the way is missing. */
+/** Returns the value at the end of a path through relations; null if a relation of the path is null. */
 function valueAt(record: object, path: readonly string[]): unknown {
   const step = (value: unknown, name: string): unknown => (value as Record<string, unknown> | null)?.[name];
   return path.reduce(step, record) ?? null;
 }
 
-/** The user ids of the sign-ups with each of the referrals, oldest sign-up first. */
+/** Returns, for each referral that has sign-ups, the ids of the users who signed up with it, oldest sign-up first. */
 export async function refereeIdsOf(
   database: Database,
   referralIds: readonly number[],

@@ -9,12 +9,12 @@ import type { Visitors } from '../../tracking/visitors';
 import type { UserRef } from '../../types/common';
 import type { SignupCandidate, SignupRefusal, Weighed } from '../../types/signups';
 
-/** A call of `recordSignup`, checked. */
+/** The checked input of `recordSignup`. */
 export interface SignupRequest {
   req: Request | null;
   user: UserRef;
   userId: string;
-  /** What the user typed as a code; null for nothing. */
+  /** The code that the user typed; null for none. */
   typed: string | null;
   manager: EntityManager | undefined;
 }
@@ -27,21 +27,21 @@ export interface ChosenReferral {
   isSelfReferral: boolean;
 }
 
-/** What was weighed, and either the choice or the reason why there is none. */
+/** The candidates that were considered, and either the choice or the reason why there is none. */
 export interface Weighing {
   weighed: Weighed;
   chosen: ChosenReferral | null;
   reason: Exclude<SignupRefusal, 'already-signed-up'> | null;
 }
 
-/** A candidate with its referral; null for one that can't be chosen. */
+/** A candidate with its referral. The referral is null if the candidate can't be chosen. */
 interface WeighedReferral {
   candidate: SignupCandidate;
   referral: Referral | null;
   touchedAt: Date | null;
 }
 
-/** Returns a weighing without its choice, because the chosen referral took no more sign-ups. */
+/** Returns a weighing without its choice, because the chosen referral did not accept the sign-up. */
 export function withoutChoice({ weighed }: Weighing, reason: 'expired' | 'used-up'): Weighing {
   const candidates = weighed.candidates.map((candidate) =>
     candidate.outcome === 'chosen' ? { ...candidate, outcome: reason } : candidate,
@@ -63,14 +63,14 @@ export class SignupChoice {
     this.#settings = settings;
   }
 
-  /** Removes a referral that turned out to be outdated from this process's cache. */
+  /** Removes an outdated referral from the cache of this process. */
   forget({ referral }: ChosenReferral): void {
     this.#lookup.forget(referral.code);
   }
 
   /**
-   * Weighs the typed code and the touch. If a code was typed, only the code counts, even if it is wrong: the user can
-   * correct a code, but not a sign-up.
+   * Considers the typed code and the touch. If a code was typed, only the code counts, even if it is wrong: the user
+   * can correct the code, but a sign-up can't be changed.
    */
   async weigh(request: SignupRequest): Promise<Weighing> {
     const { req, typed } = request;
@@ -120,7 +120,10 @@ export class SignupChoice {
     return { candidate, referral, touchedAt };
   }
 
-  /** The choice of a candidate; null, with its outcome set, if it is blocked as a self-referral. */
+  /**
+   * Chooses a candidate. Returns null if it has no referral, or if it is a self-referral that the options block
+   * (`own-code`).
+   */
   async #choose(
     { candidate, referral, touchedAt }: WeighedReferral,
     request: SignupRequest,

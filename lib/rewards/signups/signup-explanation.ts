@@ -6,15 +6,17 @@ import { someUserIdOf } from '../../input';
 import type { UserRef, WithManager } from '../../types/common';
 import type { SignupRefusal, Weighed } from '../../types/signups';
 
-/** What `explainSignup` returns. */
+/** The result of `explainSignup`. */
 export interface SignupExplanation {
-  /** Why the latest `recordSignup` of the user credited nobody; `already-signed-up` for a user who has a sign-up. */
+  /** Why the newest `recordSignup` of the user made no sign-up; `already-signed-up` for a user who has a sign-up. */
   reason: SignupRefusal;
   /** The reason as a sentence. */
   sentence: string;
+  /** The user's sign-up; null if there is none. */
   signup: ReferralSignup | null;
-  /** The referrals that were weighed, for the sign-up or else for the refusal; null if neither is stored. */
+  /** The referrals that were considered for the sign-up, else for the refusal; null if neither is stored. */
   weighed: Weighed | null;
+  /** The time of the sign-up, else of the refusal; null if neither is stored. */
   decidedAt: Date | null;
 }
 
@@ -24,11 +26,11 @@ const sentences: Record<SignupRefusal, string> = {
   'expired': 'The code that was typed has expired.',
   'used-up': 'The code has had as many sign-ups as it allows.',
   'own-code': 'The code is the user’s own.',
-  'already-signed-up': 'The user has already signed up; a sign-up is made once and for good.',
-  'outside-window': 'The user came through a referral, but longer ago than the attribution window.',
+  'already-signed-up': 'The user has already signed up, and a sign-up is permanent.',
+  'outside-window': 'The user came through a referral, but before the attribution window.',
 };
 
-/** Returns why a user has no sign-up, or how the sign-up was decided. */
+/** Returns why a user has no sign-up, or how the referral of the sign-up was chosen. */
 export async function explainSignup(
   database: Database,
   user: UserRef,

@@ -10,7 +10,7 @@ import { RecordManager } from '../records/record-manager';
 import { explainSignup } from './signup-explanation';
 import type { Signups } from './signups';
 
-/** `referrals.signups`. */
+/** `referrals.signups`: who signed up with which referral. */
 export class SignupManager extends RecordManager<ReferralSignup, SignupInput, object> {
   readonly #signups: Signups;
 
@@ -32,22 +32,23 @@ export class SignupManager extends RecordManager<ReferralSignup, SignupInput, ob
 
   protected async change(id: number, _changes: object, manager: EntityManager): Promise<never> {
     await this.get(id, { manager });
-    throw referralError('NOT_CHANGEABLE', this.kind.word, id, 'a sign-up is made once and for good');
+    throw referralError('NOT_CHANGEABLE', this.kind.word, id, 'sign-ups are permanent');
   }
 
-  /** Deletes a sign-up that neither promises credit nor has earned a commission. Its use of the code is given back. */
+  /** Deletes a sign-up whose terms grant no credit and which has earned no commission. The code gets its use back. */
   protected async remove(id: number, manager: EntityManager): Promise<void> {
     const { signups } = this.database.tables;
     const { userId } = await this.get(id, { manager });
     await takeTurn(this.database, userId, manager);
-    // Other calls that record usage of this user wait for this row lock; what they recorded before it is seen below.
+    // Concurrent calls that record usage of this user wait for this row lock. What they committed before is in the
+    // snapshots of the statements below.
     await this.database.query(
       sql({ userId }, ($) => `SELECT FROM ${signups} WHERE user_id = ${$.userId} FOR UPDATE`),
       manager,
     );
     const signup = await this.get(id, { manager });
     if (!isNothing(signup.referralCreditAmount) || !isNothing(signup.rewardCreditAmount))
-      throw referralError('IN_USE', this.kind.word, id, 'it promises credit by its terms');
+      throw referralError('IN_USE', this.kind.word, id, 'its terms grant credit');
     if (await this.#hasEarned(signup, manager))
       throw referralError('IN_USE', this.kind.word, id, 'it has earned the referrer a commission');
     await this.database.query(this.#removalOf(signup), manager);
@@ -72,19 +73,19 @@ export class SignupManager extends RecordManager<ReferralSignup, SignupInput, ob
         uncounted AS (
           UPDATE ${usages} SET is_counted = false WHERE user_id = ${$.userId} AND is_counted
         ),
-        -- Gives back the use of the code.
+        -- Subtracts the use of the code.
         given_back AS (
           UPDATE ${referrals} SET uses = uses - 1 WHERE id = ${$.referralId} RETURNING id
         ),
-        -- Deletes the pair of referrer and referee, unless a purchase has earned under it. EXISTS (given_back) only
-        -- orders the two writes: the referral is locked before the account, as a sign-up locks them.
+        -- Deletes the pair of referrer and referee, unless a purchase has used it. EXISTS (given_back) only orders the
+        -- two writes, so that the referral is locked before the account, as in a sign-up.
         unmet AS (
           DELETE FROM ${referees}
           WHERE user_id = ${$.referrerId} AND referee_id = ${$.userId} AND earned = 0 AND upgraded_at IS NULL
             AND EXISTS (SELECT FROM given_back)
           RETURNING *
         ),
-        -- Takes the pair off the count of the referrer's account.
+        -- Subtracts the pair from the count of the referrer's account.
         uncounted_user AS (
           UPDATE ${accounts} SET users_referred = users_referred - 1 WHERE user_id IN (SELECT user_id FROM unmet)
         )

@@ -18,20 +18,22 @@ export interface SignupParameters {
   source: 'code' | 'attribution';
   touchedAt: Date | null;
   isSelfReferral: boolean;
-  /** What was weighed, as JSON. */
+  /** The candidates that were considered, and the rule, as JSON. */
   weighed: string;
-  /** The sides of the sign-up that are granted their credit in this statement. */
+  /** The sides of the sign-up that get their credit in this statement. */
   sides: readonly SignupSide[];
 }
 
 /**
- * What the statement returns: one row for each credit that it granted, or one row without a credit. Each row has the
- * columns of the user's sign-up, new or not, or nulls if there is none. `isStale`, `isExpired` and `isUsedUp` then say
- * why; if none of them is set, another call changed the referral after this statement's snapshot.
+ * The result: one row for each credit that the statement granted, or one row without a credit. Each row has the columns
+ * of the user's sign-up, new or not, or nulls if there is none. `isStale`, `isExpired` and `isUsedUp` then say why. If
+ * none of them is true, the statement was overtaken: another call changed the referral after this statement's snapshot.
  */
 export interface SignupRow {
   'isNew': boolean;
-  /** The referral is not what it was when it was chosen. */
+  /**
+   * Whether the owner or the typed code of the referral has changed since it was chosen, or the referral is deleted.
+   */
   'isStale': boolean;
   'isExpired': boolean;
   'isUsedUp': boolean;
@@ -44,7 +46,7 @@ const terms = `referral_credit_amount, referral_credit_duration, referral_credit
   reward_credit_amount, reward_credit_duration, reward_credit_type_id, commission_ratio, commission_max_per_referee`;
 
 /**
- * Makes a sign-up with the terms that its program has now, and grants the credits that are due. It locks the row of the
+ * Makes a sign-up with the current terms of its program, and grants the credits that are due. It locks the row of the
  * referral before that of the referrer's account, as the deletion of a sign-up does.
  */
 export function signupStatement(database: Database): Statement<SignupParameters> {
@@ -60,13 +62,13 @@ export function signupStatement(database: Database): Statement<SignupParameters>
       at AS (
         SELECT ${timeOf($.now)} AS now
       ),
-      -- The user's earlier sign-up. If there is one, only credits that are still due are written.
+      -- The user's earlier sign-up. If there is one, the statement only inserts credits that are still due.
       known AS (
         SELECT * FROM ${signups} WHERE user_id = ${$.user}
       ),
-      -- Takes one use of the referral and locks its row. It guards the sign-up: without its row, none is made.
-      -- A call that waits for the lock tests the newest version of the row, but the subquery reads the snapshot, as the
-      -- terms below do: if the program was changed in the meantime, the call takes no use and runs again.
+      -- Adds one use to the referral and locks its row. It guards the sign-up: if it returns no row, none is made.
+      -- After a wait for the lock, PostgreSQL tests the newest version of the row. The subquery reads the snapshot, and
+      -- so do the terms below. If the program was changed in the meantime, this returns no row, and the call retries.
       used AS (
         UPDATE ${referrals} u SET uses = u.uses + 1
         WHERE u.id = ${$.referral} AND NOT (${isStale('u', $)}) AND NOT (${isExpired('u', '(SELECT now FROM at)', $)})
@@ -75,8 +77,8 @@ export function signupStatement(database: Database): Statement<SignupParameters>
           AND NOT EXISTS (SELECT FROM known)
         RETURNING *
       ),
-      -- Inserts the sign-up with the terms of the program. If another call for this user is first, the primary key
-      -- refuses it, and the whole statement is undone.
+      -- Inserts the sign-up with the terms of the program. If a concurrent call for this user has inserted one, the
+      -- primary key refuses this one, and PostgreSQL undoes the whole statement.
       made AS (
         INSERT INTO ${signups} (user_id, referral_id, referrer_id, program_id, ${terms}, before_reward_usage_threshold,
           threshold_reached_at, source, touched_at, is_self_referral, weighed, created_at)
@@ -86,14 +88,14 @@ export function signupStatement(database: Database): Statement<SignupParameters>
         FROM used CROSS JOIN at LEFT JOIN ${programs} p ON p.id = used.program_id
         RETURNING *
       ),
-      -- Inserts the pair of referrer and referee, unless a purchase has inserted it before.
+      -- Inserts the pair of referrer and referee, unless a purchase has inserted it.
       met AS (
         INSERT INTO ${referees} (user_id, referee_id, created_at)
         SELECT made.referrer_id, ${$.user}, at.now FROM made CROSS JOIN at WHERE made.referrer_id IS NOT NULL
         ON CONFLICT DO NOTHING
         RETURNING *
       ),
-      -- Counts a new pair in the referrer's account, which it makes if there is none.
+      -- Counts a new pair in the referrer's account. Inserts the account if there is none.
       account AS (
         INSERT INTO ${accounts} AS a (user_id, users_referred, created_at, updated_at)
         SELECT met.user_id, 1, at.now, at.now FROM met CROSS JOIN at

@@ -22,7 +22,7 @@ import {
 } from './signup-choice';
 import { type SignupParameters, type SignupRow, signupStatement } from './signup-statement';
 
-/** Records sign-ups. A sign-up binds a referee to one referral, once and for good. */
+/** Records sign-ups. A sign-up binds a referee to one referral permanently. */
 export class Signups {
   readonly #database: Database;
   readonly #clock: Clock;
@@ -49,7 +49,7 @@ export class Signups {
       const row = await this.#make(request, weighing.chosen, weighing);
       if (row['signup.id'] !== null) return this.#database.entity(ReferralSignup, row, 'signup.');
       if (row.isStale) {
-        // The cached referral is outdated: look it up, and weigh, again.
+        // The cached referral is outdated. The next attempt looks it up and chooses again.
         this.#choice.forget(weighing.chosen);
         return overtaken;
       }
@@ -59,7 +59,8 @@ export class Signups {
 
   /**
    * Makes the sign-up, or finds the user's earlier one. Returns a row with either, or with the reason why there is
-   * none. An attempt is overtaken if another call changed the referral first, but it can still be signed up with.
+   * none. If the row has neither, another call has overtaken the attempt: it changed the referral, which still accepts
+   * sign-ups.
    */
   async #make(
     { userId, manager }: SignupRequest,
@@ -84,7 +85,7 @@ export class Signups {
     });
   }
 
-  /** Stores why nobody is credited, unless the user has signed up before. Returns that sign-up, or null. */
+  /** Stores why no sign-up was made, unless the user has an earlier one. Returns that sign-up, or null. */
   async #refuse({ userId, manager }: SignupRequest, { reason, weighed }: Weighing): Promise<ReferralSignup | null> {
     const { signups, refusals } = this.#database.tables;
     const parameters = { user: userId, reason, weighed: JSON.stringify(weighed), now: this.#clock.parameter() };
@@ -107,9 +108,9 @@ export class Signups {
   }
 }
 
-/** The code that a person typed; null for nothing. */
+/** Returns the code that a person typed; null for none. */
 function typedCodeOf(code: unknown): string | null {
   if (isNothing(code)) return null;
-  if (typeof code !== 'string') throw invalid('code', 'what the user typed, as a string, or nothing', code);
+  if (typeof code !== 'string') throw invalid('code', 'the code that the user typed, as a string, or null', code);
   return typedCode(code) || null;
 }

@@ -13,15 +13,18 @@ const parts: readonly TermsPart[] = ['Amount', 'Duration', 'Type'];
 
 const creditFields: FieldsOf<CreditTerms> = { amount: true, durationDays: true, type: true };
 
-/** The parts as fields of a program's input: a code's `referralCreditAmount` is its `referralCredit.amount`. */
+/**
+ * The field of a program's input for each part: `referralCreditAmount` of a code is `referralCredit.amount` of a
+ * program.
+ */
 const fieldOfPart: Record<TermsPart, keyof CreditTerms> = { Amount: 'amount', Duration: 'durationDays', Type: 'type' };
 
-/** What errors call a term: the name that the caller gave it by. */
+/** The name of a term in errors: that of the field in the caller's input. */
 export type TermName = (side: TermsSide, part: TermsPart) => string;
 export const programTermName: TermName = (side, part) => `${side}.${fieldOfPart[part]}`;
 export const codeTermName: TermName = (side, part) => `${side}${part}`;
 
-/** The terms of a program's input, under the names that a code's input has for them. */
+/** Returns the terms of a program's input, under the names that they have in a code's input. */
 export function flatTerms(input: {
   referralCredit?: Partial<CreditTerms> | null;
   rewardCredit?: Partial<CreditTerms> | null;
@@ -32,7 +35,7 @@ export function flatTerms(input: {
   const { commission } = input;
   if (commission !== undefined) {
     if (commission !== null) objectOf('commission', commission, { ratio: true, maxPerReferee: true });
-    // Sets both: a limit belongs to its ratio.
+    // Sets both, because a limit belongs to its ratio.
     flat['commissionRatio'] = commission === null ? null : ratioOf('commission.ratio', commission.ratio);
     const max = commission?.maxPerReferee;
     flat['commissionMaxPerReferee'] = isNothing(max) ? null : amountOf('commission.maxPerReferee', max, 'positive');
@@ -51,8 +54,9 @@ export function flatTerms(input: {
 }
 
 /**
- * Returns the values of a program's columns for the given terms. A side needs all three parts, unless `before` has the
- * others; a side of which all parts are null has no credit. `typeIdOf` throws for a credit type that does not exist.
+ * Returns the values of a program's columns for the given terms. A side needs all three parts: those that are left out
+ * come from `before`, the program before the change. If all given parts of a side are null, the side has no credit.
+ * `typeIdOf` throws for a credit type that does not exist.
  */
 export async function termValues(
   terms: CodeTerms,

@@ -11,13 +11,13 @@ export interface UsageParameters {
   amount: string;
   /** The injected clock's time; null for the database's. */
   now: Date | null;
-  /** The sides of the sign-up that are granted their credit in this statement. */
+  /** The sides of the sign-up that get their credit in this statement. */
   sides: readonly SignupSide[];
 }
 
 /**
- * What the statement returns: the columns of the usage, or nulls if another call with the same reference was first; and
- * those of the credit that it granted.
+ * The result: the columns of the usage, or nulls if a concurrent call with the same reference has overtaken this one;
+ * and the columns of the credit that the statement granted, or nulls.
  */
 export interface UsageRow {
   /** Whether the usage has the amount of this call; null without a usage. */
@@ -36,16 +36,16 @@ export function usageStatement(database: Database): Statement<UsageParameters> {
       at AS (
         SELECT ${timeOf($.now)} AS now
       ),
-      -- An earlier usage with this reference. If there is one, only a reward that is still due is written.
+      -- An earlier usage with this reference. If there is one, the statement only inserts a reward that is still due.
       known AS (
         SELECT * FROM ${usages} WHERE user_id = ${$.user} AND reference = ${$.reference}
       ),
-      -- Locks the sign-up, if there is one. Calls for one user wait here for each other, and for a deletion of the
-      -- sign-up.
+      -- Locks the sign-up, if there is one. Concurrent calls for one user wait here for each other, and for a deletion
+      -- of the sign-up.
       locked AS (
         SELECT user_id FROM ${signups} WHERE user_id = ${$.user} AND NOT EXISTS (SELECT FROM known) FOR NO KEY UPDATE
       ),
-      -- Inserts the usage. Of several calls at once with a reference, the primary key lets one insert.
+      -- Inserts the usage. Of concurrent calls with the same reference, the primary key lets only one insert.
       recorded AS (
         INSERT INTO ${usages} (user_id, reference, amount, is_counted, created_at)
         SELECT ${$.user}, ${$.reference}, ${$.amount}::numeric, EXISTS (SELECT FROM locked), at.now
@@ -54,7 +54,7 @@ export function usageStatement(database: Database): Statement<UsageParameters> {
         RETURNING *
       ),
       -- Adds the usage to the sum of the sign-up. The row is locked, and UPDATE reads its newest version, so that
-      -- exactly one call finds the threshold reached first.
+      -- exactly one call sets threshold_reached_at.
       counted AS (
         UPDATE ${signups} s SET recorded_usage = s.recorded_usage + recorded.amount,
           threshold_reached_at = coalesce(s.threshold_reached_at,
@@ -62,7 +62,7 @@ export function usageStatement(database: Database): Statement<UsageParameters> {
         FROM recorded CROSS JOIN at WHERE s.user_id = ${$.user}
         RETURNING s.*
       ),
-      -- The sign-up whose credits are due: as counted, or, for a repeated call, as it is.
+      -- The sign-up whose reward may be due: the updated row, or, for a repeated call, the stored row.
       signup AS (
         SELECT * FROM counted
         UNION ALL SELECT s.* FROM ${signups} s WHERE s.user_id = ${$.user} AND EXISTS (SELECT FROM known)

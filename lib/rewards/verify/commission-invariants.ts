@@ -1,7 +1,7 @@
 import type { Database } from '../../database/database';
 import type { Invariant } from './invariant';
 
-/** The invariants of purchases, refunds and commissions, and of what is counted of them. */
+/** The invariants of purchases, refunds and commissions, and of their totals. */
 export function commissionInvariants({
   signups,
   accounts,
@@ -22,7 +22,7 @@ export function commissionInvariants({
     LEFT JOIN (SELECT user_id, commission_id, sum(amount) AS amount FROM ${entries} GROUP BY 1, 2) e
       ON e.user_id = c.user_id AND e.commission_id = c.id
   )`;
-  // What each row of totals has to contain, added up from commissions, purchases and redemptions.
+  // What each row of totals must contain: the sums of commissions, purchases and redemptions.
   const summed = `(
     SELECT user_id, channel_id, mode, sum(commissions) AS commissions, sum(reverted) AS reverted, sum(amount) AS amount,
       sum(redemptions) AS redemptions, sum(revenue) AS revenue
@@ -35,7 +35,7 @@ export function commissionInvariants({
       FROM ${redemptions} r JOIN ${purchases} p ON p.user_id = r.user_id AND p.reference = r.reference
     ) AS parts GROUP BY 1, 2, 3
   )`;
-  // What was available at the stored moment of each row of totals.
+  // What was available at the `matured_until` of each row of totals.
   const matured = `(
     SELECT t.user_id, t.channel_id, t.mode, count(c.id) FILTER (WHERE c.reverted_at IS NULL) AS count,
       coalesce(sum(c.amount), 0) AS amount
@@ -128,7 +128,7 @@ export function commissionInvariants({
     {
       name: 'a referee earns the referrer no more than the limit',
       table: 'referees',
-      // If the limit has changed, the highest one counts. A commission without a limit counts as no limit.
+      // If the limit has changed, the highest one counts. If a commission has no limit, there is none.
       sql: `SELECT r.user_id || '/' || r.referee_id AS id, c.max AS expected, r.earned AS found
        FROM ${referees} r JOIN (
          SELECT user_id, referee_id, max(coalesce(max_per_referee, 'Infinity')) AS max FROM ${commissions} GROUP BY 1, 2

@@ -33,7 +33,7 @@ export function creditInvariants({ credits, transactions, spends }: Database['ta
     {
       name: 'spend = its entries',
       table: 'spends',
-      // Four sums of entries: taken by a spend, taken by a hold, released, refunded.
+      // Compares four sums of entries: spent, held, released and refunded.
       sql: `SELECT coalesce(s.user_id, e.user_id) || '/' || coalesce(s.reference, e.reference, '') AS id,
          sums.expected, sums.found
        FROM ${spends} s FULL JOIN (

@@ -56,7 +56,7 @@ export function earnOutInvariants({
     {
       name: 'paid = what is bound to earn-outs',
       table: 'accounts',
-      // By the mode that a part was earned in: a debt can be netted in the other mode.
+      // By the mode in which a part was earned, because the earn-out of the other mode can include a debt.
       sql: `SELECT coalesce(a.user_id, b.user_id) AS id,
          coalesce(b.credits, 0) || '/' || coalesce(b.payouts, 0) AS expected,
          a.credits_paid || '/' || a.payouts_paid AS found
@@ -71,7 +71,8 @@ export function earnOutInvariants({
     {
       name: 'paid <= earned',
       table: 'accounts',
-      // Compared with the amounts before refunds: a refund of a paid commission leaves an entry for the next earn-out.
+      // Compared with the amounts before refunds, because the refund of a paid commission leaves an entry for the next
+      // earn-out.
       sql: `SELECT a.user_id AS id, coalesce(c.credits, 0) || '/' || coalesce(c.payouts, 0) AS expected,
          a.credits_paid || '/' || a.payouts_paid AS found
        FROM ${accounts} a LEFT JOIN (

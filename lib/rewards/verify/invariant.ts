@@ -1,6 +1,6 @@
 import type { Database } from '../../database/database';
 
-/** Something that holds in every snapshot of the database. */
+/** A condition that holds in every snapshot of the database. */
 export interface Invariant {
   /** Its stable name, as `verify` returns it. */
   name: string;
@@ -8,7 +8,7 @@ export interface Invariant {
   table: keyof Database['tables'];
   /**
    * A query for the rows where it does not hold, with the columns `id`, `expected` and `found`. The id is that of the
-   * row; or the text `user/reference` or similar, in a table whose rows the host's ids identify.
+   * row. In a table without ids, it is a text of the primary key, such as `user/reference`.
    */
   sql: string;
 }

@@ -9,7 +9,7 @@ export function signupInvariants({
   usages,
   referrals,
 }: Database['tables']): Invariant[] {
-  // Sign-ups where the credits of a kind that its user has do not add up to the amount that is due.
+  // Sign-ups for which the sum of the owner's credits of a kind is not the amount that is due.
   const granted = (kind: 'referral' | 'reward', owner: string, isDue: string): string => `
     SELECT s.id, CASE WHEN ${isDue} THEN s.${kind}_credit_amount END AS expected, c.amount AS found
     FROM ${signups} s LEFT JOIN (
@@ -67,7 +67,7 @@ export function signupInvariants({
     {
       name: 'the threshold is reached by usage',
       table: 'signups',
-      // Only amounts above 0: a correction lowers the sum, but a threshold that was reached stays reached.
+      // Only amounts above 0, because a correction lowers the sum, but a threshold that was reached stays reached.
       sql: `SELECT s.id, s.before_reward_usage_threshold AS expected, coalesce(u.amount, 0) AS found
        FROM ${signups} s LEFT JOIN (
          SELECT user_id, sum(amount) AS amount FROM ${usages} WHERE is_counted AND amount > 0 GROUP BY 1

@@ -16,34 +16,33 @@ export interface Problem {
   invariant: string;
   /** The table of the row. */
   table: string;
-  /**
-   * The id of the row. In a table that the host's ids identify: the user, and what else is in the key, as
-   * `user/reference`.
-   */
+  /** The id of the row. In a table without ids: a text of the primary key, such as `user/reference`. */
   id: number | string;
-  /** As text; null for nothing. */
+  /** The value that the row should have, as text; null for none. */
   expected: string | null;
+  /** The value that the row has, as text; null for none. */
   found: string | null;
 }
 
 /** The result of `verify`. */
 export interface Verification {
+  /** Whether every invariant holds. */
   ok: boolean;
   /** How many rows were checked. */
   checked: number;
-  /** At most 1,000 for each invariant. */
+  /** The rows where an invariant does not hold, at most 1,000 for each invariant. */
   problems: Problem[];
 }
 
 const maxProblems = 1000;
 
-/** In the order in which their problems are listed. */
+/** The invariants by subject, in the order in which the problems are listed. */
 const subjects = [creditInvariants, signupInvariants, commissionInvariants, couponInvariants, earnOutInvariants];
 
 /**
- * Checks every invariant on live data, with one query each. Without a manager, all queries share one snapshot: so it
- * sees each concurrent transaction either completely or not at all. With the host's manager, the isolation level of
- * that transaction applies. It takes no row locks.
+ * Checks every invariant on live data, with one query each. Without a manager, all queries have the same snapshot,
+ * which contains each concurrent transaction either completely or not at all. With the host's manager, the isolation
+ * level of that transaction applies. It takes no row locks.
  */
 export async function verify(database: Database, { manager }: WithManager = {}): Promise<Verification> {
   return manager
@@ -85,7 +84,7 @@ async function countRows(
   return Number(row!.checked);
 }
 
-/** All columns are text, whatever parsers the host has given its driver. */
+/** All columns are text, so that the parsers of the host's driver make no difference. */
 interface ProblemRow {
   /** As JSON: a number or a string, by the type that the invariant's query selects. */
   id: string;
@@ -93,7 +92,7 @@ interface ProblemRow {
   found: string | null;
 }
 
-/** Amounts as everywhere in the package; other values as they are. */
+/** Formats an amount as the package does everywhere. Returns every other value unchanged. */
 function shown(value: string | null): string | null {
   return value !== null && /^-?\d+\.\d+$/.test(value) ? shownAmount(value) : value;
 }
