@@ -1,4 +1,4 @@
-/** The user's account, as far as this client shows it. */
+/** The fields of the user's account that this client uses. */
 export interface Config {
   mode: 'credits' | 'payout';
   paypal_payout_email: string | null;
@@ -41,10 +41,10 @@ export function referralApi(base: string, headers: Record<string, string> = {}) 
   return {
     config: () => call<Config>('GET', 'config/'),
 
-    /** From now on, commissions are paid out to this address. */
+    /** Commissions that are earned from now on are paid out to this address. */
     payOutTo: (email: string) => call<Config>('PATCH', 'config/', { mode: 'payout', paypal_payout_email: email }),
 
-    /** All commissions with a status, newest first; fetches one page after the other. */
+    /** Returns all commissions with a status, newest first. Fetches one page after another. */
     async *credits(status: Credit['status']): AsyncGenerator<Credit> {
       let url: string | null = `credit/?status=${status}&page_size=100`;
       while (url !== null) {

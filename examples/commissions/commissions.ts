@@ -5,26 +5,28 @@ interface User {
   id: number;
 }
 
-/** A payment provider that pays each key once, however often it is called. */
+/** A payment provider that pays once for each idempotency key. */
 export interface Provider {
   pay(payment: { to: string; amount: string; key: string }): Promise<void>;
 }
 
-/** For `createReferrals({ …, ...earnings(paypal) })`. */
+/** Returns options: `createReferrals({ …, ...earnings(paypal) })`. */
 export function earnings(provider: Provider): Pick<ReferralsOptions, 'commission' | 'earnOuts'> {
   return {
     commission: { ratio: '0.25', maxPerReferee: '100', pendingDays: 30 }, // a quarter of what referees pay
     earnOuts: {
       every: { days: 7 },
       minimum: '10',
-      // The key is the same at each try, also after a crash. Throw only if the money was certainly not sent.
+      // The key is the same for each retry, also after a crash. Throw only if the money was certainly not sent.
       payout: ({ payoutEmail, amount, idempotencyKey }: ReferralEarnOut) =>
         provider.pay({ to: payoutEmail!, amount, key: idempotencyKey }),
     },
   };
 }
 
-/** For your staff: a coupon that earns its owner 30% of what its buyers pay in their first year, and 10% after that. */
+/**
+ * For your staff: creates a coupon that earns its owner 30% of what buyers pay in their first year, and 10% after it.
+ */
 export function sponsor({ channels }: Referrals, owner: User): Promise<ReferralChannel> {
   return channels.create({
     user: owner,
@@ -41,7 +43,9 @@ export function sponsor({ channels }: Referrals, owner: User): Promise<ReferralC
   });
 }
 
-/** The checkout, in the transaction of the order: the coupon lowers the price, and the purchase earns the commission. */
+/**
+ * Runs the checkout in the transaction of the order: the coupon lowers the price, and the purchase earns a commission.
+ */
 export async function buy(
   referrals: Referrals,
   buyer: User,
@@ -49,14 +53,14 @@ export async function buy(
   manager: EntityManager,
 ): Promise<string> {
   const { total, code } = await referrals.quote(buyer, order.price, { manager }); // code: 'SUMMER20', or null
-  // Your own table. To repeat an order, read the total from here: a redeemed coupon is not quoted a second time.
+  // Your own table. To retry an order, read the total from here, because a redeemed coupon is not quoted again.
   const sql = 'INSERT INTO orders (reference, total, coupon) VALUES ($1, $2, $3)';
   await manager.query(sql, [order.reference, total, code]);
   await referrals.recordPurchase(buyer, { amount: total, reference: order.reference, manager });
   return total;
 }
 
-/** The customer gets money back, and the commission of the referrer goes down in proportion. */
+/** Gives the customer money back, and lowers the commission of the referrer in proportion. */
 export async function refund(
   referrals: Referrals,
   buyer: User,
@@ -67,7 +71,7 @@ export async function refund(
   return commission && commission.amount;
 }
 
-/** For cron, every hour, in any number of processes: pays each account that is due. */
+/** Pays each account that is due. Call it from cron every hour, in any number of processes. */
 export async function payEarnings(referrals: Referrals): Promise<void> {
   const { completed, failed, amount } = await referrals.runEarnOuts({
     onProgress: (progress) => console.log(progress),

@@ -6,7 +6,7 @@ interface User {
   id: number;
 }
 
-/** At start-up, or by hand: what the credit can be spent on, and the terms. */
+/** Returns the program. The first call creates it, with the credit type, which says what its credit can be spent on. */
 export async function launch({ creditTypes, programs }: Referrals): Promise<ReferralProgram> {
   const known = await programs.getByName('launch', { optional: true });
   if (known) return known;
@@ -18,18 +18,18 @@ export async function launch({ creditTypes, programs }: Referrals): Promise<Refe
   });
   return programs.create({
     name: 'launch',
-    referralCredit: { amount: '25', durationDays: 90, type: compute }, // for whoever signs up, at once
-    rewardCredit: { amount: '40', durationDays: 180, type: compute }, // for the referrer, …
-    beforeRewardUsageThreshold: '50', // … once the referee has used this much
+    referralCredit: { amount: '25', durationDays: 90, type: compute }, // for the new user, at sign-up
+    rewardCredit: { amount: '40', durationDays: 180, type: compute }, // for the referrer,
+    beforeRewardUsageThreshold: '50', // once the referee has used this much
   });
 }
 
-/** A link for a user, with a code that at most a hundred people can sign up with. */
+/** Creates a link for a user, with a code that at most a hundred people can sign up with. */
 export function invite(user: User, program: ReferralProgram): Promise<Referral> {
   return Referral.create({ user, redirectTo: '/', program, allowedUses: 100 });
 }
 
-/** In the transaction that makes the user. Returns what to tell somebody whose code was refused, or null. */
+/** Call it in the transaction that creates the user. Returns why the typed code was refused, or null. */
 export async function signUp(
   referrals: Referrals,
   req: Request,
@@ -43,7 +43,10 @@ export async function signUp(
   return reason === 'used-up' ? 'This code has been used up.' : 'This code does not work.';
 }
 
-/** An invoice: credit pays what it covers, the card pays the rest, and the usage counts towards the reward of the referrer. */
+/**
+ * Bills an invoice: credit pays what it covers, the card pays the rest, and the usage counts towards the referrer's
+ * reward. Returns the amount that credit has paid.
+ */
 export async function bill(referrals: Referrals, user: User, number: number, amount: string): Promise<string> {
   const reference = `invoice-${number}`; // makes both calls idempotent: after a crash, call bill() again
   const productCategory = 'instances';
@@ -52,7 +55,9 @@ export async function bill(referrals: Referrals, user: User, number: number, amo
   return covered;
 }
 
-/** A checkout that takes time: holds the credit, then captures or releases it. Each attempt has a reference of its own. */
+/**
+ * Runs a checkout that takes time: holds the credit, then captures or releases it. Each attempt has its own reference.
+ */
 export async function checkOut(
   { credits }: Referrals,
   user: User,
@@ -60,8 +65,9 @@ export async function checkOut(
 ): Promise<boolean> {
   const { reference, amount, pay } = attempt;
   const held = await credits.hold(user, { amount, reference, productCategory: 'instances' });
-  if (held.captured !== null) return Number(held.captured) > 0; // settled by an earlier call: captured, or released
-  // If pay() throws, nobody knows whether the money moved. The credit stays held: call again with the same reference.
+  if (held.captured !== null) return Number(held.captured) > 0; // an earlier call has captured or released it
+  // If pay() throws, it is unknown whether the money moved. The credit stays on hold: call again with the same
+  // reference.
   const isPaid = await pay();
   await (isPaid ? credits.capture({ user, reference }) : credits.release({ user, reference }));
   return isPaid;

@@ -6,15 +6,17 @@ import type { DataSource } from 'typeorm';
 export interface Production {
   dataSource: DataSource;
   baseUrl: string;
-  /** Newest first: the first signs, all verify. */
+  /** The keys for the cookie, newest first: the first one signs, all of them verify. */
   secrets: string[];
   /** Your express-session, with a store that all processes share. */
   sessions: RequestHandler;
-  /** Receives errors that no caller gets. */
+  /** Is called with errors that no caller can catch. */
   report: (error: unknown) => void;
 }
 
-/** A limit of requests a minute from one address, for one process. Pass a shared `store` to count for all of them. */
+/**
+ * Limits the requests a minute from one IP address, in one process. Pass a shared `store` to count for all processes.
+ */
 const perMinute = (limit: number): RequestHandler =>
   rateLimit({ windowMs: 60_000, limit, keyGenerator: (req) => ipKeyGenerator(req.ip ?? '') });
 
@@ -30,7 +32,7 @@ export function createApp(options: Production): { app: Express; referrals: Refer
   const app = express();
   app.set('trust proxy', 1); // the number of proxies in front of this process
 
-  // First: a health check must not create a session.
+  // The first route, because a health check must not create a session.
   app.get('/live', (_req, res) => void res.sendStatus(204));
   app.get('/ready', (_req, res) => {
     dataSource.query('SELECT 1').then(
@@ -41,10 +43,10 @@ export function createApp(options: Production): { app: Express; referrals: Refer
 
   app.use(sessions);
   app.use(referrals.middleware);
-  app.get('/r/:code', perMinute(120)); // each unknown code is a look-up
-  app.post('/r', perMinute(10)); // each label makes a referral
+  app.get('/r/:code', perMinute(120)); // each unknown code costs a look-up
+  app.post('/r', perMinute(10)); // each new label creates a referral
   app.use('/r', referrals.router);
-  app.get('/api/v2/referral/code/info', perMinute(30)); // open to everybody
+  app.get('/api/v2/referral/code/info', perMinute(30)); // needs no signed-in user
   app.use('/api/v2/referral', referrals.api);
   return { app, referrals };
 }

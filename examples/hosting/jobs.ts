@@ -3,7 +3,7 @@ import { createReferrals, type ReferralsOptions } from 'express-referrals';
 /** The options of the application, without the one that reads requests. */
 export type JobOptions = Omit<ReferralsOptions, 'user'>;
 
-/** For cron, every hour: pays what is due. */
+/** Pays the accounts that are due. Call it from cron every hour. */
 export async function payEarnings(options: JobOptions): Promise<void> {
   const referrals = createReferrals({ ...options, user: () => null });
   try {
@@ -15,7 +15,7 @@ export async function payEarnings(options: JobOptions): Promise<void> {
   }
 }
 
-/** For cron, every night: exits with 1 if something does not add up. */
+/** Checks the data. Call it from cron every night: it exits with 1 if an invariant does not hold. */
 export async function checkBooks(options: JobOptions): Promise<void> {
   const referrals = createReferrals({ ...options, user: () => null });
   try {

@@ -11,13 +11,13 @@ interface Order {
   productId: number;
 }
 
-/** The user's link to a product. Each call with the same facts returns the same referral. */
+/** Returns the user's link to a product. Each call for the same user and product returns the same referral. */
 export function productLink(user: User, productId: number): Promise<Referral> {
   const target = { type: 'product', id: productId };
   return Referral.create({ user, redirectTo: `/products/${productId}`, label: 'product page', target });
 }
 
-/** A link of the site itself, for a newsletter: without a referrer, with a chosen code and an end. */
+/** Creates a link of the site itself, for a newsletter: without a referrer, with a chosen code and an expiry. */
 export function newsletterLink(expiredAt: Date): Promise<Referral> {
   return Referral.create({ redirectTo: '/?from=newsletter', code: 'AUTUMN', expiredAt });
 }
@@ -28,25 +28,25 @@ export async function placeOrder(req: Request, order: Order, manager: EntityMana
   return Referral.recordResponse(req, 'ORDERED', { target: { type: 'order', id: order.id }, manager });
 }
 
-/** A visitor typed a friend's code. From now on the visitor counts as referred by that friend. */
+/** Records that a visitor typed a friend's code. From now on the visitor counts as referred by that friend. */
 export async function enterCode(req: Request, code: string): Promise<boolean> {
   const referral = await Referral.findByCode(code);
   const response = referral && (await referral.respond(req, 'ENTERED_CODE'));
   return response !== null; // null: there is no such code, or it has expired
 }
 
-/** The user's links, each with its address and its number of clicks. */
+/** Returns the user's links, each with its URL and its number of clicks. */
 export async function linksOf(dataSource: DataSource, user: User): Promise<{ url: string; clicks: number }[]> {
   const links = await dataSource.getRepository(Referral).findBy({ userId: String(user.id) });
   return Promise.all(links.map(async (link) => ({ url: link.url, clicks: await link.responseCount() })));
 }
 
-/** Clicks a day in UTC, for a chart. */
+/** Returns the clicks of each day in UTC, for a chart. */
 export function clicksByDay(dataSource: DataSource, { id }: Referral): Promise<ReferralDailyCount[]> {
   return dataSource.getRepository(ReferralDailyCount).find({ where: { referralId: id }, order: { day: 'ASC' } });
 }
 
-/** What happened through the user's links, newest first. */
+/** Returns the responses to the user's links, newest first. */
 export async function news(user: User): Promise<string[]> {
   const responses = await Referral.responsesForReferrer(user, { take: 20 });
   return responses.map(({ action, userId }) => `${action} by ${userId ?? 'somebody'}`);

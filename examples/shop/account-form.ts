@@ -2,12 +2,12 @@ import type { Request } from 'express';
 import { field } from './forms';
 import type { NewUser } from './sign-up';
 
-/** One spelling for each address: people write their own in any case. */
+/** Returns the same text for each spelling of an address, because people write addresses in upper and lower case. */
 export const normalisedEmail = (email: string): string => email.normalize('NFKC').trim().toLowerCase();
 
 type Outcome = { newUser: NewUser; problem?: undefined } | { newUser?: undefined; problem: string };
 
-/** What the sign-up form holds, or what is wrong with it. */
+/** Returns the content of the sign-up form, or a message that says what is wrong with it. */
 export function newUserOf(req: Request): Outcome {
   const name = field(req, 'name').trim();
   const email = normalisedEmail(field(req, 'email'));

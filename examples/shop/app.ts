@@ -23,17 +23,17 @@ export interface ShopOptions extends ShopReferralsOptions {
   /** For the session store. */
   pool: Pool;
   sessionSecret?: string;
-  /** Of the partner whose coupon the front page names. */
+  /** The password of the partner whose coupon the front page shows. */
   partnerPassword?: string;
-  /** As Express' `trust proxy`; only behind a proxy, because anybody can send its headers. */
+  /** Express' setting `trust proxy`. Set it only behind a proxy, because every client can send the headers of one. */
   trustProxy?: string | number;
 }
 
-// Good for development only: anybody can read them here.
+// For development only, because anybody can read them here.
 const developmentSessionSecret = 'development only: set SESSION_SECRET in production';
 const developmentPassword = 'partner password';
 
-/** The shop, once the terms of its referrals are in the database. One per DataSource at a time. */
+/** Creates the shop, and stores the terms of its referrals. There is one shop for each DataSource at a time. */
 export async function createShop(options: ShopOptions): Promise<{ app: Express; referrals: Referrals }> {
   const { dataSource, partnerPassword = developmentPassword } = options;
   const referrals = shopReferrals(options);
@@ -61,7 +61,7 @@ function createApp({ pool, sessionSecret, trustProxy }: ShopOptions, shop: Shop)
   app.use(showCsrfToken);
   app.use(shop.referrals.middleware); // after the session, because the option `user` reads it
   app.use('/r', shop.referrals.router);
-  // Before the check of forms: it takes JSON only, which no form of another site can send.
+  // Before the CSRF check: the API accepts only JSON, which a form of another site can't send.
   app.use('/api/v2/referral', shop.referrals.api);
   app.use(loadUser(shop.dataSource));
   app.use(express.urlencoded({ extended: false, limit: '10kb' }), checkCsrfToken);

@@ -3,19 +3,19 @@ import type { Request, RequestHandler, Response } from 'express';
 import { field } from './forms';
 import { HttpError } from './http-error';
 
-/** Shows a session's token to templates, and to `referrals.createForm`, which finds it as `res.locals.csrfToken`. */
+/** Passes a session's token to templates. `referrals.createForm` reads it from `res.locals.csrfToken`. */
 export const showCsrfToken: RequestHandler = (req, res, next) => {
   res.locals['csrfToken'] = req.session.csrfToken;
   next();
 };
 
-/** For pages that show a form to anybody. Visitors who only look around get no session, so there is no token before. */
+/** Creates a token, for pages with a form for visitors. Other pages do not, because that would create a session. */
 export function issueCsrfToken(req: Request, res: Response): void {
   req.session.csrfToken ??= randomBytes(24).toString('base64url');
   res.locals['csrfToken'] = req.session.csrfToken;
 }
 
-/** Guards the shop's own forms; the link router guards its own. */
+/** Checks the token of the shop's own forms. The link router protects its form itself. */
 export const checkCsrfToken: RequestHandler = (req, _res, next) => {
   if (req.method === 'GET' || req.method === 'HEAD') return next();
   const expected = Buffer.from(req.session.csrfToken ?? '');

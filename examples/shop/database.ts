@@ -13,20 +13,20 @@ import {
 const defaultFolder = path.join(__dirname, '..', '..', '.postgres', 'shop');
 
 /**
- * The PostgreSQL of `DATABASE_URL`, else one of the shop's own. That one belongs to one process at a time, which shows its
- * `status` to others. `say` is told what is done.
+ * Connects to the PostgreSQL of `DATABASE_URL`, else starts one for the shop. Only one process at a time can use the
+ * latter: other processes get an error with its `status`. `say` is called with a line for each step.
  */
 export function startDatabase(status: string, say?: (line: string) => void): Promise<Postgres> {
   return startPostgres({ folder: process.env['DATA_FOLDER'] ?? defaultFolder, persistent: true, status, say });
 }
 
-/** One DataSource for the shop's entities and the package's: that is what lets them share a transaction. */
+/** Opens one DataSource for the entities of the shop and of the package, so that they share transactions. */
 export async function openDatabase(url: string, say: (line: string) => void = () => undefined): Promise<DataSource> {
   const ours = [CreateShop1790000001000, StockShop1790000002000, AddOrderCredit1791000001000, AddEarnings1792000001000];
   const dataSource = new DataSource({
     type: 'postgres',
     url,
-    connectTimeoutMS: 3000, // pg's own default is to wait for good
+    connectTimeoutMS: 3000, // by default, pg waits without a limit
     entities: [...entities, User, Product, Order, Payout],
     migrations: [...migrations, ...ours],
   });

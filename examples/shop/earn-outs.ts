@@ -1,8 +1,8 @@
 import { openDatabase, startDatabase } from './database';
 import { shopReferrals } from './referrals';
 
-// Pays what is due, as cron would run it: DATABASE_URL=… npx tsx examples/shop/earn-outs.ts
-// Without DATABASE_URL it starts the shop's own PostgreSQL, so the shop must be closed meanwhile.
+// Pays the accounts that are due. A real shop runs it from cron: DATABASE_URL=… npx tsx examples/shop/earn-outs.ts
+// Without DATABASE_URL it starts the shop's own PostgreSQL, so the shop must not be running.
 
 const { env } = process;
 

@@ -2,14 +2,14 @@ import type { AccountTotals, ReferralAccount, ReferralChannel, ReferralEarnOut, 
 import { type DataSource, In } from 'typeorm';
 import { Payout, User } from './entities';
 
-/** One commission as the list shows it. */
+/** A row of the list of commissions. */
 export interface CommissionRow {
   at: Date;
   buyer: string;
   /** The coupon that earned it; null for a link or a code. */
   coupon: string | null;
   earned: string;
-  /** What refunds have left of it. */
+  /** The amount after refunds. */
   left: string;
   status: string;
 }
@@ -23,11 +23,11 @@ export interface Earnings {
   payouts: Payout[];
 }
 
-/** What a user has earned, and what came of it. */
+/** Returns what a user has earned, and how it was paid. */
 export async function earningsOf(dataSource: DataSource, referrals: Referrals, user: User): Promise<Earnings> {
   const mine = { where: { userId: user.id }, take: 100 };
   const newestFirst = { ...mine, order: { id: 'DESC' } } as const;
-  // The account first, which is made when it is first asked for.
+  // First, because this creates the account if there is none.
   const account = await referrals.accounts.of(user);
   const [totals, coupons, commissions, earnOuts, payouts] = await Promise.all([
     referrals.accounts.totals(user),

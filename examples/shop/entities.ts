@@ -8,11 +8,11 @@ export class User {
   @Column('text')
   name!: string;
 
-  /** Normalised, so that the unique constraint sees one person once. */
+  /** Normalised, so that the unique constraint finds another spelling of the same address. */
   @Column('text')
   email!: string;
 
-  /** Only loaded where a login asks for it, so that it never ends up in a view. */
+  /** Only loaded by a login, so that no view can show it. */
   @Column('text', { name: 'password_hash', select: false })
   passwordHash!: string;
 }
@@ -32,7 +32,7 @@ export class Product {
   priceCents!: number;
 }
 
-/** Name and price are kept as they were when it was bought. */
+/** A purchase. It stores the name and the price that the product had at that time. */
 @Entity('shop_orders')
 export class Order {
   @PrimaryGeneratedColumn('identity', { type: 'bigint' })
@@ -50,14 +50,14 @@ export class Order {
   @Column('int', { name: 'price_cents' })
   priceCents!: number;
 
-  /** What the coupon took off the price. */
+  /** The discount of the coupon. */
   @Column('int', { name: 'discount_cents', default: 0 })
   discountCents!: number;
 
   @Column('text', { name: 'coupon_code', nullable: true })
   couponCode!: string | null;
 
-  /** How much of what the discount left was covered by credit. */
+  /** The part of the price after the discount that was paid with credit. */
   @Column('int', { name: 'credit_cents', default: 0 })
   creditCents!: number;
 
@@ -71,13 +71,13 @@ export class Order {
     return this.priceCents - this.discountCents - this.creditCents;
   }
 
-  /** The word for this order in all calls of express-referrals. */
+  /** The idempotency key of this order in all calls of express-referrals. */
   get reference(): string {
     return `order-${this.id}`;
   }
 }
 
-/** Money sent to a referrer; in place of a provider of payments, who would know a key again as well. */
+/** Money that was sent to a referrer. It replaces a payment provider, which also pays once for each idempotency key. */
 @Entity('shop_payouts')
 export class Payout {
   @PrimaryColumn('text', { name: 'idempotency_key' })

@@ -4,7 +4,7 @@ import { HttpError } from './http-error';
 
 export const notFound: RequestHandler = (_req, _res, next) => next(new HttpError(404, 'There is no such page here.'));
 
-/** Errors of express-referrals, of Express and of the shop all carry a `status`; what has none is a bug of ours. */
+/** Errors of express-referrals, of Express and of the shop have a `status`. An error without one is a bug (500). */
 export const errorPage: ErrorRequestHandler = (error: unknown, _req, res, next) => {
   if (res.headersSent) return next(error);
   const { status: given, message } = (error ?? {}) as { status?: unknown; message?: unknown };

@@ -2,8 +2,8 @@ import { Referral, ReferralError, type ReferralProgram, type Referrals } from 'e
 import { type EntityManager, IsNull } from 'typeorm';
 
 /**
- * The terms on which customers bring customers. Whichever process starts first makes them; from then on they are the
- * database's, so that whoever changes them there need not fear the next start.
+ * Returns the program with the terms for customers who refer customers. The first start of the shop creates it. Later
+ * starts do not change it, so that staff can change the terms in the database.
  */
 export async function friendsProgram({ creditTypes, programs }: Referrals): Promise<ReferralProgram> {
   const type = await ensured(creditTypes, { name: 'shop credit', refundable: true });
@@ -15,7 +15,7 @@ export async function friendsProgram({ creditTypes, programs }: Referrals): Prom
   });
 }
 
-/** What managers of records with unique names have in common. */
+/** The calls that all managers of records with unique names have. */
 interface ByName<Record, Input> {
   getByName(name: string, options: { optional: true }): Promise<Record | null>;
   create(input: Input): Promise<Record>;
@@ -31,16 +31,16 @@ async function ensured<Record, Input extends { name: string }>(
     try {
       return await records.create(input);
     } catch (error) {
-      // Another process that starts now was faster: the next look finds what it made.
+      // Another process has created it in the meantime. The next look-up finds it.
       if (!(error instanceof ReferralError && error.code === 'NAME_TAKEN')) throw error;
     }
   }
 }
 
 /**
- * Puts a link under the program if it has none yet: those that the forms on the pages make have none, because their route
- * knows of no program, and neither have those from before the shop had one. What a link promises matters when somebody
- * signs up with it, so that is when it joins, and no start of the shop has to bring all links up to date.
+ * Sets the program of a link that has none. The links that the forms on the pages create have none, and neither have
+ * links that are older than the program. The program matters only when a user signs up, so it is set then, and the shop
+ * need not update all links when it starts.
  */
 export async function joinProgram(program: ReferralProgram, link: Referral, manager: EntityManager): Promise<void> {
   if (link.programId !== null) return;

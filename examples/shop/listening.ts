@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 const defaultPort = 3000;
 const graceMs = 5000;
 
-/** Listens on the given port; without one on 3000, or on a free one where that is in use. Returns the port. */
+/** Listens on the given port. The default is 3000, or a free port if that is in use. Returns the port. */
 export async function listen(
   server: Server,
   given: string | undefined,
@@ -31,7 +31,7 @@ function listenOn(server: Server, port: number): Promise<number> {
   });
 }
 
-/** Lets requests in flight finish, but does not wait forever for one that hangs. */
+/** Waits for the requests in progress, but only for a limited time. */
 export function closeServer(server: Server): Promise<void> {
   return new Promise((resolve) => {
     server.close(() => resolve());

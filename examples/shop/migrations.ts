@@ -35,7 +35,7 @@ export class CreateShop1790000001000 implements MigrationInterface {
   }
 }
 
-/** As a migration, so that any number of processes that start at once stock the shelves once. */
+/** Inserts the products. It is a migration, so that it runs once, even if several processes start at the same time. */
 export class StockShop1790000002000 implements MigrationInterface {
   readonly name = 'StockShop1790000002000';
 
@@ -56,7 +56,7 @@ export class StockShop1790000002000 implements MigrationInterface {
   }
 }
 
-/** Orders from before there was credit were paid without. */
+/** Adds credit to orders. Existing orders were paid without credit. */
 export class AddOrderCredit1791000001000 implements MigrationInterface {
   readonly name = 'AddOrderCredit1791000001000';
 
@@ -71,7 +71,7 @@ export class AddOrderCredit1791000001000 implements MigrationInterface {
   }
 }
 
-/** Orders from before there were coupons were paid in full, and nobody has been refunded yet. */
+/** Adds coupons, refunds and payouts. Existing orders have no discount and no refund. */
 export class AddEarnings1792000001000 implements MigrationInterface {
   readonly name = 'AddEarnings1792000001000';
 

@@ -2,7 +2,7 @@ import type { EntityManager, FindOneOptions } from 'typeorm';
 import { Order, type User } from './entities';
 import { HttpError } from './http-error';
 
-/** A customer's own order; a 404 for another's, the same as for none. */
+/** Returns an order of a customer. Throws the same 404 for a missing order and for one of another customer. */
 export async function findOrder(
   manager: EntityManager,
   { id: userId }: User,

@@ -6,8 +6,8 @@ import { hashPassword } from './passwords';
 const partner = { name: 'Tea & Type', email: 'partner@shop.example' };
 
 /**
- * The coupon of somebody who writes about the shop, made when the shop starts for the first time; from then on its
- * terms are the database's. A real shop has a page for its staff, to make such coupons for any of its users.
+ * Returns the coupon of a partner who writes about the shop. The first start of the shop creates it, and later starts
+ * do not change its terms. A real shop has a page on which its staff creates coupons for users.
  */
 export async function partnersCoupon(
   dataSource: DataSource,
@@ -19,7 +19,7 @@ export async function partnersCoupon(
     await dataSource.createQueryBuilder().insert().into(User).values(user).orIgnore().execute();
   }
   return dataSource.transaction(async (manager) => {
-    // Processes that start at once take turns on this row: the first makes the coupon, the others find it.
+    // Concurrent processes wait here for the row lock: the first one creates the coupon, the others find it.
     const user = await manager.findOneOrFail(User, {
       where: { email: partner.email },
       lock: { mode: 'pessimistic_write' },

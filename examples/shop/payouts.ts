@@ -4,8 +4,9 @@ import { centsOf } from './cents';
 import { Payout } from './entities';
 
 /**
- * Sends an earn-out's money: here, a row of the shop's own. It may be asked twice for the same, after a crash, and so
- * passes the key on; a provider of payments takes it as a header, and answers the same the second time.
+ * Sends the money of an earn-out; in this demo, it inserts a row. After a crash it is called again for the same
+ * earn-out, with the same idempotency key. A payment provider takes the key as a header, and returns the first result
+ * again.
  */
 export function payouts({ manager }: DataSource): PayOut {
   return async ({ idempotencyKey, userId, payoutEmail, amount }) => {

@@ -4,7 +4,9 @@ import type { Product } from './entities';
 import { currentUser } from './sessions';
 import type { Shop } from './shop';
 
-/** A product with what it costs this customer; and what was typed and is wrong, where a coupon was refused. */
+/**
+ * Shows a product, with its price for this customer. For a refused coupon, it also shows the typed code and the reason.
+ */
 export async function showProduct(
   { referrals }: Shop,
   res: Response,

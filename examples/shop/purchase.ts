@@ -5,11 +5,11 @@ import { Order, type Product, type User } from './entities';
 import type { Shop } from './shop';
 
 /**
- * The order, the coupon and the credit that it takes, and what it earns whoever brought this customer are one
- * transaction: nothing is redeemed or gone for an order that was not made.
+ * Buys a product. One transaction contains the order, the coupon, the credit and the commission: if the order fails, no
+ * coupon is redeemed and no credit is spent.
  *
- * The coupon's discount comes first, as it is on the price; then credit covers what it can of the rest. Commission is
- * paid on what is left to pay then, in money: credit was given away, or earned, and should not earn once more.
+ * The discount of the coupon is subtracted from the price first. Then credit pays as much of the rest as it covers. The
+ * commission is computed from what is paid in money, so that credit does not earn a commission.
  */
 export async function buy(
   { dataSource, referrals }: Shop,
@@ -19,7 +19,7 @@ export async function buy(
   isCreditUsed: boolean,
 ): Promise<Order> {
   return dataSource.transaction(async (manager) => {
-    // From here on this customer's other tabs wait, so that a coupon that is good once lowers one price.
+    // Locks the buyer's row until the commit, so that two tabs of this customer can't use the same coupon.
     const quote = await referrals.quote(user, decimalOf(priceCents), { manager });
     const discount = { discountCents: centsOf(quote.discount), couponCode: quote.code };
     const bought = { userId: user.id, productId: id, productName: name, priceCents, ...discount, creditCents: 0 };
@@ -27,7 +27,7 @@ export async function buy(
     const { reference } = order;
     if (isCreditUsed && order.toPayCents > 0) {
       const amount = decimalOf(order.toPayCents);
-      // Partial: what there is, up to the price. Only the spend knows how much that is, so no balance is read before.
+      // `partial` spends the available credit, up to the price. `covered` says how much that is.
       const { covered } = await referrals.credits.spend(user, { amount, reference, partial: true, manager });
       order.creditCents = centsOf(covered);
       await manager.save(order);
@@ -35,7 +35,7 @@ export async function buy(
     await Referral.recordResponse(req, 'BOUGHT', { target: order, manager });
     const paid = { amount: decimalOf(order.toPayCents), reference, manager };
     await referrals.recordUsage(user, paid);
-    // Last: from here on, other customers of the same referrer wait for the commit.
+    // The last call, because other customers of the same referrer wait from here until the commit.
     await referrals.recordPurchase(user, paid);
     return order;
   });

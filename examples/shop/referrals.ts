@@ -4,19 +4,19 @@ import { Product } from './entities';
 import { payouts } from './payouts';
 
 export interface ShopReferralsOptions {
-  /** Initialised and migrated, as `openDatabase` leaves it. */
+  /** Initialised and migrated, as `openDatabase` returns it. */
   dataSource: DataSource;
   /** The public origin, for example `https://shop.example`. */
   baseUrl: string;
   referralsSecret?: string;
-  /** For tests; else the database's time. */
+  /** For tests. Default: the database's time. */
   clock?: () => Date;
 }
 
-// Good for development only: anybody can read it here.
+// For development only, because anybody can read it here.
 const developmentSecret = 'development only: set REFERRALS_SECRET in production';
 
-/** The shop's referral program, for its server and its jobs alike. One per DataSource at a time. */
+/** Creates the instance of the shop, for its server and its jobs. There is one for each DataSource at a time. */
 export function shopReferrals({ dataSource, baseUrl, referralsSecret, clock }: ShopReferralsOptions): Referrals {
   return createReferrals({
     dataSource,
@@ -31,14 +31,14 @@ export function shopReferrals({ dataSource, baseUrl, referralsSecret, clock }: S
       REGISTERED: 'Signed up',
       BOUGHT: 'Bought',
     },
-    // A demo wants to see it happen: what is earned is available at once, and due a minute after the account was made.
-    // A real shop waits until the goods can't be sent back any more, such as 30 days, and pays once a week.
+    // For the demo, commissions are available immediately, and accounts are due a minute after they were created. A
+    // real shop waits until goods can't be returned any more, for example 30 days, and pays once a week.
     commission: { ratio: '0.25', maxPerReferee: '100', pendingDays: 0 },
     earnOuts: {
       every: { days: 1 / (24 * 60) },
       minimum: '1.00',
       payout: payouts(dataSource),
-      creditType: 'shop credit', // of the same kind as the program's, so that it buys the same things
+      creditType: 'shop credit', // the type that the program uses, so that the credit can be spent on the same products
       creditDurationDays: 365,
     },
   });

@@ -2,7 +2,7 @@ import type { Referral, ReferralResponse } from 'express-referrals';
 import { type DataSource, In } from 'typeorm';
 import { Order, Product, User } from './entities';
 
-/** One response as the list shows it. */
+/** A row of the list of responses. */
 export interface ResponseRow {
   at: Date;
   action: string;
@@ -11,7 +11,7 @@ export interface ResponseRow {
   responder: string | null;
 }
 
-/** Finds the words for what responses only keep as ids; each id is looked up once, however often it occurs. */
+/** Returns the rows of responses, with names instead of ids. Each id is looked up once. */
 export async function responseRows(
   dataSource: DataSource,
   links: readonly Referral[],

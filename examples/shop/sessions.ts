@@ -28,7 +28,9 @@ export function sessions(pool: Pool, secret: string): RequestHandler {
   });
 }
 
-/** A new session id, so that whoever planted the old one in this browser is not signed in along with the user. */
+/**
+ * Signs a user in with a new session id, so that an attacker who knows the old id is not signed in (session fixation).
+ */
 export async function signIn(req: Request, res: Response, user: User): Promise<void> {
   await done((callback) => req.session.regenerate(callback));
   req.session.userId = user.id;
@@ -45,7 +47,7 @@ function done(start: (callback: (error?: Error) => void) => void): Promise<void>
   return new Promise((resolve, reject) => start((error) => (error ? reject(error) : resolve())));
 }
 
-/** Loads who is signed in, for templates and {@link currentUser}. */
+/** Loads the signed-in user, for templates and {@link currentUser}. */
 export function loadUser(dataSource: DataSource): RequestHandler {
   return async (req, res, next) => {
     const id = req.session.userId;

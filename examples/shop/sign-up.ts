@@ -9,21 +9,19 @@ export interface NewUser {
   name: string;
   email: string;
   password: string;
-  /** A referral code that was typed; empty for none. */
+  /** The referral code that the user typed; empty for none. */
   code: string;
 }
 
 type Outcome = { user: User; problem?: undefined } | { user?: undefined; problem: string };
 
-/** Undoes the transaction; the message is for the form. */
+/** Thrown to roll back the transaction. The form shows the message. */
 class Refusal extends Error {}
 
 /**
- * The sign-up hook: the account, its first link, the news for whoever invited this visitor and the credit for it are
- * one transaction. Either all of it happens, or none.
+ * Creates a user. One transaction contains the user, the user's first link, the sign-up and its credit.
  *
- * @returns the user, or what the visitor can put right: an address that has an account already, a code that does not
- * count.
+ * @returns the user, or a problem for the form: the address has an account already, or the typed code is refused.
  */
 export async function signUp(
   { dataSource, referrals, program }: Shop,
@@ -31,7 +29,8 @@ export async function signUp(
   newUser: NewUser,
 ): Promise<Outcome> {
   const { name, email, password, code } = newUser;
-  // Both before the transaction: it should not stay open for a slow hash, nor wait for a second connection of the pool.
+  // Both run before the transaction, so that it does not stay open during the slow hash, and does not need a second
+  // connection of the pool.
   const passwordHash = await hashPassword(password);
   const referral = await req.referralForRequest();
   try {
@@ -40,17 +39,17 @@ export async function signUp(
       await Referral.create({ user, redirectTo: '/', label: 'welcome', program }, { manager });
       await referral?.respond(req, 'REGISTERED', { user, manager });
       const link = code === '' ? referral : await Referral.findByCode(code, { manager });
-      // These two last: from here on, others who sign up with the same code wait for the commit.
+      // These two are last, because other sign-ups with the same code wait from here until the commit.
       if (link) await joinProgram(program, link, manager);
       const signup = await Referral.recordSignup(req, user, { code, manager });
-      // A sign-up is credited once and for good, so who mistyped a code must get to correct it while there is no account.
+      // A sign-up is permanent. If the code is refused, the user must be able to correct it before the account exists.
       if (!signup && code !== '') throw new Refusal((await referrals.explainSignup(user, { manager })).sentence);
       return user;
     });
     return { user };
   } catch (error) {
     if (error instanceof Refusal) return { problem: error.message };
-    // The database decides, not a look-up before: of two sign-ups at once, one gets here.
+    // The unique constraint decides, because a look-up before the INSERT would miss a concurrent sign-up.
     const { code: sqlState, constraint } = error as { code?: string; constraint?: string };
     if (sqlState === '23505' && constraint === 'uq_shop_users_email')
       return { problem: 'This e-mail address has an account already. Log in instead.' };

@@ -24,7 +24,7 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
-  await referrals.close(); // first: it may still write
+  await referrals.close(); // before the DataSource, because it may still write
   await dataSource.query(`DROP SCHEMA ${schema} CASCADE`);
   await dataSource.destroy();
 });

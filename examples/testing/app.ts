@@ -11,7 +11,7 @@ declare module 'express-session' {
 
 export interface AppOptions {
   dataSource: DataSource;
-  /** For tests. Left out in production: then the database's time counts. */
+  /** For tests. Without it, as in production, the database's time counts. */
   clock?: () => Date;
 }
 

@@ -8,7 +8,7 @@ import { currentUser, signIn, signOut } from '../sessions';
 import type { Shop } from '../shop';
 import { signUp } from '../sign-up';
 
-/** Registering, logging in and out. */
+/** Routes to register, to log in and to log out. */
 export function accountRoutes(shop: Shop): Router {
   const router = Router();
 
@@ -47,7 +47,7 @@ export function accountRoutes(shop: Shop): Router {
   return router;
 }
 
-/** The form once more, with what was entered, except for the password. */
+/** Shows the form again, with what was entered, except for the password. */
 function refuse(req: Request, res: Response, view: 'register' | 'login', problem: string): void {
   const [name, email, code] = ['name', 'email', 'code'].map((entered) => field(req, entered));
   res.status(400).render(view, { next: localPath(field(req, 'next')), name, email, code, problem });

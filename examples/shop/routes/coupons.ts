@@ -6,7 +6,9 @@ import { findProduct } from '../products';
 import { currentUser } from '../sessions';
 import type { Shop } from '../shop';
 
-/** The coupon field at checkout. A coupon is the customer's, not the product's: it is off whatever is bought next. */
+/**
+ * Routes of the coupon field. A coupon is applied to the customer and not to a product: the next purchase redeems it.
+ */
 export function couponRoutes(shop: Shop): Router {
   const { dataSource, referrals } = shop;
   const router = Router();
@@ -19,7 +21,7 @@ export function couponRoutes(shop: Shop): Router {
     try {
       await referrals.coupons.apply(user, code);
     } catch (error) {
-      // The sentence of a refusal says what the customer can put right.
+      // The message of a refusal is for the customer: it says why the coupon can't be applied.
       if (!(error instanceof ReferralError && error.status === 400)) throw error;
       return showProduct(shop, res, product, { code, problem: error.message });
     }

@@ -2,7 +2,7 @@ import { Router } from 'express';
 import { currentUser } from '../sessions';
 import type { Shop } from '../shop';
 
-/** What somebody has to spend, and where it comes from. */
+/** The page of a user's credits. */
 export function creditRoutes({ referrals }: Shop): Router {
   const router = Router();
 

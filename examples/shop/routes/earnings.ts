@@ -8,7 +8,7 @@ import type { Shop } from '../shop';
 
 const loginFirst = '/login?next=/earnings';
 
-/** What somebody earns on others' purchases, and how it is paid. */
+/** The page of a user's commissions, and of how they are paid. */
 export function earningRoutes({ dataSource, referrals }: Shop): Router {
   const router = Router();
 
@@ -38,7 +38,7 @@ export function earningRoutes({ dataSource, referrals }: Shop): Router {
     res.redirect(303, '/earnings');
   });
 
-  // For everybody to press, as this is a demo. A real shop leaves it to cron: see earn-outs.ts.
+  // In this demo every user can run earn-outs. A real shop runs them from cron: see earn-outs.ts.
   router.post('/earnings/run', async (_req, res) => {
     const user = currentUser(res);
     if (!user) return res.redirect(303, loginFirst);

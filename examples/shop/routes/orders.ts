@@ -7,7 +7,7 @@ import { refund } from '../refund';
 import { currentUser } from '../sessions';
 import type { Shop } from '../shop';
 
-/** Buying, the receipt, and giving it back. */
+/** Routes to buy a product, to see the order, and to refund it. */
 export function orderRoutes(shop: Shop): Router {
   const { dataSource } = shop;
   const router = Router();

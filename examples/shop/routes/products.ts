@@ -6,7 +6,7 @@ import { findProduct } from '../products';
 import { currentUser } from '../sessions';
 import type { Shop } from '../shop';
 
-/** The shelves, and one product. */
+/** The list of products, and the page of one product. */
 export function productRoutes(shop: Shop): Router {
   const { dataSource, referrals } = shop;
   const router = Router();
@@ -17,7 +17,7 @@ export function productRoutes(shop: Shop): Router {
     const isOwnLink = referrerId === currentUser(res)?.id;
     const inviter =
       referrerId === null || isOwnLink ? null : await dataSource.manager.findOneBy(User, { id: referrerId });
-    // As it is now: staff may have renamed or closed it.
+    // Loaded for each page, because staff may have renamed or closed the coupon.
     const fields = ['code', 'description', 'isActive'] as const;
     const coupon = await referrals.channels.get(shop.coupon.id, { fields, optional: true });
     res.render('home', { products, inviter, coupon });

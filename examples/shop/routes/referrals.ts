@@ -4,14 +4,14 @@ import { responseRows } from '../response-rows';
 import { currentUser } from '../sessions';
 import type { Shop } from '../shop';
 
-/** What somebody's links have brought. */
+/** The page of a user's links, clicks and responses. */
 export function referralRoutes({ dataSource }: Shop): Router {
   const router = Router();
 
   router.get('/referrals', async (_req, res) => {
     const user = currentUser(res);
     if (!user) return res.redirect(303, '/login?next=/referrals');
-    // Referral is an entity like the shop's own: where the package has no method, TypeORM has one.
+    // `Referral` is a TypeORM entity. The host queries it through TypeORM where the package has no method.
     const links = await dataSource.manager.find(Referral, { where: { userId: user.id }, order: { id: 'ASC' } });
     const clicks = await Promise.all(links.map((link) => link.responseCount()));
     const responses = await Referral.responsesForReferrer(user, { take: 100 });
