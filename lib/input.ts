@@ -99,12 +99,11 @@ export function isNothing(value: unknown): value is null | undefined {
 export type FieldsOf<T> = Readonly<Record<keyof T & string, true>>;
 
 /** Checks that a value is an object without unknown fields, so that a misspelt field is an error and is not ignored. */
-export function objectOf<T extends object>(call: string, value: T, fields: FieldsOf<T> | readonly string[]): T {
-  const known: readonly string[] = Array.isArray(fields) ? (fields as string[]) : Object.keys(fields);
+export function objectOf<T extends object>(call: string, value: T, fields: FieldsOf<T>): T {
   if (typeof value !== 'object' || value === null || Array.isArray(value))
-    throw invalid(call, `an object with ${known.join(', ')}`, value);
-  const unknown = Object.keys(value).find((field) => !known.includes(field));
-  if (unknown !== undefined) throw unknownField(call, unknown, known);
+    throw invalid(call, `an object with ${Object.keys(fields).join(', ')}`, value);
+  for (const field of Object.keys(value))
+    if (!Object.hasOwn(fields, field)) throw unknownField(call, field, Object.keys(fields));
   return value;
 }
 

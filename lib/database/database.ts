@@ -37,7 +37,8 @@ export class Database extends Schema {
   prepared<P extends object>(statement: Statement<P>): Statement<P> {
     if (!this.#isPreparing) return statement;
     const name = `referrals_${createHash('sha256').update(statement.text).digest('hex').slice(0, 32)}`;
-    return { text: statement.text, with: (parameters) => ({ ...statement.with(parameters), name }) };
+    const { text, valuesOf } = statement;
+    return { text, valuesOf, with: (parameters) => ({ text, name, values: valuesOf(parameters) }) };
   }
 
   /** Returns the rows of one statement. */

@@ -12,7 +12,9 @@ export type Placeholders<P> = Readonly<Record<keyof P & string, string>>;
 /** A statement whose text is built once, and which takes the values of its parameters with each use. */
 export interface Statement<P extends object> {
   readonly text: string;
-  with(parameters: P): Query;
+  /** The values of the parameters, in the order of `$1`, `$2`, … */
+  readonly valuesOf: (parameters: P) => unknown[];
+  readonly with: (parameters: P) => Query;
 }
 
 /**
@@ -31,7 +33,8 @@ export function statement<P extends object>(
 ): Statement<P> {
   const order = Object.keys(names) as (keyof P & string)[];
   const text = write(placeholdersOf<P>(order));
-  return { text, with: (parameters) => ({ text, values: order.map((name) => parameters[name]) }) };
+  const valuesOf = (parameters: P): unknown[] => order.map((name) => parameters[name]);
+  return { text, valuesOf, with: (parameters) => ({ text, values: valuesOf(parameters) }) };
 }
 
 /** Builds a statement for one use, from its parameters with their values and the text that names them. */

@@ -10,7 +10,7 @@ import { ReferralCommission } from '../../entities/referral-commission';
 import { ReferralPurchase } from '../../entities/referral-purchase';
 import { ReferralRefund } from '../../entities/referral-refund';
 import { invalid, referralError } from '../../errors';
-import { amountOf, dateOf, isNothing, objectOf, referenceOf, someUserIdOf } from '../../input';
+import { amountOf, dateOf, type FieldsOf, isNothing, objectOf, referenceOf, someUserIdOf } from '../../input';
 import type { Settings } from '../../options';
 import type { Attribution } from '../../tracking/attribution';
 import type { PurchaseInput, RefundInput } from '../../types/commissions';
@@ -32,6 +32,8 @@ export interface RecordedRefund {
   /** The commission of the purchase after the refund; null if the purchase earned none. */
   commission: ReferralCommission | null;
 }
+
+const purchaseFields: FieldsOf<PurchaseInput> = { amount: true, reference: true, at: true, manager: true };
 
 /** The referral that a buyer without a sign-up is attributed to. */
 interface BuyersReferral {
@@ -70,12 +72,7 @@ export class Purchases {
   }
 
   async record(user: UserRef, input: PurchaseInput): Promise<RecordedPurchase> {
-    const { manager, at } = objectOf('recordPurchase', input, {
-      amount: true,
-      reference: true,
-      at: true,
-      manager: true,
-    });
+    const { manager, at } = objectOf('recordPurchase', input, purchaseFields);
     const given = {
       buyer: someUserIdOf('user', user),
       amount: amountOf('amount', input.amount, 'not negative'),

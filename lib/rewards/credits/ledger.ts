@@ -8,12 +8,17 @@ import { timeOf } from '../../database/statement-time';
 import { shownAmount } from '../../entities/columns';
 import { ReferralCreditSpend } from '../../entities/referral-credit-spend';
 import { invalid, referralError } from '../../errors';
-import { amountOf, objectOf, referenceOf, someUserIdOf, textOf } from '../../input';
+import { amountOf, type FieldsOf, objectOf, referenceOf, someUserIdOf, textOf } from '../../input';
 import { lengths } from '../../limits';
 import type { UserRef, WithManager } from '../../types/common';
 import type { Purpose, SpendInput } from '../../types/credits';
 import { type SpendParameters, type SpendRow, spendStatement } from './spend-statement';
 import { coversPurpose, isSpendable, purposeOf } from './spendable';
+
+const spendFields: FieldsOf<SpendInput> = {
+  ...({ amount: true, reference: true, description: true, product: true } as const),
+  ...({ productCategory: true, partial: true, manager: true } as const),
+};
 
 /** Thrown to roll back an attempt that took nothing. It contains the row that the statement returned. */
 class NothingTaken extends Error {
@@ -77,10 +82,7 @@ export class Ledger {
   }
 
   #parametersOf(kind: 'spend' | 'hold', user: UserRef, input: SpendInput): SpendParameters {
-    const { partial = false, description } = objectOf(`credits.${kind}`, input, {
-      ...{ amount: true, reference: true, description: true, product: true, productCategory: true },
-      ...{ partial: true, manager: true },
-    });
+    const { partial = false, description } = objectOf(`credits.${kind}`, input, spendFields);
     if (typeof partial !== 'boolean') throw invalid('partial', 'true or false', partial);
     const amount = amountOf('amount', input.amount, 'positive');
     const reference = referenceOf('reference', input.reference);
