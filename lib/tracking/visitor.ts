@@ -122,9 +122,11 @@ export class Visitor {
   async #recordClick(referral: Referral, userId: string | null, visitorId: string): Promise<Date | 'failed' | null> {
     if (!this.#hasDatabase) return 'failed';
     const { clock, recorder } = this.#parts;
-    const about = { referralId: referral.id, userId, action: RESPONDED, target: null, touchedAt: null };
+    const click = this.facts({ referralId: referral.id, userId, action: RESPONDED, target: null, touchedAt: null });
+    click.visitorId = visitorId;
+    click.createdAt = clock.parameter();
     try {
-      return await recorder.record({ ...this.facts(about), visitorId, createdAt: clock.parameter() });
+      return await recorder.record(click);
     } catch (error) {
       this.#report(error);
       return 'failed';

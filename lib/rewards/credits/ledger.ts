@@ -86,11 +86,16 @@ export class Ledger {
     if (typeof partial !== 'boolean') throw invalid('partial', 'true or false', partial);
     const amount = amountOf('amount', input.amount, 'positive');
     const reference = referenceOf('reference', input.reference);
+    const { product, category } = purposeOf(input);
     return {
       user: someUserIdOf('user', user),
-      ...{ reference, kind, amount, partial },
+      reference,
+      kind,
+      amount,
+      partial,
       description: textOf('description', description ?? '', lengths.description),
-      ...purposeOf(input),
+      product,
+      category,
       now: this.#clock.parameter(),
     };
   }

@@ -44,7 +44,7 @@ export class Settlements {
   async capture(input: CaptureInput): Promise<ReferralCreditSpend> {
     objectOf('credits.capture', input, { reference: true, user: true, amount: true, manager: true });
     const amount = isNothing(input.amount) ? null : amountOf('amount', input.amount, 'positive');
-    const { spend, isNew, isSame } = await this.#settle(input, (settle) => this.#capture.with({ ...settle, amount }));
+    const { spend, isNew, isSame } = await this.#settle(input, (settle) => this.#capture.with({ amount, ...settle }));
     const { reference, kind, covered, captured } = spend;
     if (isNew) emitSpent(this.#events, spend, input.manager);
     else if (kind === 'spend')
@@ -58,7 +58,7 @@ export class Settlements {
   /** Gives back all of a hold. */
   async release(input: SettleInput): Promise<ReferralCreditSpend> {
     objectOf('credits.release', input, { reference: true, user: true, manager: true });
-    const { spend, isSame } = await this.#settle(input, (settle) => this.#capture.with({ ...settle, amount: '0' }));
+    const { spend, isSame } = await this.#settle(input, (settle) => this.#capture.with({ amount: '0', ...settle }));
     if (spend.kind === 'spend' || !isSame)
       throw referralError('WRONG_STATE', spend.reference, statusOf(spend), 'call credits.refund({ reference })');
     return spend;

@@ -68,12 +68,18 @@ export class Signups {
     { weighed }: Weighing,
   ): Promise<SignupRow> {
     const parameters = {
-      ...{ user: userId, referral: referral.id, owner: referral.userId, now: this.#clock.parameter() },
-      ...{ typedCode: source === 'code' ? referral.code : null, source, touchedAt, isSelfReferral },
+      user: userId,
+      referral: referral.id,
+      owner: referral.userId,
+      now: this.#clock.parameter(),
+      typedCode: source === 'code' ? referral.code : null,
+      source,
+      touchedAt,
+      isSelfReferral,
       weighed: JSON.stringify(weighed),
     };
     const run = async (sides: readonly SignupSide[], within?: EntityManager): Promise<SignupRow[]> => {
-      const rows = await this.#database.query<SignupRow>(this.#statement.with({ ...parameters, sides }), within);
+      const rows = await this.#database.query<SignupRow>(this.#statement.with({ sides, ...parameters }), within);
       const [first] = rows;
       if (first!.isNew) this.#events.emit(within, 'signup', this.#database.entity(ReferralSignup, first!, 'signup.'));
       return rows;

@@ -36,7 +36,7 @@ export class Usages {
       now: this.#clock.parameter(),
     };
     const run = (sides: readonly SignupSide[], manager?: EntityManager): Promise<UsageRow[]> =>
-      this.#database.query<UsageRow>(this.#statement.with({ ...parameters, sides }), manager);
+      this.#database.query<UsageRow>(this.#statement.with({ sides, ...parameters }), manager);
     const row = await retryOvertaken(async () => {
       const [first] = await this.#grants.run(run, ['reward'], given.manager);
       return first!['usage.userId'] === null ? overtaken : first!;
