@@ -4,9 +4,9 @@ import { databaseUnavailable, invalid, referralError } from '../errors';
 import { isManager } from '../input';
 import type { Settings } from '../options';
 import { explained } from './driver-errors';
+import { Mapping } from './mapping';
 import type { Query, Statement } from './named-parameters';
 import { retryConflicts } from './retry';
-import { Schema } from './schema';
 import { inTurn } from './turns';
 
 /**
@@ -14,7 +14,7 @@ import { inTurn } from './turns';
  * connection of its own, with a time-out: a database that hangs delays a visitor by that time at most. After a time-out
  * the connection is closed, so that the pool replaces it.
  */
-export class Database extends Schema {
+export class Database extends Mapping {
   readonly #isPreparing: boolean;
   readonly #timeoutMs: number;
   readonly #underWay = new Set<Promise<unknown>>();

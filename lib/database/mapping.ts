@@ -5,7 +5,7 @@ import { registry } from '../entities/instance';
 /**
  * Gives SQL the names of tables and columns, and turns its rows into entities. All of it comes from TypeORM's metadata.
  */
-export class Schema {
+export class Mapping {
   readonly dataSource: DataSource;
   /** The tables, quoted and with the host's schema. */
   readonly tables: Readonly<Record<keyof typeof entityOf, string>>;
