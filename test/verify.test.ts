@@ -2,6 +2,7 @@ import { Referral, type Problem } from '../lib';
 import { commissionInvariants } from '../lib/rewards/verify/commission-invariants';
 import { couponInvariants } from '../lib/rewards/verify/coupon-invariants';
 import { earnOutInvariants } from '../lib/rewards/verify/earn-out-invariants';
+import { totalInvariants } from '../lib/rewards/verify/total-invariants';
 import { couponOf, type EarningsHost, refer, startEarnings } from './support/earnings';
 import { closeAll, type Host } from './support/host';
 import { type RewardsHost, startRewards } from './support/rewards';
@@ -841,7 +842,7 @@ describe('of what was earned', () => {
   test.each(damaged)('finds %s', (_what, sql, problem) => expectFound(shop, sql, problem));
 
   test('each invariant is shown to find something', () => {
-    const subjects = [commissionInvariants, couponInvariants, earnOutInvariants];
+    const subjects = [commissionInvariants, totalInvariants, couponInvariants, earnOutInvariants];
     const names = subjects.flatMap((invariantsOf) => invariantsOf({} as never)).map(({ name }) => name);
     expect(new Set(damaged.map(([, , { invariant }]) => invariant))).toEqual(new Set(names));
   });

@@ -9,6 +9,7 @@ import { creditInvariants } from './credit-invariants';
 import { earnOutInvariants } from './earn-out-invariants';
 import type { Invariant } from './invariant';
 import { signupInvariants } from './signup-invariants';
+import { totalInvariants } from './total-invariants';
 
 /** A row where an invariant does not hold. */
 export interface Problem {
@@ -37,7 +38,14 @@ export interface Verification {
 const maxProblems = 1000;
 
 /** The invariants by subject, in the order in which the problems are listed. */
-const subjects = [creditInvariants, signupInvariants, commissionInvariants, couponInvariants, earnOutInvariants];
+const subjects = [
+  creditInvariants,
+  signupInvariants,
+  commissionInvariants,
+  totalInvariants,
+  couponInvariants,
+  earnOutInvariants,
+];
 
 /**
  * Checks every invariant on live data, with one query each. Without a manager, all queries have the same snapshot,
