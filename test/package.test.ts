@@ -169,7 +169,6 @@ test('the tarball holds the build, its sources and the guides, and nothing that 
   );
   expect(files.filter((file) => file.startsWith('examples/shop/'))).toEqual(['examples/shop/earnings.png']);
 
-  // Only the demo shop is left to the repository.
   const documents = ['README.md', ...guides.map((name) => `examples/${name}/README.md`)];
   const missing = documents.flatMap((document) =>
     readMarkdown(path.join(root, document))
@@ -177,7 +176,7 @@ test('the tarball holds the build, its sources and the guides, and nothing that 
       .map((link) => path.posix.join(path.posix.dirname(document), link.replace(/#.*/, '')))
       .filter((target) => !files.includes(target)),
   );
-  expect([...new Set(missing)]).toEqual(['examples/shop/README.md']);
+  expect([...new Set(missing)]).toEqual([]);
 });
 
 test('each file of the build has a map to a source that is in the tarball', async () => {

@@ -1,6 +1,7 @@
 import express, { type Express, type RequestHandler } from 'express';
 import { ipKeyGenerator, rateLimit } from 'express-rate-limit';
 import { createReferrals, type Referrals } from 'express-referrals';
+import type {} from 'express-session'; // declares req.session
 import type { DataSource } from 'typeorm';
 
 export interface Production {

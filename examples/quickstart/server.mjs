@@ -93,4 +93,7 @@ app.get('/me', async (req, res) => {
   );
 });
 
-app.listen(port, () => console.log(baseUrl));
+app.listen(port, (error) => {
+  if (error) throw error; // the port is in use
+  console.log(baseUrl);
+});

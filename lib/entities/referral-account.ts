@@ -45,7 +45,7 @@ export class ReferralAccount extends ReferralRecord<AccountChanges> {
   @Column({ name: 'users_referred', type: 'integer', default: 0 })
   readonly usersReferred!: number;
 
-  /** How many of those users have paid for something. */
+  /** How many of those users have a purchase that was credited to this user. A refund does not lower it. */
   @Column({ name: 'users_upgraded', type: 'integer', default: 0 })
   readonly usersUpgraded!: number;
 

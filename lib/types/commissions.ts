@@ -39,7 +39,9 @@ export interface ChannelInput {
   promoValue: Amount;
   /** Whether users can apply the coupon. Default true. */
   isActive?: boolean;
-  /** Whether the discount applies to every purchase of a buyer, or to the first one only. Default false. */
+  /**
+   * Whether the discount applies to each purchase of a buyer, or only to the one that redeems the coupon. Default false.
+   */
   isRecurring?: boolean;
   /** From this time on the coupon can be applied. Default: now. */
   startDate?: Date | null;

@@ -32,7 +32,7 @@ export interface AccountTotals {
   totalPayoutsEarned: string;
   /** How many users signed up or bought through this user. */
   usersReferred: number;
-  /** How many of those users have paid for something. */
+  /** How many of those users have a purchase that was credited to this user. A refund does not lower it. */
   usersUpgraded: number;
   /** The start of the next earn-out period. An earn-out that is already due does not wait for it. */
   nextEarnOutAt: Date;
