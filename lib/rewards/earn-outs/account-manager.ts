@@ -150,15 +150,8 @@ export class AccountManager extends RecordManager<ReferralAccount, AccountInput,
   }
 }
 
-/** Amounts have the format of PostgreSQL. */
-interface AccountTotalsRow {
-  creditsEarned: string;
-  payoutsEarned: string;
-  totalCreditsEarned: string;
-  totalPayoutsEarned: string;
-  usersReferred: number;
-  usersUpgraded: number;
-  nextEarnOutAt: Date;
+/** The totals, with amounts in the format of PostgreSQL. */
+interface AccountTotalsRow extends AccountTotals {
   /** How many commissions became available between `matured_until` of the totals and now. */
   walked: string;
 }
