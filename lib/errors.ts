@@ -181,6 +181,21 @@ const catalogue = {
     status: 400,
     text: (code: string) => `The user has redeemed the coupon ${show(code)} already and can't apply it again.`,
   },
+  PAYOUT_UNCLEAR: {
+    status: 500,
+    text: (id: number, key: string, result: string, nextAttemptAt: Date | null) =>
+      `It is not known whether the earn-out ${id} was paid: earnOuts.payout ${result}. ` +
+      (nextAttemptAt === null
+        ? `It is not tried again. Look up the key ${key} at your payment provider, ` +
+          'and call earnOuts.settle with what became of it, or earnOuts.retry.'
+        : `It stays in progress and is tried again under the same key, ${key}, from ${nextAttemptAt.toISOString()} on.`),
+  },
+  PAYOUT_CONTRADICTED: {
+    status: 500,
+    text: (id: number, report: string, before: string, effect: string) =>
+      `The earn-out ${id} was reported as ${report}, but it was ${before} before: ${effect}. ` +
+      'Check the payment at your provider.',
+  },
   DATABASE_UNAVAILABLE: {
     status: 503,
     text: (detail: string) =>
@@ -228,6 +243,23 @@ export class ReferralError extends Error {
   }
 }
 
+/**
+ * Thrown by the host's function `earnOuts.payout`: the provider has refused the payment, and surely neither has made it
+ * nor will make it under this key. The earn-out becomes `failed`, and its amount is free again. Every other error means
+ * that the result is not known.
+ *
+ * @example
+ * if (answer.status === 'rejected') throw new PayoutRefused('The address does not accept payments.');
+ */
+export class PayoutRefused extends Error {
+  override readonly name = 'PayoutRefused';
+
+  /** @param reason Why, for the referrer; up to 500 characters are stored. */
+  constructor(reason: string, options?: ErrorOptions) {
+    super(reason, options);
+  }
+}
+
 type Catalogue = typeof catalogue;
 
 /** Creates the error of a code, with the facts that its sentence needs. */
@@ -238,6 +270,17 @@ export function referralError<C extends ReferralErrorCode>(
   const text = catalogue[code].text as (...facts: unknown[]) => string;
   const named = code === 'INVALID_INPUT' || code === 'INVALID_OPTION' || code === 'UNKNOWN_OPTION';
   return new ReferralError(code, text(...facts), named ? { field: facts[0] as string } : {});
+}
+
+/** Creates the error of a payout without a clear result, with what the host's function threw as its cause. */
+export function payoutUnclear(
+  earnOut: { id: number; idempotencyKey: string; nextAttemptAt: Date | null },
+  result: string,
+  cause?: unknown,
+): ReferralError {
+  const { id, idempotencyKey, nextAttemptAt } = earnOut;
+  const text = catalogue.PAYOUT_UNCLEAR.text(id, idempotencyKey, result, nextAttemptAt);
+  return new ReferralError('PAYOUT_UNCLEAR', text, { cause });
 }
 
 /** Creates the error of a database that can't be reached or does not respond, with the driver's error as its cause. */
@@ -263,7 +306,7 @@ export function invalid(field: string, takes: string, got: unknown): ReferralErr
 }
 
 /** A value as an error message shows it: short, and never the content of an object, which may be secret. */
-function show(value: unknown): string {
+export function show(value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(value.length > 80 ? `${value.slice(0, 80)}…` : value);
   if (typeof value === 'function') return `the function ${value.name || '(anonymous)'}`;
   if (Array.isArray(value)) return `an array of ${value.length}`;

@@ -3,8 +3,14 @@ export type {
   AccountChanges,
   AccountInput,
   AccountTotals,
+  BlockedEarnings,
   EarningMode,
   EarnOutProgress,
+  EarnOutReport,
+  EarnOutStatus,
+  PayoutResult,
+  ProviderPayment,
+  Reconciliation,
   RunEarnOutsOptions,
 } from './types/earn-outs';
 export type {
@@ -66,6 +72,7 @@ export { ReferralCreditTransaction } from './entities/referral-credit-transactio
 export { ReferralCreditType } from './entities/referral-credit-type';
 export { ReferralDailyCount } from './entities/referral-daily-count';
 export { ReferralEarnOut } from './entities/referral-earn-out';
+export { ReferralEarnOutEntry } from './entities/referral-earn-out-entry';
 export { ReferralProgram } from './entities/referral-program';
 export { ReferralPurchase } from './entities/referral-purchase';
 export { ReferralRedemption } from './entities/referral-redemption';
@@ -75,7 +82,7 @@ export { ReferralResponse } from './entities/referral-response';
 export { ReferralSignup } from './entities/referral-signup';
 export { ReferralSignupRefusal } from './entities/referral-signup-refusal';
 export { ReferralUsage } from './entities/referral-usage';
-export { ReferralError, type ReferralErrorCode } from './errors';
+export { PayoutRefused, ReferralError, type ReferralErrorCode } from './errors';
 export type { CreateFormInput, TemplateHelpers } from './http/template-helpers';
 export type { ReferralsOptions, SignupContext } from './options';
 

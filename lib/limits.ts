@@ -15,6 +15,8 @@ export const lengths = {
   /** The host's idempotency key of a spend, a usage, a purchase or a grant, such as an invoice number. */
   reference: 255,
   description: 500,
+  /** The key of an earn-out for the payment provider: a UUID as text. */
+  idempotencyKey: 36,
   email: 254,
 } as const;
 

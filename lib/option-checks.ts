@@ -110,6 +110,8 @@ const checks = {
     ],
     minimum: isAmountAbove0,
     payout: isFunction,
+    payoutTimeoutMs: isWholeOf(1, 2_147_183_647),
+    concurrency: isWholeOf(1, 1000),
     creditType: [
       'a name of 1 to 100 characters',
       (value) => typeof value === 'string' && value.length > 0 && value.length <= 100 && !value.includes('\0'),

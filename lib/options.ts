@@ -9,12 +9,13 @@ import { dayMs } from './limits';
 import { checkOptions } from './option-checks';
 import { addressOfRequest, csrfFieldOfHost, randomCode, safeReporter } from './option-defaults';
 import type { Amount, UserRef } from './types/common';
+import type { PayoutResult } from './types/earn-outs';
 import type { ReferralDraft } from './types/referrals';
 
 type Awaitable<T> = T | Promise<T>;
 
 /** Pays one earn-out with the host's payment provider. See the option `earnOuts.payout`. */
-export type Payout = (earnOut: ReferralEarnOut) => unknown;
+export type Payout = (earnOut: ReferralEarnOut) => Awaitable<PayoutResult>;
 
 /** The call in which the option `isSamePerson` compares two users: a sign-up, a coupon or a purchase. */
 export interface SignupContext {
@@ -124,15 +125,31 @@ export interface ReferralsOptions {
      * The period of earn-outs, counted for each account from its creation; `days` up to 36,500. Default `{ days: 7 }`.
      */
     every?: { days: number };
-    /** The least amount that is paid; above 0. A smaller one waits for a later earn-out. Default `'0.01'`. */
+    /**
+     * The least amount that is paid, of both modes together as far as they can be paid; above 0. A smaller one waits for
+     * a later earn-out. Default `'0.01'`.
+     */
     minimum?: Amount;
     /**
-     * Pays an earn-out of the mode `payout`. May be async. Each call for the same earn-out has the same
-     * `idempotencyKey`, also after a crash: pass it to the payment provider. If the function throws, the earn-out
-     * becomes `failed` and its amount goes into the next one, so throw only if nothing was paid. Default: users can't
-     * choose the mode `payout`.
+     * Pays an earn-out of the mode `payout`. May be async. No connection and no transaction of the package is open while
+     * it runs. Each call for the same earn-out has the same `idempotencyKey`, also after a crash: pass it to the payment
+     * provider, which must pay once for each key. What the function does decides:
+     *
+     * - It returns nothing, or `{ reference }` with the provider's reference: the earn-out is `completed`.
+     * - It returns `{ status: 'submitted', reference }`: it stays `processing` until the host calls `earnOuts.settle`.
+     * - It throws `PayoutRefused`: it is surely not paid, becomes `failed`, and its amount is free again. The account
+     *   waits 1 hour for its next earn-out, then 6, 24 and 72 hours, then for `earnOuts.retry` or a changed address.
+     * - Anything else (another error, another result, no result in time) means that nobody knows. It stays `processing`
+     *   and is tried again under the same key 1, 5 and 30 minutes, 2, 12 and 24 hours after the last attempt, then waits
+     *   for `earnOuts.settle` or `earnOuts.retry`.
+     *
+     * Default: users can't choose the mode `payout`.
      */
     payout?: Payout;
+    /** How long a run waits for `payout`, in milliseconds, from 1 to 2,147,183,647. Default 60,000. */
+    payoutTimeoutMs?: number;
+    /** How many payouts a run makes at once, 1–1,000. Default 5. */
+    concurrency?: number;
     /**
      * The name of the credit type of the credit that an earn-out of the mode `credits` gives, 1–100 characters. The
      * type is created when it is first needed. Default `'Commissions'`.
@@ -258,6 +275,8 @@ export function settingsOf(options: ReferralsOptions) {
       everyMs: (earnOuts.every?.days ?? 7) * dayMs,
       minimum: String(earnOuts.minimum ?? '0.01'),
       payout: earnOuts.payout ?? null,
+      payoutTimeoutMs: earnOuts.payoutTimeoutMs ?? 60_000,
+      concurrency: earnOuts.concurrency ?? 5,
       creditType: earnOuts.creditType ?? 'Commissions',
       creditDurationDays: earnOuts.creditDurationDays ?? 36_500,
     },

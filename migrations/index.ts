@@ -2,6 +2,7 @@ import { type DataSource, MigrationExecutor, type MigrationInterface } from 'typ
 import { CreateReferrals1790000000000 } from './1790000000000-create-referrals';
 import { CreateRewards1791000000000 } from './1791000000000-create-rewards';
 import { CreateCommissions1792000000000 } from './1792000000000-create-commissions';
+import { LeasePayouts1793000000000 } from './1793000000000-lease-payouts';
 import { migrationLock } from './once';
 
 /** The migrations, in order, for the host's DataSource: `migrations: [...migrations, /* yours *\/]`. */
@@ -9,6 +10,7 @@ export const migrations: (new () => MigrationInterface)[] = [
   CreateReferrals1790000000000,
   CreateRewards1791000000000,
   CreateCommissions1792000000000,
+  LeasePayouts1793000000000,
 ];
 
 /**

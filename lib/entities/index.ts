@@ -11,6 +11,7 @@ import { ReferralCreditTransaction } from './referral-credit-transaction';
 import { ReferralCreditType } from './referral-credit-type';
 import { ReferralDailyCount } from './referral-daily-count';
 import { ReferralEarnOut } from './referral-earn-out';
+import { ReferralEarnOutEntry } from './referral-earn-out-entry';
 import { ReferralProgram } from './referral-program';
 import { ReferralPurchase } from './referral-purchase';
 import { ReferralRedemption } from './referral-redemption';
@@ -46,6 +47,7 @@ export const entityOf = {
   purchases: ReferralPurchase,
   refunds: ReferralRefund,
   earnOuts: ReferralEarnOut,
+  earnOutEntries: ReferralEarnOutEntry,
   commissions: ReferralCommission,
   commissionEntries: ReferralCommissionEntry,
 };

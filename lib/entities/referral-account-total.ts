@@ -1,4 +1,4 @@
-import { Column, Entity, PrimaryColumn } from 'typeorm';
+import { Column, Entity, Index, PrimaryColumn } from 'typeorm';
 import { lengths } from '../limits';
 import type { EarningMode } from '../types/earn-outs';
 import { amountColumn, bigintAsNumber } from './columns';
@@ -9,6 +9,7 @@ import { amountColumn, bigintAsNumber } from './columns';
  * `maturedUntil`. A reader adds the commissions that have become available since then.
  */
 @Entity({ name: 'referral_account_totals' })
+@Index('ix_referral_account_totals_due', ['dueTerms', 'dueAt', 'userId'])
 export class ReferralAccountTotal {
   @PrimaryColumn({
     name: 'user_id',
@@ -61,4 +62,18 @@ export class ReferralAccountTotal {
   /** What the channel's buyers have paid, net of refunds, as a decimal string. */
   @Column({ name: 'revenue', ...amountColumn, precision: 28, default: 0 })
   readonly revenue!: string;
+
+  /**
+   * Before this time no earn-out of the user can be due, as far as it depends on this row. `runEarnOuts` looks at the
+   * user from then on, and moves it forward. Null if nothing waits.
+   */
+  @Column({ name: 'due_at', type: 'timestamptz', nullable: true })
+  readonly dueAt!: Date | null;
+
+  /**
+   * A hash of the options with which a run has computed `dueAt`. 0: none has, and the user is due. 1: a purchase has set
+   * it, which does not depend on options.
+   */
+  @Column({ name: 'due_terms', type: 'integer', default: 0 })
+  readonly dueTerms!: number;
 }

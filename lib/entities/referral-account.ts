@@ -60,6 +60,10 @@ export class ReferralAccount extends ReferralRecord<AccountChanges> {
   @Column({ name: 'payouts_paid', ...amountColumn, precision: 28, default: 0 })
   readonly payoutsPaid!: string;
 
+  /** How many earn-outs the user has had, failed ones included. */
+  @Column({ name: 'earn_outs', type: 'integer', default: 0 })
+  readonly earnOutCount!: number;
+
   /** The start of the first earn-out period; each has the length of the option `earnOuts.every`. */
   @Column({ name: 'created_at', type: 'timestamptz', default: () => 'now()' })
   readonly createdAt!: Date;

@@ -16,6 +16,8 @@ import { CreditTypeManager } from './credits/credit-type-manager';
 import { AccountManager } from './earn-outs/account-manager';
 import { EarnOutManager } from './earn-outs/earn-out-manager';
 import { EarnOuts } from './earn-outs/earn-outs';
+import { Reports } from './earn-outs/reports';
+import { Transitions } from './earn-outs/transitions';
 import { recordCalls } from './records/records';
 import { Grants } from './signups/grants';
 import { ProgramManager } from './signups/program-manager';
@@ -90,7 +92,8 @@ export function wireRewards(settings: Settings, tracking: Tracking): Rewards {
   const totals = new Totals(database, clock, settings);
   const coupons = new Coupons(database, clock, settings);
   const purchases = new Purchases(database, clock, events, attribution, settings);
-  const earnOuts = new EarnOuts(database, clock, events, settings, creditTypes);
+  const transitions = new Transitions(database, clock, events, settings);
+  const earnOuts = new EarnOuts(database, clock, events, settings, creditTypes, transitions);
 
   const managers: Managers = {
     creditTypes,
@@ -103,7 +106,7 @@ export function wireRewards(settings: Settings, tracking: Tracking): Rewards {
     accounts: new AccountManager(database, clock, creation, settings, totals),
     purchases: new PurchaseManager(database, purchases),
     commissions: new CommissionManager(database),
-    earnOuts: new EarnOutManager(database),
+    earnOuts: new EarnOutManager(database, clock, transitions, new Reports(database, settings, transitions)),
   };
 
   return {

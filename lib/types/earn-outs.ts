@@ -1,7 +1,58 @@
-import type { UserRef } from './common';
+import type { Amount, UserRef, WithManager } from './common';
 
 /** What an earn-out turns commissions into: credit to spend, or money that is paid out. */
 export type EarningMode = 'credits' | 'payout';
+
+/** What became of an earn-out. */
+export type EarnOutStatus = 'processing' | 'completed' | 'failed' | 'returned';
+
+/**
+ * What the option `earnOuts.payout` returns. Nothing, or the provider's reference alone (1–255 characters): the user is
+ * paid. With `status: 'submitted'`: the provider has accepted the payment, and tells its result later, which the host
+ * passes to `earnOuts.settle`.
+ */
+export type PayoutResult = undefined | void | { reference: string } | { status: 'submitted'; reference: string };
+
+/** The input of `earnOuts.settle`: what a provider reports about one payment. */
+export interface EarnOutReport extends WithManager {
+  /** The earn-out's `idempotencyKey`. Give it, the `reference`, or both. */
+  key?: string | null | undefined;
+  /** The provider's reference. With a `key`, it is stored, unless the earn-out has one already. */
+  reference?: string | null | undefined;
+  /**
+   * `completed`: the user was paid. `failed`: surely not paid, and never will be. `returned`: paid, and the money came
+   * back.
+   */
+  status: 'completed' | 'failed' | 'returned';
+  /** Why it failed or was returned, for the referrer; the first 500 characters are stored. */
+  reason?: string | null | undefined;
+}
+
+/** One payment in the provider's list, for `earnOuts.reconcile`. */
+export interface ProviderPayment {
+  /** The idempotency key under which it was made. */
+  key: string;
+  /** The provider's reference. Default: none. */
+  reference?: string | null | undefined;
+  /** What was paid; above 0. */
+  amount: Amount;
+  /** The user who was paid. */
+  user: UserRef;
+  /** When it was paid. */
+  at: Date;
+}
+
+/** The result of `earnOuts.reconcile`. Amounts are decimal strings. */
+export interface Reconciliation {
+  /** How many payments the database knew already as completed earn-outs. */
+  known: number;
+  /** How many earn-outs it knew, but not that they were paid. They are completed now. */
+  completed: number;
+  /** How many payments it had forgotten. Each is a completed earn-out now. */
+  booked: number;
+  /** The part of these payments for which nothing was available. Later earn-outs subtract it. */
+  debt: string;
+}
 
 /** The input of `accounts.create`. */
 export interface AccountInput {
@@ -15,6 +66,17 @@ export interface AccountChanges {
   mode?: EarningMode;
   /** The e-mail address that payouts go to, up to 254 characters. Null is allowed only in the mode `credits`. */
   payoutEmail?: string | null;
+}
+
+/** An amount that is available, and that no earn-out can pay until something changes. */
+export interface BlockedEarnings {
+  /** A decimal string. */
+  amount: string;
+  /**
+   * `no-payout-option`: the host has not set the option `earnOuts.payout`. `no-payout-address`: the account has no
+   * `payoutEmail`.
+   */
+  reason: 'no-payout-address' | 'no-payout-option';
 }
 
 /** The totals of a user's account. Amounts are decimal strings, net of refunds. */
@@ -34,8 +96,10 @@ export interface AccountTotals {
   usersReferred: number;
   /** How many of those users have a purchase that was credited to this user. A refund does not lower it. */
   usersUpgraded: number;
-  /** The start of the next earn-out period. An earn-out that is already due does not wait for it. */
+  /** When the next earn-out is due. If one is due already, it is the past moment from which on it has been. */
   nextEarnOutAt: Date;
+  /** What can't be paid until something changes; null if nothing is blocked. */
+  blocked: BlockedEarnings | null;
 }
 
 /** The progress, and the result, of `runEarnOuts`. */
@@ -44,7 +108,10 @@ export interface EarnOutProgress {
   bound: number;
   /** How many earn-outs this run has paid, including those that an earlier run created and did not pay. */
   completed: number;
-  /** How many earn-outs have failed in this run. */
+  /**
+   * How many earn-outs have failed in this run: the provider refused them. A payout whose result is not known counts
+   * neither as completed nor as failed.
+   */
   failed: number;
   /** The sum of the completed earn-outs, as a decimal string. */
   amount: string;

@@ -124,6 +124,10 @@ export const baseUrl = 'https://shop.example';
 export class TestClock {
   time = new Date('2026-03-01T12:00:00.000Z');
   readonly read = (): Date => new Date(this.time);
+  advance(ms: number): void {
+    this.time = new Date(this.time.getTime() + ms);
+  }
+
   advanceDays(days: number): void {
     this.time = new Date(this.time.getTime() + days * 86_400_000);
   }

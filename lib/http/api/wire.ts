@@ -47,7 +47,8 @@ export function earnOutOf(earnOut: ReferralEarnOut): Wire['EarnOut'] {
     mode: earnOut.mode,
     paypal_payout_email: earnOut.payoutEmail,
     amount: Number(earnOut.amount),
-    status: earnOut.status,
+    // The API has no word for money that came back: like a failed one, its amount is free again.
+    status: earnOut.status === 'returned' ? 'failed' : earnOut.status,
     error_reason: earnOut.errorReason,
     created_at: earnOut.createdAt,
     updated_at: earnOut.updatedAt,

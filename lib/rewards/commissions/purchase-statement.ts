@@ -179,21 +179,23 @@ const sharedRows = (tables: Tables, $: Parameters): string => `
         users_upgraded = a.users_upgraded + (SELECT is_upgrade::integer FROM earning)
       RETURNING user_id
     ),
-    -- Lock 4. count(*) >= 0 is always true. It makes PostgreSQL execute account first, so that lock 3 precedes lock 4.
+    -- Lock 4. Also tells the next run when the commission can be paid (due_at, with the terms 1 for a new row).
+    -- count(*) >= 0 is always true. It makes PostgreSQL execute account first, so that lock 3 precedes lock 4.
     added AS (
       INSERT INTO ${tables.totals} AS t (user_id, channel_id, mode, commissions, amount, matured, matured_amount,
-        matured_until, redemptions, revenue)
+        matured_until, redemptions, revenue, due_at, due_terms)
       SELECT earning.referrer_id, coalesce(earning.channel_id, 0), earning.mode, (m.id IS NOT NULL)::integer,
         earning.earned,
         coalesce((m.available_at <= at.now)::integer, 0),
         CASE WHEN m.available_at <= at.now THEN m.earned ELSE 0 END, at.now,
-        earning.is_redeeming::integer, CASE WHEN earning.is_revenue THEN ${$.amount}::numeric ELSE 0 END
+        earning.is_redeeming::integer, CASE WHEN earning.is_revenue THEN ${$.amount}::numeric ELSE 0 END,
+        m.available_at, 1
       FROM earning CROSS JOIN at CROSS JOIN purchased LEFT JOIN commission m ON true
       WHERE (m.id IS NOT NULL OR (earning.channel_id IS NOT NULL AND NOT earning.is_own))
         AND (SELECT count(*) FROM account) >= 0
       ON CONFLICT (user_id, channel_id, mode) DO UPDATE SET commissions = t.commissions + excluded.commissions,
         amount = t.amount + excluded.amount, redemptions = t.redemptions + excluded.redemptions,
-        revenue = t.revenue + excluded.revenue,
+        revenue = t.revenue + excluded.revenue, due_at = least(t.due_at, excluded.due_at),
         matured = t.matured + CASE WHEN ${isMatured} THEN excluded.commissions ELSE 0 END,
         matured_amount = t.matured_amount + CASE WHEN ${isMatured} THEN excluded.amount ELSE 0 END
     )`;

@@ -11,10 +11,13 @@ import { emailOf, objectOf, someUserIdOf } from '../../input';
 import type { Settings } from '../../options';
 import type { ReferralCreation } from '../../tracking/referral-creation';
 import type { UserRef, WithManager } from '../../types/common';
-import type { AccountChanges, AccountInput, AccountTotals, EarningMode } from '../../types/earn-outs';
+import type { AccountChanges, AccountInput, AccountTotals, BlockedEarnings, EarningMode } from '../../types/earn-outs';
 import type { Totals } from '../commissions/totals';
 import { RecordManager } from '../records/record-manager';
-import { periodStart } from './schedule';
+import { modes, payableFrom } from './payable-from';
+import { periodEnd, periodStart } from './schedule';
+import { termsOf } from './terms';
+import { Waiting } from './waiting';
 
 /** `referrals.accounts`: the referral settings and totals of users. */
 export class AccountManager extends RecordManager<ReferralAccount, AccountInput, AccountChanges> {
@@ -22,6 +25,7 @@ export class AccountManager extends RecordManager<ReferralAccount, AccountInput,
   readonly #creation: ReferralCreation;
   readonly #settings: Settings;
   readonly #totals: Totals;
+  readonly #waiting: Waiting;
 
   /** @internal */
   constructor(database: Database, clock: Clock, creation: ReferralCreation, settings: Settings, totals: Totals) {
@@ -30,6 +34,7 @@ export class AccountManager extends RecordManager<ReferralAccount, AccountInput,
     this.#creation = creation;
     this.#settings = settings;
     this.#totals = totals;
+    this.#waiting = new Waiting(database, clock);
   }
 
   /**
@@ -69,36 +74,52 @@ export class AccountManager extends RecordManager<ReferralAccount, AccountInput,
     const { accounts } = this.database.tables;
     const sum = (mode: EarningMode, column: string): string =>
       `coalesce(sum(t."${column}"::numeric) FILTER (WHERE t.mode = '${mode}'), 0)`;
-    const parameters = {
-      user: account.userId,
-      now: this.#clock.parameter(),
-      period: this.#settings.earnOuts.everyMs,
-    };
     const [row] = await this.database.query<AccountTotalsRow>(
       sql(
-        parameters,
+        { user: account.userId, ...termsOf(this.#settings.earnOuts, this.#clock.parameter()) },
         ($) => `
-        SELECT a.users_referred AS "usersReferred", a.users_upgraded AS "usersUpgraded",
-          coalesce(sum(t.walked), 0) AS walked,
-          ${periodStart('a', timeOf($.now), $.period)}
-            + ${$.period}::float8 * interval '1 millisecond' AS "nextEarnOutAt",
-          (${sum('credits', 'availableAmount')} - a.credits_paid)::text AS "creditsEarned",
-          (${sum('payout', 'availableAmount')} - a.payouts_paid)::text AS "payoutsEarned",
-          ${sum('credits', 'amount')}::text AS "totalCreditsEarned",
-          ${sum('payout', 'amount')}::text AS "totalPayoutsEarned"
-        FROM ${accounts} a LEFT JOIN (${this.#totals.currentSql($)}) AS t ON true WHERE a.user_id = ${$.user}
-        GROUP BY a.user_id`,
+        WITH
+        at AS MATERIALIZED (
+          SELECT ${timeOf($.now)} AS now
+        ),
+        -- What the account has earned. earned: what is available and not paid, by mode.
+        summed AS (
+          SELECT a.user_id, coalesce(sum(t.walked), 0) AS walked,
+            ${sum('credits', 'availableAmount')} - a.credits_paid AS credits,
+            ${sum('payout', 'availableAmount')} - a.payouts_paid AS payout,
+            ${sum('credits', 'amount')} AS total_credits, ${sum('payout', 'amount')} AS total_payouts
+          FROM ${accounts} a LEFT JOIN (${this.#totals.currentSql($)}) AS t ON true WHERE a.user_id = ${$.user}
+          GROUP BY a.user_id
+        ),
+        -- The same as rows. An amount is due if its mode can be paid now; a debt counts in any case.
+        by_mode AS (
+          SELECT m.mode, earned.amount, m.is_offered, ${payableFrom(this.database, 'at.now', $.period)} <= at.now AS is_due
+          FROM ${accounts} a CROSS JOIN at CROSS JOIN summed CROSS JOIN ${modes($.isPayoutOffered)}
+          JOIN LATERAL (VALUES ('credits', summed.credits), ('payout', summed.payout)) AS earned (mode, amount)
+            ON earned.mode = m.mode
+          WHERE a.user_id = ${$.user}
+        )
+        SELECT a.users_referred AS "usersReferred", a.users_upgraded AS "usersUpgraded", summed.walked,
+          CASE WHEN (SELECT sum(amount) FROM by_mode WHERE is_due OR amount < 0) >= ${$.minimum}::numeric
+            THEN ${periodStart('a', 'at.now', $.period)} ELSE ${periodEnd('a', 'at.now', $.period)} END AS "nextEarnOutAt",
+          summed.credits::text AS "creditsEarned", summed.payout::text AS "payoutsEarned",
+          summed.total_credits::text AS "totalCreditsEarned", summed.total_payouts::text AS "totalPayoutsEarned",
+          CASE WHEN summed.payout > 0 AND NOT ${$.isPayoutOffered}::boolean THEN 'no-payout-option'
+            WHEN summed.payout > 0 AND a.payout_email IS NULL THEN 'no-payout-address' END AS "blockedReason"
+        FROM ${accounts} a CROSS JOIN at CROSS JOIN summed WHERE a.user_id = ${$.user}`,
       ),
       manager,
     );
-    const { walked, ...totals } = row!;
+    const { walked, blockedReason: reason, ...totals } = row!;
     if (!manager) await this.#totals.noteWalked(account.userId, Number(walked));
+    const payoutsEarned = shownAmount(totals.payoutsEarned);
     return {
       ...totals,
       creditsEarned: shownAmount(totals.creditsEarned),
-      payoutsEarned: shownAmount(totals.payoutsEarned),
+      payoutsEarned,
       totalCreditsEarned: shownAmount(totals.totalCreditsEarned),
       totalPayoutsEarned: shownAmount(totals.totalPayoutsEarned),
+      blocked: reason === null ? null : { amount: payoutsEarned, reason },
     };
   }
 
@@ -134,6 +155,7 @@ export class AccountManager extends RecordManager<ReferralAccount, AccountInput,
       }),
     };
     if (Object.keys(values).length === 0) return;
+    const before = await this.get(id, { manager });
     try {
       const updatedAt = await nowIn(this.database, this.#clock, manager);
       await this.write(id, { ...values, updatedAt }, manager);
@@ -141,6 +163,8 @@ export class AccountManager extends RecordManager<ReferralAccount, AccountInput,
       if (violatedConstraint(error) !== 'ck_referral_accounts_mode') throw error;
       throw invalid('payoutEmail', 'an e-mail address for payouts in the mode "payout"', payoutEmail ?? null);
     }
+    if (values.payoutEmail !== undefined && values.payoutEmail !== before.payoutEmail)
+      await this.#waiting.end(before.userId, 'payout', manager);
   }
 
   /** Always refused: the account keeps what the user has earned and was paid. */
@@ -151,7 +175,8 @@ export class AccountManager extends RecordManager<ReferralAccount, AccountInput,
 }
 
 /** The totals, with amounts in the format of PostgreSQL. */
-interface AccountTotalsRow extends AccountTotals {
+interface AccountTotalsRow extends Omit<AccountTotals, 'blocked'> {
+  blockedReason: BlockedEarnings['reason'] | null;
   /** How many commissions became available between `matured_until` of the totals and now. */
   walked: string;
 }

@@ -4,11 +4,14 @@ import { isLockTimeout } from '../../database/driver-errors';
 import { retryConflicts } from '../../database/retry';
 import type { Settings } from '../../options';
 import { bindStatement } from './bind-statement';
-import { dueStatement, type EarnOutTerms, type LockedAccounts, lockStatement } from './due-accounts';
+import { adoptStatement, dueStatement, type LockedAccounts, lockStatement, rescheduleStatement } from './due-accounts';
 import type { Progress } from './progress';
+import { type EarnOutTerms, hashOf, termsOf } from './terms';
 
 /** How many accounts are bound in one transaction. */
 const batchSize = 500;
+/** How many rows of totals get new terms in one statement. */
+const adoptedAtOnce = 5000;
 /**
  * The `lock_timeout` in milliseconds: short in the round that skips locked accounts, longer in the one that waits for
  * them.
@@ -29,28 +32,41 @@ export class EarnOutBinding {
     this.#onError = onError;
   }
 
+  /** Makes those accounts due that were last looked at with other options. */
+  async adoptAll(): Promise<void> {
+    const terms = hashOf(this.#terms(null));
+    const statement = adoptStatement(this.#database);
+    for (let adopted = adoptedAtOnce; adopted > 0;) {
+      const query = statement.with({ terms, now: this.#clock.parameter(), limit: adoptedAtOnce });
+      const [row] = await this.#database.unlimited('ordinary', (manager) =>
+        this.#database.query<{ adopted: string }>(query, manager),
+      );
+      adopted = Number(row!.adopted);
+    }
+  }
+
   /** Binds the commissions of all accounts that are due, one batch in each transaction. */
   async bindAll(lockedAccounts: LockedAccounts, progress: Progress): Promise<void> {
-    const { everyMs, minimum, payout } = this.#settings;
+    const terms = hashOf(this.#terms(null));
     const statement = dueStatement(this.#database);
-    let after: string | undefined = '';
+    let after: Pick<DueRow, 'userId' | 'dueAt'> | undefined = { userId: '', dueAt: '-infinity' };
     while (after !== undefined) {
-      const now = this.#clock.parameter();
-      const terms = { now, period: everyMs, isPayoutOffered: payout !== null, minimum };
-      const query = statement.with({ ...terms, after, limit: batchSize });
-      const due = await this.#database.unlimited('ordinary', (manager) =>
-        this.#database.query<AccountRow>(query, manager),
+      const place = { afterDueAt: after.dueAt, afterUser: after.userId, limit: batchSize };
+      const query = statement.with({ terms, now: this.#clock.parameter(), ...place });
+      const due: DueRow[] = await this.#database.unlimited('ordinary', (manager) =>
+        this.#database.query<DueRow>(query, manager),
       );
-      const users = due.map(({ userId }) => userId);
-      if (users.length > 0) await progress.addBound(await this.#bindOrPart(users, terms, lockedAccounts));
-      after = users.at(-1);
+      // A user has a row for each channel and mode.
+      const users = [...new Set(due.map(({ userId }) => userId))];
+      if (users.length > 0) await progress.addBound(await this.#bindOrPart(users, due[0]!.now, lockedAccounts));
+      after = due.at(-1);
     }
   }
 
   /** Binds a batch of accounts. If a row lock times out, binds each account in a transaction of its own. */
-  async #bindOrPart(users: readonly string[], terms: EarnOutTerms, lockedAccounts: LockedAccounts): Promise<number> {
+  async #bindOrPart(users: readonly string[], now: Date, lockedAccounts: LockedAccounts): Promise<number> {
     try {
-      return await retryConflicts(() => this.#bind(users, terms, lockedAccounts));
+      return await retryConflicts(() => this.#bind(users, now, lockedAccounts));
     } catch (error) {
       if (!isLockTimeout(error)) throw error;
       if (users.length === 1) {
@@ -58,26 +74,38 @@ export class EarnOutBinding {
         return 0;
       }
       let made = 0;
-      for (const user of users) made += await this.#bindOrPart([user], terms, lockedAccounts);
+      for (const user of users) made += await this.#bindOrPart([user], now, lockedAccounts);
       return made;
     }
   }
 
-  #bind(users: readonly string[], terms: EarnOutTerms, lockedAccounts: LockedAccounts): Promise<number> {
+  /** All statements of the transaction use the same time, so that none of them counts a commission as pending that
+   * another one counts as available. */
+  #bind(users: readonly string[], now: Date, lockedAccounts: LockedAccounts): Promise<number> {
+    const terms = this.#terms(now);
     return this.#database.unlimited('ordinary', async (manager) => {
       const timeout = lockTimeoutMs[lockedAccounts];
       await this.#database.query(`SELECT set_config('lock_timeout', '${timeout}', true)`, manager);
       const lock = lockStatement(this.#database, lockedAccounts).with({ users });
-      const locked = await this.#database.query<AccountRow>(lock, manager);
+      const locked = (await this.#database.query<{ userId: string }>(lock, manager)).map(({ userId }) => userId);
       if (locked.length === 0) return 0;
       // A second statement, because its snapshot contains what the previous holders of the locks have bound.
-      const bind = bindStatement(this.#database).with({ ...terms, users: locked.map(({ userId }) => userId) });
+      const bind = bindStatement(this.#database).with({ ...terms, users: locked });
       const [row] = await this.#database.query<{ made: string }>(bind, manager);
+      const reschedule = rescheduleStatement(this.#database);
+      await this.#database.query(reschedule.with({ ...terms, users: locked, terms: hashOf(terms) }), manager);
       return Number(row!.made);
     });
   }
+
+  #terms(now: Date | null): EarnOutTerms {
+    return termsOf(this.#settings, now);
+  }
 }
 
-interface AccountRow {
+interface DueRow {
   userId: string;
+  dueAt: string;
+  /** The time of the statement, in milliseconds: not later than it. */
+  now: Date;
 }

@@ -1,64 +1,73 @@
 import type { Database } from '../../database/database';
 import { type Statement, statement } from '../../database/named-parameters';
 import { timeOf } from '../../database/statement-time';
-import { periodStart } from './schedule';
+import { openAmounts, type OpenAmountParameters } from './open-amounts';
+import { modes, payableFrom } from './payable-from';
+import { termNames } from './terms';
 
-/** The parameters that decide when an account is due, and for how much. */
-export interface EarnOutTerms {
-  /** The time of the injected clock; null for that of the statement. */
+/*
+ * Which accounts are due is found by an index. Each row of totals has a time `due_at`, before which no earn-out of the
+ * user can be due as far as it depends on that row: it is the time of the first of its commissions that nobody has
+ * looked at. A purchase lowers it to the time of its commission, in the row that it updates anyway. A run looks at the
+ * users whose time has come, pays what can be paid, and moves the time forward. So an account that waits for the
+ * minimum, for its period or for an address costs nothing until something changes.
+ */
+
+/** The terms of a row that a purchase has inserted. */
+export const termsOfPurchase = 1;
+
+export interface AdoptParameters {
+  /** The hash of the terms of this run. */
+  terms: number;
   now: Date | null;
-  /** The option `earnOuts.every` in milliseconds. */
-  period: number;
-  /** Whether the host has the option `earnOuts.payout`. */
-  isPayoutOffered: boolean;
-  /** The option `earnOuts.minimum`. */
-  minimum: string;
-}
-
-export interface DueParameters extends EarnOutTerms {
-  /** Only users after this one; empty for all. */
-  after: string;
   limit: number;
 }
 
-/** SQL: the modes of earn-outs, as the table `m`. */
-export function modes(isPayoutOffered: string): string {
-  return `(VALUES ('credits', true), ('payout', ${isPayoutOffered}::boolean)) AS m (mode, is_offered)`;
+export interface DueParameters {
+  terms: number;
+  now: Date | null;
+  /** Only rows after this one, in the order of time and user. */
+  afterDueAt: string;
+  afterUser: string;
+  limit: number;
 }
 
-/**
- * SQL: whether a mode `m` can pay an account `a`. A payout needs the option `earnOuts.payout` and an e-mail address.
- */
-export const isPayable = `m.is_offered AND (m.mode = 'credits' OR a.payout_email IS NOT NULL)`;
-
-/**
- * SQL: whether the first period of an account `a` has passed, and it has no earn-out of a mode `m` in progress and none
- * completed in the current period.
- */
-export function isDue({ tables }: Database, now: string, period: string): string {
-  return `${now} >= a.created_at + ${period}::float8 * interval '1 millisecond' AND NOT EXISTS (
-    SELECT FROM ${tables.earnOuts} o WHERE o.user_id = a.user_id AND o.mode = m.mode
-      AND (o.status = 'processing' OR (o.status = 'completed' AND o.created_at >= ${periodStart('a', now, period)}))
-  )`;
-}
-
-/**
- * Selects the next accounts that can be due. It compares the minimum with what an account has earned and was not paid,
- * available or not. That is an upper limit of what is available, and only needs the totals.
- */
-export function dueStatement(database: Database): Statement<DueParameters> {
-  const { accounts, totals } = database.tables;
-  return statement<DueParameters>(
-    { now: true, period: true, isPayoutOffered: true, minimum: true, after: true, limit: true },
+/** Makes rows due whose time was computed with other terms: the host has changed its options since then. */
+export function adoptStatement({ tables }: Database): Statement<AdoptParameters> {
+  // Two ranges instead of <>, for which PostgreSQL would not use the index.
+  return statement<AdoptParameters>(
+    { terms: true, now: true, limit: true },
     ($) => `
-    SELECT a.user_id AS "userId" FROM ${accounts} a
-    WHERE a.user_id > ${$.after} AND EXISTS (
-      SELECT FROM ${modes($.isPayoutOffered)}
-      WHERE ${isPayable} AND ${isDue(database, timeOf($.now), $.period)} AND (
-        SELECT sum(t.amount) FROM ${totals} t WHERE t.user_id = a.user_id AND t.mode = m.mode
-      ) >= ${$.minimum}::numeric + CASE m.mode WHEN 'credits' THEN a.credits_paid ELSE a.payouts_paid END
+    WITH
+    lower AS (
+      SELECT user_id, channel_id, mode FROM ${tables.totals} WHERE due_terms < ${$.terms}::integer
+      LIMIT ${$.limit}::integer FOR NO KEY UPDATE SKIP LOCKED
+    ),
+    higher AS (
+      SELECT user_id, channel_id, mode FROM ${tables.totals} WHERE due_terms > ${$.terms}::integer
+      LIMIT ${$.limit}::integer FOR NO KEY UPDATE SKIP LOCKED
+    ),
+    -- The time that a purchase has set is right with all terms.
+    adopted AS (
+      UPDATE ${tables.totals} t SET due_terms = ${$.terms}::integer,
+        due_at = CASE t.due_terms WHEN ${termsOfPurchase} THEN t.due_at ELSE ${timeOf($.now)} END
+      FROM (SELECT * FROM lower UNION ALL SELECT * FROM higher) AS others
+      WHERE t.user_id = others.user_id AND t.channel_id = others.channel_id AND t.mode = others.mode
+      RETURNING 1
     )
-    ORDER BY a.user_id LIMIT ${$.limit}::integer`,
+    SELECT count(*) AS adopted FROM adopted`,
+  );
+}
+
+/** Selects the next users whose time has come, and the time of the statement. */
+export function dueStatement({ tables }: Database): Statement<DueParameters> {
+  return statement<DueParameters>(
+    { terms: true, now: true, afterDueAt: true, afterUser: true, limit: true },
+    ($) => `
+    SELECT t.user_id AS "userId", t.due_at::text AS "dueAt", ${timeOf($.now)} AS now FROM ${tables.totals} t
+    WHERE t.due_terms = ${$.terms}::integer AND t.due_at <= ${timeOf($.now)}
+      AND (t.due_at, t.user_id) > (${$.afterDueAt}::timestamptz, ${$.afterUser}::varchar)
+    ORDER BY t.due_at, t.user_id LIMIT ${$.limit}::integer`,
   );
 }
 
@@ -72,5 +81,71 @@ export function lockStatement({ tables }: Database, locked: LockedAccounts): Sta
     ($) => `
     SELECT user_id AS "userId" FROM ${tables.accounts} WHERE user_id = ANY(${$.users}::varchar[])
     ORDER BY user_id FOR NO KEY UPDATE ${locked === 'skip' ? 'SKIP LOCKED' : ''}`,
+  );
+}
+
+/**
+ * Moves the time of users forward, after their open amounts were bound: to now if enough has become available since
+ * then; otherwise to the time at which a mode can be paid again, or at which the next commission becomes available.
+ *
+ * The last statement of its transaction, because it locks rows of totals, which purchases wait for. Rows that another
+ * transaction has locked, or has changed since the snapshot, are left as they are: the next run looks at them again.
+ */
+export function rescheduleStatement(database: Database): Statement<OpenAmountParameters & { terms: number }> {
+  const { tables } = database;
+  return statement<OpenAmountParameters & { terms: number }>(
+    { ...termNames, users: true, terms: true },
+    ($) => `
+    WITH
+    ${openAmounts(database, $)},
+    -- From when on each mode can be paid.
+    payable AS (
+      SELECT a.user_id, m.mode, ${payableFrom(database, 'at.now', $.period)} AS from_time
+      FROM ${tables.accounts} a CROSS JOIN ${modes($.isPayoutOffered)} CROSS JOIN at
+      WHERE a.user_id = ANY(${$.users}::varchar[])
+    ),
+    -- The times at which something can become due.
+    times AS (
+      SELECT user_id, at.now AS due_at FROM sums CROSS JOIN at WHERE amount > 0 AND total >= ${$.minimum}::numeric
+      UNION ALL SELECT p.user_id, p.from_time FROM payable p JOIN nets n USING (user_id, mode) CROSS JOIN at
+      WHERE p.from_time > at.now AND n.ready > 0
+      UNION ALL SELECT p.user_id, greatest(p.from_time, c.available_at)
+      FROM payable p CROSS JOIN at CROSS JOIN LATERAL (
+        SELECT min(available_at) AS available_at FROM ${tables.commissions}
+        WHERE user_id = p.user_id AND mode = p.mode AND earn_out_id IS NULL AND available_at > at.now
+      ) AS c
+      WHERE p.from_time IS NOT NULL AND c.available_at IS NOT NULL
+    ),
+    next AS (
+      SELECT wanted.user_id, min(times.due_at) AS due_at
+      FROM unnest(${$.users}::varchar[]) AS wanted (user_id) LEFT JOIN times USING (user_id) GROUP BY 1
+    ),
+    -- The rows as they are now. Those that were changed since the snapshot differ from it.
+    locked AS (
+      SELECT user_id, channel_id, mode, commissions, due_at FROM ${tables.totals}
+      WHERE user_id = ANY(${$.users}::varchar[]) FOR NO KEY UPDATE SKIP LOCKED
+    )
+    UPDATE ${tables.totals} t SET due_at = next.due_at, due_terms = ${$.terms}::integer
+    FROM locked JOIN next USING (user_id)
+    JOIN ${tables.totals} seen USING (user_id, channel_id, mode)
+    WHERE t.user_id = locked.user_id AND t.channel_id = locked.channel_id AND t.mode = locked.mode
+      AND seen.commissions = locked.commissions AND seen.due_at IS NOT DISTINCT FROM locked.due_at
+      AND (t.due_at IS DISTINCT FROM next.due_at OR t.due_terms <> ${$.terms}::integer)`,
+  );
+}
+
+export interface WakeParameters {
+  user: string;
+  now: Date | null;
+}
+
+/** Makes a user due: the next run looks at the account. */
+export function wakeStatement({ tables }: Database): Statement<WakeParameters> {
+  return statement<WakeParameters>(
+    { user: true, now: true },
+    ($) => `
+    UPDATE ${tables.totals} t SET due_at = at.now
+    FROM (SELECT ${timeOf($.now)} AS now) AS at
+    WHERE t.user_id = ${$.user} AND (t.due_at IS NULL OR t.due_at > at.now)`,
   );
 }

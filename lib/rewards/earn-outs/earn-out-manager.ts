@@ -1,21 +1,102 @@
+import type { EntityManager } from 'typeorm';
+import type { Clock } from '../../database/clock';
 import type { Database } from '../../database/database';
+import { nowIn } from '../../database/statement-time';
 import { ReferralEarnOut } from '../../entities/referral-earn-out';
 import { referralError } from '../../errors';
+import { objectOf, recordIdOf } from '../../input';
+import type { RecordRef, WithManager } from '../../types/common';
+import type { EarnOutReport, ProviderPayment, Reconciliation as Result } from '../../types/earn-outs';
 import { KeptRecordManager } from '../records/kept-record-manager';
+import { Reconciliation } from './reconciliation';
+import type { Reports } from './reports';
+import type { Transitions } from './transitions';
+import { Waiting } from './waiting';
 
 /**
- * `referrals.earnOuts`: commissions that were paid out or turned into credit. Read only: `runEarnOuts` creates and
- * settles earn-outs.
+ * `referrals.earnOuts`: commissions that were paid out or turned into credit. `runEarnOuts` creates and pays earn-outs;
+ * the calls here are for what happens outside of it.
  */
 export class EarnOutManager extends KeptRecordManager<ReferralEarnOut, object> {
+  readonly #transitions: Transitions;
+  readonly #reports: Reports;
+  readonly #waiting: Waiting;
+  readonly #reconciliation: Reconciliation;
+  readonly #clock: Clock;
+
   /** @internal */
-  constructor(database: Database) {
+  constructor(database: Database, clock: Clock, transitions: Transitions, reports: Reports) {
     const kind = { record: ReferralEarnOut, word: 'earn-out', inUse: {} };
-    super(database, kind, 'it is the record of a payment, and only runEarnOuts settles it');
+    super(database, kind, 'it is the record of a payment, which settle and retry change');
+    this.#transitions = transitions;
+    this.#reports = reports;
+    this.#waiting = new Waiting(database, clock);
+    this.#reconciliation = new Reconciliation(database, clock, transitions);
+    this.#clock = clock;
+  }
+
+  /**
+   * Stores what the payment provider reports about a payout, for example in a webhook, hours or days later. Idempotent.
+   *
+   * Reports may contradict each other. `failed` after `completed` means `returned`. `completed` after `failed` or
+   * `returned` takes the freed amount again, and what of it is not available any more becomes a debt, which later
+   * earn-outs subtract. The option `onError` is told about each contradiction.
+   *
+   * @returns the earn-out with its new status.
+   * @throws ReferralError `INVALID_INPUT` naming the field; `NOT_FOUND` if no earn-out has the key or reference;
+   * `AMBIGUOUS` if several have the reference; `NOT_CHANGEABLE` for an earn-out of the mode `credits`;
+   * `DATABASE_UNAVAILABLE`.
+   */
+  async settle(report: EarnOutReport): Promise<ReferralEarnOut> {
+    return this.#reports.settle(report);
+  }
+
+  /**
+   * Makes a payout due again, by hand. If it is in progress, the next run asks the provider again under the same key. If
+   * it failed or was returned, the account does not wait any longer, and the next run pays its amount by a new earn-out.
+   * In both cases attempts and refusals begin to count anew.
+   *
+   * @throws ReferralError `NOT_FOUND`; `NOT_CHANGEABLE` if it is completed, or if a process is paying it at this moment.
+   */
+  async retry(earnOut: RecordRef, options: WithManager = {}): Promise<ReferralEarnOut> {
+    const id = recordIdOf('id', earnOut);
+    const { manager } = objectOf('earnOuts.retry', options, { manager: true });
+    return this.database.transaction(async (within) => {
+      const { userId } = await this.get(id, { manager: within });
+      await this.#transitions.lockAccount(userId, within);
+      await this.lock(id, within);
+      const current = await this.get(id, { manager: within });
+      await this.#makeDue(current, within);
+      return this.get(id, { manager: within });
+    }, manager);
+  }
+
+  /**
+   * Compares the provider's list of payments with the database, after it was restored from a backup and before earn-outs
+   * run again. A payment that the database has forgotten becomes a completed earn-out over the user's oldest available
+   * commissions of the mode `payout`. The part of it for which nothing is available is a debt, which later earn-outs
+   * subtract. Idempotent by the keys.
+   *
+   * @throws ReferralError `INVALID_INPUT` naming the payment, before anything is written, also if an earn-out with the
+   * key has another user or amount; `DATABASE_UNAVAILABLE`: then call it again with the same list.
+   */
+  async reconcile(payments: readonly ProviderPayment[], options: WithManager = {}): Promise<Result> {
+    const { manager } = objectOf('earnOuts.reconcile', options, { manager: true });
+    return this.#reconciliation.reconcile(payments, manager);
   }
 
   protected make(): Promise<never> {
     const instead = 'call runEarnOuts, which creates those that are due';
     return Promise.reject(referralError('NOT_CREATABLE', this.kind.word, instead));
+  }
+
+  async #makeDue(earnOut: ReferralEarnOut, manager: EntityManager): Promise<void> {
+    const { id, userId, mode, status, claimedUntil } = earnOut;
+    if (status === 'completed') throw referralError('NOT_CHANGEABLE', this.kind.word, id, 'it is completed');
+    if (status !== 'processing') return this.#waiting.end(userId, mode, manager);
+    if (mode !== 'payout') return; // each run gives the credit of all of them
+    if (claimedUntil !== null && claimedUntil > (await nowIn(this.database, this.#clock, manager)))
+      throw referralError('NOT_CHANGEABLE', this.kind.word, id, 'a process is paying it at this moment');
+    return this.#waiting.askAgain(userId, id, manager);
   }
 }

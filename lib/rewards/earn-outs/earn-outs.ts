@@ -7,25 +7,36 @@ import type { Settings } from '../../options';
 import type { EarnOutProgress, RunEarnOutsOptions } from '../../types/earn-outs';
 import type { CreditTypeManager } from '../credits/credit-type-manager';
 import { EarnOutBinding } from './binding';
+import { Payouts } from './payouts';
 import { Progress } from './progress';
-import { EarnOutSettlement } from './settlement';
+import { CreditSettlement } from './settlement';
+import type { Transitions } from './transitions';
 
 /**
  * Pays available commissions, in three steps: commissions are bound to an earn-out, the earn-out is paid, and it is
  * completed.
  *
- * Each transaction locks its rows, and skips rows that another process has locked. So any number of processes share the
+ * Each step locks or claims its rows, and skips rows that another process has. So any number of processes share the
  * work. If a process dies between two steps, the next run continues its work.
  */
 export class EarnOuts {
   readonly #database: Database;
   readonly #binding: EarnOutBinding;
-  readonly #settlement: EarnOutSettlement;
+  readonly #credits: CreditSettlement;
+  readonly #payouts: Payouts;
 
-  constructor(database: Database, clock: Clock, events: Events, settings: Settings, creditTypes: CreditTypeManager) {
+  constructor(
+    database: Database,
+    clock: Clock,
+    events: Events,
+    settings: Settings,
+    creditTypes: CreditTypeManager,
+    transitions: Transitions,
+  ) {
     this.#database = database;
     this.#binding = new EarnOutBinding(database, clock, settings);
-    this.#settlement = new EarnOutSettlement(database, clock, events, settings, creditTypes);
+    this.#credits = new CreditSettlement(database, clock, events, settings, creditTypes, transitions);
+    this.#payouts = new Payouts(database, clock, settings, transitions);
   }
 
   async run(options: RunEarnOutsOptions = {}): Promise<EarnOutProgress> {
@@ -33,12 +44,14 @@ export class EarnOuts {
     if (onProgress !== undefined && typeof onProgress !== 'function')
       throw invalid('onProgress', 'a function', onProgress);
     const progress = new Progress(this.#database, onProgress);
+    await this.#binding.adoptAll();
     // All commissions are bound before any earn-out is paid, so that this run does not bind those of a failed one
     // again.
     await this.#binding.bindAll('skip', progress);
     // Then the accounts that were skipped, because a concurrent call or run had locked them.
     await this.#binding.bindAll('wait', progress);
-    await this.#settlement.settleAll(progress);
+    await this.#credits.settleAll(progress);
+    await this.#payouts.payAll(progress);
     return progress.shown();
   }
 }

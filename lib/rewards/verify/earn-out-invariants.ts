@@ -8,6 +8,7 @@ export function earnOutInvariants({
   commissions,
   commissionEntries: entries,
   earnOuts,
+  earnOutEntries: paymentEntries,
 }: Database['tables']): Invariant[] {
   // The commissions and entries that are bound to earn-outs.
   const boundParts = `(
@@ -16,6 +17,7 @@ export function earnOutInvariants({
     UNION ALL SELECT e.user_id, e.earn_out_id, c.mode, e.amount, 0
     FROM ${entries} e JOIN ${commissions} c ON c.user_id = e.user_id AND c.id = e.commission_id
     WHERE e.earn_out_id IS NOT NULL
+    UNION ALL SELECT user_id, earn_out_id, 'payout', amount, 0 FROM ${paymentEntries} WHERE earn_out_id IS NOT NULL
   ) AS parts`;
   const bound = `(
     SELECT user_id, earn_out_id, sum(amount) AS amount, sum(is_commission) AS commissions
@@ -23,12 +25,12 @@ export function earnOutInvariants({
   )`;
   return [
     {
-      name: 'an earn-out is what is bound to it, unless it failed',
+      name: 'an earn-out is what is bound to it, unless it failed or was returned',
       table: 'earnOuts',
       sql: `SELECT e.id, b.amount || '/' || b.commissions AS expected, e.amount || '/' || e.commissions AS found
        FROM ${earnOuts} e LEFT JOIN ${bound} b ON b.user_id = e.user_id AND b.earn_out_id = e.id
-       WHERE CASE WHEN e.status = 'failed' THEN b.earn_out_id IS NOT NULL
-         ELSE e.amount IS DISTINCT FROM b.amount OR e.commissions IS DISTINCT FROM b.commissions END`,
+       WHERE CASE WHEN e.status IN ('failed', 'returned') THEN b.earn_out_id IS NOT NULL
+         ELSE e.amount IS DISTINCT FROM b.amount OR e.commissions <> coalesce(b.commissions, 0) END`,
     },
     {
       name: 'a commission is paid by an earn-out of its owner and mode',
@@ -38,20 +40,29 @@ export function earnOutInvariants({
        WHERE c.earn_out_id IS NOT NULL AND c.mode IS DISTINCT FROM e.mode`,
     },
     {
-      name: 'an entry is netted with its commission, or after it',
+      name: 'an entry is subtracted by an earn-out of its owner',
       table: 'commissionEntries',
-      sql: `SELECT x.id, c.earn_out_id AS expected, x.earn_out_id AS found
-       FROM ${entries} x JOIN ${commissions} c ON c.user_id = x.user_id AND c.id = x.commission_id
+      sql: `SELECT x.id, x.earn_out_id AS expected, e.id AS found
+       FROM ${entries} x LEFT JOIN ${earnOuts} e ON e.user_id = x.user_id AND e.id = x.earn_out_id
+       WHERE x.earn_out_id IS NOT NULL AND e.id IS NULL`,
+    },
+    {
+      name: 'what a payment took without a commission is its debt',
+      table: 'earnOutEntries',
+      // A payment can be booked more than once, if it was returned in between.
+      sql: `SELECT max(x.id) AS id, '0' AS expected, coalesce(sum(x.amount), 0) AS found
+       FROM ${paymentEntries} x LEFT JOIN ${earnOuts} p ON p.user_id = x.user_id AND p.id = x.payment_id
        LEFT JOIN ${earnOuts} e ON e.user_id = x.user_id AND e.id = x.earn_out_id
-       WHERE x.earn_out_id IS NOT NULL
-         AND (c.earn_out_id IS NULL OR x.earn_out_id < c.earn_out_id OR e.id IS NULL)`,
+       GROUP BY x.user_id, x.payment_id
+       HAVING sum(x.amount) <> 0 OR count(p.id) < count(*) OR count(e.id) < count(x.earn_out_id)
+         OR max(p.mode) <> 'payout' OR bool_or(x.amount = 'NaN')`,
     },
     {
       name: 'an earn-out waits for what is available',
       table: 'commissions',
       sql: `SELECT c.id, c.available_at AS expected, e.created_at AS found
        FROM ${commissions} c JOIN ${earnOuts} e ON e.user_id = c.user_id AND e.id = c.earn_out_id
-       WHERE e.created_at < c.available_at`,
+       WHERE greatest(e.created_at, e.settled_at) < c.available_at`,
     },
     {
       name: 'paid = what is bound to earn-outs',
@@ -80,7 +91,11 @@ export function earnOutInvariants({
            sum(earned) FILTER (WHERE mode = 'payout') AS payouts
          FROM ${commissions} GROUP BY 1
        ) c ON c.user_id = a.user_id
-       WHERE a.credits_paid > coalesce(c.credits, 0) OR a.payouts_paid > coalesce(c.payouts, 0)`,
+       LEFT JOIN (
+         SELECT user_id, sum(amount) AS amount FROM ${paymentEntries} WHERE earn_out_id IS NOT NULL GROUP BY 1
+       ) x ON x.user_id = a.user_id
+       WHERE a.credits_paid > coalesce(c.credits, 0)
+         OR a.payouts_paid - coalesce(x.amount, 0) > coalesce(c.payouts, 0)`,
     },
     {
       name: 'one earn-out at a time',
@@ -108,7 +123,33 @@ export function earnOutInvariants({
       name: 'a failed earn-out says why',
       table: 'earnOuts',
       sql: `SELECT id, status AS expected, error_reason AS found FROM ${earnOuts}
-       WHERE (status = 'failed') <> (error_reason IS NOT NULL)`,
+       WHERE (status IN ('failed', 'returned')) <> (error_reason IS NOT NULL)`,
+    },
+    {
+      name: 'the times of an earn-out fit its status',
+      table: 'earnOuts',
+      sql: `SELECT id, status AS expected, concat_ws('/', settled_at, refused_at, submitted_at, claimed_until,
+           next_attempt_at) AS found
+       FROM ${earnOuts}
+       WHERE status NOT IN ('processing', 'completed', 'failed', 'returned')
+         OR (status = 'processing') <> (settled_at IS NULL)
+         OR (status IN ('failed', 'returned')) > (refused_at IS NOT NULL)
+         OR (status NOT IN ('failed', 'returned') AND refusals <> 0)
+         OR (claimed_by IS NULL) <> (claimed_until IS NULL)
+         OR (claimed_by IS NOT NULL AND (status <> 'processing' OR next_attempt_at IS NULL))
+         OR (status = 'completed' AND next_attempt_at IS NOT NULL)
+         OR (mode = 'credits' AND (
+           reference IS NOT NULL OR submitted_at IS NOT NULL OR attempts <> 0 OR payout_email IS NOT NULL
+           OR (status = 'processing' AND next_attempt_at IS NOT NULL)
+         ))
+         OR attempts < 0 OR refusals < 0 OR 'NaN' = amount`,
+    },
+    {
+      name: 'every earn-out is counted',
+      table: 'accounts',
+      sql: `SELECT coalesce(a.user_id, e.user_id) AS id, a.earn_outs AS expected, coalesce(e.count, 0) AS found
+       FROM ${accounts} a FULL JOIN (SELECT user_id, count(*) FROM ${earnOuts} GROUP BY 1) e ON e.user_id = a.user_id
+       WHERE a.earn_outs IS DISTINCT FROM coalesce(e.count, 0)`,
     },
   ];
 }

@@ -1,0 +1,159 @@
+import type { Database } from '../../database/database';
+import { type Statement, statement } from '../../database/named-parameters';
+import { timeOf } from '../../database/statement-time';
+import { ReferralEarnOut } from '../../entities/referral-earn-out';
+import { periodStart } from './schedule';
+import { attemptWait } from './waits';
+
+/** The place of a payout in the order in which payouts are claimed. */
+export interface ClaimPlace {
+  nextAttemptAt: string;
+  userId: string;
+  id: string;
+}
+
+export interface ClaimParameters {
+  now: Date | null;
+  /** Who claims it, for `claimed_by`. */
+  claim: string;
+  /** How long the host's function may take, in milliseconds. */
+  timeout: number;
+  /** How long the lease lasts, in milliseconds. */
+  lease: number;
+  /** Only payouts after this place. */
+  afterTime: string;
+  afterUser: string;
+  afterId: string;
+}
+
+/** A payout in progress: the user and id, and the claim that must hold it; null if that makes no difference. */
+export interface ClaimedParameters {
+  user: string;
+  id: number;
+  claim: string | null;
+  now: Date | null;
+}
+
+/**
+ * Claims the next payout that is due to be asked for: writes who pays it and until when, before the provider is asked.
+ *
+ * The time of the next attempt is that for the case that this one has no clear result, or that the process dies. So a
+ * claimed payout is not due any more, and the index leads to the next one. The place after which the run continues
+ * keeps it from reading the index entries that its own claims have left behind.
+ */
+export function claimStatement(database: Database): Statement<ClaimParameters> {
+  const { earnOuts } = database.tables;
+  return statement<ClaimParameters>(
+    { now: true, claim: true, timeout: true, lease: true, afterTime: true, afterUser: true, afterId: true },
+    ($) => `
+    WITH
+    -- The time of the statement.
+    at AS MATERIALIZED (
+      SELECT ${timeOf($.now)} AS now
+    ),
+    -- The next payout. Those that another process is claiming at this moment are skipped.
+    next AS (
+      SELECT o.user_id, o.id, o.next_attempt_at FROM ${earnOuts} o
+      WHERE o.status = 'processing' AND o.next_attempt_at <= ${timeOf($.now)}
+        AND (o.next_attempt_at, o.user_id, o.id)
+          > (${$.afterTime}::timestamptz, ${$.afterUser}::varchar, ${$.afterId}::bigint)
+      ORDER BY o.next_attempt_at, o.user_id, o.id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED
+    ),
+    claimed AS (
+      UPDATE ${earnOuts} e SET attempts = e.attempts + 1, claimed_by = ${$.claim},
+        claimed_until = at.now + ${$.lease}::float8 * interval '1 millisecond',
+        next_attempt_at = greatest(
+          at.now + ${$.lease}::float8 * interval '1 millisecond',
+          at.now + ${$.timeout}::float8 * interval '1 millisecond' + ${attemptWait('e.attempts + 1')}
+        ),
+        updated_at = at.now
+      FROM next CROSS JOIN at WHERE e.user_id = next.user_id AND e.id = next.id
+      RETURNING e.*, next.next_attempt_at::text AS claim_place
+    )
+    SELECT ${database.columns(ReferralEarnOut)}, claim_place AS "claimPlace" FROM claimed`,
+  );
+}
+
+/** SQL: the columns of a claim, as they are without one. */
+export const unclaimed = 'claimed_by = NULL, claimed_until = NULL';
+
+/** SQL: whether a claim holds the earn-out `e`; true for null, if the caller needs none. */
+export function isClaimedBy(claim: string): string {
+  return `(${claim}::varchar IS NULL OR e.claimed_by = ${claim})`;
+}
+
+/** SQL: whether an earn-out is in progress and claimed by the caller. */
+const isOwnClaim = ($: Record<'user' | 'id' | 'claim', string>): string =>
+  `e.user_id = ${$.user} AND e.id = ${$.id} AND e.status = 'processing' AND ${isClaimedBy($.claim)}`;
+
+export interface CompleteParameters extends ClaimedParameters {
+  /** The provider's reference, if it is known now. */
+  reference: string | null;
+  /** When it was paid; null for now. */
+  paidAt: Date | null;
+  /** The option `earnOuts.every` in milliseconds. */
+  period: number;
+}
+
+/**
+ * Completes a payout in progress. If its period has passed, it also makes the user due: new commissions have waited for
+ * it.
+ */
+export function completePayoutStatement(database: Database): Statement<CompleteParameters> {
+  const { earnOuts, accounts, totals } = database.tables;
+  return statement<CompleteParameters>(
+    { user: true, id: true, claim: true, now: true, reference: true, paidAt: true, period: true },
+    ($) => `
+    WITH
+    at AS MATERIALIZED (
+      SELECT ${timeOf($.now)} AS now
+    ),
+    completed AS (
+      UPDATE ${earnOuts} e SET status = 'completed', updated_at = at.now,
+        settled_at = coalesce(${$.paidAt}::timestamptz, at.now),
+        reference = coalesce(${$.reference}, e.reference), next_attempt_at = NULL, ${unclaimed}
+      FROM at WHERE ${isOwnClaim($)}
+      RETURNING e.*
+    ),
+    woken AS (
+      UPDATE ${totals} t SET due_at = at.now
+      FROM completed JOIN ${accounts} a ON a.user_id = completed.user_id CROSS JOIN at
+      WHERE t.user_id = completed.user_id AND completed.created_at < ${periodStart('a', 'at.now', $.period)}
+        AND (t.due_at IS NULL OR t.due_at > at.now)
+    )
+    SELECT ${database.columns(ReferralEarnOut)} FROM completed`,
+  );
+}
+
+/** Stores that the provider has accepted a claimed payout. It then waits for `earnOuts.settle`. */
+export function submitStatement(database: Database): Statement<ClaimedParameters & { reference: string }> {
+  return statement<ClaimedParameters & { reference: string }>(
+    { user: true, id: true, claim: true, now: true, reference: true },
+    ($) => `
+    WITH submitted AS (
+      UPDATE ${database.tables.earnOuts} e SET submitted_at = ${timeOf($.now)}, updated_at = ${timeOf($.now)},
+        reference = ${$.reference}, next_attempt_at = NULL, ${unclaimed}
+      WHERE ${isOwnClaim($)}
+      RETURNING e.*
+    )
+    SELECT ${database.columns(ReferralEarnOut)} FROM submitted`,
+  );
+}
+
+/**
+ * Gives up the claim of a payout whose result is not known, and stores when the provider is asked again: never after the
+ * last attempt, which then waits for the host's staff.
+ */
+export function unclearStatement(database: Database): Statement<ClaimedParameters> {
+  return statement<ClaimedParameters>(
+    { user: true, id: true, claim: true, now: true },
+    ($) => `
+    WITH unclear AS (
+      UPDATE ${database.tables.earnOuts} e SET updated_at = ${timeOf($.now)}, ${unclaimed},
+        next_attempt_at = ${timeOf($.now)} + ${attemptWait('e.attempts')}
+      WHERE ${isOwnClaim($)}
+      RETURNING e.*
+    )
+    SELECT ${database.columns(ReferralEarnOut)} FROM unclear`,
+  );
+}

@@ -1,0 +1,36 @@
+import type { Database } from '../../database/database';
+import { periodEnd, periodStart } from './schedule';
+
+/** SQL: the modes of earn-outs, as the table `m`. */
+export function modes(isPayoutOffered: string): string {
+  return `(VALUES ('credits', true), ('payout', ${isPayoutOffered}::boolean)) AS m (mode, is_offered)`;
+}
+
+/**
+ * SQL: from when on a mode `m` can pay an account `a`; null if it can't.
+ *
+ * A payout needs the option `earnOuts.payout` and an e-mail address. The first period of the account must have passed.
+ * An account with an earn-out of the mode in progress, or one completed in the current period, waits for the next
+ * period. After a refusal it waits until the time that is stored in the refused earn-out, or, without one, for the
+ * host's staff.
+ */
+export function payableFrom({ tables }: Database, now: string, period: string): string {
+  const earnOut = `SELECT FROM ${tables.earnOuts} o WHERE o.user_id = a.user_id AND o.mode = m.mode`;
+  const isRefused = `o.refused_at IS NOT NULL AND o.status IN ('failed', 'returned')`;
+  return `CASE
+      WHEN m.is_offered AND (m.mode = 'credits' OR a.payout_email IS NOT NULL)
+        AND NOT EXISTS (${earnOut} AND ${isRefused} AND o.next_attempt_at IS NULL)
+      THEN greatest(
+        a.created_at + ${period}::float8 * interval '1 millisecond',
+        CASE
+          WHEN EXISTS (${earnOut} AND o.status = 'processing')
+            OR EXISTS (${earnOut} AND o.status = 'completed' AND o.created_at >= ${periodStart('a', now, period)})
+          THEN ${periodEnd('a', now, period)}
+        END,
+        (
+          SELECT max(o.next_attempt_at) FROM ${tables.earnOuts} o
+          WHERE o.user_id = a.user_id AND o.mode = m.mode AND ${isRefused}
+        )
+      )
+    END`;
+}

@@ -1,0 +1,181 @@
+import type { EntityManager } from 'typeorm';
+import type { Clock } from '../../database/clock';
+import type { Database } from '../../database/database';
+import { sql } from '../../database/named-parameters';
+import { timeOf } from '../../database/statement-time';
+import { shownAmount } from '../../entities/columns';
+import { ReferralEarnOut } from '../../entities/referral-earn-out';
+import { invalid } from '../../errors';
+import { amountOf, dateOf, isNothing, objectOf, referenceOf, someUserIdOf, textOf } from '../../input';
+import { lengths } from '../../limits';
+import type { ProviderPayment, Reconciliation as Result } from '../../types/earn-outs';
+import type { Transitions } from './transitions';
+
+/** How many payments are compared in one statement. */
+const batchSize = 1000;
+
+/** Books payments of the provider's list that the database has forgotten, because it was restored from a backup. */
+export class Reconciliation {
+  readonly #database: Database;
+  readonly #clock: Clock;
+  readonly #transitions: Transitions;
+
+  constructor(database: Database, clock: Clock, transitions: Transitions) {
+    this.#database = database;
+    this.#clock = clock;
+    this.#transitions = transitions;
+  }
+
+  /** Refuses the whole list before it books anything. Then each payment is booked in a transaction of its own. */
+  async reconcile(list: readonly ProviderPayment[], manager: EntityManager | undefined): Promise<Result> {
+    if (!Array.isArray(list)) throw invalid('payments', 'an array', list);
+    const payments = list.map(checked);
+    refuseDuplicates(payments);
+    for (let start = 0; start < payments.length; start += batchSize)
+      await this.#compare(payments.slice(start, start + batchSize), start, manager);
+    const result = { known: 0, completed: 0, booked: 0 };
+    const debts: string[] = [];
+    for (const payment of payments) {
+      const { step, debt } = await this.#database.transaction((within) => this.#book(payment, within), manager);
+      result[step]++;
+      if (debt !== null) debts.push(debt);
+    }
+    return { ...result, debt: shownAmount(await this.#sum(debts, manager)) };
+  }
+
+  /** Throws if an earn-out with the key of a payment is of another user or amount. */
+  async #compare(payments: readonly Payment[], start: number, manager: EntityManager | undefined): Promise<void> {
+    const parameters = {
+      keys: payments.map(({ key }) => key),
+      users: payments.map(({ user }) => user),
+      amounts: payments.map(({ amount }) => amount),
+    };
+    const [wrong] = await this.#database.query<{ place: string; user: string; amount: string; mode: string }>(
+      sql(
+        parameters,
+        ($) => `
+        SELECT given.place, o.user_id AS user, o.amount::text AS amount, o.mode
+        FROM unnest(${$.keys}::varchar[], ${$.users}::varchar[], ${$.amounts}::numeric[]) WITH ORDINALITY
+          AS given (key, user_id, amount, place)
+        JOIN ${this.#database.tables.earnOuts} o ON o.idempotency_key = given.key
+        WHERE o.user_id <> given.user_id OR o.amount <> given.amount OR o.mode <> 'payout' ORDER BY given.place LIMIT 1`,
+      ),
+      manager,
+    );
+    if (!wrong) return;
+    const place = Number(wrong.place) - 1;
+    const { user, amount } = payments[place]!;
+    const known = `the payment of its earn-out, ${shownAmount(wrong.amount)} for the user ${wrong.user} (${wrong.mode})`;
+    throw invalid(`payments[${start + place}]`, known, `${amount} for the user ${user}`);
+  }
+
+  async #book(payment: Payment, manager: EntityManager): Promise<{ step: Step; debt: string | null }> {
+    const { user, key, at, reference } = payment;
+    await this.#ensureAccount(user, manager);
+    await this.#transitions.lockAccount(user, manager);
+    const known = await this.#find(key, manager);
+    if (known?.status === 'completed') return { step: 'known', debt: null };
+    if (known?.status === 'processing') {
+      await this.#transitions.complete(known, { claim: null, reference, paidAt: at }, manager);
+      return { step: 'completed', debt: null };
+    }
+    const earnOut = known ?? (await this.#insert(payment, manager));
+    const { debt } = await this.#transitions.book(earnOut, { paidAt: at, reference }, manager);
+    return { step: known ? 'completed' : 'booked', debt };
+  }
+
+  async #find(key: string, manager: EntityManager): Promise<ReferralEarnOut | null> {
+    const { earnOuts } = this.#database.tables;
+    const columns = this.#database.columns(ReferralEarnOut);
+    const query = sql(
+      { key },
+      ($) => `SELECT ${columns} FROM ${earnOuts} WHERE idempotency_key = ${$.key} FOR NO KEY UPDATE`,
+    );
+    const [row] = await this.#database.query<object>(query, manager);
+    return row ? this.#database.entity(ReferralEarnOut, row) : null;
+  }
+
+  /** A payment can be of a user whose account the database has forgotten too. */
+  async #ensureAccount(user: string, manager: EntityManager): Promise<void> {
+    const { accounts } = this.#database.tables;
+    const query = sql(
+      { user, now: this.#clock.parameter() },
+      ($) => `
+      INSERT INTO ${accounts} (user_id, created_at, updated_at)
+      SELECT ${$.user}, now, now FROM (SELECT ${timeOf($.now)} AS now) AS at ON CONFLICT (user_id) DO NOTHING`,
+    );
+    await this.#database.query(query, manager);
+  }
+
+  /** Inserts the earn-out of a forgotten payment, as one that has nothing yet, and counts it. */
+  async #insert({ user, key, amount }: Payment, manager: EntityManager): Promise<ReferralEarnOut> {
+    const { earnOuts, accounts } = this.#database.tables;
+    const [row] = await this.#database.query<object>(
+      sql(
+        { user, key, amount, now: this.#clock.parameter() },
+        ($) => `
+        WITH
+        made AS (
+          INSERT INTO ${earnOuts} (user_id, mode, payout_email, amount, commissions, status, error_reason, idempotency_key,
+            settled_at, created_at, updated_at)
+          SELECT a.user_id, 'payout', a.payout_email, ${$.amount}::numeric, 0, 'failed', 'It is being booked.', ${$.key},
+            at.now, at.now, at.now
+          FROM ${accounts} a CROSS JOIN (SELECT ${timeOf($.now)} AS now) AS at WHERE a.user_id = ${$.user}
+          RETURNING *
+        ),
+        counted AS (
+          UPDATE ${accounts} a SET earn_outs = a.earn_outs + 1 FROM made WHERE a.user_id = made.user_id
+        )
+        SELECT ${this.#database.columns(ReferralEarnOut)} FROM made`,
+      ),
+      manager,
+    );
+    return this.#database.entity(ReferralEarnOut, row!);
+  }
+
+  async #sum(amounts: readonly string[], manager: EntityManager | undefined): Promise<string> {
+    const query = sql(
+      { amounts },
+      ($) => `SELECT coalesce(sum(amount), 0)::text AS sum FROM unnest(${$.amounts}::numeric[]) AS amount`,
+    );
+    const [row] = await this.#database.query<{ sum: string }>(query, manager);
+    return row!.sum;
+  }
+}
+
+type Step = 'known' | 'completed' | 'booked';
+
+/** A payment with checked values. */
+interface Payment {
+  key: string;
+  reference: string | null;
+  amount: string;
+  user: string;
+  at: Date;
+}
+
+function checked(payment: ProviderPayment, index: number): Payment {
+  const name = (field: string): string => `payments[${index}].${field}`;
+  const fields = { key: true, reference: true, amount: true, user: true, at: true } as const;
+  const { key, reference, amount, user, at } = objectOf(`payments[${index}]`, payment, fields);
+  const paidAt = dateOf(name('at'), at);
+  if (paidAt === null) throw invalid(name('at'), 'the Date of the payment', at);
+  return {
+    key: textOf(name('key'), key, lengths.idempotencyKey, 1),
+    reference: isNothing(reference) ? null : referenceOf(name('reference'), reference),
+    amount: amountOf(name('amount'), amount, 'positive'),
+    user: someUserIdOf(name('user'), user),
+    at: paidAt,
+  };
+}
+
+/** The same payment may be in the list twice, but one key can't stand for two payments. */
+function refuseDuplicates(payments: readonly Payment[]): void {
+  const byKey = new Map<string, Payment>();
+  for (const [index, payment] of payments.entries()) {
+    const first = byKey.get(payment.key);
+    if (first && (first.user !== payment.user || Number(first.amount) !== Number(payment.amount)))
+      throw invalid(`payments[${index}].key`, 'a key of its own: an earlier payment has the same', payment.key);
+    byKey.set(payment.key, first ?? payment);
+  }
+}

@@ -1,0 +1,116 @@
+import type { EntityManager } from 'typeorm';
+import type { Clock } from '../../database/clock';
+import type { Database } from '../../database/database';
+import type { Events } from '../../database/events';
+import { type Query, sql } from '../../database/named-parameters';
+import { retryConflicts } from '../../database/retry';
+import { ReferralEarnOut } from '../../entities/referral-earn-out';
+import type { Settings } from '../../options';
+import { bookStatement } from './book-statement';
+import {
+  type CompleteParameters,
+  completePayoutStatement,
+  submitStatement,
+  unclearStatement,
+} from './claim-statements';
+import { type RefuseParameters, refuseStatement } from './refuse-statement';
+
+type Key = Pick<ReferralEarnOut, 'userId' | 'id'>;
+
+/**
+ * Changes the status of earn-outs of the mode `payout`, and emits the event `earnOut`. Each method returns null, and
+ * changes nothing, if the earn-out is not in the status or not under the claim that the change needs.
+ */
+export class Transitions {
+  readonly #database: Database;
+  readonly #clock: Clock;
+  readonly #events: Events;
+  readonly #period: number;
+
+  constructor(database: Database, clock: Clock, events: Events, { earnOuts }: Settings) {
+    this.#database = database;
+    this.#clock = clock;
+    this.#events = events;
+    this.#period = earnOuts.everyMs;
+  }
+
+  /** The provider has paid an earn-out in progress. */
+  complete(
+    key: Key,
+    change: Pick<CompleteParameters, 'claim' | 'reference' | 'paidAt'>,
+    manager?: EntityManager,
+  ): Promise<ReferralEarnOut | null> {
+    const parameters = { ...this.#parameters(key), ...change, period: this.#period };
+    return this.#emitted(completePayoutStatement(this.#database).with(parameters), manager);
+  }
+
+  /** The provider has accepted an earn-out in progress, and tells its result later. Emits no event. */
+  async submit(key: Key, { claim, reference }: { claim: string; reference: string }): Promise<ReferralEarnOut | null> {
+    const parameters = { ...this.#parameters(key), claim, reference };
+    return this.#changed(submitStatement(this.#database).with(parameters));
+  }
+
+  /** Nobody knows whether an earn-out in progress is paid. Emits an event if it waits for the host's staff now. */
+  async unclear(key: Key, claim: string): Promise<ReferralEarnOut | null> {
+    const query = unclearStatement(this.#database).with({ ...this.#parameters(key), claim });
+    const earnOut = await this.#changed(query);
+    if (earnOut?.nextAttemptAt === null) this.#events.emit(undefined, 'earnOut', earnOut);
+    return earnOut;
+  }
+
+  /** An earn-out was not paid, or its money came back. */
+  refuse(
+    key: Key,
+    change: Pick<RefuseParameters, 'status' | 'before' | 'claim' | 'reason' | 'reference'>,
+    manager?: EntityManager,
+  ): Promise<ReferralEarnOut | null> {
+    return this.#inTransaction(async (within) => {
+      await this.lockAccount(key.userId, within); // before the commissions, in the order of bindStatement
+      return this.#emitted(refuseStatement(this.#database).with({ ...this.#parameters(key), ...change }), within);
+    }, manager);
+  }
+
+  /** An earn-out that failed or was returned is paid after all. The caller has locked the account. */
+  async book(
+    key: Key,
+    { paidAt, reference }: { paidAt: Date | null; reference: string | null },
+    manager: EntityManager,
+  ): Promise<{ earnOut: ReferralEarnOut; debt: string }> {
+    const query = bookStatement(this.#database).with({ ...this.#parameters(key), paidAt, reference });
+    const [row] = await this.#database.query<{ debt: string }>(query, manager);
+    const earnOut = this.#database.entity(ReferralEarnOut, row!);
+    this.#events.emit(manager, 'earnOut', earnOut);
+    return { earnOut, debt: row!.debt };
+  }
+
+  async lockAccount(userId: string, manager: EntityManager): Promise<void> {
+    const { accounts } = this.#database.tables;
+    const lock = sql({ user: userId }, ($) => `SELECT FROM ${accounts} WHERE user_id = ${$.user} FOR NO KEY UPDATE`);
+    await this.#database.query(lock, manager);
+  }
+
+  #changed(query: Query, manager?: EntityManager): Promise<ReferralEarnOut | null> {
+    return this.#inTransaction(async (within) => {
+      const [row] = await this.#database.query<object>(query, within);
+      return row ? this.#database.entity(ReferralEarnOut, row) : null;
+    }, manager);
+  }
+
+  #emitted(query: Query, manager: EntityManager | undefined): Promise<ReferralEarnOut | null> {
+    return this.#inTransaction(async (within) => {
+      const earnOut = await this.#changed(query, within);
+      if (earnOut) this.#events.emit(within, 'earnOut', earnOut);
+      return earnOut;
+    }, manager);
+  }
+
+  /** Without a manager, the change is a step of a run, which no limit of the host's for statements may stop. */
+  #inTransaction<T>(work: (manager: EntityManager) => Promise<T>, manager: EntityManager | undefined): Promise<T> {
+    if (manager) return work(manager);
+    return retryConflicts(() => this.#database.unlimited('ordinary', work));
+  }
+
+  #parameters({ userId, id }: Key): { user: string; id: number; now: Date | null } {
+    return { user: userId, id, now: this.#clock.parameter() };
+  }
+}
