@@ -14,7 +14,7 @@ import type { Coupons } from './rewards/commissions/coupons';
 import type { RecordedPurchase, RecordedRefund } from './rewards/commissions/purchases';
 import { type Managers, wireRewards } from './rewards/rewards';
 import { explainSignup, type SignupExplanation } from './rewards/signups/signup-explanation';
-import { type Verification, verify } from './rewards/verify/verify';
+import { type Verification, verify, type VerifyOptions } from './rewards/verify/verify';
 import { wireTracking } from './tracking/tracking';
 import type { PurchaseInput, Quote, RefundInput } from './types/commissions';
 import type { Amount, UserRef, WithManager } from './types/common';
@@ -121,20 +121,20 @@ export interface Referrals extends Managers {
   /**
    * Pays each account that is due and has at least the minimum available: in the mode `credits` with credit, in the
    * mode `payout` by the option `earnOuts.payout`. Call it from a cron job. Several processes may run it at the same
-   * time: each commission is paid once. If a process dies, the next run continues its work.
+   * time: each commission is paid once. If a process dies, a later run continues its work.
    *
-   * @throws ReferralError `INVALID_INPUT`; `DATABASE_UNAVAILABLE`. A payout that fails does not throw: it is counted as
-   * `failed`.
+   * @throws ReferralError `INVALID_INPUT`; `DATABASE_UNAVAILABLE`. A payout that is refused does not throw: it is counted
+   * as `failed`. Nor does one without a clear result: the option `onError` is told, and a later run tries it again.
    */
   runEarnOuts(options?: RunEarnOutsOptions): Promise<EarnOutProgress>;
   /**
    * Checks the invariants of all data, in one snapshot and without row locks. It reads every row of the ledger, which
-   * takes seconds for a million entries.
+   * takes seconds for a million entries. With `payouts` it also compares payouts with the payment provider.
    *
    * @throws ReferralError `DATABASE_UNAVAILABLE`. If an invariant does not hold, it does not throw: `ok` is false in the
    * result, which lists the problems.
    */
-  verify(options?: WithManager): Promise<Verification>;
+  verify(options?: VerifyOptions): Promise<Verification>;
   /**
    * Waits for the work in progress, then refuses new work with `CLOSED`. The DataSource stays open, because it is the
    * host's.
@@ -210,7 +210,7 @@ export function createReferrals(options: ReferralsOptions): Referrals {
     recordPurchase: (buyer, input) => rewards.purchases.record(buyer, input),
     recordRefund: (buyer, input) => rewards.purchases.refund(buyer, input),
     runEarnOuts: (options) => rewards.earnOuts.run(options),
-    verify: (options) => verify(rewards.database, options),
+    verify: (options) => verify(rewards.database, settings.earnOuts.concurrency, options),
     close: () => (closed ??= close()),
   };
 }

@@ -8,7 +8,9 @@ export type {
   EarnOutProgress,
   EarnOutReport,
   EarnOutStatus,
+  PayoutInquiry,
   PayoutResult,
+  ProviderAnswer,
   ProviderPayment,
   Reconciliation,
   RunEarnOutsOptions,
@@ -86,7 +88,7 @@ export { PayoutRefused, ReferralError, type ReferralErrorCode } from './errors';
 export type { CreateFormInput, TemplateHelpers } from './http/template-helpers';
 export type { ReferralsOptions, SignupContext } from './options';
 
-export type { Problem, Verification } from './rewards/verify/verify';
+export type { Problem, Verification, VerifyOptions } from './rewards/verify/verify';
 export type { ReferralEvents } from './database/events';
 
 export { migrations, runMigrations } from '../migrations';

@@ -101,6 +101,12 @@ export class ReferralCommission extends ReferralRecord {
   @Column({ name: 'updated_at', type: 'timestamptz', default: () => 'now()' })
   readonly updatedAt!: Date;
 
+  /**
+   * When its earn-out was paid; null if none was. Not a column: `referrals.commissions`, the methods of records, and the
+   * calls that return a commission set it.
+   */
+  readonly paidAt!: Date | null;
+
   /** Only loaded if the host's query asks for the relation. */
   @ManyToOne(() => Referral, { nullable: false })
   @JoinColumn({ name: 'referral_id', foreignKeyConstraintName: 'fk_referral_commissions_referral' })

@@ -54,6 +54,12 @@ export interface Reconciliation {
   debt: string;
 }
 
+/** What the payment provider says about a key. `unknown` if it can't tell. */
+export type ProviderAnswer = 'paid' | 'not paid' | 'unknown';
+
+/** Asks the payment provider about the payment under a key, for `verify`. May be async. */
+export type PayoutInquiry = (key: string) => ProviderAnswer | Promise<ProviderAnswer>;
+
 /** The input of `accounts.create`. */
 export interface AccountInput {
   /** The owner of the account. */

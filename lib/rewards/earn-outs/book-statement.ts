@@ -33,18 +33,24 @@ export function bookStatement(database: Database): Statement<BookParameters> {
     payment AS (
       SELECT * FROM ${tables.earnOuts} WHERE user_id = ${$.user} AND id = ${$.id} AND status IN ('failed', 'returned')
     ),
-    -- The commissions that are available and not paid, with the sum up to each of them, net of open entries.
+    -- The commissions that are available and not paid, net of open entries. Those that are larger than the payment can't
+    -- be a part of it.
     available AS (
-      SELECT c.id, sum(c.earned + coalesce(e.amount, 0)) OVER (ORDER BY c.available_at, c.id) AS sum
+      SELECT c.id, c.available_at, c.earned + coalesce(e.amount, 0) AS net
       FROM payment CROSS JOIN at JOIN ${tables.commissions} c ON c.user_id = payment.user_id AND c.mode = payment.mode
         AND c.earn_out_id IS NULL AND c.available_at <= at.now
       LEFT JOIN (
         SELECT commission_id, sum(amount) AS amount FROM ${tables.commissionEntries}
         WHERE user_id = ${$.user} AND earn_out_id IS NULL GROUP BY 1
       ) AS e ON e.commission_id = c.id
+      WHERE c.earned + coalesce(e.amount, 0) <= payment.amount
+    ),
+    -- Each with the sum up to it, oldest first.
+    summed AS (
+      SELECT id, sum(net) OVER (ORDER BY available_at, id) AS sum FROM available
     ),
     taken AS (
-      SELECT available.id, available.sum FROM available CROSS JOIN payment WHERE available.sum <= payment.amount
+      SELECT summed.id, summed.sum FROM summed CROSS JOIN payment WHERE summed.sum <= payment.amount
     ),
     -- What is left of the payment.
     rest AS (

@@ -2,12 +2,16 @@ import type { EntityManager } from 'typeorm';
 import type { Database } from '../../database/database';
 import { entityOf } from '../../entities';
 import { shownAmount } from '../../entities/columns';
+import { invalid } from '../../errors';
+import { objectOf } from '../../input';
 import type { WithManager } from '../../types/common';
+import type { PayoutInquiry } from '../../types/earn-outs';
 import { commissionInvariants } from './commission-invariants';
 import { couponInvariants } from './coupon-invariants';
 import { creditInvariants } from './credit-invariants';
 import { earnOutInvariants } from './earn-out-invariants';
 import type { Invariant } from './invariant';
+import { compareWithProvider } from './provider-comparison';
 import { signupInvariants } from './signup-invariants';
 import { totalInvariants } from './total-invariants';
 
@@ -35,6 +39,16 @@ export interface Verification {
   problems: Problem[];
 }
 
+/** The options of `verify`. */
+export interface VerifyOptions extends WithManager {
+  /**
+   * Asks the payment provider about the key of each payout that was completed, has failed, or waits for staff, and
+   * lists those where the answer contradicts the status. It is called after the other checks, `earnOuts.concurrency` at
+   * once; what it throws, `verify` throws. Default: the provider is not asked.
+   */
+  payouts?: PayoutInquiry;
+}
+
 const maxProblems = 1000;
 
 /** The invariants by subject, in the order in which the problems are listed. */
@@ -52,10 +66,19 @@ const subjects = [
  * which contains each concurrent transaction either completely or not at all. With the host's manager, the isolation
  * level of that transaction applies. It takes no row locks.
  */
-export async function verify(database: Database, { manager }: WithManager = {}): Promise<Verification> {
-  return manager
-    ? checkAll(database, manager)
-    : database.unlimited('snapshot', (snapshot) => checkAll(database, snapshot));
+export async function verify(
+  database: Database,
+  concurrency: number,
+  options: VerifyOptions = {},
+): Promise<Verification> {
+  const { manager, payouts } = objectOf('verify', options, { manager: true, payouts: true });
+  if (payouts !== undefined && typeof payouts !== 'function') throw invalid('payouts', 'a function', payouts);
+  const checked = manager
+    ? await checkAll(database, manager)
+    : await database.unlimited('snapshot', (snapshot) => checkAll(database, snapshot));
+  if (!payouts) return checked;
+  const problems = await compareWithProvider(database, payouts, { concurrency, maxProblems }, manager);
+  return { ...checked, ok: checked.ok && problems.length === 0, problems: [...checked.problems, ...problems] };
 }
 
 async function checkAll(database: Database, manager: EntityManager): Promise<Verification> {
