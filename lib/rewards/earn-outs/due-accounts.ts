@@ -13,7 +13,7 @@ import { termNames } from './terms';
  * minimum, for its period or for an address costs nothing until something changes.
  */
 
-/** The terms of a row that a purchase has inserted. */
+/** The terms of a row whose time a purchase has set, when it inserted the row. That time is right with all terms. */
 export const termsOfPurchase = 1;
 
 export interface AdoptParameters {
@@ -34,41 +34,45 @@ export interface DueParameters {
 
 /** Makes rows due whose time was computed with other terms: the host has changed its options since then. */
 export function adoptStatement({ tables }: Database): Statement<AdoptParameters> {
-  // Two ranges instead of <>, for which PostgreSQL would not use the index.
-  return statement<AdoptParameters>(
-    { terms: true, now: true, limit: true },
-    ($) => `
+  return statement<AdoptParameters>({ terms: true, now: true, limit: true }, ($) => {
+    const lowest = `least(${$.terms}::integer, ${termsOfPurchase})`;
+    const highest = `greatest(${$.terms}::integer, ${termsOfPurchase})`;
+    // Ranges instead of <>, for which PostgreSQL would not use the index.
+    const inRange = (range: string): string => `
+      SELECT user_id, channel_id, mode FROM ${tables.totals} WHERE ${range}
+      LIMIT ${$.limit}::integer FOR NO KEY UPDATE SKIP LOCKED`;
+    return `
     WITH
-    lower AS (
-      SELECT user_id, channel_id, mode FROM ${tables.totals} WHERE due_terms < ${$.terms}::integer
-      LIMIT ${$.limit}::integer FOR NO KEY UPDATE SKIP LOCKED
-    ),
-    higher AS (
-      SELECT user_id, channel_id, mode FROM ${tables.totals} WHERE due_terms > ${$.terms}::integer
-      LIMIT ${$.limit}::integer FOR NO KEY UPDATE SKIP LOCKED
-    ),
-    -- The time that a purchase has set is right with all terms.
+    below AS (${inRange(`due_terms < ${lowest}`)}),
+    between_them AS (${inRange(`due_terms > ${lowest} AND due_terms < ${highest}`)}),
+    above AS (${inRange(`due_terms > ${highest}`)}),
     adopted AS (
-      UPDATE ${tables.totals} t SET due_terms = ${$.terms}::integer,
-        due_at = CASE t.due_terms WHEN ${termsOfPurchase} THEN t.due_at ELSE ${timeOf($.now)} END
-      FROM (SELECT * FROM lower UNION ALL SELECT * FROM higher) AS others
+      UPDATE ${tables.totals} t SET due_terms = ${$.terms}::integer, due_at = ${timeOf($.now)}
+      FROM (SELECT * FROM below UNION ALL SELECT * FROM between_them UNION ALL SELECT * FROM above) AS others
       WHERE t.user_id = others.user_id AND t.channel_id = others.channel_id AND t.mode = others.mode
       RETURNING 1
     )
-    SELECT count(*) AS adopted FROM adopted`,
-  );
+    SELECT count(*) AS adopted FROM adopted`;
+  });
 }
 
 /** Selects the next users whose time has come, and the time of the statement. */
 export function dueStatement({ tables }: Database): Statement<DueParameters> {
-  return statement<DueParameters>(
-    { terms: true, now: true, afterDueAt: true, afterUser: true, limit: true },
-    ($) => `
-    SELECT t.user_id AS "userId", t.due_at::text AS "dueAt", ${timeOf($.now)} AS now FROM ${tables.totals} t
-    WHERE t.due_terms = ${$.terms}::integer AND t.due_at <= ${timeOf($.now)}
-      AND (t.due_at, t.user_id) > (${$.afterDueAt}::timestamptz, ${$.afterUser}::varchar)
-    ORDER BY t.due_at, t.user_id LIMIT ${$.limit}::integer`,
-  );
+  return statement<DueParameters>({ terms: true, now: true, afterDueAt: true, afterUser: true, limit: true }, ($) => {
+    // One scan of the index for each, because a scan for both would not be in the order of time.
+    const [ofRun, ofPurchases] = [`${$.terms}::integer`, `${termsOfPurchase}`].map(
+      (terms) => `(
+      SELECT user_id, due_at FROM ${tables.totals}
+      WHERE due_terms = ${terms} AND due_at <= ${timeOf($.now)}
+        AND (due_at, user_id) > (${$.afterDueAt}::timestamptz, ${$.afterUser}::varchar)
+      ORDER BY due_at, user_id LIMIT ${$.limit}::integer
+    )`,
+    );
+    return `
+    SELECT t.user_id AS "userId", t.due_at::text AS "dueAt", ${timeOf($.now)} AS now
+    FROM (${ofRun} UNION ALL ${ofPurchases}) AS t
+    ORDER BY t.due_at, t.user_id LIMIT ${$.limit}::integer`;
+  });
 }
 
 /** What to do with accounts that another transaction has locked. */
