@@ -6,6 +6,7 @@ import type { Settings } from '../options';
 import { explained } from './driver-errors';
 import { Mapping } from './mapping';
 import type { Query, Statement } from './named-parameters';
+import { own, released } from './own-runners';
 import { retryConflicts } from './retry';
 import { inTurn } from './turns';
 
@@ -82,10 +83,11 @@ export class Database extends Mapping {
 
   /**
    * Runs several statements as one transaction of our own, and retries it after a deadlock or a serialization failure.
-   * In the host's transaction they run in one savepoint, without a retry.
+   * In the host's transaction they run in one savepoint, without a retry. A manager without a query runner, such as
+   * `dataSource.manager`, has no transaction.
    */
   async transaction<T>(work: (manager: EntityManager) => Promise<T>, manager?: EntityManager): Promise<T> {
-    if (manager) return inTurn(this.#checked(manager), () => manager.transaction(work));
+    if (manager && this.#checked(manager).queryRunner) return inTurn(manager, () => manager.transaction(work));
     return retryConflicts(() => this.#limited((runner) => runner.manager.transaction('READ COMMITTED', work)));
   }
 
@@ -106,13 +108,19 @@ export class Database extends Mapping {
   async unlimited<T>(kind: 'snapshot' | 'ordinary', work: (manager: EntityManager) => Promise<T>): Promise<T> {
     if (this.#isClosed) throw referralError('CLOSED');
     const isolation = kind === 'snapshot' ? 'REPEATABLE READ' : 'READ COMMITTED';
+    let runner: QueryRunner | undefined;
     const owned = async (manager: EntityManager): Promise<T> => {
-      this.#ours.add(manager.queryRunner!);
+      runner = manager.queryRunner!;
+      own(runner);
+      this.#ours.add(runner);
       const limits = ['statement_timeout', 'idle_in_transaction_session_timeout'];
       await manager.query(`SELECT ${limits.map((name) => `set_config('${name}', '0', true)`).join(', ')}`);
       return work(manager);
     };
-    const worked = this.dataSource.transaction(isolation, owned).finally(() => this.#underWay.delete(worked));
+    const worked = this.dataSource.transaction(isolation, owned).finally(() => {
+      this.#underWay.delete(worked);
+      if (runner) released(runner);
+    });
     this.#underWay.add(worked);
     try {
       return await worked;
@@ -141,6 +149,7 @@ export class Database extends Mapping {
   async #limited<T>(work: (runner: QueryRunner) => Promise<T>): Promise<T> {
     if (this.#isClosed) throw referralError('CLOSED');
     const runner = this.dataSource.createQueryRunner();
+    own(runner);
     let client: Client | undefined;
     let isLate = false;
     const worked = (async () => {
@@ -153,6 +162,7 @@ export class Database extends Mapping {
       } finally {
         client = undefined;
         await runner.release();
+        released(runner);
       }
     })();
     let timer: NodeJS.Timeout | undefined;

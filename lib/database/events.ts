@@ -9,6 +9,7 @@ import type { ReferralRefund } from '../entities/referral-refund';
 import type { ReferralResponse } from '../entities/referral-response';
 import type { ReferralSignup } from '../entities/referral-signup';
 import { invalid } from '../errors';
+import { callHost } from './own-runners';
 
 /**
  * The events of an instance, and the arguments of their listeners. Each event is emitted after the commit of the
@@ -53,8 +54,8 @@ export type Listener<E extends keyof ReferralEvents> = (...args: ReferralEvents[
 
 /**
  * Emits events after their change is committed. Without a transaction, that is immediately; in a transaction, when the
- * outermost transaction of the query runner commits. If that transaction, or the savepoint of the change, is rolled
- * back, the event is dropped.
+ * outermost transaction of the query runner commits, and a query runner of our own is released. If that transaction, or
+ * the savepoint of the change, is rolled back, the event is dropped.
  */
 export class Events {
   readonly #emitter = new EventEmitter({ captureRejections: false });
@@ -74,7 +75,7 @@ export class Events {
       const levels = this.#levels(queryRunner);
       const committed = levels.pop() ?? [];
       if (queryRunner.isTransactionActive) this.#innermost(levels).push(...committed);
-      else for (const emit of committed) emit();
+      else for (const emit of committed) callHost(emit, queryRunner);
     },
     afterTransactionRollback: ({ queryRunner }) => {
       this.#levels(queryRunner).pop();

@@ -8,31 +8,19 @@ import { isConflict } from './driver-errors';
  */
 export const overtaken = Symbol('overtaken');
 
-interface Limit {
-  maxTries: number;
-  /** Returns the error to throw after the last try. */
-  exhausted: () => Error;
-}
-
 /**
  * An attempt is overtaken only if another call has succeeded. So 100 in a row mean a busy row, and not an endless loop.
  */
-const manyTries: Limit = {
-  maxTries: 100,
-  exhausted: () => databaseUnavailable('other calls changed the same rows first, 100 times in a row'),
-};
+const maxOvertaken = 100;
 
-/** Runs an attempt again until it is not overtaken. Throws after 100 tries, or after those of the limit. */
-export async function retryOvertaken<T>(
-  attempt: () => Promise<T | typeof overtaken>,
-  { maxTries, exhausted }: Limit = manyTries,
-): Promise<T> {
-  for (let tries = 0; tries < maxTries; tries++) {
+/** Runs an attempt again until it is not overtaken. Throws after 100 tries. */
+export async function retryOvertaken<T>(attempt: () => Promise<T | typeof overtaken>): Promise<T> {
+  for (let tries = 1; tries <= maxOvertaken; tries++) {
     const result = await attempt();
     if (result !== overtaken) return result;
-    debug('retry %d of a statement that another call has overtaken', tries + 1);
+    debug('retry %d of a statement that another call has overtaken', tries);
   }
-  throw exhausted();
+  throw databaseUnavailable(`other calls changed the same rows first, ${maxOvertaken} times in a row`);
 }
 
 const maxConflicts = 10;

@@ -1,8 +1,13 @@
 import type { WithManager } from '../types/common';
 import { type RecordCalls, registry } from './instance';
 
+interface Load<T = unknown> {
+  readonly result: Promise<T>;
+  isDone: boolean;
+}
+
 /** The related records that each record has loaded, by name. */
-const cache = new WeakMap<object, Map<string, Promise<unknown>>>();
+const cache = new WeakMap<object, Map<string, Load>>();
 
 /**
  * A record that a manager loads, changes and deletes. It loads each related record on first use, and caches it until
@@ -47,22 +52,28 @@ export abstract class ReferralRecord<Changes extends object = object> {
   }
 }
 
-/** Loads a related record once and caches the promise, by record and name. A failed load is not cached. */
+/**
+ * Loads a related record once and caches it, by record and name. A failed load is not cached. Concurrent calls share a
+ * load, but a call in the host's transaction does not wait for that of another call: that one may be waiting for the
+ * connection which this transaction holds.
+ */
 export function related<T>(
   record: ReferralRecord<never>,
   name: string,
   options: WithManager,
   load: (records: RecordCalls) => Promise<T>,
 ): Promise<T> {
-  const cached = cache.get(record) ?? new Map<string, Promise<unknown>>();
-  cache.set(record, cached);
-  let loading = cached.get(name) as Promise<T> | undefined;
-  if (!loading) {
-    loading = load(recordsOf(record, name, options));
-    cached.set(name, loading);
-    loading.catch(() => cached.delete(name));
-  }
-  return loading;
+  const loads = cache.get(record) ?? new Map<string, Load>();
+  cache.set(record, loads);
+  const known = loads.get(name) as Load<T> | undefined;
+  if (known && (known.isDone || !options.manager)) return known.result;
+  const made: Load<T> = { result: load(recordsOf(record, name, options)), isDone: false };
+  loads.set(name, made);
+  made.result.then(
+    () => (made.isDone = true),
+    () => loads.get(name) === made && loads.delete(name),
+  );
+  return made.result;
 }
 
 function recordsOf(record: object, call: string, options?: WithManager): RecordCalls {

@@ -23,7 +23,7 @@ import type { CreateReferralInput, ReferralDraft } from '../types/referrals';
 import { safeDestination } from './redirect';
 import { storedTarget } from './targets';
 
-/** The maximum number of attempts: with new codes, or after another call has overtaken the attempt. */
+/** The maximum number of plans for a referral: with new codes, or after another call has overtaken the one before. */
 const maxTries = 10;
 
 const fields: FieldsOf<CreateReferralInput> = {
@@ -36,6 +36,17 @@ interface NewReferral {
   expiredAt: Date | null;
   programId: number | null;
   allowedUses: number;
+}
+
+/** A checked input, and the code that the referral gets if it does not exist. */
+export interface ReferralPlan {
+  readonly draft: ReferralDraft;
+  readonly terms: NewReferral;
+  /** The code of the input; null for one of the option `generateCode`. */
+  readonly given: string | null;
+  readonly code: string;
+  /** How many plans were made for this referral, with this one. */
+  readonly tries: number;
 }
 
 /** A referral, and whether this call created it. */
@@ -60,32 +71,40 @@ export class ReferralCreation {
 
   /** Returns the referral of a user, destination, label and target: the existing one, else a new one. */
   async create(input: CreateReferralInput, { manager }: WithManager): Promise<CreatedReferral> {
-    const draft = this.#draft(input);
-    const code = input.code === undefined ? null : codeOf('code', input.code);
-    const terms: NewReferral = {
-      expiredAt: dateOf('expiredAt', input.expiredAt),
-      programId: isNothing(input.program) ? null : recordIdOf('program', input.program),
-      allowedUses: allowedUsesOf(input.allowedUses ?? -1),
-    };
-    let tried = '';
-    const attempt = async (): Promise<CreatedReferral | typeof overtaken> => {
-      const isFirstTry = tried === '';
-      tried = code ?? codeOf('generateCode', await this.#settings.generateCode(draft));
-      const found = await this.#getOrCreate(draft, tried, terms, manager);
-      if (!found) {
-        // Either the code belongs to another referral, or another transaction created the same referral after this
-        // statement's snapshot.
-        if (code !== null && !isFirstTry) throw referralError('CODE_TAKEN', code);
-        return overtaken;
-      }
-      refuseOtherCode(found.referral, code);
-      // Another call has set the program of the referral after this statement's snapshot.
-      if (terms.programId !== null && found.referral.programId === null) return overtaken;
-      refuseOtherProgram(found.referral, terms.programId);
-      return found;
-    };
-    const exhausted = (): Error => referralError('CODES_EXHAUSTED', maxTries, tried);
-    return retryOvertaken(attempt, { maxTries, exhausted });
+    let plan: ReferralPlan | undefined;
+    return retryOvertaken(async () => this.make((plan = await this.plan(input, plan)), manager));
+  }
+
+  /**
+   * Checks the input, and calls the option `generateCode` for a code. It must not run in a transaction of our own.
+   *
+   * @param before the plan that was overtaken.
+   */
+  async plan(input: CreateReferralInput, before?: ReferralPlan): Promise<ReferralPlan> {
+    const { draft, terms, given, code: tried, tries } = before ?? { ...this.#checked(input), code: '', tries: 0 };
+    if (tries === maxTries) throw referralError('CODES_EXHAUSTED', maxTries, tried);
+    const code = given ?? codeOf('generateCode', await this.#settings.generateCode(draft));
+    return { draft, terms, given, code, tries: tries + 1 };
+  }
+
+  /**
+   * Returns the existing referral, else a new one. The plan is overtaken if its code belongs to another referral, or if
+   * another transaction created or changed the same referral after the statement's snapshot.
+   */
+  async make(
+    { draft, terms, given, code, tries }: ReferralPlan,
+    manager: EntityManager | undefined,
+  ): Promise<CreatedReferral | typeof overtaken> {
+    const found = await this.#getOrCreate(draft, code, terms, manager);
+    if (!found) {
+      if (given !== null && tries > 1) throw referralError('CODE_TAKEN', given);
+      return overtaken;
+    }
+    refuseOtherCode(found.referral, given);
+    // Another call has set the program of the referral after this statement's snapshot.
+    if (terms.programId !== null && found.referral.programId === null) return overtaken;
+    refuseOtherProgram(found.referral, terms.programId);
+    return found;
   }
 
   /** Returns a destination that the options allow. Throws `INVALID_INPUT` for any other. */
@@ -96,13 +115,21 @@ export class ReferralCreation {
     throw invalid('redirectTo', `an http(s) URL without user info whose origin is one of ${origins}`, destination);
   }
 
-  #draft(input: CreateReferralInput): ReferralDraft {
+  #checked(input: CreateReferralInput): Pick<ReferralPlan, 'draft' | 'terms' | 'given'> {
     objectOf('referral', input, fields);
     return {
-      userId: userIdOf('user', input.user),
-      label: textOf('label', input.label ?? '', lengths.label),
-      redirectTo: this.destinationOf(input.redirectTo),
-      ...storedTarget(this.#database.dataSource, input.target),
+      draft: {
+        userId: userIdOf('user', input.user),
+        label: textOf('label', input.label ?? '', lengths.label),
+        redirectTo: this.destinationOf(input.redirectTo),
+        ...storedTarget(this.#database.dataSource, input.target),
+      },
+      given: input.code === undefined ? null : codeOf('code', input.code),
+      terms: {
+        expiredAt: dateOf('expiredAt', input.expiredAt),
+        programId: isNothing(input.program) ? null : recordIdOf('program', input.program),
+        allowedUses: allowedUsesOf(input.allowedUses ?? -1),
+      },
     };
   }
 

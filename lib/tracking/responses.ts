@@ -177,15 +177,20 @@ export class Responses {
     return rows.map((row) => this.#database.entity(ReferralResponse, row));
   }
 
-  /** Returns a referral's responses, filtered or ordered by the option `responsesFilter`. */
-  filtered(referral: Referral, options: ListOptions): Promise<ReferralResponse[]> {
+  /**
+   * Returns a referral's responses, filtered or ordered by the option `responsesFilter`, which is called before a
+   * connection is taken.
+   */
+  async filtered(referral: Referral, options: ListOptions): Promise<ReferralResponse[]> {
     const { take, skip } = takeAndSkipOf(options);
-    return this.#database.use((manager) => {
-      const query = manager
-        .createQueryBuilder(ReferralResponse, 'response')
-        .where('response.referralId = :referralId', { referralId: referral.id })
-        .orderBy('response.id', 'DESC'); // newest first, in the order of the primary key
-      return this.#settings.responsesFilter(query, referral).take(take).skip(skip).getMany();
+    const all = (options.manager ?? this.#database.dataSource.manager)
+      .createQueryBuilder(ReferralResponse, 'response')
+      .where('response.referralId = :referralId', { referralId: referral.id })
+      .orderBy('response.id', 'DESC'); // newest first, in the order of the primary key
+    const query = this.#settings.responsesFilter(all, referral).take(take).skip(skip);
+    return this.#database.use(({ queryRunner }) => {
+      if (queryRunner) query.setQueryRunner(queryRunner);
+      return query.getMany();
     }, options.manager);
   }
 }

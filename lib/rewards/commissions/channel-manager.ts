@@ -87,13 +87,13 @@ export class ChannelManager extends RecordManager<ReferralChannel, ChannelInput,
         Object.assign(channel, columns, { userId: referral!.userId, code: referral!.code, referral: undefined });
       }
       const isCounted = fields?.some((field) => field.startsWith('total')) ?? true;
-      if (isCounted && channels.length > 0) await this.#count(channels, manager);
+      if (isCounted && channels.length > 0) await this.#count(channels, within);
       return channels;
     }, manager);
   }
 
   /** Sets the computed totals of channels. */
-  async #count(channels: readonly ReferralChannel[], manager: EntityManager | undefined): Promise<void> {
+  async #count(channels: readonly ReferralChannel[], manager: EntityManager): Promise<void> {
     const parameters = {
       userIds: [...new Set(channels.map(({ userId }) => userId))],
       channelIds: channels.map(({ id }) => id),
@@ -133,7 +133,7 @@ export class ChannelManager extends RecordManager<ReferralChannel, ChannelInput,
       ...{ startDate: input.startDate ?? now },
     });
     // A user has only one referral for each label and destination. The code as label makes this one a separate
-    // referral.
+    // referral. The option `generateCode` is not called in this transaction, because the code is given.
     const { referral, isNew } = await this.#creation.create({ user, code, label: code, redirectTo: '/' }, { manager });
     if (!isNew) throw referralError('CODE_TAKEN', code);
     await refusingDates(input, () =>

@@ -3,6 +3,7 @@ import type { EntityManager } from 'typeorm';
 import type { Clock } from '../../database/clock';
 import type { Database } from '../../database/database';
 import { sql } from '../../database/named-parameters';
+import { overtaken, retryOvertaken } from '../../database/retry';
 import { timeOf } from '../../database/statement-time';
 import { shownAmount } from '../../entities/columns';
 import { referralError, type ReferralErrorCode } from '../../errors';
@@ -54,18 +55,21 @@ export class Coupons {
     const { req, manager } = objectOf('coupons.apply', options, { req: true, manager: true });
     const userId = someUserIdOf('user', user);
     const typed = textOf('code', code, Infinity).trim();
-    const found = await this.#channelOfCode(typed, userId, manager);
-    const refusal = refusalOf(found, userId) ?? (await this.#refuseOwner(found!, user, userId, req, manager));
-    if (refusal) throw referralError(refusal, typed);
-    return this.#database.transaction(async (within) => {
-      await takeTurn(this.#database, userId, within);
-      // Read again under the lock, because the channel and the buyer may have changed since.
-      const channel = await this.#channelOfCode(typed, userId, within);
-      const late = refusalOf(channel, userId) ?? (channel!.isRedeemed ? 'COUPON_REDEEMED' : null);
-      if (late) throw referralError(late, typed);
-      await this.#set(userId, channel!.id, within);
-      return (await this.#applied(userId, within))!;
-    }, manager);
+    return retryOvertaken(async () => {
+      const found = await this.#channelOfCode(typed, userId, manager);
+      const refusal = refusalOf(found, userId) ?? (await this.#refuseOwner(found!, user, userId, req, manager));
+      if (refusal) throw referralError(refusal, typed);
+      return this.#database.transaction(async (within) => {
+        await takeTurn(this.#database, userId, within);
+        // Read again under the lock, because the channel and the buyer may have changed since.
+        const channel = await this.#channelOfCode(typed, userId, within);
+        const late = refusalOf(channel, userId) ?? (channel!.isRedeemed ? 'COUPON_REDEEMED' : null);
+        if (late) throw referralError(late, typed);
+        if (channel!.ownerId !== found!.ownerId) return overtaken; // isSamePerson was called for another owner
+        await this.#set(userId, channel!.id, within);
+        return (await this.#applied(userId, within))!;
+      }, manager);
+    });
   }
 
   /**

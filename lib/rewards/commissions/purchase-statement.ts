@@ -15,6 +15,8 @@ export interface PurchaseParameters {
   now: Date | null;
   /** The referral that the buyer is attributed to. It ranks after a sign-up with a referrer. */
   attributedReferral: number | null;
+  /** The owner of that referral when it was looked up. */
+  attributedOwner: string | null;
   /** Whether the owner of that referral is the buyer. */
   isOwnReferral: boolean;
   /** The option `commission.ratio`. */
@@ -31,7 +33,11 @@ export interface PurchaseRow {
   'isNew': boolean;
   /** Whether the purchase has the amount of this call; null if there is no purchase. */
   'isSame': boolean | null;
-  'hasSignedUp': boolean;
+  /**
+   * Whether nothing was written because the buyer has no sign-up and the attribution is not known, or because the owner
+   * of the attributed referral has changed.
+   */
+  'isOutdated': boolean;
   'purchase.userId': string | null;
   'commission.id': string | null;
 }
@@ -68,6 +74,7 @@ export function purchaseStatement(database: Database): Statement<PurchaseParamet
       paidAt: true,
       now: true,
       attributedReferral: true,
+      attributedOwner: true,
       isOwnReferral: true,
       defaultRate: true,
       defaultLimit: true,
@@ -94,12 +101,23 @@ const guard = (tables: Tables, $: Parameters): string => `
     recorded AS (
       SELECT * FROM ${tables.purchases} WHERE user_id = ${$.buyer} AND reference = ${$.reference}
     ),
-    -- The time, and the guard of all writes: no row if the purchase is recorded, or if the attribution is not known.
+    -- The time, and the guard of all writes: no row if the purchase is recorded, or if the attribution is outdated.
     at AS (
       SELECT ${timeOf($.now)} AS now, coalesce(${$.paidAt}::timestamptz, ${timeOf($.now)}) AS purchased_at
-      WHERE NOT EXISTS (SELECT FROM recorded)
-        AND (${$.isAttributionKnown}::boolean OR EXISTS (SELECT FROM ${tables.signups} WHERE user_id = ${$.buyer}))
+      WHERE NOT EXISTS (SELECT FROM recorded) AND NOT (${isOutdated(tables, $)})
     )`;
+
+/**
+ * SQL: whether the buyer has no sign-up and the attribution is not known, or the attributed referral does not have the
+ * owner about whom the option `isSamePerson` was called.
+ */
+const isOutdated = (tables: Tables, $: Parameters): string => `CASE
+  WHEN NOT ${$.isAttributionKnown}::boolean
+    THEN NOT EXISTS (SELECT FROM ${tables.signups} WHERE user_id = ${$.buyer})
+  WHEN ${$.attributedReferral}::bigint IS NOT NULL
+    THEN NOT EXISTS (SELECT FROM ${tables.referrals}
+      WHERE id = ${$.attributedReferral}::bigint AND user_id = ${$.attributedOwner})
+  ELSE false END`;
 
 const buyersRow = (tables: Tables, $: Parameters): string => `
     -- The buyer's row in the snapshot, or one row of nulls. It is read without a lock: updated compares its version.
@@ -205,7 +223,7 @@ const isMatured = `(SELECT available_at FROM commission) <= t.matured_until`;
 
 const result = (database: Database, $: Parameters): string => `
     SELECT EXISTS (SELECT FROM purchased) AS "isNew", p.amount = ${$.amount}::numeric AS "isSame",
-      EXISTS (SELECT FROM ${database.tables.signups} WHERE user_id = ${$.buyer}) AS "hasSignedUp",
+      ${isOutdated(database.tables, $)} AS "isOutdated",
       ${database.columns(ReferralPurchase, 'p', 'purchase.')},
       ${database.columns(ReferralCommission, 'm', 'commission.')}
     FROM (SELECT) AS always LEFT JOIN (SELECT * FROM purchased UNION ALL SELECT * FROM recorded) AS p ON true

@@ -3,7 +3,7 @@ import type { Clock } from '../../database/clock';
 import type { Database } from '../../database/database';
 import { violatedConstraint } from '../../database/driver-errors';
 import type { Events } from '../../database/events';
-import type { Statement } from '../../database/named-parameters';
+import { sql, type Statement } from '../../database/named-parameters';
 import { overtaken, retryOvertaken } from '../../database/retry';
 import { shownAmount } from '../../entities/columns';
 import { ReferralCommission } from '../../entities/referral-commission';
@@ -38,8 +38,17 @@ const purchaseFields: FieldsOf<PurchaseInput> = { amount: true, reference: true,
 /** The referral that a buyer without a sign-up is attributed to. */
 interface BuyersReferral {
   id: number;
+  owner: string;
   /** Whether its owner is the buyer. */
   isOwn: boolean;
+}
+
+/** The checked input of a purchase, and the buyer's attribution. */
+export interface PurchasePlan {
+  readonly user: UserRef;
+  readonly given: Pick<PurchaseParameters, 'buyer' | 'reference' | 'amount' | 'paidAt'>;
+  /** Null if there is none; undefined if it was not looked up, because a buyer who has signed up needs none. */
+  readonly attributed: BuyersReferral | null | undefined;
 }
 
 /** These foreign keys refuse a purchase whose referral or channel was deleted after the statement's snapshot. */
@@ -72,28 +81,46 @@ export class Purchases {
   }
 
   async record(user: UserRef, input: PurchaseInput): Promise<RecordedPurchase> {
-    const { manager, at } = objectOf('recordPurchase', input, purchaseFields);
-    const given = {
-      buyer: someUserIdOf('user', user),
-      amount: amountOf('amount', input.amount, 'not negative'),
-      reference: referenceOf('reference', input.reference),
-      paidAt: dateOf('at', at),
-    };
-    let attributed: BuyersReferral | null | undefined; // undefined until it is looked up
+    let plan = this.#planOf(user, input);
+    const { manager } = input;
     return retryOvertaken(async () => {
-      let row = await this.#write(given, attributed, manager);
-      // A buyer who has signed up needs no attribution, so it is looked up only now. No transaction of the package is
-      // open here, because the option `isSamePerson` may be slow.
-      if (row !== overtaken && isUndecided(row) && attributed === undefined) {
-        attributed = await this.#attributed(user, given.buyer, manager);
-        row = await this.#write(given, attributed, manager);
-      }
-      if (row === overtaken) {
-        attributed = undefined;
-        return overtaken;
-      }
-      return row['purchase.userId'] === null ? overtaken : this.#recorded(row, given, manager);
+      const recorded = await this.make(plan, manager);
+      // A buyer who has signed up needs no attribution, so it is looked up only now.
+      if (recorded === overtaken) plan = await this.#attributed(plan, manager);
+      return recorded;
     });
+  }
+
+  /**
+   * Checks the input, and looks up the attribution of a buyer who needs one, for which it calls the option
+   * `isSamePerson`. It must not run in a transaction of our own.
+   */
+  async plan(user: UserRef, input: PurchaseInput): Promise<PurchasePlan> {
+    const plan = this.#planOf(user, input);
+    const { buyer, reference } = plan.given;
+    const { signups, purchases } = this.#database.tables;
+    const decided = sql(
+      { buyer, reference },
+      ($) => `SELECT FROM ${signups} WHERE user_id = ${$.buyer}
+        UNION ALL SELECT FROM ${purchases} WHERE user_id = ${$.buyer} AND reference = ${$.reference}`,
+    );
+    const isDecided = (await this.#database.query(decided, input.manager)).length > 0;
+    return isDecided ? plan : this.#attributed(plan, input.manager);
+  }
+
+  /**
+   * Records a purchase, or finds the one with its reference. The plan is overtaken if the buyer has no sign-up and the
+   * attribution was not looked up, or if the owner of that referral has changed.
+   */
+  async make(
+    { given, attributed }: PurchasePlan,
+    manager: EntityManager | undefined,
+  ): Promise<RecordedPurchase | typeof overtaken> {
+    const row = await retryOvertaken(async () => {
+      const tried = await this.#write(given, attributed, manager);
+      return tried === overtaken || isRecorded(tried) || tried.isOutdated ? tried : overtaken;
+    });
+    return isRecorded(row) ? this.#recorded(row, given, manager) : overtaken;
   }
 
   async refund(user: UserRef, input: RefundInput): Promise<RecordedRefund> {
@@ -117,15 +144,27 @@ export class Purchases {
     }, manager);
   }
 
+  #planOf(user: UserRef, input: PurchaseInput): PurchasePlan {
+    const { at } = objectOf('recordPurchase', input, purchaseFields);
+    const given = {
+      buyer: someUserIdOf('user', user),
+      amount: amountOf('amount', input.amount, 'not negative'),
+      reference: referenceOf('reference', input.reference),
+      paidAt: dateOf('at', at),
+    };
+    return { user, given, attributed: undefined };
+  }
+
   async #write(
-    given: Pick<PurchaseParameters, 'buyer' | 'reference' | 'amount' | 'paidAt'>,
-    attributed: BuyersReferral | null | undefined,
+    given: PurchasePlan['given'],
+    attributed: PurchasePlan['attributed'],
     manager: EntityManager | undefined,
   ): Promise<PurchaseRow | typeof overtaken> {
     const { ratio, maxPerReferee, pendingDays } = this.#settings.commission;
     const query = this.#purchase.with({
       now: this.#clock.parameter(),
       attributedReferral: attributed?.id ?? null,
+      attributedOwner: attributed?.owner ?? null,
       isOwnReferral: attributed?.isOwn ?? false,
       defaultRate: ratio,
       defaultLimit: maxPerReferee,
@@ -144,7 +183,7 @@ export class Purchases {
 
   #recorded(
     row: PurchaseRow,
-    { reference, amount }: Pick<PurchaseParameters, 'reference' | 'amount'>,
+    { reference, amount }: PurchasePlan['given'],
     manager: EntityManager | undefined,
   ): RecordedPurchase {
     const purchase = this.#database.entity(ReferralPurchase, row, 'purchase.');
@@ -156,14 +195,15 @@ export class Purchases {
     return { purchase, commission };
   }
 
-  async #attributed(user: UserRef, userId: string, manager: EntityManager | undefined): Promise<BuyersReferral | null> {
-    const found = await this.#attribution.ofUser(userId, null, manager);
-    if (!found || found.referral.userId === null) return null;
-    const { id, userId: referrer } = found.referral;
+  async #attributed(plan: PurchasePlan, manager: EntityManager | undefined): Promise<PurchasePlan> {
+    const { buyer } = plan.given;
+    const found = await this.#attribution.ofUser(buyer, null, manager);
+    if (!found || found.referral.userId === null) return { ...plan, attributed: null };
+    const { id, userId: owner } = found.referral;
     const { selfReferral, isSamePerson } = this.#settings;
-    if (selfReferral !== 'block') return { id, isOwn: false };
-    const isOwn = referrer === userId || Boolean(await isSamePerson(referrer, userId, { req: null, user, manager }));
-    return { id, isOwn };
+    const context = { req: null, user: plan.user, manager };
+    const isOwn = selfReferral === 'block' && (owner === buyer || Boolean(await isSamePerson(owner, buyer, context)));
+    return { ...plan, attributed: { id, owner, isOwn } };
   }
 
   #commissionIn(row: Pick<PurchaseRow, 'commission.id'>): ReferralCommission | null {
@@ -171,9 +211,9 @@ export class Purchases {
   }
 }
 
-/** Whether nothing was written because the buyer has no sign-up and the attribution was not known. */
-function isUndecided(row: PurchaseRow): boolean {
-  return row['purchase.userId'] === null && !row.hasSignedUp;
+/** Whether the result has a purchase, new or not. */
+function isRecorded(row: PurchaseRow): boolean {
+  return row['purchase.userId'] !== null;
 }
 
 /** Throws if the result has no refund, or one with other facts than those of this call. */

@@ -3,13 +3,14 @@ import type { Clock } from '../../database/clock';
 import type { Database } from '../../database/database';
 import { violatedConstraint } from '../../database/driver-errors';
 import { sql } from '../../database/named-parameters';
+import { overtaken } from '../../database/retry';
 import { nowIn, timeOf } from '../../database/statement-time';
 import { shownAmount } from '../../entities/columns';
 import { ReferralAccount } from '../../entities/referral-account';
 import { invalid, referralError } from '../../errors';
 import { emailOf, objectOf, someUserIdOf } from '../../input';
 import type { Settings } from '../../options';
-import type { ReferralCreation } from '../../tracking/referral-creation';
+import type { ReferralCreation, ReferralPlan } from '../../tracking/referral-creation';
 import type { UserRef, WithManager } from '../../types/common';
 import type { AccountChanges, AccountInput, AccountTotals, BlockedEarnings, EarningMode } from '../../types/earn-outs';
 import type { Totals } from '../commissions/totals';
@@ -20,7 +21,7 @@ import { termsOf } from './terms';
 import { Waiting } from './waiting';
 
 /** `referrals.accounts`: the referral settings and totals of users. */
-export class AccountManager extends RecordManager<ReferralAccount, AccountInput, AccountChanges> {
+export class AccountManager extends RecordManager<ReferralAccount, AccountInput, AccountChanges, ReferralPlan> {
   readonly #clock: Clock;
   readonly #creation: ReferralCreation;
   readonly #settings: Settings;
@@ -55,7 +56,7 @@ export class AccountManager extends RecordManager<ReferralAccount, AccountInput,
       manager,
     );
     if (known) return this.database.entity(ReferralAccount, known);
-    return this.database.transaction((within) => this.make({ user }, within), manager);
+    return this.create({ user }, { manager });
   }
 
   /**
@@ -123,14 +124,22 @@ export class AccountManager extends RecordManager<ReferralAccount, AccountInput,
     };
   }
 
-  protected async make(input: AccountInput, manager: EntityManager): Promise<ReferralAccount> {
+  protected override async plan(input: AccountInput, _manager: unknown, before?: ReferralPlan): Promise<ReferralPlan> {
     const { user } = objectOf('accounts.create', input, { user: true });
-    const userId = someUserIdOf('user', user);
-    const { referral } = await this.#creation.create({ user: userId, redirectTo: '/' }, { manager });
+    return this.#creation.plan({ user: someUserIdOf('user', user), redirectTo: '/' }, before);
+  }
+
+  protected async make(
+    { user }: AccountInput,
+    manager: EntityManager,
+    plan: ReferralPlan,
+  ): Promise<ReferralAccount | typeof overtaken> {
+    const created = await this.#creation.make(plan, manager);
+    if (created === overtaken) return overtaken;
     const { accounts } = this.database.tables;
     const [row] = await this.database.query<object>(
       sql(
-        { user: userId, referral: referral.id, now: this.#clock.parameter() },
+        { user: someUserIdOf('user', user), referral: created.referral.id, now: this.#clock.parameter() },
         ($) => `
         INSERT INTO ${accounts} AS a (user_id, referral_id, created_at, updated_at)
         SELECT ${$.user}, ${$.referral}, now, now FROM (SELECT ${timeOf($.now)} AS now) AS at

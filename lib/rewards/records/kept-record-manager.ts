@@ -6,11 +6,11 @@ import { RecordManager } from './record-manager';
 import type { Kind } from './record-table';
 
 /** A manager of records that can be neither changed nor deleted, for one reason. */
-export abstract class KeptRecordManager<R extends ReferralRecord, Input extends object> extends RecordManager<
-  R,
-  Input,
-  object
-> {
+export abstract class KeptRecordManager<
+  R extends ReferralRecord,
+  Input extends object,
+  Plan = void,
+> extends RecordManager<R, Input, object, Plan> {
   readonly #reason: string;
 
   /** @internal */

@@ -1,5 +1,6 @@
 import { Any, type EntityManager } from 'typeorm';
 import { violatedConstraint } from '../../database/driver-errors';
+import { overtaken, retryOvertaken } from '../../database/retry';
 import type { ReferralRecord } from '../../entities/record';
 import { invalid, referralError } from '../../errors';
 import { objectOf, recordIdOf, takeAndSkipOf, textOf } from '../../input';
@@ -27,11 +28,22 @@ export interface CheckedSearch {
   skip?: number | undefined;
 }
 
-/** Loads, creates, changes and deletes the records of one kind. */
+/** Thrown to roll back a transaction, because the plans of these inputs are overtaken. */
+class PlansOvertaken extends Error {
+  constructor(readonly indexes: readonly number[]) {
+    super('plans are overtaken');
+  }
+}
+
+/**
+ * Loads, creates, changes and deletes the records of one kind. `Plan` is what is decided before the transaction that
+ * makes a record, such as its code.
+ */
 export abstract class RecordManager<
   R extends ReferralRecord,
   Input extends object,
   Changes extends object,
+  Plan = void,
 > extends RecordTable<R> {
   /** Returns the record with an id; with `optional`, null if there is none. @throws ReferralError `NOT_FOUND`. */
   async get<const O extends ReadOptions<FieldOf<R>> = NoOptions>(
@@ -83,17 +95,44 @@ export abstract class RecordManager<
 
   /** Creates a record. @throws ReferralError `INVALID_INPUT` naming the field, before anything is written. */
   async create(input: Input, options: WithManager = {}): Promise<R> {
-    return this.database.transaction((within) => this.make(input, within), managerOf(options));
+    const [made] = await this.#makeAll([input], managerOf(options));
+    return made!;
   }
 
   /** Creates records: all of them, or none if one is refused. @throws ReferralError as {@link create}. */
   async createMany(inputs: readonly Input[], options: WithManager = {}): Promise<R[]> {
     if (!Array.isArray(inputs)) throw invalid('inputs', 'an array', inputs);
-    return this.database.transaction(async (within) => {
-      const made: R[] = [];
-      for (const input of inputs as Input[]) made.push(await this.make(input, within));
-      return made;
-    }, managerOf(options));
+    return this.#makeAll(inputs as Input[], managerOf(options));
+  }
+
+  /**
+   * Makes the records in one transaction. They are planned before it, because no function of the host's runs while we
+   * hold a connection. If plans are overtaken, everything is rolled back, and these records are planned again.
+   */
+  async #makeAll(inputs: readonly Input[], manager: EntityManager | undefined): Promise<R[]> {
+    const plans: Plan[] = [];
+    for (const input of inputs) plans.push(await this.plan(input, manager));
+    return retryOvertaken(async () => {
+      try {
+        return await this.database.transaction((within) => this.#makeEach(inputs, plans, within), manager);
+      } catch (error) {
+        if (!(error instanceof PlansOvertaken)) throw error;
+        for (const index of error.indexes) plans[index] = await this.plan(inputs[index]!, manager, plans[index]);
+        return overtaken;
+      }
+    });
+  }
+
+  async #makeEach(inputs: readonly Input[], plans: readonly Plan[], manager: EntityManager): Promise<R[]> {
+    const made: R[] = [];
+    const late: number[] = [];
+    for (const [index, input] of inputs.entries()) {
+      const record = await this.make(input, manager, plans[index]!);
+      if (record === overtaken) late.push(index);
+      else made.push(record);
+    }
+    if (late.length > 0) throw new PlansOvertaken(late);
+    return made;
   }
 
   /**
@@ -135,7 +174,21 @@ export abstract class RecordManager<
     return Object.fromEntries(wanted.filter(isLoaded).map((name) => [name, values[name]]));
   }
 
-  protected abstract make(input: Input, manager: EntityManager): Promise<R>;
+  /**
+   * Decides what the options of the host decide about a new record. It runs outside of our transactions, with the host's
+   * manager if there is one. Default: nothing.
+   *
+   * @param before the plan that was overtaken.
+   */
+  protected plan(_input: Input, _manager: EntityManager | undefined, _before?: Plan): Promise<Plan> {
+    return Promise.resolve(undefined as Plan);
+  }
+
+  /**
+   * Makes a record in a transaction. Returns `overtaken`, and has written nothing, if another call has changed what the
+   * plan depends on.
+   */
+  protected abstract make(input: Input, manager: EntityManager, plan: Plan): Promise<R | typeof overtaken>;
   protected abstract change(id: number, changes: Changes, manager: EntityManager): Promise<void>;
   protected abstract remove(id: number, manager: EntityManager): Promise<void>;
 

@@ -2,6 +2,7 @@ import type { EntityManager } from 'typeorm';
 import type { Database } from '../../database/database';
 import { isRefusal } from '../../database/driver-errors';
 import type { Events } from '../../database/events';
+import { callHost } from '../../database/own-runners';
 import { ReferralCredit } from '../../entities/referral-credit';
 import { isNothing } from '../../input';
 import type { Settings } from '../../options';
@@ -46,7 +47,7 @@ export class Grants {
     for (const side of sides) {
       await attempt([side]).catch((error: unknown) => {
         if (!isRefusal(error)) throw error;
-        this.#onError(error);
+        callHost(() => this.#onError(error), manager?.queryRunner);
       });
     }
     return rows;

@@ -1,13 +1,14 @@
 import type { EntityManager } from 'typeorm';
 import type { Database } from '../../database/database';
 import { violatedConstraint } from '../../database/driver-errors';
+import { overtaken } from '../../database/retry';
 import { registry } from '../../entities/instance';
 import { Referral } from '../../entities/referral';
 import { ReferralCode } from '../../entities/referral-code';
 import { invalid, referralError } from '../../errors';
 import { allowedUsesOf, codeOf, dateOf, type FieldsOf, objectOf, textOf } from '../../input';
 import { lengths } from '../../limits';
-import type { ReferralCreation } from '../../tracking/referral-creation';
+import type { ReferralCreation, ReferralPlan } from '../../tracking/referral-creation';
 import type { ReferralLookup } from '../../tracking/referral-lookup';
 import type { RecordRef } from '../../types/common';
 import type { FieldOf, ReadOptions } from '../../types/records';
@@ -36,7 +37,12 @@ const changeFields: FieldsOf<Omit<ReferralCodeChanges, keyof CodeTerms>> = {
 const createFields: FieldsOf<Omit<ReferralCodeInput, keyof CodeTerms>> = { user: true, target: true, ...changeFields };
 
 /** `referrals.referralCodes`: referrals as codes to sign up with, together with their terms. */
-export class ReferralCodeManager extends RecordManager<ReferralCode, ReferralCodeInput, ReferralCodeChanges> {
+export class ReferralCodeManager extends RecordManager<
+  ReferralCode,
+  ReferralCodeInput,
+  ReferralCodeChanges,
+  ReferralPlan
+> {
   readonly #lookup: ReferralLookup;
   readonly #creation: ReferralCreation;
   readonly #programs: ProgramManager;
@@ -82,12 +88,26 @@ export class ReferralCodeManager extends RecordManager<ReferralCode, ReferralCod
     }, manager);
   }
 
-  protected async make(input: ReferralCodeInput, manager: EntityManager): Promise<ReferralCode> {
+  protected override async plan(
+    input: ReferralCodeInput,
+    _manager: unknown,
+    before?: ReferralPlan,
+  ): Promise<ReferralPlan> {
     objectOf('referralCodes.create', input, { ...createFields, ...termFields });
-    const terms = termsIn(input);
-    if (terms && input.program) throw bothGiven(input.program);
+    if (termsIn(input) && input.program) throw bothGiven(input.program);
     const given = Object.fromEntries(Object.entries(input).filter(([name]) => name in createFields));
-    const { referral, isNew } = await this.#creation.create({ redirectTo: '/', ...given }, { manager });
+    return this.#creation.plan({ redirectTo: '/', ...given }, before);
+  }
+
+  protected async make(
+    input: ReferralCodeInput,
+    manager: EntityManager,
+    plan: ReferralPlan,
+  ): Promise<ReferralCode | typeof overtaken> {
+    const created = await this.#creation.make(plan, manager);
+    if (created === overtaken) return overtaken;
+    const { referral, isNew } = created;
+    const terms = termsIn(input);
     if (!isNew) throw referralError('REFERRAL_EXISTS', referral.code, 'give the new one another label');
     if (terms) {
       const program = await this.#programs.createOwn(referral.code, terms, manager);

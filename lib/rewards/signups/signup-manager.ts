@@ -1,6 +1,7 @@
 import type { EntityManager } from 'typeorm';
 import type { Database } from '../../database/database';
 import { type Query, sql } from '../../database/named-parameters';
+import type { overtaken } from '../../database/retry';
 import { ReferralSignup } from '../../entities/referral-signup';
 import { invalid, referralError } from '../../errors';
 import { isNothing, objectOf } from '../../input';
@@ -8,10 +9,10 @@ import type { SignupInput } from '../../types/signups';
 import { takeTurn } from '../records/buyer-turn';
 import { RecordManager } from '../records/record-manager';
 import { explainSignup } from './signup-explanation';
-import type { Signups } from './signups';
+import type { SignupPlan, Signups } from './signups';
 
 /** `referrals.signups`: who signed up with which referral. */
-export class SignupManager extends RecordManager<ReferralSignup, SignupInput, object> {
+export class SignupManager extends RecordManager<ReferralSignup, SignupInput, object, SignupPlan> {
   readonly #signups: Signups;
 
   /** @internal */
@@ -20,12 +21,20 @@ export class SignupManager extends RecordManager<ReferralSignup, SignupInput, ob
     this.#signups = signups;
   }
 
-  /** Signs a user up with a code. @throws ReferralError `SIGNUP_REFUSED` where `recordSignup` would return null. */
-  protected async make(input: SignupInput, manager: EntityManager): Promise<ReferralSignup> {
+  protected override async plan(input: SignupInput, manager: EntityManager | undefined): Promise<SignupPlan> {
     const { user, code } = objectOf('signups.create', input, { user: true, code: true });
     if (typeof code !== 'string' || code === '') throw invalid('code', 'a code, as a string', code);
-    const signup = await this.#signups.record(null, user, { code, manager });
-    if (signup) return signup;
+    return this.#signups.plan(null, user, { code, manager });
+  }
+
+  /** Signs a user up with a code. @throws ReferralError `SIGNUP_REFUSED` where `recordSignup` would return null. */
+  protected async make(
+    { user }: SignupInput,
+    manager: EntityManager,
+    plan: SignupPlan,
+  ): Promise<ReferralSignup | typeof overtaken> {
+    const signup = await this.#signups.make(plan, manager);
+    if (signup !== null) return signup;
     const { sentence } = await explainSignup(this.database, user, { manager });
     throw referralError('SIGNUP_REFUSED', sentence);
   }

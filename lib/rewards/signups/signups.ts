@@ -22,6 +22,12 @@ import {
 } from './signup-choice';
 import { type SignupParameters, type SignupRow, signupStatement } from './signup-statement';
 
+/** A sign-up that was asked for, and the referral that was chosen for it. */
+export interface SignupPlan {
+  readonly request: SignupRequest;
+  readonly weighing: Weighing;
+}
+
 /** Records sign-ups. A sign-up binds a referee to one referral permanently. */
 export class Signups {
   readonly #database: Database;
@@ -41,20 +47,37 @@ export class Signups {
   }
 
   async record(req: Request | null, user: UserRef, options: RecordSignupOptions): Promise<ReferralSignup | null> {
+    return retryOvertaken(async () => this.make(await this.plan(req, user, options), options.manager));
+  }
+
+  /**
+   * Checks the input and chooses the referral, for which it calls the option `isSamePerson`. It must not run in a
+   * transaction of our own.
+   */
+  async plan(req: Request | null, user: UserRef, options: RecordSignupOptions): Promise<SignupPlan> {
     const { manager, code } = objectOf('recordSignup', options, { code: true, manager: true });
     const request = { req, user, userId: someUserIdOf('user', user), typed: typedCodeOf(code), manager };
-    return retryOvertaken(async () => {
-      const weighing = await this.#choice.weigh(request);
-      if (!weighing.chosen) return this.#refuse(request, weighing);
-      const row = await this.#make(request, weighing.chosen, weighing);
-      if (row['signup.id'] !== null) return this.#database.entity(ReferralSignup, row, 'signup.');
-      if (row.isStale) {
-        // The cached referral is outdated. The next attempt looks it up and chooses again.
-        this.#choice.forget(weighing.chosen);
-        return overtaken;
-      }
-      return this.#refuse(request, withoutChoice(weighing, row.isExpired ? 'expired' : 'used-up'));
-    });
+    return { request, weighing: await this.#choice.weigh(request) };
+  }
+
+  /**
+   * Makes the sign-up, or finds the user's earlier one; null if it is refused. The plan is overtaken if the owner or the
+   * code of the referral has changed.
+   */
+  async make(
+    { request: { userId }, weighing }: SignupPlan,
+    manager: EntityManager | undefined,
+  ): Promise<ReferralSignup | null | typeof overtaken> {
+    const { chosen } = weighing;
+    if (!chosen) return this.#refuse(userId, weighing, manager);
+    const row = await this.#bind(userId, chosen, weighing, manager);
+    if (row['signup.id'] !== null) return this.#database.entity(ReferralSignup, row, 'signup.');
+    if (row.isStale) {
+      // The cached referral is outdated. The next plan looks it up and chooses again.
+      this.#choice.forget(chosen);
+      return overtaken;
+    }
+    return this.#refuse(userId, withoutChoice(weighing, row.isExpired ? 'expired' : 'used-up'), manager);
   }
 
   /**
@@ -62,10 +85,11 @@ export class Signups {
    * none. If the row has neither, another call has overtaken the attempt: it changed the referral, which still accepts
    * sign-ups.
    */
-  async #make(
-    { userId, manager }: SignupRequest,
+  async #bind(
+    userId: string,
     { referral, source, touchedAt, isSelfReferral }: ChosenReferral,
     { weighed }: Weighing,
+    manager: EntityManager | undefined,
   ): Promise<SignupRow> {
     const parameters = {
       user: userId,
@@ -92,7 +116,11 @@ export class Signups {
   }
 
   /** Stores why no sign-up was made, unless the user has an earlier one. Returns that sign-up, or null. */
-  async #refuse({ userId, manager }: SignupRequest, { reason, weighed }: Weighing): Promise<ReferralSignup | null> {
+  async #refuse(
+    userId: string,
+    { reason, weighed }: Weighing,
+    manager: EntityManager | undefined,
+  ): Promise<ReferralSignup | null> {
     const { signups, refusals } = this.#database.tables;
     const parameters = { user: userId, reason, weighed: JSON.stringify(weighed), now: this.#clock.parameter() };
     const [known] = await this.#database.query<object>(
