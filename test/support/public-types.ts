@@ -60,6 +60,21 @@ export class PublicTypes {
     return [...symbol.exports!.values()].filter(({ flags }) => flags & ts.SymbolFlags.Method).map(({ name }) => name);
   }
 
+  /**
+   * The methods that a type hides: protected ones, and those with the tag `@internal`. Those of its properties have a dot, as in
+   * `channels.load`.
+   */
+  hidden(name: string): string[] {
+    const ofType = (type: ts.Type, depth: number): string[] =>
+      this.#checker.getPropertiesOfType(type).flatMap((property) => {
+        if (isHidden(property)) return [property.name];
+        const inner = this.#checker.getTypeOfSymbol(property);
+        if (depth === 0 || !inner.isClass()) return [];
+        return ofType(inner, depth - 1).map((method) => `${property.name}.${method}`);
+      });
+    return ofType(this.#type(name), 1);
+  }
+
   #symbol(name: string): ts.Symbol {
     const symbol = this.#exports.get(name);
     if (!symbol) throw new Error(`lib/index.ts exports no ${name}`);
@@ -75,6 +90,14 @@ export class PublicTypes {
     const last = method.getCallSignatures()[0]!.parameters.at(-1)!;
     return this.#checker.getNonNullableType(this.#checker.getTypeOfSymbol(last));
   }
+}
+
+function isHidden({ declarations = [] }: ts.Symbol): boolean {
+  return declarations.some(
+    (declaration) =>
+      (ts.getCombinedModifierFlags(declaration) & ts.ModifierFlags.Protected) !== 0 ||
+      ts.getJSDocTags(declaration).some(({ tagName }) => tagName.text === 'internal'),
+  );
 }
 
 function presenceOf({ flags }: ts.Symbol): 'required' | 'optional' {
