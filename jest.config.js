@@ -17,6 +17,8 @@ const onTypeorm = suites(
   'managers-earnings',
   'refunds',
   'earn-outs',
+  'callbacks',
+  'connections',
 );
 
 /** @type {import('jest').Config} */

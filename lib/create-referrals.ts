@@ -53,8 +53,9 @@ export interface Referrals extends Managers {
   /** Applies, shows and removes users' coupons. */
   readonly coupons: Coupons;
   /**
-   * Calls the listener for each event of this name, after the commit of the change. What a listener throws, or rejects
-   * with, goes to the option `onError`. Events are kept in memory: if the process dies after the commit, they are lost.
+   * Calls the listener for each event of this name, after the commit of the change and the release of the package's own
+   * connection. What a listener throws, or rejects with, goes to the option `onError`. Events are kept in memory: if the
+   * process dies after the commit, they are lost.
    *
    * @throws ReferralError `INVALID_INPUT` for an unknown event.
    */

@@ -29,7 +29,8 @@ export interface SignupContext {
 
 /**
  * The options of `createReferrals`, which checks all of them before anything else and throws on an unknown or wrong
- * one. Functions marked "may be async" may return a promise.
+ * one. Functions marked "may be async" may return a promise. All functions but `clock` run while the package holds no
+ * connection and no transaction of its own, so they may query the same DataSource.
  */
 export interface ReferralsOptions {
   /** The host's initialised DataSource on PostgreSQL, with the package's `entities` among its entities. Required. */

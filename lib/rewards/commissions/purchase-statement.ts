@@ -101,23 +101,22 @@ const guard = (tables: Tables, $: Parameters): string => `
     recorded AS (
       SELECT * FROM ${tables.purchases} WHERE user_id = ${$.buyer} AND reference = ${$.reference}
     ),
+    -- Whether the buyer has no sign-up and the attribution is not known, or the attributed referral does not have the
+    -- owner about whom the option isSamePerson was called.
+    attribution AS (
+      SELECT CASE
+        WHEN NOT ${$.isAttributionKnown}::boolean
+          THEN NOT EXISTS (SELECT FROM ${tables.signups} WHERE user_id = ${$.buyer})
+        WHEN ${$.attributedReferral}::bigint IS NOT NULL
+          THEN NOT EXISTS (SELECT FROM ${tables.referrals}
+            WHERE id = ${$.attributedReferral}::bigint AND user_id = ${$.attributedOwner})
+        ELSE false END AS is_outdated
+    ),
     -- The time, and the guard of all writes: no row if the purchase is recorded, or if the attribution is outdated.
     at AS (
       SELECT ${timeOf($.now)} AS now, coalesce(${$.paidAt}::timestamptz, ${timeOf($.now)}) AS purchased_at
-      WHERE NOT EXISTS (SELECT FROM recorded) AND NOT (${isOutdated(tables, $)})
+      FROM attribution WHERE NOT is_outdated AND NOT EXISTS (SELECT FROM recorded)
     )`;
-
-/**
- * SQL: whether the buyer has no sign-up and the attribution is not known, or the attributed referral does not have the
- * owner about whom the option `isSamePerson` was called.
- */
-const isOutdated = (tables: Tables, $: Parameters): string => `CASE
-  WHEN NOT ${$.isAttributionKnown}::boolean
-    THEN NOT EXISTS (SELECT FROM ${tables.signups} WHERE user_id = ${$.buyer})
-  WHEN ${$.attributedReferral}::bigint IS NOT NULL
-    THEN NOT EXISTS (SELECT FROM ${tables.referrals}
-      WHERE id = ${$.attributedReferral}::bigint AND user_id = ${$.attributedOwner})
-  ELSE false END`;
 
 const buyersRow = (tables: Tables, $: Parameters): string => `
     -- The buyer's row in the snapshot, or one row of nulls. It is read without a lock: updated compares its version.
@@ -223,7 +222,7 @@ const isMatured = `(SELECT available_at FROM commission) <= t.matured_until`;
 
 const result = (database: Database, $: Parameters): string => `
     SELECT EXISTS (SELECT FROM purchased) AS "isNew", p.amount = ${$.amount}::numeric AS "isSame",
-      ${isOutdated(database.tables, $)} AS "isOutdated",
+      (SELECT is_outdated FROM attribution) AS "isOutdated",
       ${database.columns(ReferralPurchase, 'p', 'purchase.')},
       ${database.columns(ReferralCommission, 'm', 'commission.')}
     FROM (SELECT) AS always LEFT JOIN (SELECT * FROM purchased UNION ALL SELECT * FROM recorded) AS p ON true

@@ -13,18 +13,12 @@ import type { UserRef } from '../../types/common';
 import type { RecordSignupOptions } from '../../types/signups';
 import type { SignupSide } from './granted-cte';
 import type { Grants } from './grants';
-import {
-  type ChosenReferral,
-  type SignupChoice,
-  type SignupRequest,
-  type Weighing,
-  withoutChoice,
-} from './signup-choice';
+import { type ChosenReferral, type SignupChoice, type Weighing, withoutChoice } from './signup-choice';
 import { type SignupParameters, type SignupRow, signupStatement } from './signup-statement';
 
-/** A sign-up that was asked for, and the referral that was chosen for it. */
+/** The user of a sign-up, and the referral that was chosen. */
 export interface SignupPlan {
-  readonly request: SignupRequest;
+  readonly userId: string;
   readonly weighing: Weighing;
 }
 
@@ -56,8 +50,8 @@ export class Signups {
    */
   async plan(req: Request | null, user: UserRef, options: RecordSignupOptions): Promise<SignupPlan> {
     const { manager, code } = objectOf('recordSignup', options, { code: true, manager: true });
-    const request = { req, user, userId: someUserIdOf('user', user), typed: typedCodeOf(code), manager };
-    return { request, weighing: await this.#choice.weigh(request) };
+    const userId = someUserIdOf('user', user);
+    return { userId, weighing: await this.#choice.weigh({ req, user, userId, typed: typedCodeOf(code), manager }) };
   }
 
   /**
@@ -65,7 +59,7 @@ export class Signups {
    * code of the referral has changed.
    */
   async make(
-    { request: { userId }, weighing }: SignupPlan,
+    { userId, weighing }: SignupPlan,
     manager: EntityManager | undefined,
   ): Promise<ReferralSignup | null | typeof overtaken> {
     const { chosen } = weighing;
