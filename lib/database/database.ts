@@ -161,8 +161,7 @@ export class Database extends Mapping {
         throw explained(error, 'connection');
       } finally {
         client = undefined;
-        await runner.release();
-        released(runner);
+        await runner.release().finally(() => released(runner));
       }
     })();
     let timer: NodeJS.Timeout | undefined;

@@ -102,8 +102,9 @@ export class Events {
   /** Emits an event after the commit of the manager's transaction; immediately if there is no transaction. */
   emit<E extends keyof ReferralEvents>(manager: EntityManager | undefined, event: E, ...args: ReferralEvents[E]): void {
     const runner = manager?.queryRunner;
-    if (runner?.isTransactionActive) this.#innermost(this.#levels(runner)).push(() => this.#call(event, args));
-    else this.#call(event, args);
+    const call = (): void => this.#call(event, args);
+    if (runner?.isTransactionActive) this.#innermost(this.#levels(runner)).push(call);
+    else callHost(call, runner);
   }
 
   /**
