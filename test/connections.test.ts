@@ -51,6 +51,10 @@ const callbacks = (watch: Watch): Partial<ReferralsOptions> => ({
     void watch('csrf');
     return null;
   },
+  earnOuts: {
+    payout: async () => void (await watch('payout')),
+    concurrency: 1, // otherwise the next payout is claimed while the function runs
+  },
 });
 
 interface Small extends Host {
@@ -59,6 +63,15 @@ interface Small extends Host {
 }
 
 /** A host on the schema of the world, with a pool of so many connections. */
+/** The functions that calls take. */
+const toldOf = (watch: Watch): Pick<Turn, 'onProgress' | 'payouts'> => ({
+  onProgress: () => watch('onProgress'),
+  payouts: async () => {
+    await watch('payouts');
+    return 'unknown' as const;
+  },
+});
+
 async function startSmall(world: CallWorld, max: number, watchOf: (dataSource: DataSource) => Watch): Promise<Small> {
   const pages = new Map<string, (req: Request, res: Response) => void>();
   // A call that waits for a connection that it holds itself fails after this time, so that its test ends.
@@ -92,7 +105,7 @@ async function startSmall(world: CallWorld, max: number, watchOf: (dataSource: D
   const make: Small['make'] = async (name, given = {}) => {
     const entry = entries[name]!;
     const call = typeof entry === 'function' ? entry : entry.alone;
-    await call({ host, world, options: given, inPage, onProgress: () => watch('onProgress') });
+    await call({ host, world, options: given, inPage, ...toldOf(watch) });
   };
   return { ...host, make };
 }
@@ -238,6 +251,8 @@ const calledBy: Record<string, string[]> = {
   responsesFilter: ['Referral#filteredResponses'],
   csrf: ['res.locals.referrals.createForm'],
   onProgress: ['referrals.runEarnOuts'],
+  payout: ['referrals.runEarnOuts'],
+  payouts: ['referrals.verify'],
   response: ['GET /r/:code', 'GET ?referral_code=', 'Referral#respond', 'Referral.recordResponse'],
   userLinkedToResponse: ['referrals.middleware', 'Referral#linkResponsesToUser'],
   signup: ['Referral.recordSignup', 'referrals.signups.create', 'referrals.signups.createMany'],
@@ -249,7 +264,10 @@ const calledBy: Record<string, string[]> = {
   purchase: ['referrals.recordPurchase', 'referrals.purchases.create', 'referrals.purchases.createMany'],
   commissionEarned: ['referrals.recordPurchase', 'referrals.purchases.create', 'referrals.purchases.createMany'],
   commissionReverted: ['referrals.recordRefund'],
-  earnOut: ['referrals.runEarnOuts'],
+  earnOut: [
+    ...['referrals.runEarnOuts', 'referrals.earnOuts.reconcile'],
+    ...['referrals.earnOuts.settle', 'referrals.earnOuts.retry'],
+  ],
 };
 
 describe('no callback runs while a connection is held', () => {

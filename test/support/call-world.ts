@@ -36,7 +36,9 @@ async function times<T>(make: (index: number) => Promise<T>): Promise<T[]> {
 export async function makeWorld() {
   const dataSource = await openDataSource();
   const clock = new TestClock();
-  const host = await startHost({ dataSource, clock: clock.read, ...terms });
+  const host = await startHost({
+    ...{ dataSource, clock: clock.read, ...terms, earnOuts: { payout: () => undefined } },
+  });
   const { referrals } = host;
   const { channels, creditTypes, credits, programs, referralCodes, signups } = referrals;
   const before = (days: number): Date => new Date(clock.time.getTime() - days * dayMs);
@@ -89,10 +91,18 @@ export async function makeWorld() {
   const click = async () => cookieOf(await request(host.app).get('/r/ANNA').set('User-Agent', firefox).expect(302))!;
 
   // One commission after another becomes available, a hundred days apart.
-  await referralCodes.create({ user: 'due', code: 'DUE' });
-  await signups.create({ user: 'payer', code: 'DUE' });
+  // One referrer takes them as credit, the other one as money.
+  for (const user of ['due', 'payee']) {
+    await referralCodes.create({ user, code: user.toUpperCase() });
+    await signups.create({ user: `${user}'s buyer`, code: user.toUpperCase() });
+  }
+  await referrals.accounts.update(await referrals.accounts.of('payee'), {
+    mode: 'payout',
+    payoutEmail: 'p@example.org',
+  });
   for (let index = 0; index < runs; index++)
-    await referrals.recordPurchase('payer', { amount: 100, reference: fresh(), at: before(-100 * index) });
+    for (const buyer of [`due's buyer`, `payee's buyer`])
+      await referrals.recordPurchase(buyer, { amount: 100, reference: fresh(), at: before(-100 * index) });
 
   const world = {
     ...{ clock, schema: (dataSource.options as { schema: string }).schema },

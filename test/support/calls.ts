@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import type { Request, Response } from 'express';
 import request from 'supertest';
 import {
@@ -6,6 +7,7 @@ import {
   ReferralResponse,
   type RunEarnOutsOptions,
   runMigrations,
+  type VerifyOptions,
   type WithManager,
 } from '../../lib';
 import { mount } from './api';
@@ -19,6 +21,8 @@ export interface Turn {
   /** The host's transaction, for a call that takes it. */
   options: WithManager;
   onProgress: RunEarnOutsOptions['onProgress'];
+  /** What the provider says of payments, for `verify`. */
+  payouts: VerifyOptions['payouts'];
   /** Works in a page of the host's, whose visitor has the cookie, and returns what the work returns. */
   inPage: <T>(cookie: string, work: (req: Request, res: Response) => T | Promise<T>) => Promise<T>;
 }
@@ -177,6 +181,13 @@ function named(prefix: string, calls: Record<string, Entry>): Record<string, Ent
   return Object.fromEntries(Object.entries(calls).map(([name, call]) => [prefix + name, call]));
 }
 
+/** The key of a payment that is booked now. */
+async function reconciled({ host, world, options }: Turn): Promise<string> {
+  const payment = { key: randomUUID(), amount: 5, user: fresh(), at: world.clock.time };
+  await host.referrals.earnOuts.reconcile([payment], options);
+  return payment.key;
+}
+
 const referralOf = ({ options }: Turn) => Referral.findByCode('ANNA', options).then((found) => found!);
 
 const calls: Record<string, Entry> = {
@@ -217,7 +228,19 @@ const calls: Record<string, Entry> = {
       return host.referrals.runEarnOuts({ ...(onProgress && { onProgress }) });
     },
   },
-  'referrals.verify': ({ host, options }) => host.referrals.verify(options),
+  // A payment that the database does not know, so that each call has an earn-out of its own.
+  'referrals.earnOuts.reconcile': reconciled,
+  'referrals.earnOuts.settle': async (turn) => {
+    const key = await reconciled(turn);
+    return turn.host.referrals.earnOuts.settle({ key, status: 'returned', ...turn.options });
+  },
+  'referrals.earnOuts.retry': async (turn) => {
+    const key = await reconciled(turn);
+    const returned = await turn.host.referrals.earnOuts.settle({ key, status: 'returned', ...turn.options });
+    return turn.host.referrals.earnOuts.retry(returned, turn.options);
+  },
+  'referrals.verify': ({ host, options, payouts }) =>
+    host.referrals.verify({ ...options, ...(payouts && { payouts }) }),
 
   'referrals.coupons.of': ({ host, options }) => host.referrals.coupons.of('dora', options),
   'referrals.coupons.apply': ({ host, options }) => host.referrals.coupons.apply(fresh(), 'CARLA', options),
