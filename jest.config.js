@@ -19,6 +19,7 @@ const onTypeorm = suites(
   'earn-outs',
   'callbacks',
   'connections',
+  'lost-connections',
 );
 
 /** @type {import('jest').Config} */

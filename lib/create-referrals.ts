@@ -1,6 +1,7 @@
 import { IncomingMessage } from 'node:http';
 import type { RequestHandler } from 'express';
 import type { Listener, ReferralEvents } from './database/events';
+import { watchConnections } from './database/lost-connections';
 import { entities } from './entities';
 import { registry } from './entities/instance';
 import type { Referral } from './entities/referral';
@@ -187,12 +188,14 @@ export function createReferrals(options: ReferralsOptions): Referrals {
   }));
   const subscribers = [tracking.events.subscriber, ...owners];
   dataSource.subscribers.push(...subscribers);
+  const unwatch = watchConnections(dataSource);
   // Reads the database's time. If the migrations have not run, the option `onError` gets an error at start-up already.
   tracking.start().catch(settings.onError);
 
   let closed: Promise<void> | null = null;
   async function close(): Promise<void> {
     await Promise.all([tracking.close(), rewards.close()]);
+    unwatch();
     registry.remove(dataSource);
     for (const subscriber of subscribers) dataSource.subscribers.splice(dataSource.subscribers.indexOf(subscriber), 1);
   }

@@ -198,14 +198,23 @@ const catalogue = {
   },
   DATABASE_UNAVAILABLE: {
     status: 503,
-    text: (detail: string) =>
-      `PostgreSQL did not complete this call (${detail}). Its effect is not confirmed; try again.`,
+    text: (detail: string, outcome: CallOutcome) =>
+      `PostgreSQL did not complete this call (${detail}). ` +
+      (outcome === 'none'
+        ? 'It has changed nothing; try again, from the beginning of your transaction if it ran in one.'
+        : 'It may have taken effect; repeat it with the same reference, or look whether it did.'),
   },
   CLOSED: {
     status: 503,
     text: () => 'This instance of express-referrals is closed and accepts no more calls.',
   },
 } as const;
+
+/**
+ * Whether a call that failed may have happened nevertheless. `'none'`: it has changed nothing, and will not.
+ * `'unknown'`: PostgreSQL was asked to commit it, or a part of it, and it is not known whether it did.
+ */
+export type CallOutcome = 'none' | 'unknown';
 
 /** The stable name of an error. The documentation describes each. */
 export type ReferralErrorCode = keyof typeof catalogue;
@@ -233,13 +242,20 @@ export class ReferralError extends Error {
   readonly status: number;
   /** The name of the wrong option or field; only for `INVALID_OPTION`, `UNKNOWN_OPTION` and `INVALID_INPUT`. */
   readonly field?: string;
+  /**
+   * Whether the call may have happened; only for `DATABASE_UNAVAILABLE` and `CLOSED`. `'none'`: it has changed nothing,
+   * so it can simply be made again. `'unknown'`: the connection was lost, or the time-out passed, after PostgreSQL was
+   * asked to commit. To make such a call again is safe with the same `reference`.
+   */
+  readonly outcome?: CallOutcome;
 
   /** @internal */
-  constructor(code: ReferralErrorCode, message: string, details: { field?: string; cause?: unknown } = {}) {
+  constructor(code: ReferralErrorCode, message: string, details: ErrorDetails = {}) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
     this.code = code;
     this.status = catalogue[code].status;
     if (details.field !== undefined) this.field = details.field;
+    if (details.outcome !== undefined) this.outcome = details.outcome;
   }
 }
 
@@ -258,6 +274,12 @@ export class PayoutRefused extends Error {
   constructor(reason: string, options?: ErrorOptions) {
     super(reason, options);
   }
+}
+
+interface ErrorDetails {
+  field?: string;
+  outcome?: CallOutcome;
+  cause?: unknown;
 }
 
 type Catalogue = typeof catalogue;
@@ -284,8 +306,24 @@ export function payoutUnclear(
 }
 
 /** Creates the error of a database that can't be reached or does not respond, with the driver's error as its cause. */
-export function databaseUnavailable(detail: string, cause?: unknown): ReferralError {
-  return new ReferralError('DATABASE_UNAVAILABLE', catalogue.DATABASE_UNAVAILABLE.text(detail), { cause });
+export function databaseUnavailable(detail: string, outcome: CallOutcome, cause?: unknown): ReferralError {
+  const message = catalogue.DATABASE_UNAVAILABLE.text(detail, outcome);
+  return new ReferralError('DATABASE_UNAVAILABLE', message, { outcome, cause });
+}
+
+/** Creates the error of a call to an instance that is closed. */
+export function closed(): ReferralError {
+  return new ReferralError('CLOSED', catalogue.CLOSED.text(), { outcome: 'none' });
+}
+
+/**
+ * Returns the error of a call that consists of several transactions and has committed one of them: whatever is known of
+ * the last one, the call may have happened in part. Returns every other error unchanged.
+ */
+export function afterCommit(error: unknown): unknown {
+  if (!(error instanceof ReferralError) || error.outcome !== 'none') return error;
+  if (error.code !== 'CLOSED') return databaseUnavailable('after a part of it was committed', 'unknown', error);
+  return new ReferralError('CLOSED', error.message, { outcome: 'unknown', cause: error });
 }
 
 /** Whether an error says that the database is unavailable, or that the instance is closed. */

@@ -84,7 +84,7 @@ export { ReferralResponse } from './entities/referral-response';
 export { ReferralSignup } from './entities/referral-signup';
 export { ReferralSignupRefusal } from './entities/referral-signup-refusal';
 export { ReferralUsage } from './entities/referral-usage';
-export { PayoutRefused, ReferralError, type ReferralErrorCode } from './errors';
+export { type CallOutcome, PayoutRefused, ReferralError, type ReferralErrorCode } from './errors';
 export type { CreateFormInput, TemplateHelpers } from './http/template-helpers';
 export type { ReferralsOptions, SignupContext } from './options';
 

@@ -69,9 +69,11 @@ export class CreateRewards1791000000000 implements MigrationInterface {
       `ALTER TABLE ${table('referrals')}
         ADD COLUMN "program_id" bigint,
         ADD COLUMN "allowed_uses" integer NOT NULL DEFAULT -1,
-        ADD COLUMN "uses" integer NOT NULL DEFAULT 0,
-        ADD CONSTRAINT "fk_referrals_program" FOREIGN KEY ("program_id") REFERENCES ${table('referral_programs')} ("id"),
-        ADD CONSTRAINT "ck_referrals_uses" CHECK ("uses" >= 0 AND ("allowed_uses" = -1 OR "uses" <= "allowed_uses"))`,
+        ADD COLUMN "uses" integer NOT NULL DEFAULT 0`,
+      `ALTER TABLE ${table('referrals')} ADD CONSTRAINT "fk_referrals_program"
+        FOREIGN KEY ("program_id") REFERENCES ${table('referral_programs')} ("id")`,
+      `ALTER TABLE ${table('referrals')} ADD CONSTRAINT "ck_referrals_uses"
+        CHECK ("uses" >= 0 AND ("allowed_uses" = -1 OR "uses" <= "allowed_uses"))`,
       `CREATE INDEX "ix_referrals_program" ON ${table('referrals')} ("program_id") WHERE "program_id" IS NOT NULL`,
 
       // The user alone is the primary key, because a user signs up once.
@@ -188,9 +190,8 @@ export class CreateRewards1791000000000 implements MigrationInterface {
 
   async down(queryRunner: QueryRunner): Promise<void> {
     const table = inSchemaOf(queryRunner);
-    await queryRunner.query(
-      `ALTER TABLE ${table('referrals')} DROP COLUMN "program_id", DROP COLUMN "allowed_uses", DROP COLUMN "uses"`,
-    );
+    for (const column of ['program_id', 'allowed_uses', 'uses'])
+      await queryRunner.query(`ALTER TABLE ${table('referrals')} DROP COLUMN "${column}"`);
     for (const name of tables) await queryRunner.query(`DROP TABLE ${table(name)}`);
   }
 }

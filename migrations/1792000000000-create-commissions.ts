@@ -27,8 +27,9 @@ export class CreateCommissions1792000000000 implements MigrationInterface {
     await once(queryRunner, this.name, [
       `ALTER TABLE ${table('referral_programs')}
         ADD COLUMN "commission_ratio" numeric(20,4),
-        ADD COLUMN "commission_max_per_referee" numeric(20,4),
-        ADD CONSTRAINT "ck_referral_programs_commission" CHECK (${isCommission})`,
+        ADD COLUMN "commission_max_per_referee" numeric(20,4)`,
+      `ALTER TABLE ${table('referral_programs')} ADD CONSTRAINT "ck_referral_programs_commission"
+        CHECK (${isCommission})`,
       `ALTER TABLE ${table('referral_signups')}
         ADD COLUMN "commission_ratio" numeric(20,4),
         ADD COLUMN "commission_max_per_referee" numeric(20,4)`,
@@ -257,8 +258,7 @@ export class CreateCommissions1792000000000 implements MigrationInterface {
     const table = inSchemaOf(queryRunner);
     for (const name of tables) await queryRunner.query(`DROP TABLE ${table(name)}`);
     for (const name of ['referral_signups', 'referral_programs'])
-      await queryRunner.query(
-        `ALTER TABLE ${table(name)} DROP COLUMN "commission_ratio", DROP COLUMN "commission_max_per_referee"`,
-      );
+      for (const column of ['commission_ratio', 'commission_max_per_referee'])
+        await queryRunner.query(`ALTER TABLE ${table(name)} DROP COLUMN "${column}"`);
   }
 }

@@ -101,6 +101,50 @@ test('have a unique name with a time each, and are in order', () => {
   expect(new Set(names).size).toBe(names.length);
 });
 
+/** Keeps the statements that a migration runs, in a transaction that is rolled back. */
+async function statementsOf(dataSource: DataSource): Promise<string[]> {
+  const runner = dataSource.createQueryRunner();
+  const run: string[] = [];
+  const query = runner.query.bind(runner);
+  runner.query = (text: string, ...rest: never[]): never => {
+    run.push(text);
+    return query(text, ...rest) as never;
+  };
+  const all = migrations.map((Migration) => new Migration());
+  await runner.startTransaction();
+  await query(`CREATE TABLE "${(dataSource.options as { schema: string }).schema}".migrations (name varchar)`);
+  for (const migration of all) await migration.up(runner);
+  for (const migration of all.reverse()) await migration.down(runner);
+  await runner.rollbackTransaction();
+  await runner.release();
+  return run.map((text) => text.replace(/\s+/g, ' ').trim());
+}
+
+test('alter a table by one thing at a time, so that they run where tables are distributed', async () => {
+  const statements = await statementsOf(await openDataSource({ migrate: false }));
+  const altered = statements.filter((text) => text.startsWith('ALTER TABLE'));
+  expect(altered.length).toBeGreaterThan(0);
+  /** Every `ADD`, `ALTER`, `DROP` of a statement, outside of parentheses and names. */
+  const subcommands = (text: string): string[] => {
+    let outside = text.replace(/"[^"]*"/g, 'name').replace(/'[^']*'/g, 'text');
+    for (let before = ''; before !== outside;) [before, outside] = [outside, outside.replace(/\([^()]*\)/g, '')];
+    return outside
+      .split(',')
+      .map(
+        (part) =>
+          /\b(ADD COLUMN|ADD|DROP|ALTER|RENAME|SET|VALIDATE|OWNER)\b/.exec(part.replace(/^ALTER TABLE/, ''))![0],
+      );
+  };
+  const wrong = altered.filter((text) => {
+    const found = subcommands(text);
+    return found.length > 1 && found.some((subcommand) => subcommand !== 'ADD COLUMN');
+  });
+  expect(wrong).toEqual([]);
+  // Columns that share a statement bring no constraint along.
+  const together = altered.filter((text) => subcommands(text).length > 1);
+  expect(together.filter((text) => /\b(CONSTRAINT|REFERENCES|CHECK|UNIQUE|PRIMARY KEY)\b/.test(text))).toEqual([]);
+});
+
 describe('20 processes that start at once', () => {
   const start = (schema: string, how: string): Promise<unknown>[] =>
     Array.from({ length: 20 }, () =>

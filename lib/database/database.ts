@@ -1,12 +1,13 @@
 import { createHash } from 'node:crypto';
 import { type EntityManager, QueryFailedError, type QueryRunner, QueryRunnerAlreadyReleasedError } from 'typeorm';
-import { databaseUnavailable, invalid, referralError } from '../errors';
+import { afterCommit, closed, databaseUnavailable, invalid } from '../errors';
 import { isManager } from '../input';
 import type { Settings } from '../options';
-import { explained } from './driver-errors';
+import { ConnectionWork, OwnWork } from './connection-work';
+import type { Client } from './driver';
+import { wasLost } from './lost-connections';
 import { Mapping } from './mapping';
 import type { Query, Statement } from './named-parameters';
-import { own, released } from './own-runners';
 import { retryConflicts } from './retry';
 import { inTurn } from './turns';
 
@@ -19,10 +20,6 @@ export class Database extends Mapping {
   readonly #isPreparing: boolean;
   readonly #timeoutMs: number;
   readonly #underWay = new Set<Promise<unknown>>();
-  /**
-   * Query runners of our own transactions without a time-out. If one is released while in use, its connection was lost.
-   */
-  readonly #ours = new WeakSet<QueryRunner>();
   #isClosed = false;
 
   constructor({ dataSource, preparedStatements }: Settings, timeoutMs: number) {
@@ -45,40 +42,32 @@ export class Database extends Mapping {
   /** Returns the rows of one statement. */
   async query<Row>(query: string | Query, manager?: EntityManager): Promise<Row[]> {
     const sent = typeof query === 'string' ? { text: query, values: [] } : query;
-    if (!manager) return this.#limited((runner) => this.#send(sent, runner));
-    this.#checked(manager);
-    try {
-      // A manager outside of a transaction has no runner of its own.
-      return await inTurn(manager, () => this.#send(sent, manager.queryRunner ?? manager));
-    } catch (error) {
-      throw explained(error);
-    }
+    return this.#on(manager, ({ runner }) => this.#send(sent, runner));
   }
 
   /**
    * TypeORM does not support prepared statements, so they are sent through the runner's client directly. The host's
    * logger gets them like all other statements. TypeORM's subscribers (`beforeQuery`, `afterQuery`) do not see them.
    */
-  async #send<Row>({ text, values, name }: Query, through: QueryRunner | EntityManager): Promise<Row[]> {
+  async #send<Row>({ text, values, name }: Query, runner: QueryRunner): Promise<Row[]> {
     const parameters = values as unknown[];
-    if (name === undefined || !('connect' in through)) return (await through.query(text, parameters)) as Row[];
+    if (name === undefined) return (await runner.query(text, parameters)) as Row[];
     // Another transaction may be using the client of a released runner by now: the statement would become part of it.
-    if (through.isReleased) throw new QueryRunnerAlreadyReleasedError();
-    const client = (await through.connect()) as Client;
+    if (runner.isReleased) throw new QueryRunnerAlreadyReleasedError();
+    const client = (await runner.connect()) as Client;
     const { logger } = this.dataSource;
-    logger.logQuery(text, parameters, through);
+    logger.logQuery(text, parameters, runner);
     try {
       return (await client.query<Row>({ name, text, values: parameters })).rows;
     } catch (error) {
-      logger.logQueryError(error as Error, text, parameters, through);
+      logger.logQueryError(error as Error, text, parameters, runner);
       throw new QueryFailedError(text, parameters, error as Error);
     }
   }
 
   /** Runs work through TypeORM: on the given manager, else within the time-out. */
   async use<T>(work: (manager: EntityManager) => Promise<T>, manager?: EntityManager): Promise<T> {
-    if (manager) return inTurn(this.#checked(manager), () => work(manager));
-    return this.#limited((runner) => work(runner.manager));
+    return this.#on(manager, ({ runner }) => work(runner.manager));
   }
 
   /**
@@ -87,8 +76,8 @@ export class Database extends Mapping {
    * `dataSource.manager`, has no transaction.
    */
   async transaction<T>(work: (manager: EntityManager) => Promise<T>, manager?: EntityManager): Promise<T> {
-    if (manager && this.#checked(manager).queryRunner) return inTurn(manager, () => manager.transaction(work));
-    return retryConflicts(() => this.#limited((runner) => runner.manager.transaction('READ COMMITTED', work)));
+    const run = (): Promise<T> => this.#on(manager, (on) => on.transaction('READ COMMITTED', work));
+    return manager?.queryRunner ? run() : retryConflicts(run);
   }
 
   /**
@@ -102,42 +91,45 @@ export class Database extends Mapping {
   }
 
   /**
-   * Runs a transaction of our own without a time-out: it also turns off the time-outs that the host has set for its
-   * connections. The kind `snapshot` (REPEATABLE READ) reads all data in one snapshot.
+   * Runs a later step of a call whose steps are committed one by one: if it can't be completed, the call has happened
+   * in part. In the host's transaction no step is committed.
    */
-  async unlimited<T>(kind: 'snapshot' | 'ordinary', work: (manager: EntityManager) => Promise<T>): Promise<T> {
-    if (this.#isClosed) throw referralError('CLOSED');
-    const isolation = kind === 'snapshot' ? 'REPEATABLE READ' : 'READ COMMITTED';
-    let runner: QueryRunner | undefined;
-    const owned = async (manager: EntityManager): Promise<T> => {
-      runner = manager.queryRunner!;
-      own(runner);
-      this.#ours.add(runner);
-      const limits = ['statement_timeout', 'idle_in_transaction_session_timeout'];
-      await manager.query(`SELECT ${limits.map((name) => `set_config('${name}', '0', true)`).join(', ')}`);
-      return work(manager);
-    };
-    const worked = this.dataSource.transaction(isolation, owned).finally(() => {
-      this.#underWay.delete(worked);
-      if (runner) released(runner);
-    });
-    this.#underWay.add(worked);
+  async nextStep<T>(step: () => Promise<T>, manager: EntityManager | undefined): Promise<T> {
     try {
-      return await worked;
+      return await step();
     } catch (error) {
-      throw explained(error, 'connection');
+      throw manager?.queryRunner?.isTransactionActive ? error : afterCommit(error);
     }
   }
 
   /**
-   * Returns the manager, or throws if it does not belong to this DataSource: its writes would go to another database.
+   * Runs a transaction of our own without a time-out: it also turns off those that the host has set for its role or
+   * its connections. The kind `snapshot` (REPEATABLE READ) reads all data in one snapshot.
    */
-  #checked(manager: EntityManager): EntityManager {
+  async unlimited<T>(kind: 'snapshot' | 'ordinary', work: (manager: EntityManager) => Promise<T>): Promise<T> {
+    if (this.#isClosed) throw closed();
+    const isolation = kind === 'snapshot' ? 'REPEATABLE READ' : 'READ COMMITTED';
+    const worked = new OwnWork(this.dataSource).run((on) =>
+      on.transaction(isolation, async (manager) => {
+        await manager.query(withoutLimits);
+        return work(manager);
+      }),
+    );
+    return this.#tracked(worked);
+  }
+
+  /** Runs work on a connection: on that of the host's manager if it has one, else on one of our own. */
+  async #on<T>(manager: EntityManager | undefined, work: (on: ConnectionWork) => Promise<T>): Promise<T> {
+    if (!manager) return this.#limited(work);
     if (!isManager(manager) || manager.connection !== this.dataSource)
       throw invalid('manager', 'an EntityManager of the DataSource that createReferrals was given', manager);
-    if (!manager.queryRunner?.isReleased) return manager;
-    if (this.#ours.has(manager.queryRunner)) throw databaseUnavailable('the connection was lost');
-    throw invalid('manager', 'the EntityManager of a transaction that is under way, not of one that is over', manager);
+    const { queryRunner } = manager;
+    // A manager outside of a transaction has no connection of its own.
+    if (!queryRunner) return this.#limited(work);
+    return inTurn(manager, () => {
+      refuseReleased(queryRunner, manager);
+      return new ConnectionWork(queryRunner).run(work);
+    });
   }
 
   /** Refuses new work outside of the host's transactions, and waits for the work in progress. */
@@ -146,60 +138,42 @@ export class Database extends Mapping {
     await Promise.allSettled(this.#underWay);
   }
 
-  async #limited<T>(work: (runner: QueryRunner) => Promise<T>): Promise<T> {
-    if (this.#isClosed) throw referralError('CLOSED');
-    const runner = this.dataSource.createQueryRunner();
-    own(runner);
-    let client: Client | undefined;
-    let isLate = false;
-    const worked = (async () => {
-      try {
-        client = (await runner.connect()) as Client;
-        if (isLate) throw databaseUnavailable('no connection in time');
-        return await work(runner);
-      } catch (error) {
-        throw explained(error, 'connection');
-      } finally {
-        client = undefined;
-        await runner.release().finally(() => released(runner));
-      }
-    })();
+  async #limited<T>(work: (on: OwnWork) => Promise<T>): Promise<T> {
+    if (this.#isClosed) throw closed();
+    const own = new OwnWork(this.dataSource);
+    const worked = own.run(work);
     let timer: NodeJS.Timeout | undefined;
     const limit = new Promise<never>((_resolve, reject) => {
       timer = setTimeout(() => {
-        isLate = true;
-        if (client) this.#giveUp(client);
-        reject(
-          databaseUnavailable(
-            `no answer within ${this.#timeoutMs} ms; if the call waits for a lock of your own transaction, pass it the manager`,
-          ),
-        );
+        const { error, cancelled } = own.giveUp(this.#timeoutMs);
+        if (cancelled) void this.#tracked(cancelled);
+        reject(error);
       }, this.#timeoutMs);
     });
-    const limited = Promise.race([worked, limit]).finally(() => {
-      clearTimeout(timer);
-      this.#underWay.delete(limited);
-    });
     worked.catch(() => undefined); // it may reject after the time-out, when the race is over
-    this.#underWay.add(limited);
-    return limited;
+    return this.#tracked(Promise.race([worked, limit]).finally(() => clearTimeout(timer)));
   }
 
-  /**
-   * Closes a connection that does not respond, so that the pool makes another one, and cancels its statement on the
-   * server.
-   */
-  #giveUp(client: Client): void {
-    client.end().catch(() => undefined);
-    if (client.processID)
-      this.dataSource.query('SELECT pg_cancel_backend($1)', [client.processID]).catch(() => undefined);
+  /** Makes `close()` wait for work. */
+  #tracked<T>(work: Promise<T>): Promise<T> {
+    const tracked = work.finally(() => this.#underWay.delete(tracked));
+    this.#underWay.add(tracked);
+    return tracked;
   }
 }
 
-/** The part of `pg`'s client that this class uses. */
-interface Client {
-  query<Row>(config: { name: string; text: string; values: unknown[] }): Promise<{ rows: Row[] }>;
-  end(): Promise<void>;
-  /** The id of the server process of this connection. */
-  processID?: number | null;
+/**
+ * Throws if the connection of a transaction is no longer the transaction's: if it was lost, or if the transaction is
+ * over. Its statements would become part of another's transaction.
+ */
+function refuseReleased(runner: QueryRunner, manager: EntityManager): void {
+  if (!runner.isReleased) return;
+  if (wasLost(runner)) throw databaseUnavailable('the connection was lost', 'none');
+  throw invalid('manager', 'the EntityManager of a transaction that is under way, not of one that is over', manager);
 }
+
+/** Turns off every limit that the host or a role may have set, for one transaction. The last is PostgreSQL 17's. */
+const withoutLimits = `SELECT set_config('statement_timeout', '0', true), set_config('lock_timeout', '0', true),
+  set_config('idle_in_transaction_session_timeout', '0', true),
+  CASE WHEN current_setting('transaction_timeout', true) IS NOT NULL
+    THEN set_config('transaction_timeout', '0', true) END`;

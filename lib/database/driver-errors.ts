@@ -1,22 +1,82 @@
 import { isNativeError } from 'node:util/types';
-import { databaseUnavailable, ReferralError, referralError } from '../errors';
+import { type CallOutcome, databaseUnavailable, ReferralError, referralError } from '../errors';
+
+/** How far a piece of work has come. It tells what a lost connection means for the work. */
+export type Stage =
+  /** It waits for a connection: nothing was sent. */
+  | 'connecting'
+  /** It runs statements that PostgreSQL commits one by one. */
+  | 'statements'
+  /** It runs in a transaction, which PostgreSQL rolls back with the connection. */
+  | 'transaction'
+  /** `COMMIT` was sent. */
+  | 'committing';
 
 /**
- * Translates an error of the driver: to `MIGRATIONS_NOT_RUN` if a table or column is missing, and, with the scope
- * `connection`, to `DATABASE_UNAVAILABLE` if the database is unavailable. Returns every other error unchanged.
+ * Translates what a piece of work on a connection has thrown: to `MIGRATIONS_NOT_RUN` if a table or column is missing,
+ * and to `DATABASE_UNAVAILABLE` if PostgreSQL could not be reached, ended the connection, or could not complete the
+ * work. Returns every other error unchanged.
  *
- * @param scope `connection` if the error ended a statement outside of the host's transaction.
+ * @param isLost whether the connection was lost. TypeORM then releases the query runner, and throws errors of its own
+ * where the work goes on.
  */
-export function explained(error: unknown, scope: 'statement' | 'connection' = 'statement'): unknown {
-  if (error instanceof ReferralError || !isNativeError(error)) return error;
-  const { code } = error as { code?: unknown };
+export function explained(error: unknown, stage: Stage, isLost: boolean): unknown {
+  if (error instanceof ReferralError) return error;
+  if (stage === 'connecting') return databaseUnavailable(detailOf(error), 'none', error);
+  if (!isNativeError(error)) return error;
   const sqlState = sqlStateOf(error);
   if (sqlState === '42P01' || sqlState === '42703' || sqlState === '3F000')
     return Object.assign(referralError('MIGRATIONS_NOT_RUN', error.message), { cause: error });
-  const isAway = sqlState
-    ? /^(08|53|57|58)/.test(sqlState)
-    : error.name === 'AggregateError' || /^E[A-Z_]+$/.test(String(code)) || connectionTrouble.test(error.message);
-  return scope === 'connection' && isAway ? databaseUnavailable(error.message, error) : error;
+  const isAway = sqlState === null ? isOfDriver(error) && (isLost || isTrouble(error)) : isOutage(sqlState, error);
+  return isAway ? databaseUnavailable(detailOf(error), outcomeOf(error, stage), error) : error;
+}
+
+function outcomeOf(error: Error, stage: Stage): CallOutcome {
+  // `pg` gives up an answer after its option `query_timeout`, but not the statement: a host can still commit it.
+  if (error.message.includes(readTimeout)) return 'unknown';
+  return stage === 'transaction' || isAnswered(error) ? 'none' : 'unknown';
+}
+
+/**
+ * Whether PostgreSQL has answered that it did not complete the statement, and keeps the connection: it was cancelled,
+ * or memory or disk are full. Every other outage ends the connection, perhaps after a commit whose answer was lost.
+ */
+function isAnswered(error: Error): boolean {
+  return (error as { severity?: unknown }).severity === 'ERROR' && /^(53|57014)/.test(sqlStateOf(error) ?? '');
+}
+
+/**
+ * Whether a SQLSTATE stands for an outage: of the connection, of resources, by an operator, or of the system. Time-outs
+ * of transactions (25P03, 25P04) end the connection too, as every error does that is `FATAL`.
+ */
+function isOutage(sqlState: string, error: Error): boolean {
+  return /^(08|53|57|58|25P0[34])/.test(sqlState) || (error as { severity?: unknown }).severity === 'FATAL';
+}
+
+/**
+ * Whether an error is one of TypeORM's: of a statement, or of a query runner that was released. By name, because an
+ * application may load TypeORM twice.
+ */
+function isOfDriver(error: Error): boolean {
+  return 'driverError' in error || /^(QueryRunner\w*AlreadyReleased|TransactionNotStarted)Error$/.test(error.name);
+}
+
+function isTrouble(error: Error): boolean {
+  return /^E[A-Z_]+$/.test(String((error as { code?: unknown }).code)) || connectionTrouble.test(error.message);
+}
+
+const readTimeout = 'Query read timeout';
+
+/** The messages of `pg` for a lost connection. These errors have no code. */
+const connectionTrouble = new RegExp(
+  `^(Connection terminated|Client has encountered|Client was closed|${readTimeout})`,
+  'i',
+);
+
+/** Returns the message of an error. If several addresses were tried, `node:net` gives none, but a code. */
+function detailOf(error: unknown): string {
+  const { message, code } = (error ?? {}) as { message?: unknown; code?: unknown };
+  return String(message || code || error);
 }
 
 /** The name of the constraint that a statement violated, or null. */
@@ -51,7 +111,3 @@ function sqlStateOf(error: unknown): string | null {
   const code = (error as { code?: unknown } | null)?.code;
   return typeof code === 'string' && /^(?=.*\d)[0-9A-Z]{5}$/.test(code) ? code : null;
 }
-
-/** The messages of `pg` and its pool for a lost or missing connection. These errors have no code. */
-const connectionTrouble =
-  /^(Connection terminated|timeout exceeded|Client has encountered|Client was closed|Cannot use a pool|Query read timeout)/i;

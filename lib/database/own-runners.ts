@@ -8,6 +8,11 @@ export function own(runner: QueryRunner): void {
   waiting.set(runner, []);
 }
 
+/** Whether a query runner is one of our own, and in use. */
+export function isOwn(runner: QueryRunner): boolean {
+  return waiting.has(runner);
+}
+
 /** Must be called once a query runner of our own is released. */
 export function released(runner: QueryRunner): void {
   const calls = waiting.get(runner) ?? [];

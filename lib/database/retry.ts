@@ -20,7 +20,7 @@ export async function retryOvertaken<T>(attempt: () => Promise<T | typeof overta
     if (result !== overtaken) return result;
     debug('retry %d of a statement that another call has overtaken', tries);
   }
-  throw databaseUnavailable(`other calls changed the same rows first, ${maxOvertaken} times in a row`);
+  throw databaseUnavailable(`other calls changed the same rows first, ${maxOvertaken} times in a row`, 'none');
 }
 
 const maxConflicts = 10;

@@ -1,5 +1,5 @@
 import type { Clock } from '../database/clock';
-import { databaseUnavailable, isAway, referralError } from '../errors';
+import { closed, databaseUnavailable, isAway } from '../errors';
 import type { NewResponse } from './response-insert';
 import type { Responses } from './responses';
 
@@ -37,8 +37,9 @@ export class ClickRecorder {
    * @returns the time of the click once it is committed; null if its referral has expired or is deleted.
    */
   record(click: NewResponse): Promise<Date | null> {
-    if (this.#closed) return Promise.reject(referralError('CLOSED'));
-    if (this.#waiting.length >= maxWaiting) return Promise.reject(databaseUnavailable('too many clicks are waiting'));
+    if (this.#closed) return Promise.reject(closed());
+    if (this.#waiting.length >= maxWaiting)
+      return Promise.reject(databaseUnavailable('too many clicks are waiting', 'none'));
     return new Promise((resolve, reject) => {
       this.#waiting.push({ click, resolve, reject });
       this.#writing ??= this.#write();
@@ -59,9 +60,11 @@ export class ClickRecorder {
       const error = await this.#writeBatch(batch);
       if (error === null) continue;
       if (isAway(error)) {
+        for (const { reject } of batch) reject(error);
         // The other clicks would wait for the same time-out, so they are rejected too and their visitors are
         // redirected.
-        for (const { reject } of [...batch, ...this.#waiting.splice(0)]) reject(error);
+        const unsent = databaseUnavailable('the clicks before were not recorded', 'none', error);
+        for (const { reject } of this.#waiting.splice(0)) reject(unsent);
       } else {
         // One click causes the error, for example because its referral is being deleted. If each click is written
         // alone, only that one fails.

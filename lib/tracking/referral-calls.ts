@@ -103,6 +103,6 @@ export function referralCalls({ settings, database, lookup, creation, responses,
       return responses.link(visitorIdOf('visitorId', visitorId), someUserIdOf('user', user), referralId, manager);
     },
 
-    loadTarget: (target, { manager }) => database.use((using) => loadTarget(dataSource, target, using), manager),
+    loadTarget: (target, { manager }) => loadTarget(database, target, manager),
   };
 }

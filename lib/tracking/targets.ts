@@ -1,4 +1,5 @@
 import type { DataSource, EntityManager, EntityMetadata, FindOptionsWhere, ObjectLiteral } from 'typeorm';
+import type { Database } from '../database/database';
 import { invalid } from '../errors';
 import { hostIdOf, textOf } from '../input';
 import { lengths } from '../limits';
@@ -45,22 +46,21 @@ const noSuchKey = new Set(['22P02', '22003', '22007', '22008']);
  * keys.
  */
 export async function loadTarget(
-  dataSource: DataSource,
+  database: Database,
   { targetType, targetId }: StoredTarget,
-  manager: EntityManager,
+  manager: EntityManager | undefined,
 ): Promise<object | null> {
-  const metadata = dataSource.entityMetadatas.find(({ name }) => name === targetType);
+  const metadata = database.dataSource.entityMetadatas.find(({ name }) => name === targetType);
   if (!metadata || targetId === null) return null;
   const keys = metadata.primaryColumns.length === 1 ? [targetId] : parsedKeys(targetId);
   if (keys?.length !== metadata.primaryColumns.length) return null;
   const where: FindOptionsWhere<ObjectLiteral> = Object.fromEntries(
     metadata.primaryColumns.map((column, index) => [column.propertyName, keys[index]]),
   );
+  const find = (within?: EntityManager): Promise<object | null> =>
+    database.use((using) => using.findOneBy(metadata.target, where), within);
   try {
-    // A malformed key would abort the host's transaction, so the query runs in a savepoint.
-    if (manager.queryRunner?.isTransactionActive)
-      return await manager.transaction((savepoint) => savepoint.findOneBy(metadata.target, where));
-    return await manager.findOneBy(metadata.target, where);
+    return await database.attempt(find, manager); // a malformed key would abort the host's transaction
   } catch (error) {
     if (noSuchKey.has((error as { code?: string }).code ?? '')) return null;
     throw error;

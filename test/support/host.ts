@@ -228,7 +228,8 @@ export async function despiteLimit<T>(work: () => Promise<T>): Promise<T> {
 export const visitorOf = (response: Parameters<typeof cookieOf>[0]): string => cookieOf(response)!.split('.')[2]!;
 
 /** Whether a limit was met: of a statement, or of `pg` for a connection. */
-export const isLate = (error: unknown): boolean => /no answer within|timeout/.test((error as Error).message);
+export const isLate = (error: unknown): boolean =>
+  /no (answer|connection) within|timeout/.test((error as Error).message);
 
 /** The cookie of ours that an answer sets, as `name=value`; null if it sets none. */
 export function cookieOf(response: request.Response, name = 'referral'): string | null {

@@ -67,7 +67,8 @@ export class AccountManager extends RecordManager<ReferralAccount, AccountInput,
    */
   async totals(user: UserRef, options: WithManager = {}): Promise<AccountTotals> {
     const { manager } = objectOf('accounts.totals', options, { manager: true });
-    return this.totalsOf(await this.of(user, { manager }), manager);
+    const account = await this.of(user, { manager });
+    return this.database.nextStep(() => this.totalsOf(account, manager), manager); // the account may be new
   }
 
   /** @internal */

@@ -1,7 +1,7 @@
 import type { Clock } from '../../database/clock';
 import type { Database } from '../../database/database';
 import type { Events } from '../../database/events';
-import { invalid } from '../../errors';
+import { afterCommit, invalid } from '../../errors';
 import { objectOf } from '../../input';
 import type { Settings } from '../../options';
 import type { EarnOutProgress, RunEarnOutsOptions } from '../../types/earn-outs';
@@ -44,6 +44,15 @@ export class EarnOuts {
     if (onProgress !== undefined && typeof onProgress !== 'function')
       throw invalid('onProgress', 'a function', onProgress);
     const progress = new Progress(this.#database, onProgress);
+    try {
+      await this.#pay(progress);
+    } catch (error) {
+      throw progress.hasBegun ? afterCommit(error) : error;
+    }
+    return progress.shown();
+  }
+
+  async #pay(progress: Progress): Promise<void> {
     await this.#binding.adoptAll();
     // All commissions are bound before any earn-out is paid, so that this run does not bind those of a failed one
     // again.
@@ -52,6 +61,5 @@ export class EarnOuts {
     await this.#binding.bindAll('wait', progress);
     await this.#credits.settleAll(progress);
     await this.#payouts.payAll(progress);
-    return progress.shown();
   }
 }

@@ -67,6 +67,7 @@ export class Payouts {
   }
 
   async #pay(payout: Payout, { earnOut, claim }: Claimed, progress: Progress): Promise<void> {
+    progress.hasBegun = true;
     const outcome = await callPayout(payout, earnOut, this.#settings.payoutTimeoutMs);
     const settled = await this.#settle(earnOut, claim, outcome);
     if (settled === null) await this.#compare(earnOut, outcome);

@@ -13,6 +13,8 @@ export class Progress {
   readonly #onProgress: RunEarnOutsOptions['onProgress'];
   readonly #sum: EarnOutProgress = { bound: 0, completed: 0, failed: 0, amount: '0' };
   #last: Promise<void> = Promise.resolve();
+  /** Whether the run has bound, claimed or settled an earn-out. */
+  hasBegun = false;
 
   constructor(database: Database, onProgress: RunEarnOutsOptions['onProgress']) {
     this.#database = database;
@@ -20,12 +22,14 @@ export class Progress {
   }
 
   async addBound(count: number): Promise<void> {
+    this.hasBegun ||= count > 0;
     this.#sum.bound += count;
     await this.#onProgress?.(this.shown());
   }
 
   /** Adds settled earn-outs. Payouts settle in parallel, so each call waits for the call before it. */
   addSettled(settled: readonly SettledEarnOut[]): Promise<void> {
+    this.hasBegun = true;
     return (this.#last = this.#last.then(() => this.#add(settled)));
   }
 

@@ -77,7 +77,7 @@ export class CreditSettlement {
     manager: EntityManager,
   ): Promise<SettledEarnOut[]> {
     try {
-      return await manager.transaction((within) => this.#credit([earnOut], within));
+      return await this.#database.transaction((within) => this.#credit([earnOut], within), manager);
     } catch (error) {
       if (!isRefusal(error)) throw error;
       refusals.push(error);
@@ -89,8 +89,9 @@ export class CreditSettlement {
   async #fail(earnOut: ReferralEarnOut, manager: EntityManager): Promise<SettledEarnOut[]> {
     const change = { status: 'failed', before: 'processing', claim: null, reference: null } as const;
     const failed = await retryConflicts(() =>
-      manager.transaction((within) =>
-        this.#transitions.refuse(earnOut, { ...change, reason: 'The credit was refused.' }, within),
+      this.#database.transaction(
+        (within) => this.#transitions.refuse(earnOut, { ...change, reason: 'The credit was refused.' }, within),
+        manager,
       ),
     );
     return failed ? [failed] : [];

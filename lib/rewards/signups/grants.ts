@@ -45,10 +45,12 @@ export class Grants {
     }
     const rows = await attempt([]);
     for (const side of sides) {
-      await attempt([side]).catch((error: unknown) => {
-        if (!isRefusal(error)) throw error;
-        callHost(() => this.#onError(error), manager?.queryRunner);
-      });
+      await this.#database
+        .nextStep(() => attempt([side]), manager)
+        .catch((error: unknown) => {
+          if (!isRefusal(error)) throw error;
+          callHost(() => this.#onError(error), manager?.queryRunner);
+        });
     }
     return rows;
   }

@@ -1,0 +1,19 @@
+/** A certificate for `localhost` and its key, for tests only. They are valid for a hundred years. */
+export const localhost = {
+  key: `-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgZ0FykEXj0x/xVuPx
+t1yNU9fWE6ew+pNEM31qxcRvHFuhRANCAARlL1gxp7Hy7Iz36Ubl6VAFR6xJc/gg
++0JCX+N2bmRXrwHITiIFS+Gd4DxBsdfxM/amD+qFnc6Ut4cFFLAjrRdv
+-----END PRIVATE KEY-----`,
+  cert: `-----BEGIN CERTIFICATE-----
+MIIBlTCCATugAwIBAgIUFc+5RRZU1B40+RjHZ4m0ent8ZkEwCgYIKoZIzj0EAwIw
+FDESMBAGA1UEAwwJbG9jYWxob3N0MCAXDTI2MTEyNjA0MzYxMloYDzIxMjYxMTAy
+MDQzNjEyWjAUMRIwEAYDVQQDDAlsb2NhbGhvc3QwWTATBgcqhkjOPQIBBggqhkjO
+PQMBBwNCAARlL1gxp7Hy7Iz36Ubl6VAFR6xJc/gg+0JCX+N2bmRXrwHITiIFS+Gd
+4DxBsdfxM/amD+qFnc6Ut4cFFLAjrRdvo2kwZzAdBgNVHQ4EFgQUMnt8iSsh151g
+5tsGXAKFhUjCh8EwHwYDVR0jBBgwFoAUMnt8iSsh151g5tsGXAKFhUjCh8EwDwYD
+VR0TAQH/BAUwAwEB/zAUBgNVHREEDTALgglsb2NhbGhvc3QwCgYIKoZIzj0EAwID
+SAAwRQIhAJoApbT9e1mtjPtVut3e1hPcXAdBrg2aTY7Sg/lBU7cdAiAOK10TPLsc
+2y7czusMIbl8/XRZ0B/PU8bDycokQlG3bg==
+-----END CERTIFICATE-----`,
+};
