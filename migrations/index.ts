@@ -3,6 +3,8 @@ import { CreateReferrals1790000000000 } from './1790000000000-create-referrals';
 import { CreateRewards1791000000000 } from './1791000000000-create-rewards';
 import { CreateCommissions1792000000000 } from './1792000000000-create-commissions';
 import { LeasePayouts1793000000000 } from './1793000000000-lease-payouts';
+import { CountCommissionHistory1794000000000 } from './1794000000000-count-commission-history';
+import { RefuseNanAndInfinity1794000000001 } from './1794000000001-refuse-nan-and-infinity';
 import { migrationLock } from './once';
 
 /** The migrations, in order, for the host's DataSource: `migrations: [...migrations, /* yours *\/]`. */
@@ -11,6 +13,8 @@ export const migrations: (new () => MigrationInterface)[] = [
   CreateRewards1791000000000,
   CreateCommissions1792000000000,
   LeasePayouts1793000000000,
+  CountCommissionHistory1794000000000,
+  RefuseNanAndInfinity1794000000001,
 ];
 
 /**

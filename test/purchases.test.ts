@@ -65,11 +65,13 @@ describe('recordPurchase', () => {
       ...{ id: expect.any(Number), userId: buyer, reference: 'a', amount: '100.00', refunded: '0.00' },
       ...{ purchasedAt: now, createdAt: now, source: 'sign-up', referralId: code.id, channelId: null },
       ...{ referrerId: referrer, mode: 'credits', isRevenue: false, noCommission: null },
+      ...{ rate: '0.25', room: null, refundCount: 0 },
     });
     expect({ ...commission }).toEqual({
       ...{ id: expect.any(Number), userId: referrer, refereeId: buyer, purchase: 'a', referralId: code.id },
       ...{ channelId: null, mode: 'credits', rate: '0.25', maxPerReferee: null, earned: '25.00', amount: '25.00' },
       ...{ availableAt: new Date(now.getTime() + 30 * day), revertedAt: null, earnOutId: null },
+      ...{ room: null, pendingDays: 30 },
       ...{ createdAt: now, updatedAt: now },
     });
     expect(commission!.status).toBe('pending');

@@ -12,7 +12,8 @@ CREATE TABLE referral_account_totals (
   matured_until timestamp with time zone NOT NULL,
   redemptions integer DEFAULT 0 NOT NULL,
   revenue numeric(28,4) DEFAULT 0 NOT NULL,
-  CONSTRAINT pk_referral_account_totals PRIMARY KEY (user_id, channel_id, mode)
+  CONSTRAINT pk_referral_account_totals PRIMARY KEY (user_id, channel_id, mode),
+  CONSTRAINT ck_referral_account_totals_finite CHECK (abs(amount) < 'Infinity'::numeric AND abs(matured_amount) < 'Infinity'::numeric AND abs(revenue) < 'Infinity'::numeric)
 ) WITH (fillfactor=50);
 
 CREATE TABLE referral_accounts (
@@ -29,6 +30,7 @@ CREATE TABLE referral_accounts (
   updated_at timestamp with time zone DEFAULT now() NOT NULL,
   CONSTRAINT pk_referral_accounts PRIMARY KEY (user_id),
   CONSTRAINT ck_referral_accounts_counts CHECK (users_upgraded >= 0 AND users_upgraded <= users_referred),
+  CONSTRAINT ck_referral_accounts_finite CHECK (abs(credits_paid) < 'Infinity'::numeric AND abs(payouts_paid) < 'Infinity'::numeric),
   CONSTRAINT ck_referral_accounts_mode CHECK (mode::text = 'credits'::text OR mode::text = 'payout'::text AND payout_email IS NOT NULL)
 ) WITH (fillfactor=70);
 CREATE INDEX ix_referral_accounts_id ON referral_accounts USING btree (id);
@@ -42,7 +44,10 @@ CREATE TABLE referral_buyers (
   version integer DEFAULT 0 NOT NULL,
   applied_at timestamp with time zone,
   last_channel_id bigint,
-  CONSTRAINT pk_referral_buyers PRIMARY KEY (user_id)
+  purchase_count integer DEFAULT 0 NOT NULL,
+  purchased numeric(28,4) DEFAULT 0 NOT NULL,
+  CONSTRAINT pk_referral_buyers PRIMARY KEY (user_id),
+  CONSTRAINT ck_referral_buyers_finite CHECK (abs(purchased) < 'Infinity'::numeric)
 ) WITH (fillfactor=80);
 CREATE INDEX ix_referral_buyers_channel ON referral_buyers USING btree (channel_id) WHERE channel_id IS NOT NULL;
 
@@ -62,6 +67,7 @@ CREATE TABLE referral_channels (
   created_at timestamp with time zone DEFAULT now() NOT NULL,
   CONSTRAINT pk_referral_channels PRIMARY KEY (id),
   CONSTRAINT ck_referral_channels_dates CHECK (end_date > start_date),
+  CONSTRAINT ck_referral_channels_finite CHECK (abs(promo_value) < 'Infinity'::numeric AND abs(initial_rate) < 'Infinity'::numeric AND abs(ongoing_rate) < 'Infinity'::numeric AND abs(max_earnings_per_referred) < 'Infinity'::numeric),
   CONSTRAINT ck_referral_channels_promo CHECK (promo_value >= 0::numeric AND (promo_type::text <> 'percent_off'::text OR promo_value <= 1::numeric)),
   CONSTRAINT ck_referral_channels_rates CHECK (initial_rate >= 0::numeric AND initial_rate <= 1::numeric AND ongoing_rate >= 0::numeric AND ongoing_rate <= 1::numeric AND initial_rate_period_days >= 0 AND max_earnings_per_referred > 0::numeric)
 );
@@ -75,7 +81,8 @@ CREATE TABLE referral_commission_entries (
   earn_out_id bigint,
   created_at timestamp with time zone DEFAULT now() NOT NULL,
   CONSTRAINT pk_referral_commission_entries PRIMARY KEY (user_id, commission_id, id),
-  CONSTRAINT ck_referral_commission_entries_amount CHECK (amount < 0::numeric)
+  CONSTRAINT ck_referral_commission_entries_amount CHECK (amount < 0::numeric),
+  CONSTRAINT ck_referral_commission_entries_finite CHECK (abs(amount) < 'Infinity'::numeric)
 );
 CREATE INDEX ix_referral_commission_entries_earn_out ON referral_commission_entries USING btree (user_id, earn_out_id) WHERE earn_out_id IS NOT NULL;
 CREATE INDEX ix_referral_commission_entries_unpaid ON referral_commission_entries USING btree (user_id, commission_id) WHERE earn_out_id IS NULL;
@@ -98,8 +105,11 @@ CREATE TABLE referral_commissions (
   earn_out_id bigint,
   created_at timestamp with time zone DEFAULT now() NOT NULL,
   updated_at timestamp with time zone DEFAULT now() NOT NULL,
+  room numeric(28,4),
+  pending_days integer DEFAULT 0 NOT NULL,
   CONSTRAINT pk_referral_commissions PRIMARY KEY (user_id, id),
   CONSTRAINT ck_referral_commissions_amounts CHECK (earned > 0::numeric AND amount >= 0::numeric AND amount <= earned),
+  CONSTRAINT ck_referral_commissions_finite CHECK (abs(rate) < 'Infinity'::numeric AND abs(max_per_referee) < 'Infinity'::numeric AND abs(room) < 'Infinity'::numeric AND abs(earned) < 'Infinity'::numeric AND abs(amount) < 'Infinity'::numeric),
   CONSTRAINT ck_referral_commissions_mode CHECK (mode::text = ANY (ARRAY['credits'::character varying, 'payout'::character varying]::text[]))
 ) WITH (fillfactor=80);
 CREATE INDEX ix_referral_commissions_amount ON referral_commissions USING btree (user_id, amount DESC, id) INCLUDE (available_at, reverted_at, mode, channel_id);
@@ -109,7 +119,7 @@ CREATE INDEX ix_referral_commissions_earn_out ON referral_commissions USING btre
 CREATE INDEX ix_referral_commissions_id ON referral_commissions USING btree (id);
 CREATE INDEX ix_referral_commissions_referral ON referral_commissions USING btree (referral_id);
 CREATE INDEX ix_referral_commissions_unpaid ON referral_commissions USING btree (user_id, mode, available_at) WHERE earn_out_id IS NULL;
-CREATE UNIQUE INDEX uq_referral_commissions_purchase ON referral_commissions USING btree (user_id, referee_id, purchase);
+CREATE UNIQUE INDEX uq_referral_commissions_purchase ON referral_commissions USING btree (referee_id, user_id, purchase);
 
 CREATE TABLE referral_credit_spends (
   user_id character varying(128) NOT NULL,
@@ -124,7 +134,8 @@ CREATE TABLE referral_credit_spends (
   product_category character varying(100),
   created_at timestamp with time zone DEFAULT now() NOT NULL,
   CONSTRAINT pk_referral_credit_spends PRIMARY KEY (user_id, reference),
-  CONSTRAINT ck_referral_credit_spends_amounts CHECK (amount > 0::numeric AND covered >= 0::numeric AND covered <= amount AND captured >= 0::numeric AND captured <= covered AND refunded >= 0::numeric AND refunded <= captured)
+  CONSTRAINT ck_referral_credit_spends_amounts CHECK (amount > 0::numeric AND covered >= 0::numeric AND covered <= amount AND captured >= 0::numeric AND captured <= covered AND refunded >= 0::numeric AND refunded <= captured),
+  CONSTRAINT ck_referral_credit_spends_finite CHECK (abs(amount) < 'Infinity'::numeric AND abs(covered) < 'Infinity'::numeric AND abs(captured) < 'Infinity'::numeric AND abs(refunded) < 'Infinity'::numeric)
 ) WITH (fillfactor=90);
 CREATE INDEX ix_referral_credit_spends_reference ON referral_credit_spends USING btree (reference);
 
@@ -138,6 +149,7 @@ CREATE TABLE referral_credit_transactions (
   reference character varying(255),
   created_at timestamp with time zone DEFAULT now() NOT NULL,
   CONSTRAINT pk_referral_credit_transactions PRIMARY KEY (user_id, credit_id, id),
+  CONSTRAINT ck_referral_credit_transactions_finite CHECK (abs(value) < 'Infinity'::numeric),
   CONSTRAINT ck_referral_credit_transactions_value CHECK (value <> 0::numeric)
 );
 CREATE INDEX ix_referral_credit_transactions_id ON referral_credit_transactions USING btree (id);
@@ -173,7 +185,8 @@ CREATE TABLE referral_credits (
   created_at timestamp with time zone DEFAULT now() NOT NULL,
   CONSTRAINT pk_referral_credits PRIMARY KEY (user_id, id),
   CONSTRAINT ck_referral_credits_balance CHECK (initial_balance > 0::numeric AND current_balance >= 0::numeric),
-  CONSTRAINT ck_referral_credits_dates CHECK (expiry_date > start_date)
+  CONSTRAINT ck_referral_credits_dates CHECK (expiry_date > start_date),
+  CONSTRAINT ck_referral_credits_finite CHECK (abs(initial_balance) < 'Infinity'::numeric AND abs(current_balance) < 'Infinity'::numeric)
 ) WITH (fillfactor=70);
 CREATE INDEX ix_referral_credits_expiry ON referral_credits USING btree (user_id, expiry_date, id);
 CREATE INDEX ix_referral_credits_id ON referral_credits USING btree (id);
@@ -201,6 +214,7 @@ CREATE TABLE referral_earn_outs (
   updated_at timestamp with time zone DEFAULT now() NOT NULL,
   CONSTRAINT pk_referral_earn_outs PRIMARY KEY (user_id, id),
   CONSTRAINT ck_referral_earn_outs_amount CHECK (amount > 0::numeric),
+  CONSTRAINT ck_referral_earn_outs_finite CHECK (abs(amount) < 'Infinity'::numeric),
   CONSTRAINT ck_referral_earn_outs_mode CHECK (mode::text = ANY (ARRAY['credits'::character varying, 'payout'::character varying]::text[])),
   CONSTRAINT ck_referral_earn_outs_status CHECK (status::text = ANY (ARRAY['processing'::character varying, 'completed'::character varying, 'failed'::character varying]::text[]))
 ) WITH (fillfactor=90);
@@ -223,6 +237,7 @@ CREATE TABLE referral_programs (
   commission_max_per_referee numeric(20,4),
   CONSTRAINT pk_referral_programs PRIMARY KEY (id),
   CONSTRAINT ck_referral_programs_commission CHECK ((commission_ratio IS NULL) <= (commission_max_per_referee IS NULL) AND commission_ratio >= 0::numeric AND commission_ratio <= 1::numeric AND commission_max_per_referee > 0::numeric),
+  CONSTRAINT ck_referral_programs_finite CHECK (abs(referral_credit_amount) < 'Infinity'::numeric AND abs(before_reward_usage_threshold) < 'Infinity'::numeric AND abs(reward_credit_amount) < 'Infinity'::numeric AND abs(commission_ratio) < 'Infinity'::numeric AND abs(commission_max_per_referee) < 'Infinity'::numeric),
   CONSTRAINT ck_referral_programs_referral_credit CHECK ((num_nonnulls(referral_credit_amount, referral_credit_duration, referral_credit_type_id) = ANY (ARRAY[0, 3])) AND referral_credit_amount > 0::numeric AND referral_credit_duration > 0),
   CONSTRAINT ck_referral_programs_reward_credit CHECK ((num_nonnulls(reward_credit_amount, reward_credit_duration, reward_credit_type_id) = ANY (ARRAY[0, 3])) AND reward_credit_amount > 0::numeric AND reward_credit_duration > 0),
   CONSTRAINT ck_referral_programs_threshold CHECK (before_reward_usage_threshold >= 0::numeric)
@@ -244,16 +259,22 @@ CREATE TABLE referral_purchases (
   is_revenue boolean DEFAULT false NOT NULL,
   no_commission character varying(16),
   created_at timestamp with time zone DEFAULT now() NOT NULL,
+  rate numeric(20,4),
+  room numeric(28,4),
+  refund_count integer DEFAULT 0 NOT NULL,
   CONSTRAINT pk_referral_purchases PRIMARY KEY (user_id, reference),
-  CONSTRAINT ck_referral_purchases_amounts CHECK (amount >= 0::numeric AND refunded >= 0::numeric AND refunded <= amount)
+  CONSTRAINT ck_referral_purchases_amounts CHECK (amount >= 0::numeric AND refunded >= 0::numeric AND refunded <= amount),
+  CONSTRAINT ck_referral_purchases_finite CHECK (abs(amount) < 'Infinity'::numeric AND abs(refunded) < 'Infinity'::numeric AND abs(rate) < 'Infinity'::numeric AND abs(room) < 'Infinity'::numeric)
 ) WITH (fillfactor=90);
 CREATE INDEX ix_referral_purchases_id ON referral_purchases USING btree (id);
+CREATE INDEX ix_referral_purchases_referrer ON referral_purchases USING btree (referrer_id, id) WHERE referrer_id IS NOT NULL;
 
 CREATE TABLE referral_redemptions (
   user_id character varying(128) NOT NULL,
   channel_id bigint NOT NULL,
   reference character varying(255) NOT NULL,
   created_at timestamp with time zone DEFAULT now() NOT NULL,
+  is_kept boolean DEFAULT false NOT NULL,
   CONSTRAINT pk_referral_redemptions PRIMARY KEY (user_id, channel_id)
 );
 CREATE INDEX ix_referral_redemptions_channel ON referral_redemptions USING btree (channel_id);
@@ -266,7 +287,8 @@ CREATE TABLE referral_referees (
   upgraded_at timestamp with time zone,
   created_at timestamp with time zone DEFAULT now() NOT NULL,
   CONSTRAINT pk_referral_referees PRIMARY KEY (user_id, referee_id),
-  CONSTRAINT ck_referral_referees_earned CHECK (earned >= 0::numeric)
+  CONSTRAINT ck_referral_referees_earned CHECK (earned >= 0::numeric),
+  CONSTRAINT ck_referral_referees_finite CHECK (abs(earned) < 'Infinity'::numeric)
 ) WITH (fillfactor=80);
 
 CREATE TABLE referral_refunds (
@@ -276,7 +298,8 @@ CREATE TABLE referral_refunds (
   amount numeric(20,4) NOT NULL,
   created_at timestamp with time zone DEFAULT now() NOT NULL,
   CONSTRAINT pk_referral_refunds PRIMARY KEY (user_id, reference),
-  CONSTRAINT ck_referral_refunds_amount CHECK (amount > 0::numeric)
+  CONSTRAINT ck_referral_refunds_amount CHECK (amount > 0::numeric),
+  CONSTRAINT ck_referral_refunds_finite CHECK (abs(amount) < 'Infinity'::numeric)
 );
 CREATE INDEX ix_referral_refunds_purchase ON referral_refunds USING btree (user_id, purchase);
 
@@ -328,7 +351,8 @@ CREATE TABLE referral_signups (
   created_at timestamp with time zone DEFAULT now() NOT NULL,
   commission_ratio numeric(20,4),
   commission_max_per_referee numeric(20,4),
-  CONSTRAINT pk_referral_signups PRIMARY KEY (user_id)
+  CONSTRAINT pk_referral_signups PRIMARY KEY (user_id),
+  CONSTRAINT ck_referral_signups_finite CHECK (abs(referral_credit_amount) < 'Infinity'::numeric AND abs(before_reward_usage_threshold) < 'Infinity'::numeric AND abs(reward_credit_amount) < 'Infinity'::numeric AND abs(commission_ratio) < 'Infinity'::numeric AND abs(commission_max_per_referee) < 'Infinity'::numeric AND abs(recorded_usage) < 'Infinity'::numeric)
 ) WITH (fillfactor=80);
 CREATE INDEX ix_referral_signups_id ON referral_signups USING btree (id);
 CREATE INDEX ix_referral_signups_referral ON referral_signups USING btree (referral_id, id);
@@ -339,7 +363,8 @@ CREATE TABLE referral_usages (
   amount numeric(20,4) NOT NULL,
   is_counted boolean NOT NULL,
   created_at timestamp with time zone DEFAULT now() NOT NULL,
-  CONSTRAINT pk_referral_usages PRIMARY KEY (user_id, reference)
+  CONSTRAINT pk_referral_usages PRIMARY KEY (user_id, reference),
+  CONSTRAINT ck_referral_usages_finite CHECK (abs(amount) < 'Infinity'::numeric)
 );
 
 CREATE TABLE referrals (

@@ -29,3 +29,11 @@ export const amountColumn = {
     from: (value: string | number | null) => (value === null ? null : shownAmount(value)),
   },
 } as const;
+
+/**
+ * SQL of a CHECK constraint: columns of type `numeric` hold neither NaN nor an infinity. An entity has one such
+ * constraint on all its amounts. NaN counts as greater than all numbers, so that `>= 0` lets it in.
+ */
+export function finite(...columns: readonly string[]): string {
+  return columns.map((column) => `abs("${column}") < 'Infinity'`).join(' AND ');
+}

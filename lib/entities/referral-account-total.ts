@@ -1,7 +1,7 @@
-import { Column, Entity, Index, PrimaryColumn } from 'typeorm';
+import { Check, Column, Entity, Index, PrimaryColumn } from 'typeorm';
 import { lengths } from '../limits';
 import type { EarningMode } from '../types/earn-outs';
-import { amountColumn, bigintAsNumber } from './columns';
+import { amountColumn, bigintAsNumber, finite } from './columns';
 
 /**
  * The totals of a user's commissions of one channel and mode. Each purchase and refund updates them, so that no call
@@ -10,6 +10,7 @@ import { amountColumn, bigintAsNumber } from './columns';
  */
 @Entity({ name: 'referral_account_totals' })
 @Index('ix_referral_account_totals_due', ['dueTerms', 'dueAt', 'userId'])
+@Check('ck_referral_account_totals_finite', finite('amount', 'matured_amount', 'revenue'))
 export class ReferralAccountTotal {
   @PrimaryColumn({
     name: 'user_id',

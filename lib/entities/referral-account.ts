@@ -1,7 +1,7 @@
 import { Check, Column, Entity, Index, JoinColumn, ManyToOne, PrimaryColumn } from 'typeorm';
 import { lengths } from '../limits';
 import type { AccountChanges, EarningMode } from '../types/earn-outs';
-import { amountColumn, bigintAsNumber } from './columns';
+import { amountColumn, bigintAsNumber, finite } from './columns';
 import { ReferralRecord } from './record';
 import { Referral } from './referral';
 
@@ -11,6 +11,7 @@ import { Referral } from './referral';
 @Index('ix_referral_accounts_referral', ['referralId'])
 @Check('ck_referral_accounts_mode', `"mode" = 'credits' OR ("mode" = 'payout' AND "payout_email" IS NOT NULL)`)
 @Check('ck_referral_accounts_counts', '"users_upgraded" BETWEEN 0 AND "users_referred"')
+@Check('ck_referral_accounts_finite', finite('credits_paid', 'payouts_paid'))
 export class ReferralAccount extends ReferralRecord<AccountChanges> {
   @PrimaryColumn({
     name: 'user_id',

@@ -1,6 +1,6 @@
-import { Column, Entity, Index, JoinColumn, ManyToOne, PrimaryColumn } from 'typeorm';
+import { Check, Column, Entity, Index, JoinColumn, ManyToOne, PrimaryColumn } from 'typeorm';
 import { lengths } from '../limits';
-import { bigintAsNumber } from './columns';
+import { amountColumn, bigintAsNumber, finite } from './columns';
 import { ReferralChannel } from './referral-channel';
 
 /**
@@ -9,6 +9,7 @@ import { ReferralChannel } from './referral-channel';
  */
 @Entity({ name: 'referral_buyers' })
 @Index('ix_referral_buyers_channel', ['channelId'], { where: '(channel_id IS NOT NULL)' })
+@Check('ck_referral_buyers_finite', finite('purchased'))
 export class ReferralBuyer {
   @PrimaryColumn({
     name: 'user_id',
@@ -21,6 +22,14 @@ export class ReferralBuyer {
   /** The time of the first purchase with an amount above 0; null before. */
   @Column({ name: 'first_purchase_at', type: 'timestamptz', nullable: true })
   readonly firstPurchaseAt!: Date | null;
+
+  /** How many purchases there are. `verify` notices by it if one is deleted. */
+  @Column({ name: 'purchase_count', type: 'integer', default: 0 })
+  readonly purchaseCount!: number;
+
+  /** The sum of the purchases, before refunds, as a decimal string. */
+  @Column({ name: 'purchased', ...amountColumn, precision: 28, default: 0 })
+  readonly purchased!: string;
 
   /** The channel whose coupon is applied; null for none. */
   @Column({ name: 'channel_id', type: 'bigint', nullable: true, transformer: bigintAsNumber })

@@ -2,7 +2,7 @@ import { Check, Column, Entity, JoinColumn, OneToOne, PrimaryColumn } from 'type
 import { lengths } from '../limits';
 import type { ChannelChanges } from '../types/commissions';
 import type { WithManager } from '../types/common';
-import { amountColumn, bigintAsNumber } from './columns';
+import { amountColumn, bigintAsNumber, finite } from './columns';
 import { ReferralRecord, related } from './record';
 import { Referral } from './referral';
 import type { ReferralCommission } from './referral-commission';
@@ -18,6 +18,10 @@ import type { ReferralCommission } from './referral-commission';
   'ck_referral_channels_rates',
   `"initial_rate" BETWEEN 0 AND 1 AND "ongoing_rate" BETWEEN 0 AND 1 AND "initial_rate_period_days" >= 0
   AND "max_earnings_per_referred" > 0`,
+)
+@Check(
+  'ck_referral_channels_finite',
+  finite('promo_value', 'initial_rate', 'ongoing_rate', 'max_earnings_per_referred'),
 )
 export class ReferralChannel extends ReferralRecord<ChannelChanges> {
   @PrimaryColumn({

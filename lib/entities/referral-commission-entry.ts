@@ -1,6 +1,6 @@
 import { Check, Column, Entity, Index, JoinColumn, ManyToOne, PrimaryColumn } from 'typeorm';
 import { lengths } from '../limits';
-import { amountColumn, bigintAsNumber } from './columns';
+import { amountColumn, bigintAsNumber, finite } from './columns';
 import { ReferralCommission } from './referral-commission';
 
 /**
@@ -12,6 +12,7 @@ import { ReferralCommission } from './referral-commission';
 @Index('ix_referral_commission_entries_unpaid', ['userId', 'commissionId'], { where: '(earn_out_id IS NULL)' })
 @Index('ix_referral_commission_entries_earn_out', ['userId', 'earnOutId'], { where: '(earn_out_id IS NOT NULL)' })
 @Check('ck_referral_commission_entries_amount', '"amount" < 0')
+@Check('ck_referral_commission_entries_finite', finite('amount'))
 export class ReferralCommissionEntry {
   /** The referrer, who earned the commission. */
   @PrimaryColumn({

@@ -3,7 +3,7 @@ import { lengths } from '../limits';
 import type { CommissionStatus } from '../types/commissions';
 import type { WithManager } from '../types/common';
 import type { EarningMode } from '../types/earn-outs';
-import { amountColumn, bigintAsNumber } from './columns';
+import { amountColumn, bigintAsNumber, finite } from './columns';
 import { registry } from './instance';
 import { ReferralRecord, related } from './record';
 import { Referral } from './referral';
@@ -17,7 +17,7 @@ import type { ReferralPurchase } from './referral-purchase';
 @Entity({ name: 'referral_commissions' })
 @Index('ix_referral_commissions_id', ['id'])
 @Index('ix_referral_commissions_referral', ['referralId'])
-@Index('uq_referral_commissions_purchase', ['userId', 'refereeId', 'purchase'], { unique: true })
+@Index('uq_referral_commissions_purchase', ['refereeId', 'userId', 'purchase'], { unique: true })
 @Index('ix_referral_commissions_amount', { synchronize: false }) // descending, with INCLUDE
 @Index('ix_referral_commissions_created', { synchronize: false }) // the same
 @Index('ix_referral_commissions_available', { synchronize: false }) // on an expression
@@ -25,6 +25,7 @@ import type { ReferralPurchase } from './referral-purchase';
 @Index('ix_referral_commissions_earn_out', ['userId', 'earnOutId'], { where: '(earn_out_id IS NOT NULL)' })
 @Check('ck_referral_commissions_mode', `"mode" IN ('credits', 'payout')`)
 @Check('ck_referral_commissions_amounts', '"earned" > 0 AND "amount" BETWEEN 0 AND "earned"')
+@Check('ck_referral_commissions_finite', finite('rate', 'max_per_referee', 'room', 'earned', 'amount'))
 export class ReferralCommission extends ReferralRecord {
   /** The referrer, who earned the commission. */
   @PrimaryColumn({
@@ -73,6 +74,13 @@ export class ReferralCommission extends ReferralRecord {
   readonly maxPerReferee!: string | null;
 
   /**
+   * What the limit left to earn for the referee at that time, as a decimal string; null for no limit. The migration that
+   * added the column left it null for earlier commissions that the limit did not lower.
+   */
+  @Column({ name: 'room', ...amountColumn, precision: 28, nullable: true })
+  readonly room!: string | null;
+
+  /**
    * What the purchase earned: the amount times `rate`, rounded half up to cents, within the limit. A decimal string.
    */
   @Column({ name: 'earned', ...amountColumn, precision: 28 })
@@ -81,6 +89,10 @@ export class ReferralCommission extends ReferralRecord {
   /** What refunds have left of `earned`, as a decimal string. */
   @Column({ name: 'amount', ...amountColumn, precision: 28 })
   readonly amount!: string;
+
+  /** The option `commission.pendingDays` at that time. */
+  @Column({ name: 'pending_days', type: 'integer', default: 0 })
+  readonly pendingDays!: number;
 
   /** From this time on the commission is available for an earn-out. */
   @Column({ name: 'available_at', type: 'timestamptz' })

@@ -1,6 +1,6 @@
 import { Check, Column, Entity, Index, PrimaryColumn } from 'typeorm';
 import { lengths } from '../limits';
-import { amountColumn } from './columns';
+import { amountColumn, finite } from './columns';
 
 /** Credit that a user spent, or that is held for a checkout, under one reference. It may come from several credits. */
 @Entity({ name: 'referral_credit_spends' })
@@ -10,6 +10,7 @@ import { amountColumn } from './columns';
   `"amount" > 0 AND "covered" BETWEEN 0 AND "amount" AND "captured" BETWEEN 0 AND "covered"
   AND "refunded" BETWEEN 0 AND "captured"`,
 )
+@Check('ck_referral_credit_spends_finite', finite('amount', 'covered', 'captured', 'refunded'))
 export class ReferralCreditSpend {
   @PrimaryColumn({
     name: 'user_id',

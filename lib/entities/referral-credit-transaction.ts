@@ -1,7 +1,7 @@
 import { Check, Column, Entity, Index, JoinColumn, ManyToOne, PrimaryColumn } from 'typeorm';
 import { lengths } from '../limits';
 import type { WithManager } from '../types/common';
-import { amountColumn, bigintAsNumber } from './columns';
+import { amountColumn, bigintAsNumber, finite } from './columns';
 import { ReferralRecord, related } from './record';
 import { ReferralCredit } from './referral-credit';
 
@@ -14,6 +14,7 @@ import { ReferralCredit } from './referral-credit';
   where: "((kind)::text = 'adjustment'::text)",
 })
 @Check('ck_referral_credit_transactions_value', '"value" <> 0')
+@Check('ck_referral_credit_transactions_finite', finite('value'))
 export class ReferralCreditTransaction extends ReferralRecord {
   /** The owner of the credit. */
   @PrimaryColumn({

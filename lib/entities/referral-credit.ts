@@ -2,7 +2,7 @@ import { Check, Column, Entity, Index, JoinColumn, ManyToOne, PrimaryColumn } fr
 import { lengths } from '../limits';
 import type { WithManager } from '../types/common';
 import type { CreditChanges } from '../types/credits';
-import { amountColumn, bigintAsNumber } from './columns';
+import { amountColumn, bigintAsNumber, finite } from './columns';
 import { registry } from './instance';
 import { ReferralRecord, related } from './record';
 import type { ReferralCreditTransaction } from './referral-credit-transaction';
@@ -23,6 +23,7 @@ import type { ReferralSignup } from './referral-signup';
 @Index('uq_referral_credits_reference', ['userId', 'reference'], { unique: true, where: '(reference IS NOT NULL)' })
 @Check('ck_referral_credits_balance', '"initial_balance" > 0 AND "current_balance" >= 0')
 @Check('ck_referral_credits_dates', '"expiry_date" > "start_date"')
+@Check('ck_referral_credits_finite', finite('initial_balance', 'current_balance'))
 export class ReferralCredit extends ReferralRecord<CreditChanges> {
   /** The owner's id in the host, as text. */
   @PrimaryColumn({

@@ -2,7 +2,7 @@ import { Check, Column, Entity, Index, PrimaryColumn } from 'typeorm';
 import { lengths } from '../limits';
 import type { WithManager } from '../types/common';
 import type { EarningMode, EarnOutStatus } from '../types/earn-outs';
-import { amountColumn, bigintAsNumber } from './columns';
+import { amountColumn, bigintAsNumber, finite } from './columns';
 import { ReferralRecord, related } from './record';
 import type { ReferralCommission } from './referral-commission';
 
@@ -25,6 +25,7 @@ import type { ReferralCommission } from './referral-commission';
 @Check('ck_referral_earn_outs_status', `"status" IN ('processing', 'completed', 'failed', 'returned')`)
 @Check('ck_referral_earn_outs_settled', `("status" = 'processing') = ("settled_at" IS NULL)`)
 @Check('ck_referral_earn_outs_claim', '("claimed_by" IS NULL) = ("claimed_until" IS NULL)')
+@Check('ck_referral_earn_outs_finite', finite('amount'))
 export class ReferralEarnOut extends ReferralRecord {
   /** The referrer, who is paid. */
   @PrimaryColumn({

@@ -2,11 +2,11 @@ import { Check, Column, Entity, Index, JoinColumn, ManyToOne, PrimaryColumn } fr
 import { lengths } from '../limits';
 import type { WithManager } from '../types/common';
 import type { ProgramChanges } from '../types/signups';
-import { bigintAsNumber } from './columns';
+import { bigintAsNumber, finite } from './columns';
 import { related } from './record';
 import type { ReferralCode } from './referral-code';
 import { ReferralCreditType } from './referral-credit-type';
-import { ReferralTerms } from './terms';
+import { ReferralTerms, termAmounts } from './terms';
 
 /** SQL of a CHECK constraint: a credit has an amount, a duration and a type, or none of these. */
 const isWhole = (side: string): string =>
@@ -26,6 +26,7 @@ const isWhole = (side: string): string =>
   `("commission_ratio" IS NULL) <= ("commission_max_per_referee" IS NULL)
   AND "commission_ratio" BETWEEN 0 AND 1 AND "commission_max_per_referee" > 0`,
 )
+@Check('ck_referral_programs_finite', finite(...termAmounts))
 export class ReferralProgram extends ReferralTerms<ProgramChanges> {
   @PrimaryColumn({
     name: 'id',

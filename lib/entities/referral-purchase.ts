@@ -3,14 +3,16 @@ import { lengths } from '../limits';
 import type { CommissionSource, NoCommission } from '../types/commissions';
 import type { WithManager } from '../types/common';
 import type { EarningMode } from '../types/earn-outs';
-import { amountColumn, bigintAsNumber } from './columns';
+import { amountColumn, bigintAsNumber, finite } from './columns';
 import { ReferralRecord, related } from './record';
 import type { ReferralCommission } from './referral-commission';
 
 /** What a user paid, under one reference, and who referred the user, or why the purchase earned no commission. */
 @Entity({ name: 'referral_purchases' })
 @Index('ix_referral_purchases_id', ['id'])
+@Index('ix_referral_purchases_referrer', ['referrerId', 'id'], { where: '(referrer_id IS NOT NULL)' })
 @Check('ck_referral_purchases_amounts', '"amount" >= 0 AND "refunded" BETWEEN 0 AND "amount"')
+@Check('ck_referral_purchases_finite', finite('amount', 'refunded', 'rate', 'room'))
 export class ReferralPurchase extends ReferralRecord {
   /** The buyer. */
   @PrimaryColumn({
@@ -47,6 +49,10 @@ export class ReferralPurchase extends ReferralRecord {
   @Column({ name: 'refunded', ...amountColumn, default: 0 })
   readonly refunded!: string;
 
+  /** How many refunds there are. `verify` notices by it if one is deleted. */
+  @Column({ name: 'refund_count', type: 'integer', default: 0 })
+  readonly refundCount!: number;
+
   /** The time of the payment. */
   @Column({ name: 'purchased_at', type: 'timestamptz' })
   readonly purchasedAt!: Date;
@@ -69,6 +75,17 @@ export class ReferralPurchase extends ReferralRecord {
   /** The mode of the referrer's account at the time of the purchase. */
   @Column({ name: 'mode', type: 'varchar', length: 8, nullable: true })
   readonly mode!: EarningMode | null;
+
+  /**
+   * The share that the referrer earns of the purchase, from 0 to 1, as a decimal string; null without a referrer. The
+   * migration that added the column left it null for earlier purchases without a commission.
+   */
+  @Column({ name: 'rate', ...amountColumn, nullable: true })
+  readonly rate!: string | null;
+
+  /** What the limit left to earn for this buyer, as a decimal string; null without a limit, or where `rate` is null. */
+  @Column({ name: 'room', ...amountColumn, precision: 28, nullable: true })
+  readonly room!: string | null;
 
   /** Whether the amount counts as revenue of the channel. It does not if another user has referred the buyer. */
   @Column({ name: 'is_revenue', type: 'boolean', default: false })

@@ -27,6 +27,10 @@ export class ReferralRedemption {
   @Column({ name: 'reference', type: 'varchar', length: lengths.reference })
   readonly reference!: string;
 
+  /** Whether the coupon, a recurring one, stays applied: until the buyer applies another one. */
+  @Column({ name: 'is_kept', type: 'boolean', default: false })
+  readonly isKept!: boolean;
+
   @Column({ name: 'created_at', type: 'timestamptz', default: () => 'now()' })
   readonly createdAt!: Date;
 

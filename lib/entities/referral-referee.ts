@@ -1,12 +1,13 @@
 import { Check, Column, Entity, PrimaryColumn } from 'typeorm';
 import { lengths } from '../limits';
-import { amountColumn } from './columns';
+import { amountColumn, finite } from './columns';
 
 /**
  * A pair of referrer and referee: the referee signed up or bought through the referrer. There is one row for each pair.
  */
 @Entity({ name: 'referral_referees' })
 @Check('ck_referral_referees_earned', '"earned" >= 0')
+@Check('ck_referral_referees_finite', finite('earned'))
 export class ReferralReferee {
   /** The referrer. */
   @PrimaryColumn({

@@ -1,12 +1,13 @@
 import { Check, Column, Entity, Index, JoinColumn, ManyToOne, PrimaryColumn } from 'typeorm';
 import { lengths } from '../limits';
-import { amountColumn } from './columns';
+import { amountColumn, finite } from './columns';
 import { ReferralPurchase } from './referral-purchase';
 
 /** A refund of a purchase, in part or in full, under one reference. */
 @Entity({ name: 'referral_refunds' })
 @Index('ix_referral_refunds_purchase', ['userId', 'purchase'])
 @Check('ck_referral_refunds_amount', '"amount" > 0')
+@Check('ck_referral_refunds_finite', finite('amount'))
 export class ReferralRefund {
   /** The buyer. */
   @PrimaryColumn({

@@ -1,20 +1,21 @@
-import { Column, Entity, Index, JoinColumn, ManyToOne, PrimaryColumn } from 'typeorm';
+import { Check, Column, Entity, Index, JoinColumn, ManyToOne, PrimaryColumn } from 'typeorm';
 import { lengths } from '../limits';
 import type { WithManager } from '../types/common';
 import type { Weighed } from '../types/signups';
-import { amountColumn, bigintAsNumber } from './columns';
+import { amountColumn, bigintAsNumber, finite } from './columns';
 import { related } from './record';
 import { Referral } from './referral';
 import type { ReferralCode } from './referral-code';
 import type { ReferralCredit } from './referral-credit';
 import { ReferralCreditType } from './referral-credit-type';
 import { ReferralProgram } from './referral-program';
-import { ReferralTerms } from './terms';
+import { ReferralTerms, termAmounts } from './terms';
 
 /** Binds a referee to one referral permanently, with a copy of the program's terms at that time. */
 @Entity({ name: 'referral_signups' })
 @Index('ix_referral_signups_id', ['id'])
 @Index('ix_referral_signups_referral', ['referralId', 'id'])
+@Check('ck_referral_signups_finite', finite(...termAmounts, 'recorded_usage'))
 export class ReferralSignup extends ReferralTerms {
   /** The referee's id in the host, as text. */
   @PrimaryColumn({

@@ -1,9 +1,10 @@
-import { Column, Entity, PrimaryColumn } from 'typeorm';
+import { Check, Column, Entity, PrimaryColumn } from 'typeorm';
 import { lengths } from '../limits';
-import { amountColumn } from './columns';
+import { amountColumn, finite } from './columns';
 
 /** Usage that the host recorded for a user, once for each reference. */
 @Entity({ name: 'referral_usages' })
+@Check('ck_referral_usages_finite', finite('amount'))
 export class ReferralUsage {
   @PrimaryColumn({
     name: 'user_id',

@@ -2,6 +2,15 @@ import { Column } from 'typeorm';
 import { amountColumn, bigintAsNumber } from './columns';
 import { ReferralRecord } from './record';
 
+/** The amounts and shares of the terms, by the names of their columns. */
+export const termAmounts = [
+  'referral_credit_amount',
+  'before_reward_usage_threshold',
+  'reward_credit_amount',
+  'commission_ratio',
+  'commission_max_per_referee',
+] as const;
+
 /**
  * The terms of a program. A sign-up stores a copy of them. Without a credit, its amount, duration and type are null.
  */

@@ -1,4 +1,5 @@
 import type { DataSource } from 'typeorm';
+import { quotientInCents } from '../../lib/rewards/commissions/quotient';
 
 /** Where a process finds what it measures. */
 export interface Place {
@@ -39,7 +40,7 @@ export async function storePast(
     await sql('ANALYZE given');
     await sql(`CREATE TEMP TABLE past ON COMMIT DROP AS
       SELECT g.*, coalesce(g.channel_id, r.id) AS referral_id, round(paid * ${rate}, 2) AS earned,
-        round(round(paid * ${rate}, 2) * refund / paid, 2) AS back, refund = paid AS is_whole,
+        ${quotientInCents(`round(paid * ${rate}, 2) * refund`, 'paid')} AS back, refund = paid AS is_whole,
         row_number() OVER (PARTITION BY referee ORDER BY at) = 1 AS is_first
       FROM given g JOIN @referrals r ON r.user_id = g.referrer AND r.code = 'OF-' || g.referrer`);
     await sql('ANALYZE past');
@@ -50,8 +51,8 @@ export async function storePast(
       FROM past WHERE channel_id IS NULL AND is_first ORDER BY at`);
     await sql(`UPDATE @referrals r SET uses = s.count
       FROM (SELECT referral_id, count(*) FROM @referral_signups GROUP BY 1) s WHERE s.referral_id = r.id`);
-    await sql(`INSERT INTO @referral_referees (user_id, referee_id, earned, upgraded_at, created_at)
-      SELECT referrer, referee, coalesce(sum(earned - back), 0), min(at), coalesce(min(at), now()) FROM past GROUP BY 1, 2`);
+    await sql(`INSERT INTO @referral_referees (user_id, referee_id, met_by, earned, upgraded_at, created_at)
+      SELECT referrer, referee, CASE WHEN min(channel_id) IS NULL THEN 'sign-up' ELSE 'purchase' END, coalesce(sum(earned - back), 0), min(at), coalesce(min(at), now()) FROM past GROUP BY 1, 2`);
     await sql(`INSERT INTO @referral_accounts
         (user_id, mode, payout_email, referral_id, users_referred, users_upgraded, created_at, updated_at)
       SELECT r.*, now(), now() FROM (
@@ -61,19 +62,19 @@ export async function storePast(
     await sql(`UPDATE @referral_accounts SET created_at = now() - interval '3 years'`);
 
     await sql('DELETE FROM past WHERE paid IS NULL');
-    await sql(`INSERT INTO @referral_buyers (user_id, first_purchase_at, last_channel_id)
-      SELECT referee, at, channel_id FROM past WHERE is_first ORDER BY at`);
+    await sql(`INSERT INTO @referral_buyers (user_id, first_purchase_at, last_channel_id, purchase_count, purchased)
+      SELECT referee, min(at), min(channel_id), count(*), sum(paid) FROM past GROUP BY referee ORDER BY 2`);
     await sql(`INSERT INTO @referral_redemptions (user_id, channel_id, reference, created_at)
       SELECT referee, channel_id, reference, at FROM past WHERE is_first AND channel_id IS NOT NULL ORDER BY at`);
-    await sql(`INSERT INTO @referral_purchases (user_id, reference, amount, refunded, purchased_at, source, referral_id, channel_id,
-        referrer_id, mode, is_revenue, created_at)
-      SELECT referee, reference, paid, refund, at, CASE WHEN channel_id IS NULL THEN 'sign-up' WHEN is_first THEN 'coupon'
-        ELSE 'earlier-coupon' END, referral_id, channel_id, referrer, mode, channel_id IS NOT NULL, at FROM past ORDER BY at`);
+    await sql(`INSERT INTO @referral_purchases (user_id, reference, amount, refunded, refund_count, purchased_at, source, referral_id,
+        channel_id, referrer_id, mode, rate, is_revenue, created_at)
+      SELECT referee, reference, paid, refund, (refund > 0)::integer, at, CASE WHEN channel_id IS NULL THEN 'sign-up' WHEN is_first THEN 'coupon'
+        ELSE 'earlier-coupon' END, referral_id, channel_id, referrer, mode, ${rate}, channel_id IS NOT NULL, at FROM past ORDER BY at`);
     await sql(`INSERT INTO @referral_refunds (user_id, reference, purchase, amount, created_at)
       SELECT referee, 're-' || reference, reference, refund, at FROM past WHERE refund > 0 ORDER BY at`);
-    await sql(`INSERT INTO @referral_commissions (user_id, referee_id, purchase, referral_id, channel_id, mode, rate, earned, amount,
+    await sql(`INSERT INTO @referral_commissions (user_id, referee_id, purchase, referral_id, channel_id, mode, rate, pending_days, earned, amount,
         available_at, reverted_at, created_at, updated_at)
-      SELECT referrer, referee, reference, referral_id, channel_id, mode, ${rate}, earned, earned - back,
+      SELECT referrer, referee, reference, referral_id, channel_id, mode, ${rate}, ${pendingDays}, earned, earned - back,
         at + ${pendingDays} * interval '24 hours', CASE WHEN is_whole THEN at END, at, at FROM past ORDER BY at`);
     await sql(`INSERT INTO @referral_commission_entries (user_id, commission_id, amount, refund, created_at)
       SELECT c.user_id, c.id, -back, 're-' || reference, at FROM past

@@ -95,8 +95,9 @@ const cent = 100;
 
 const total = (of: readonly { amount: number }[]): number => of.reduce((sum, { amount }) => sum + amount, 0);
 
-/** `a / b`, rounded half up. */
-const rounded = (a: number, b: number): number => Math.floor((2 * a + b) / (2 * b));
+/** `a x b / c`, rounded half up. In whole numbers of any size: a product of two amounts can exceed 2^53. */
+const share = (a: number, b: number, c: number): number =>
+  Number((2n * BigInt(a) * BigInt(b) + BigInt(c)) / (2n * BigInt(c)));
 
 export class EarningsModel {
   now = 0;
@@ -325,7 +326,7 @@ export class EarningsModel {
     const max = channel ? channel.max : terms.max;
     const account = this.#accounts.get(owner);
     const room = Math.trunc(((max ?? Infinity) - (account?.referees.get(user)?.earned ?? 0)) / cent) * cent;
-    const whole = rounded(amount * rate, 10_000 * cent) * cent;
+    const whole = share(amount, rate, 10_000 * cent) * cent;
     const isOwn = choice.source === 'attribution' && owner === user;
     const otherwise = this.#signups.get(user)?.code ?? this.#touches.get(user);
     const channelCode = channel ? choice.code : null;
@@ -365,7 +366,7 @@ export class EarningsModel {
 
   /** What is taken back in all is in proportion to all that is refunded. */
   #lower({ amount, refunded }: Purchase, commission: Commission): void {
-    const taken = rounded(commission.earned * refunded, amount * cent) * cent;
+    const taken = share(commission.earned, refunded, amount * cent) * cent;
     const back = taken - (commission.earned - commission.amount);
     commission.amount -= back;
     commission.isReverted = refunded === amount;

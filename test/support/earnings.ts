@@ -136,29 +136,34 @@ export const noAmounts: readonly unknown[] = [
  * but all at once: one referee each, paid at `at`, available 30 days later.
  */
 export async function seedCommissions(
-  { dataSource, referrals, schema, clock }: EarningsHost,
+  { dataSource, schema, clock }: EarningsHost,
   { prefix, referrers, each, at = clock.time, mode = 'credits' }: Seed,
 ): Promise<void> {
-  const { id } = await referrals.referralCodes.create({ code: fresh('seed'), label: fresh(), user: prefix });
+  const label = fresh('seed');
   await dataSource.query(
     `WITH pairs AS (
        SELECT $1 || ' ' || i AS user_id, $1 || ' buyer ' || i AS referee_id, $4::timestamptz AS at, $6 AS mode, i
        FROM generate_series(1, $2::int) i
+     ), referrals AS (
+       INSERT INTO ${schema}.referrals (user_id, code, label, redirect_to) SELECT user_id, $5 || '-' || i, $5, '/' FROM pairs
+       RETURNING id, user_id
      ), paid AS (
-       SELECT pairs.*, 'seed ' || j AS reference, $5::bigint AS referral_id FROM pairs, generate_series(1, $3::int) j
+       SELECT pairs.*, 'seed ' || j AS reference, referrals.id AS referral_id
+       FROM pairs JOIN referrals USING (user_id), generate_series(1, $3::int) j
      ), buyers AS (
-       INSERT INTO ${schema}.referral_buyers (user_id, first_purchase_at) SELECT referee_id, at FROM pairs
+       INSERT INTO ${schema}.referral_buyers (user_id, first_purchase_at, purchase_count, purchased)
+       SELECT referee_id, at, $3::int, 4 * $3::int FROM pairs
      ), purchases AS (
        INSERT INTO ${schema}.referral_purchases
-         (user_id, reference, amount, purchased_at, source, referral_id, referrer_id, mode, created_at)
-       SELECT referee_id, reference, 4, at, 'sign-up', referral_id, user_id, mode, at FROM paid
+         (user_id, reference, amount, purchased_at, source, referral_id, referrer_id, mode, rate, created_at)
+       SELECT referee_id, reference, 4, at, 'attribution', referral_id, user_id, mode, 0.25, at FROM paid
      ), commissions AS (
        INSERT INTO ${schema}.referral_commissions
-         (user_id, referee_id, purchase, referral_id, mode, rate, earned, amount, available_at, created_at, updated_at)
-       SELECT user_id, referee_id, reference, referral_id, mode, 0.25, 1, 1, at + interval '720 hours', at, at FROM paid
+         (user_id, referee_id, purchase, referral_id, mode, rate, earned, amount, pending_days, available_at, created_at, updated_at)
+       SELECT user_id, referee_id, reference, referral_id, mode, 0.25, 1, 1, 30, at + interval '720 hours', at, at FROM paid
      ), referees AS (
-       INSERT INTO ${schema}.referral_referees (user_id, referee_id, earned, upgraded_at, created_at)
-       SELECT user_id, referee_id, $3::int, at, at FROM pairs
+       INSERT INTO ${schema}.referral_referees (user_id, referee_id, met_by, earned, upgraded_at, created_at)
+       SELECT user_id, referee_id, 'purchase', $3::int, at, at FROM pairs
      ), accounts AS (
        INSERT INTO ${schema}.referral_accounts
          (user_id, mode, payout_email, users_referred, users_upgraded, created_at, updated_at)
@@ -166,7 +171,7 @@ export async function seedCommissions(
      )
      INSERT INTO ${schema}.referral_account_totals (user_id, channel_id, mode, commissions, amount, matured_until)
      SELECT user_id, 0, mode, $3::int, $3::int, at FROM pairs`,
-    [prefix, referrers, each, at, id, mode],
+    [prefix, referrers, each, at, label, mode],
   );
 }
 

@@ -141,13 +141,17 @@ export class Coupons {
     return channel;
   }
 
+  /** Applies a coupon. It replaces a redeemed one too, which then no longer stays applied. */
   async #set(userId: string, channelId: string, manager: EntityManager): Promise<void> {
+    const { buyers, redemptions } = this.#database.tables;
     await this.#database.query(
       sql(
         { user: userId, channel: channelId, now: this.#clock.parameter() },
         ($) => `
-        UPDATE ${this.#database.tables.buyers}
-        SET channel_id = ${$.channel}, is_redeemed = false, applied_at = ${timeOf($.now)}
+        WITH replaced AS (
+          UPDATE ${redemptions} SET is_kept = false WHERE user_id = ${$.user} AND is_kept
+        )
+        UPDATE ${buyers} SET channel_id = ${$.channel}, is_redeemed = false, applied_at = ${timeOf($.now)}
         WHERE user_id = ${$.user}`,
       ),
       manager,

@@ -128,6 +128,7 @@ const buyersTurn = (tables: Tables, $: Parameters): string => `
     -- Lock 1 for a known buyer. No row if the version is not that of the snapshot: then nothing below is written.
     updated AS (
       UPDATE ${tables.buyers} b SET version = b.version + 1,
+        purchase_count = b.purchase_count + 1, purchased = b.purchased + ${$.amount}::numeric,
         first_purchase_at = least(b.first_purchase_at, CASE WHEN ${$.amount}::numeric > 0 THEN at.purchased_at END),
         last_channel_id = CASE WHEN earning.is_redeeming THEN earning.channel_id ELSE b.last_channel_id END,
         is_redeemed = b.is_redeemed OR (earning.is_redeeming AND earning.is_recurring),
@@ -137,8 +138,8 @@ const buyersTurn = (tables: Tables, $: Parameters): string => `
     ),
     -- Lock 1 for a new buyer. No row if a concurrent call has inserted it: then nothing below is written.
     inserted AS (
-      INSERT INTO ${tables.buyers} (user_id, first_purchase_at)
-      SELECT ${$.buyer}, CASE WHEN ${$.amount}::numeric > 0 THEN at.purchased_at END
+      INSERT INTO ${tables.buyers} (user_id, purchase_count, purchased, first_purchase_at)
+      SELECT ${$.buyer}, 1, ${$.amount}::numeric, CASE WHEN ${$.amount}::numeric > 0 THEN at.purchased_at END
       FROM earning CROSS JOIN at CROSS JOIN buyer b WHERE b.user_id IS NULL
       ON CONFLICT DO NOTHING
       RETURNING user_id
@@ -148,16 +149,16 @@ const purchaseAndRedemption = (tables: Tables, $: Parameters): string => `
     -- Inserts the purchase, if lock 1 is held. It guards the writes below: each depends on its row.
     purchased AS (
       INSERT INTO ${tables.purchases} (user_id, reference, amount, purchased_at, source, referral_id, channel_id,
-        referrer_id, mode, is_revenue, no_commission, created_at)
+        referrer_id, mode, rate, room, is_revenue, no_commission, created_at)
       SELECT ${$.buyer}, ${$.reference}, ${$.amount}::numeric, at.purchased_at, source, referral_id, channel_id,
-        referrer_id, mode, is_revenue, no_commission, at.now
+        referrer_id, mode, rate, room, is_revenue, no_commission, at.now
       FROM earning CROSS JOIN at CROSS JOIN (SELECT FROM updated UNION ALL SELECT FROM inserted) AS turn
       RETURNING *
     ),
     -- Inserts the first use of the applied coupon. The primary key refuses a second use.
     redeemed AS (
-      INSERT INTO ${tables.redemptions} (user_id, channel_id, reference, created_at)
-      SELECT ${$.buyer}, earning.channel_id, ${$.reference}, at.now
+      INSERT INTO ${tables.redemptions} (user_id, channel_id, reference, is_kept, created_at)
+      SELECT ${$.buyer}, earning.channel_id, ${$.reference}, earning.is_recurring, at.now
       FROM earning CROSS JOIN at CROSS JOIN purchased WHERE earning.is_redeeming
     )`;
 
@@ -175,9 +176,9 @@ const refereeAndCommission = (tables: Tables, $: Parameters): string => `
     -- Inserts the commission with the current terms. It is available a number of days after the purchase.
     commission AS (
       INSERT INTO ${tables.commissions} (user_id, referee_id, purchase, referral_id, channel_id, mode, rate,
-        max_per_referee, earned, amount, available_at, created_at, updated_at)
+        max_per_referee, room, pending_days, earned, amount, available_at, created_at, updated_at)
       SELECT earning.referrer_id, ${$.buyer}, ${$.reference}, earning.referral_id, earning.channel_id, earning.mode,
-        earning.rate, earning.max, earning.earned, earning.earned,
+        earning.rate, earning.max, earning.room, ${$.pendingDays}::integer, earning.earned, earning.earned,
         at.purchased_at + ${$.pendingDays}::integer * interval '24 hours', at.now, at.now
       FROM earning CROSS JOIN at CROSS JOIN purchased WHERE earning.no_commission IS NULL
       RETURNING *

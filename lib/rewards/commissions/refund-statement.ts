@@ -3,6 +3,7 @@ import { type Statement, statement } from '../../database/named-parameters';
 import { timeOf } from '../../database/statement-time';
 import { ReferralCommission } from '../../entities/referral-commission';
 import { ReferralRefund } from '../../entities/referral-refund';
+import { quotientInCents } from './quotient';
 
 export interface RefundParameters {
   buyer: string;
@@ -38,7 +39,7 @@ export interface RefundRow {
 
 /**
  * Records a refund of a purchase, and subtracts its share from the commission. The sum of what was subtracted is in
- * proportion to the sum of the refunds, rounded half up to cents. So the order of partial refunds makes no difference.
+ * proportion to the sum of the refunds, rounded half up to cents once. So the order of partial refunds makes no difference.
  *
  * The caller holds the lock on the buyer's row (`takeTurn`), so that the calls for one buyer run one at a time. This
  * statement then locks the commission, which an earn-out may be binding at the same time, and the row of the referrer's
@@ -70,16 +71,16 @@ export function refundStatement(database: Database): Statement<RefundParameters>
       WHERE back > 0 AND back <= rest AND NOT EXISTS (SELECT FROM known)
       RETURNING *
     ),
-    -- Adds the refund to the sum of the purchase's refunds.
+    -- Adds the refund to the sum and the number of the purchase's refunds.
     refunded AS (
-      UPDATE ${tables.purchases} p SET refunded = p.refunded + made.amount
+      UPDATE ${tables.purchases} p SET refunded = p.refunded + made.amount, refund_count = p.refund_count + 1
       FROM made WHERE p.user_id = ${$.buyer} AND p.reference = ${$.purchase}
     ),
     -- Locks the commission. back: the amount to subtract, which is the share of all refunds minus what was subtracted
     -- before.
     locked AS (
       SELECT m.*, w.is_revenue, w.refunded + made.amount >= w.amount AS is_whole,
-        round(m.earned * (w.refunded + made.amount) / w.amount, 2) - (m.earned - m.amount) AS back
+        ${quotientInCents('m.earned * (w.refunded + made.amount)', 'w.amount')} - (m.earned - m.amount) AS back
       FROM made CROSS JOIN wanted w
       JOIN ${tables.commissions} m
         ON m.user_id = w.referrer_id AND m.referee_id = ${$.buyer} AND m.purchase = ${$.purchase}

@@ -1,91 +1,176 @@
 import type { Database } from '../../database/database';
-import type { Invariant } from './invariant';
+import { quotientInCents } from '../commissions/quotient';
+import { conditionsOn, type Invariant } from './invariant';
 
-/** The invariants of purchases, refunds and commissions. */
-export function commissionInvariants({
+/** The invariants of purchases and their commissions. */
+export function commissionInvariants(tables: Database['tables']): Invariant[] {
+  const rows = purchasesAndCommissions(tables);
+  const ofPurchase = conditionsOn('purchases', { rows, id: 'purchase_id' });
+  const ofCommission = conditionsOn('commissions', { rows, id: 'id' });
+  return [
+    ofCommission('every commission is of a purchase', {
+      isBroken: 'id IS NOT NULL AND (purchase_id IS NULL OR no_commission IS NOT NULL)',
+      expected: 'purchase',
+      found: 'buyer_id',
+    }),
+    ofPurchase('a purchase earns once, or says why not', {
+      isBroken: 'purchase_id IS NOT NULL AND (id IS NULL) <> (no_commission IS NOT NULL)',
+      expected: '(no_commission IS NULL)::integer',
+      found: '(id IS NOT NULL)::integer',
+    }),
+    ofPurchase('a purchase says rightly why it earned nothing', {
+      isBroken: `purchase_id IS NOT NULL AND no_commission IS DISTINCT FROM ${reason}`,
+      expected: reason,
+      found: 'no_commission',
+    }),
+    ofPurchase('a purchase without a referrer has nothing of one', {
+      isBroken: `purchase_id IS NOT NULL AND num_nulls(source, bought_referral_id, bought_mode)
+          <> CASE WHEN referrer_id IS NULL THEN 3 ELSE 0 END
+        OR (referrer_id IS NULL AND (num_nonnulls(bought_channel_id, bought_rate, bought_room) > 0 OR is_revenue))
+        OR (is_revenue AND bought_channel_id IS NULL) OR bought_mode NOT IN ('credits', 'payout')`,
+      expected: 'referrer_id',
+      found: `concat_ws('/', source, bought_referral_id, bought_channel_id, bought_mode, bought_rate, bought_room)`,
+    }),
+    ofPurchase('a purchase is credited to the owner of a referral, by what decided it', {
+      isBroken: `purchase_id IS NOT NULL AND NOT (${isDecided})`,
+      expected: `concat_ws('/', source, referrer_id, bought_referral_id, bought_channel_id)`,
+      found: `concat_ws('/', owner_id, channel, redeemed_by, signup_referral_id, signup_referrer_id)`,
+    }),
+    ofCommission('a commission is for what its purchase is credited to', {
+      // The rate of a purchase is null where the migration found none.
+      isBroken: `id IS NOT NULL AND purchase_id IS NOT NULL AND (
+        (referral_id, channel_id, mode, created_at)
+          IS DISTINCT FROM (bought_referral_id, bought_channel_id, bought_mode, decided_at)
+        OR (bought_rate IS NOT NULL AND (rate, room) IS DISTINCT FROM (bought_rate, bought_room))
+      )`,
+      expected: `concat_ws('/', bought_referral_id, bought_channel_id, bought_mode, bought_rate, bought_room, decided_at)`,
+      found: `concat_ws('/', referral_id, channel_id, mode, rate, room, created_at)`,
+    }),
+    ofCommission('a commission has the terms of its sign-up', {
+      isBroken: `id IS NOT NULL AND source = 'sign-up' AND channel IS NULL AND signup_rate IS NOT NULL
+        AND (rate, max_per_referee) IS DISTINCT FROM (signup_rate, signup_max)`,
+      expected: `signup_rate || '/' || coalesce(signup_max::text, '')`,
+      found: `rate || '/' || coalesce(max_per_referee::text, '')`,
+    }),
+    ofCommission('earned = rate x purchase, or less at the limit', {
+      // least() ignores nulls: without a room there is no limit.
+      isBroken: `id IS NOT NULL AND (
+        earned <> least(round(rate * paid, 2), room) OR rate NOT BETWEEN 0 AND 1 OR earned > max_per_referee
+        OR room > max_per_referee OR (max_per_referee IS NULL AND room IS NOT NULL)
+      )`,
+      expected: 'least(round(rate * paid, 2), room, max_per_referee)',
+      found: 'earned',
+    }),
+    ofCommission('available some whole days after the purchase', {
+      isBroken: `id IS NOT NULL AND purchase_id IS NOT NULL AND available_at IS DISTINCT FROM ${availableAt}`,
+      expected: availableAt,
+      found: 'available_at',
+    }),
+    ofCommission('refunds take back in proportion', {
+      isBroken: `amount <> earned - ${taken}`,
+      expected: `earned - ${taken}`,
+      found: 'amount',
+    }),
+    ofCommission('amount = earned + entries', {
+      isBroken: 'id IS NOT NULL AND amount <> earned + coalesce(entered, 0)',
+      expected: 'earned + coalesce(entered, 0)',
+      found: 'amount',
+    }),
+    ofCommission('reverted = refunded as a whole', {
+      isBroken: 'id IS NOT NULL AND (refunded >= paid) <> (reverted_at IS NOT NULL)',
+      expected: 'refunded >= paid',
+      found: 'reverted_at IS NOT NULL',
+    }),
+    ofCommission('a commission was last changed by a refund, or never', {
+      isBroken: `id IS NOT NULL AND (
+        reverted_at <> updated_at OR (updated_at = ANY(refund_times)) IS NOT TRUE
+          AND (updated_at <> created_at OR created_at < last_refund_at)
+      )`,
+      expected: 'coalesce(last_refund_at, created_at)',
+      found: 'updated_at',
+    }),
+    ofPurchase('refunded = refunds', {
+      isBroken: `purchase_id IS NOT NULL AND (
+        refunded <> coalesce(refunds_amount, 0) OR refunded > paid OR paid < 0
+      )`,
+      expected: 'coalesce(refunds_amount, 0)',
+      found: 'refunded',
+    }),
+    ofPurchase('every refund of a purchase is there', {
+      isBroken: 'refund_count <> coalesce(refunds_count, 0)',
+      expected: 'refund_count',
+      found: 'coalesce(refunds_count, 0)',
+    }),
+  ];
+}
+
+/** What the refunds take back of a commission; null for a purchase of 0, which has none. */
+const taken = quotientInCents('earned * refunded', 'nullif(paid, 0)');
+
+/** When a commission is available; null if its purchase has an impossible time, or it an impossible number of days. */
+const availableAt = `CASE WHEN pending_days BETWEEN 0 AND 36500 AND purchased_at BETWEEN '0001-01-01' AND '9999-12-31 23:59:59.999'
+  THEN purchased_at + pending_days * interval '24 hours' END`;
+
+/** Why a purchase earns nothing. Without a rate, which earlier purchases lack, it is what the purchase says. */
+const reason = `CASE
+  WHEN referrer_id IS NULL THEN 'no-referrer'
+  WHEN no_commission = 'own-referral' AND source = 'attribution' THEN 'own-referral'
+  WHEN bought_rate IS NULL AND no_commission IS DISTINCT FROM 'own-referral' THEN no_commission
+  WHEN bought_rate = 0 THEN 'no-rate'
+  WHEN round(bought_rate * paid, 2) = 0 THEN 'too-small'
+  WHEN bought_room <= 0 THEN 'limit-reached'
+END`;
+
+/**
+ * Whether a purchase is credited to the owner of its referral, by what decided it. A referral and a sign-up without a
+ * commission can have been deleted since.
+ */
+const isDecided = `source IS NULL
+  OR (
+    source IN ('coupon', 'sign-up', 'attribution', 'earlier-coupon')
+    AND (owner_id IS NOT DISTINCT FROM referrer_id OR (id IS NULL AND referral IS NULL))
+    AND (bought_channel_id IS NOT DISTINCT FROM channel OR (id IS NULL AND referral IS NULL))
+    AND (bought_channel_id = bought_referral_id) IS NOT FALSE
+    AND CASE source
+      WHEN 'coupon' THEN redeemed_by IS NOT NULL
+      WHEN 'earlier-coupon' THEN redeemed_by <> reference
+      WHEN 'sign-up' THEN id IS NULL OR (signup_referral_id = bought_referral_id AND signup_referrer_id = referrer_id)
+      ELSE true
+    END IS TRUE
+  )`;
+
+/** Each purchase with its commission, or one without the other, and with what both follow from. */
+const purchasesAndCommissions = ({
   purchases,
   refunds,
   commissions,
-  commissionEntries: entries,
-}: Database['tables']): Invariant[] {
-  // Each commission with its purchase, and the sum of its entries.
-  const traced = `(
-    SELECT c.*, p.amount AS paid, p.refunded, p.no_commission, p.user_id AS buyer_id, p.purchased_at,
-      coalesce(e.amount, 0) AS entered
-    FROM ${commissions} c LEFT JOIN ${purchases} p ON p.user_id = c.referee_id AND p.reference = c.purchase
-      AND p.referrer_id = c.user_id
-    LEFT JOIN (SELECT user_id, commission_id, sum(amount) AS amount FROM ${entries} GROUP BY 1, 2) e
-      ON e.user_id = c.user_id AND e.commission_id = c.id
-  )`;
-  return [
-    {
-      name: 'every commission is of a purchase',
-      table: 'commissions',
-      sql: `SELECT id, purchase AS expected, buyer_id AS found FROM ${traced} AS c
-       WHERE buyer_id IS NULL OR no_commission IS NOT NULL`,
-    },
-    {
-      name: 'earned = rate x purchase, or less at the limit',
-      table: 'commissions',
-      sql: `SELECT id, round(rate * paid, 2) AS expected, earned AS found FROM ${traced} AS c
-       WHERE earned > round(rate * paid, 2) OR (max_per_referee IS NULL AND earned < round(rate * paid, 2))
-         OR earned > max_per_referee
-         OR rate NOT BETWEEN 0 AND 1`,
-    },
-    {
-      name: 'available some whole days after the purchase',
-      table: 'commissions',
-      sql: `SELECT id, purchased_at AS expected, available_at AS found FROM ${traced} AS c
-       WHERE available_at NOT BETWEEN purchased_at AND purchased_at + interval '876000 hours'
-         OR mod(extract(epoch FROM available_at) - extract(epoch FROM purchased_at), 86400) <> 0`,
-    },
-    {
-      name: 'amount = earned + entries',
-      table: 'commissions',
-      sql: `SELECT id, earned + entered AS expected, amount AS found FROM ${traced} AS c
-       WHERE amount <> earned + entered`,
-    },
-    {
-      name: 'refunds take back in proportion',
-      table: 'commissions',
-      sql: `SELECT id, earned - round(earned * refunded / paid, 2) AS expected, amount AS found FROM ${traced} AS c
-       WHERE paid > 0 AND amount <> earned - round(earned * refunded / paid, 2)`,
-    },
-    {
-      name: 'reverted = refunded as a whole',
-      table: 'commissions',
-      sql: `SELECT id, refunded >= paid AS expected, reverted_at IS NOT NULL AS found FROM ${traced} AS c
-       WHERE (refunded >= paid) <> (reverted_at IS NOT NULL)`,
-    },
-    {
-      name: 'every entry is of a refund of the purchase, and is one',
-      table: 'commissionEntries',
-      sql: `SELECT e.id, c.purchase AS expected, r.purchase AS found
-       FROM ${entries} e LEFT JOIN ${commissions} c ON c.user_id = e.user_id AND c.id = e.commission_id
-       LEFT JOIN ${refunds} r ON r.user_id = c.referee_id AND r.reference = e.refund
-       WHERE c.purchase IS DISTINCT FROM r.purchase OR c.id IS NULL OR e.amount >= 0`,
-    },
-    {
-      name: 'refunded = refunds',
-      table: 'purchases',
-      sql: `SELECT p.id, coalesce(r.amount, 0) AS expected, p.refunded AS found
-       FROM ${purchases} p LEFT JOIN (SELECT user_id, purchase, sum(amount) AS amount FROM ${refunds} GROUP BY 1, 2) r
-         ON r.user_id = p.user_id AND r.purchase = p.reference
-       WHERE p.refunded <> coalesce(r.amount, 0) OR p.refunded > p.amount OR p.amount < 0`,
-    },
-    {
-      name: 'every refund is of a purchase',
-      table: 'refunds',
-      sql: `SELECT r.user_id || '/' || r.reference AS id, r.purchase AS expected, NULL AS found
-       FROM ${refunds} r LEFT JOIN ${purchases} p ON p.user_id = r.user_id AND p.reference = r.purchase
-       WHERE p.user_id IS NULL OR r.amount <= 0`,
-    },
-    {
-      name: 'a purchase earns once, or says why not',
-      table: 'purchases',
-      sql: `SELECT p.id, (p.no_commission IS NULL)::integer AS expected, count(c.id) AS found
-       FROM ${purchases} p LEFT JOIN ${commissions} c ON c.referee_id = p.user_id AND c.purchase = p.reference
-       GROUP BY p.user_id, p.reference, p.id, p.no_commission HAVING count(c.id) <> (p.no_commission IS NULL)::integer`,
-    },
-  ];
-}
+  commissionEntries,
+  signups,
+  referrals,
+  channels,
+  redemptions,
+}: Database['tables']): string => `
+  SELECT p.id AS purchase_id, p.user_id AS buyer_id, p.reference, p.amount AS paid, p.refunded, p.refund_count,
+    p.purchased_at, p.created_at AS decided_at, p.source, p.referral_id AS bought_referral_id,
+    p.channel_id AS bought_channel_id, p.referrer_id, p.mode AS bought_mode, p.rate AS bought_rate,
+    p.room AS bought_room, p.is_revenue, p.no_commission,
+    c.id, c.purchase, c.referral_id, c.channel_id, c.mode, c.rate, c.room, c.max_per_referee, c.earned, c.amount,
+    c.pending_days, c.available_at, c.reverted_at, c.created_at, c.updated_at,
+    e.amount AS entered, f.amount AS refunds_amount, f.count AS refunds_count, f.times AS refund_times,
+    f.last_at AS last_refund_at,
+    r.id AS referral, r.user_id AS owner_id, h.id AS channel, d.reference AS redeemed_by,
+    s.referral_id AS signup_referral_id, s.referrer_id AS signup_referrer_id, s.commission_ratio AS signup_rate,
+    s.commission_max_per_referee AS signup_max
+  FROM ${purchases} p
+  FULL JOIN ${commissions} c ON c.referee_id = p.user_id AND c.purchase = p.reference AND c.user_id = p.referrer_id
+  LEFT JOIN (
+    SELECT user_id, commission_id, sum(amount) AS amount FROM ${commissionEntries} GROUP BY 1, 2
+  ) e ON e.user_id = c.user_id AND e.commission_id = c.id
+  LEFT JOIN (
+    SELECT user_id, purchase, sum(amount) AS amount, count(*), array_agg(created_at) AS times, max(created_at) AS last_at
+    FROM ${refunds} GROUP BY 1, 2
+  ) f ON f.user_id = p.user_id AND f.purchase = p.reference
+  LEFT JOIN ${referrals} r ON r.id = p.referral_id
+  LEFT JOIN ${channels} h ON h.id = p.referral_id
+  LEFT JOIN ${redemptions} d ON d.user_id = p.user_id AND d.channel_id = p.channel_id
+  LEFT JOIN ${signups} s ON s.user_id = p.user_id`;

@@ -1,101 +1,124 @@
 import type { Database } from '../../database/database';
-import type { Invariant } from './invariant';
+import { conditionsOn, type Invariant } from './invariant';
 
 /** The invariants of the sums that are stored of commissions: by referee, by account, and by channel and mode. */
-export function totalInvariants({
-  signups,
-  accounts,
-  totals,
-  referees,
-  redemptions,
-  purchases,
-  commissions,
-}: Database['tables']): Invariant[] {
-  // What each row of totals must contain: the sums of commissions, purchases and redemptions.
-  const summed = `(
-    SELECT user_id, channel_id, mode, sum(commissions) AS commissions, sum(reverted) AS reverted, sum(amount) AS amount,
-      sum(redemptions) AS redemptions, sum(revenue) AS revenue
-    FROM (
-      SELECT user_id, coalesce(channel_id, 0) AS channel_id, mode, 1 AS commissions,
-        (reverted_at IS NOT NULL)::integer AS reverted,
-        amount, 0 AS redemptions, 0 AS revenue FROM ${commissions}
-      UNION ALL SELECT referrer_id, channel_id, mode, 0, 0, 0, 0, amount - refunded FROM ${purchases} WHERE is_revenue
-      UNION ALL SELECT p.referrer_id, r.channel_id, p.mode, 0, 0, 0, 1, 0
-      FROM ${redemptions} r JOIN ${purchases} p ON p.user_id = r.user_id AND p.reference = r.reference
-    ) AS parts GROUP BY 1, 2, 3
-  )`;
-  // What was available at the `matured_until` of each row of totals.
-  const matured = `(
-    SELECT t.user_id, t.channel_id, t.mode, count(c.id) FILTER (WHERE c.reverted_at IS NULL) AS count,
-      coalesce(sum(c.amount), 0) AS amount
-    FROM ${totals} t LEFT JOIN ${commissions} c ON c.user_id = t.user_id AND coalesce(c.channel_id, 0) = t.channel_id
-      AND c.mode = t.mode AND c.available_at <= t.matured_until
-    GROUP BY 1, 2, 3
-  )`;
-  const totalId = (t: string): string => `${t}.user_id || '/' || ${t}.channel_id || '/' || ${t}.mode`;
+export function totalInvariants(tables: Database['tables']): Invariant[] {
+  const referees = conditionsOn('referees', { rows: refereesWithSums(tables), id: `user_id || '/' || referee_id` });
+  const accounts = conditionsOn('accounts', { rows: accountsWithReferees(tables), id: 'user_id' });
+  const totals = conditionsOn('totals', {
+    rows: totalsWithSums(tables),
+    id: `user_id || '/' || channel_id || '/' || mode`,
+  });
   return [
-    {
-      name: 'a referee earns the referrer the sum of the commissions',
-      table: 'referees',
-      sql: `SELECT coalesce(r.user_id, c.user_id) || '/' || coalesce(r.referee_id, c.referee_id) AS id,
-         coalesce(c.amount, 0) AS expected, r.earned AS found
-       FROM ${referees} r FULL JOIN (
-         SELECT user_id, referee_id, sum(amount) AS amount FROM ${commissions} GROUP BY 1, 2
-       ) c
-         ON c.user_id = r.user_id AND c.referee_id = r.referee_id
-       WHERE coalesce(c.amount, 0) IS DISTINCT FROM r.earned`,
-    },
-    {
-      name: 'a referee earns the referrer no more than the limit',
-      table: 'referees',
+    referees('a referee earns the referrer the sum of the commissions', {
+      expected: 'coalesce(sum, 0)',
+      found: 'earned',
+      isBroken: 'coalesce(sum, 0) IS DISTINCT FROM earned AND (sum IS NOT NULL OR met_by IS NOT NULL)',
+    }),
+    referees('a referee earns the referrer no more than the limit', {
       // If the limit has changed, the highest one counts. If a commission has no limit, there is none.
-      sql: `SELECT r.user_id || '/' || r.referee_id AS id, c.max AS expected, r.earned AS found
-       FROM ${referees} r JOIN (
-         SELECT user_id, referee_id, max(coalesce(max_per_referee, 'Infinity')) AS max FROM ${commissions} GROUP BY 1, 2
-       ) c ON c.user_id = r.user_id AND c.referee_id = r.referee_id
-       WHERE r.earned > c.max`,
-    },
-    {
-      name: 'every sign-up of a referrer has its referee',
-      table: 'referees',
-      sql: `SELECT s.referrer_id || '/' || s.user_id AS id, s.user_id AS expected, r.referee_id AS found
-       FROM ${signups} s LEFT JOIN ${referees} r ON r.user_id = s.referrer_id AND r.referee_id = s.user_id
-       WHERE s.referrer_id IS NOT NULL AND r.user_id IS NULL`,
-    },
-    {
-      name: 'users referred and upgraded = referees',
-      table: 'accounts',
-      sql: `SELECT coalesce(a.user_id, r.user_id) AS id,
-         coalesce(r.referred, 0) || '/' || coalesce(r.upgraded, 0) AS expected,
-         a.users_referred || '/' || a.users_upgraded AS found
-       FROM ${accounts} a FULL JOIN (
-         SELECT user_id, count(*) AS referred, count(upgraded_at) AS upgraded FROM ${referees} GROUP BY 1
-       ) r ON r.user_id = a.user_id
-       WHERE coalesce(r.referred, 0) IS DISTINCT FROM a.users_referred
-         OR coalesce(r.upgraded, 0) IS DISTINCT FROM a.users_upgraded`,
-    },
-    {
-      name: 'totals = sums',
-      table: 'totals',
-      sql: `SELECT coalesce(${totalId('t')}, ${totalId('s')}) AS id, sums.expected, sums.found
-       FROM ${totals} t FULL JOIN ${summed} s ON s.user_id = t.user_id AND s.channel_id = t.channel_id
-         AND s.mode = t.mode
-       CROSS JOIN LATERAL (VALUES
-         (coalesce(s.commissions, 0)::numeric, t.commissions::numeric),
-         (coalesce(s.reverted, 0), t.reverted),
-         (coalesce(s.amount, 0), t.amount),
-         (coalesce(s.redemptions, 0), t.redemptions),
-         (coalesce(s.revenue, 0), t.revenue)
-       ) AS sums (expected, found)
-       WHERE sums.expected IS DISTINCT FROM sums.found`,
-    },
-    {
-      name: 'matured totals = what was available then',
-      table: 'totals',
-      sql: `SELECT ${totalId('t')} AS id, m.count || '/' || m.amount AS expected,
-         t.matured || '/' || t.matured_amount AS found
-       FROM ${totals} t JOIN ${matured} m ON m.user_id = t.user_id AND m.channel_id = t.channel_id AND m.mode = t.mode
-       WHERE m.count <> t.matured OR m.amount <> t.matured_amount`,
-    },
+      expected: 'max',
+      found: 'earned',
+      isBroken: 'earned > max',
+    }),
+    referees('every sign-up of a referrer has its referee', {
+      expected: 'referee_id',
+      found: 'NULL',
+      isBroken: 'signed_up_at IS NOT NULL AND met_by IS NULL',
+    }),
+    referees('a referee was met by a sign-up or a purchase', {
+      expected: `concat_ws('/', signed_up_at, first_bought_at)`,
+      found: `met_by || '/' || created_at`,
+      // A sign-up can be deleted while it has earned nothing. Its referee stays if there was a purchase before that.
+      isBroken: `met_by IS NOT NULL AND CASE met_by
+        WHEN 'purchase' THEN created_at = ANY(times)
+        WHEN 'sign-up' THEN signed_up_at = created_at OR (upgraded_at IS NOT NULL AND NOT has_first_earned)
+      END IS NOT TRUE`,
+    }),
+    referees('a referee upgrades with a purchase', {
+      expected: 'first_paid_at',
+      found: 'upgraded_at',
+      isBroken: `CASE WHEN first_paid_at IS NULL THEN upgraded_at IS NULL ELSE upgraded_at = ANY(paid_times) END IS NOT TRUE`,
+    }),
+    accounts('users referred and upgraded = referees', {
+      expected: `referred || '/' || upgraded`,
+      found: `users_referred || '/' || users_upgraded`,
+      isBroken: '(referred, upgraded) IS DISTINCT FROM (users_referred, users_upgraded)',
+    }),
+    accounts('the referral of an account is of its user', {
+      expected: 'user_id',
+      found: 'owner_id',
+      isBroken: 'referral_id IS NOT NULL AND owner_id IS DISTINCT FROM user_id',
+    }),
+    ...['commissions', 'reverted', 'amount', 'redemptions', 'revenue'].map((column) =>
+      totals('totals = sums', {
+        expected: `sum_of_${column}`,
+        found: column,
+        isBroken: `sum_of_${column} IS DISTINCT FROM ${column}`,
+      }),
+    ),
+    totals('matured totals = what was available then', {
+      expected: `available || '/' || available_amount`,
+      found: `matured || '/' || matured_amount`,
+      isBroken: 'available <> matured OR available_amount <> matured_amount',
+    }),
   ];
 }
+
+/** Each pair of referrer and referee, with the sum of the commissions, the sign-up and the purchases that made it. */
+const refereesWithSums = ({ referees, commissions, signups, purchases }: Database['tables']): string => `
+  SELECT coalesce(r.user_id, c.user_id, s.referrer_id, p.referrer_id) AS user_id,
+    coalesce(r.referee_id, c.referee_id, s.user_id, p.user_id) AS referee_id,
+    r.met_by, r.earned, r.upgraded_at, r.created_at, c.sum, c.max, s.created_at AS signed_up_at,
+    p.times, p.paid_times, p.first_bought_at, p.first_paid_at, p.has_first_earned
+  FROM ${referees} r
+  FULL JOIN (
+    SELECT user_id, referee_id, sum(amount), max(coalesce(max_per_referee, 'Infinity')) AS max FROM ${commissions}
+    GROUP BY 1, 2
+  ) c ON c.user_id = r.user_id AND c.referee_id = r.referee_id
+  FULL JOIN (SELECT referrer_id, user_id, created_at FROM ${signups} WHERE referrer_id IS NOT NULL) s
+    ON s.referrer_id = coalesce(r.user_id, c.user_id) AND s.user_id = coalesce(r.referee_id, c.referee_id)
+  FULL JOIN (
+    SELECT referrer_id, user_id, array_agg(created_at) AS times, min(created_at) AS first_bought_at,
+      array_agg(created_at) FILTER (WHERE amount > 0) AS paid_times,
+      min(created_at) FILTER (WHERE amount > 0) AS first_paid_at,
+      (min(ARRAY[id, (no_commission IS NULL)::integer]))[2] = 1 AS has_first_earned
+    FROM ${purchases} WHERE referrer_id IS NOT NULL AND no_commission IS DISTINCT FROM 'own-referral' GROUP BY 1, 2
+  ) p ON p.referrer_id = coalesce(r.user_id, c.user_id, s.referrer_id)
+    AND p.user_id = coalesce(r.referee_id, c.referee_id, s.user_id)`;
+
+/** Each account with the numbers of its referees and its referral, or referees without an account. */
+const accountsWithReferees = ({ accounts, referees, referrals }: Database['tables']): string => `
+  SELECT coalesce(a.user_id, r.user_id) AS user_id, a.users_referred, a.users_upgraded, a.referral_id,
+    coalesce(r.referred, 0) AS referred, coalesce(r.upgraded, 0) AS upgraded, f.user_id AS owner_id
+  FROM ${accounts} a
+  FULL JOIN (
+    SELECT user_id, count(*) AS referred, count(upgraded_at) AS upgraded FROM ${referees} GROUP BY 1
+  ) r ON r.user_id = a.user_id
+  LEFT JOIN ${referrals} f ON f.id = a.referral_id`;
+
+/** Each row of totals with what it must contain, and with what was available at its `matured_until`. */
+const totalsWithSums = ({ totals, commissions, purchases, redemptions }: Database['tables']): string => `
+  SELECT user_id, channel_id, mode, t.commissions, t.reverted, t.amount, t.redemptions, t.revenue, t.matured,
+    t.matured_amount, coalesce(c.commissions, 0) AS sum_of_commissions, coalesce(c.reverted, 0) AS sum_of_reverted,
+    coalesce(c.amount, 0) AS sum_of_amount, coalesce(r.redemptions, 0) AS sum_of_redemptions,
+    coalesce(p.revenue, 0) AS sum_of_revenue, coalesce(c.available, 0) AS available,
+    coalesce(c.available_amount, 0) AS available_amount
+  FROM ${totals} t
+  FULL JOIN (
+    SELECT c.user_id, coalesce(c.channel_id, 0) AS channel_id, c.mode, count(*) AS commissions,
+      count(c.reverted_at) AS reverted, sum(c.amount) AS amount,
+      count(*) FILTER (WHERE c.reverted_at IS NULL AND c.available_at <= t.matured_until) AS available,
+      coalesce(sum(c.amount) FILTER (WHERE c.available_at <= t.matured_until), 0) AS available_amount
+    FROM ${commissions} c LEFT JOIN ${totals} t ON t.user_id = c.user_id AND t.channel_id = coalesce(c.channel_id, 0)
+      AND t.mode = c.mode
+    GROUP BY 1, 2, 3
+  ) c USING (user_id, channel_id, mode)
+  FULL JOIN (
+    SELECT referrer_id AS user_id, channel_id, mode, sum(amount - refunded) AS revenue FROM ${purchases}
+    WHERE is_revenue GROUP BY 1, 2, 3
+  ) p USING (user_id, channel_id, mode)
+  FULL JOIN (
+    SELECT p.referrer_id AS user_id, r.channel_id, p.mode, count(*) AS redemptions
+    FROM ${redemptions} r JOIN ${purchases} p ON p.user_id = r.user_id AND p.reference = r.reference GROUP BY 1, 2, 3
+  ) r USING (user_id, channel_id, mode)`;

@@ -7,11 +7,14 @@ import { objectOf } from '../../input';
 import type { WithManager } from '../../types/common';
 import type { PayoutInquiry } from '../../types/earn-outs';
 import { commissionInvariants } from './commission-invariants';
+import { constraintInvariants } from './constraint-invariants';
 import { couponInvariants } from './coupon-invariants';
 import { creditInvariants } from './credit-invariants';
 import { earnOutInvariants } from './earn-out-invariants';
 import type { Invariant } from './invariant';
+import { type InvariantQuery, invariantQueries } from './invariant-queries';
 import { compareWithProvider } from './provider-comparison';
+import { refundInvariants } from './refund-invariants';
 import { signupInvariants } from './signup-invariants';
 import { totalInvariants } from './total-invariants';
 
@@ -56,15 +59,16 @@ const subjects = [
   creditInvariants,
   signupInvariants,
   commissionInvariants,
+  refundInvariants,
   totalInvariants,
   couponInvariants,
   earnOutInvariants,
 ];
 
 /**
- * Checks every invariant on live data, with one query each. Without a manager, all queries have the same snapshot,
- * which contains each concurrent transaction either completely or not at all. With the host's manager, the isolation
- * level of that transaction applies. It takes no row locks.
+ * Checks every invariant on live data, with one query for those of the same rows. Without a manager, all queries have
+ * the same snapshot, which contains each concurrent transaction either completely or not at all. With the host's
+ * manager, the isolation level of that transaction applies. It takes no row locks.
  */
 export async function verify(
   database: Database,
@@ -82,27 +86,29 @@ export async function verify(
 }
 
 async function checkAll(database: Database, manager: EntityManager): Promise<Verification> {
-  const invariants = subjects.flatMap((invariantsOf) => invariantsOf(database.tables));
+  const invariants = [
+    ...subjects.flatMap((invariantsOf) => invariantsOf(database.tables)),
+    ...constraintInvariants(database),
+  ];
   const problems: Problem[] = [];
-  for (const invariant of invariants) problems.push(...(await problemsOf(invariant, database, manager)));
+  for (const query of invariantQueries(invariants, maxProblems))
+    problems.push(...(await problemsOf(query, database, manager)));
   const checked = await countRows(new Set(invariants.map(({ table }) => table)), database, manager);
   return { ok: problems.length === 0, checked, problems };
 }
 
-async function problemsOf(invariant: Invariant, database: Database, manager: EntityManager): Promise<Problem[]> {
-  const rows = await database.query<ProblemRow>(
-    `SELECT to_json(id)::text AS id, expected::text, found::text FROM (${invariant.sql}) AS problems
-     LIMIT ${maxProblems}`,
-    manager,
-  );
-  const { tableName } = database.dataSource.getMetadata(entityOf[invariant.table]);
-  return rows.map(({ id, expected, found }) => ({
-    invariant: invariant.name,
-    table: tableName,
-    id: JSON.parse(id) as number | string,
-    expected: shown(expected),
-    found: shown(found),
-  }));
+async function problemsOf(query: InvariantQuery, database: Database, manager: EntityManager): Promise<Problem[]> {
+  const rows = await database.query<ProblemRow>(query.sql, manager);
+  return rows.map(({ n, id, expected, found }) => {
+    const { name, table } = query.invariants[n]!;
+    return {
+      invariant: name,
+      table: database.dataSource.getMetadata(entityOf[table]).tableName,
+      id: JSON.parse(id) as number | string,
+      expected: shown(expected),
+      found: shown(found),
+    };
+  });
 }
 
 async function countRows(
@@ -115,8 +121,9 @@ async function countRows(
   return Number(row!.checked);
 }
 
-/** All columns are text, so that the parsers of the host's driver make no difference. */
+/** The other columns are text, so that the parsers of the host's driver make no difference. */
 interface ProblemRow {
+  n: number;
   /** As JSON: a number or a string, by the type that the invariant's query selects. */
   id: string;
   expected: string | null;

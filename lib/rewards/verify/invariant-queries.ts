@@ -1,0 +1,38 @@
+import type { Invariant, RowCondition } from './invariant';
+
+/** A query for the problems of one or more invariants. */
+export interface InvariantQuery {
+  invariants: readonly Invariant[];
+  /** It returns `n`, the place of the invariant in the list, and `id`, `expected` and `found` as text; `id` as JSON. */
+  sql: string;
+}
+
+/** Returns queries for all problems, at most `limit` for each invariant: one query for all invariants of the same rows. */
+export function invariantQueries(invariants: readonly Invariant[], limit: number): InvariantQuery[] {
+  const groups = new Map<string, Invariant[]>();
+  for (const invariant of invariants) {
+    const key = 'rows' in invariant ? invariant.rows : invariant.sql;
+    groups.set(key, [...(groups.get(key) ?? []), invariant]);
+  }
+  return Array.from(groups.values(), (group) => ({ invariants: group, sql: queryOf(group, limit) }));
+}
+
+function queryOf(group: readonly Invariant[], limit: number): string {
+  const [first] = group;
+  if ('sql' in first!)
+    return `SELECT 0 AS n, to_json(id)::text AS id, expected::text, found::text FROM (${first.sql}) AS problems
+     LIMIT ${limit}`;
+  const conditions = group as readonly RowCondition[];
+  // Only the rows where one of the conditions is broken are tested for each of them.
+  const tests = conditions.map(
+    ({ isBroken, id, expected, found }, n) =>
+      `(${n}, ${isBroken}, to_json(${id})::text, (${expected})::text, (${found})::text)`,
+  );
+  const isAnyBroken = conditions.map(({ isBroken }) => `(${isBroken})`).join(' OR ');
+  return `SELECT n, id, expected, found FROM (
+      SELECT test.*, row_number() OVER (PARTITION BY test.n) AS nth
+      FROM (SELECT * FROM (${first!.rows}) AS checked WHERE ${isAnyBroken}) AS broken
+      CROSS JOIN LATERAL (VALUES ${tests.join(', ')}) AS test (n, is_broken, id, expected, found)
+      WHERE test.is_broken
+    ) AS problems WHERE nth <= ${limit} ORDER BY n`;
+}

@@ -1,0 +1,53 @@
+import type { Database } from '../../database/database';
+import { conditionsOn, type Invariant } from './invariant';
+
+/** The invariants of refunds, and of the entries by which they lower commissions. */
+export function refundInvariants({
+  purchases,
+  refunds,
+  commissions,
+  commissionEntries: entries,
+}: Database['tables']): Invariant[] {
+  // Each entry with the refund of its commission's purchase, or one without the other.
+  const rows = `
+    SELECT r.user_id || '/' || r.reference AS refund_id, r.purchase AS refunded, r.amount AS back, r.created_at AS back_at,
+      p.id AS purchase_id, p.amount AS paid, e.id AS entry_id, e.amount, e.created_at,
+      coalesce(c.id, m.id) AS commission_id, c.purchase, c.created_at AS earned_at, coalesce(c.earned, m.earned) AS earned
+    FROM (
+      ${entries} e LEFT JOIN ${commissions} c ON c.user_id = e.user_id AND c.id = e.commission_id
+    ) FULL JOIN (
+      ${refunds} r LEFT JOIN ${purchases} p ON p.user_id = r.user_id AND p.reference = r.purchase
+    ) ON r.user_id = c.referee_id AND r.reference = e.refund
+    LEFT JOIN ${commissions} m ON e.id IS NULL AND m.referee_id = r.user_id AND m.purchase = r.purchase
+      AND m.user_id = p.referrer_id`;
+  const ofRefund = conditionsOn('refunds', { rows, id: 'refund_id' });
+  const ofEntry = conditionsOn('commissionEntries', { rows, id: 'entry_id' });
+  return [
+    ofRefund('every refund is of a purchase', {
+      expected: 'refunded',
+      found: 'NULL',
+      isBroken: 'refund_id IS NOT NULL AND (purchase_id IS NULL OR back <= 0)',
+    }),
+    ofEntry('every entry is of a refund of the purchase, and is one', {
+      expected: 'purchase',
+      found: 'refunded',
+      isBroken: 'entry_id IS NOT NULL AND (purchase IS NULL OR purchase IS DISTINCT FROM refunded OR amount >= 0)',
+    }),
+    ofEntry('an entry takes back the share of its refund', {
+      // An entry is the difference of two rounded sums, so it is less than a cent off the exact share.
+      expected: 'round(-earned * back / nullif(paid, 0), 2)',
+      found: 'amount',
+      isBroken: 'abs(-amount * paid - earned * back) > 0.01 * paid',
+    }),
+    ofEntry('an entry was made with its refund', {
+      expected: 'back_at',
+      found: 'created_at',
+      isBroken: 'created_at <> back_at',
+    }),
+    ofRefund('a refund of a cent or more of a commission has its entry', {
+      expected: 'round(-earned * back / nullif(paid, 0), 2)',
+      found: 'amount',
+      isBroken: 'entry_id IS NULL AND commission_id IS NOT NULL AND earned * back >= 0.01 * paid',
+    }),
+  ];
+}
