@@ -5,6 +5,7 @@ import { CreateCommissions1792000000000 } from './1792000000000-create-commissio
 import { LeasePayouts1793000000000 } from './1793000000000-lease-payouts';
 import { CountCommissionHistory1794000000000 } from './1794000000000-count-commission-history';
 import { RefuseNanAndInfinity1794000000001 } from './1794000000001-refuse-nan-and-infinity';
+import { CompleteCreditLedger1795000000000 } from './1795000000000-complete-credit-ledger';
 import { migrationLock } from './once';
 
 /** The migrations, in order, for the host's DataSource: `migrations: [...migrations, /* yours *\/]`. */
@@ -15,6 +16,7 @@ export const migrations: (new () => MigrationInterface)[] = [
   LeasePayouts1793000000000,
   CountCommissionHistory1794000000000,
   RefuseNanAndInfinity1794000000001,
+  CompleteCreditLedger1795000000000,
 ];
 
 /**

@@ -248,7 +248,7 @@ test('NaN in any amount of a channel is found', async () => {
   await unguarded(host, async (manager) => {
     for (const column of ['promo_value', 'initial_rate', 'ongoing_rate', 'max_earnings_per_referred']) {
       const { problems } = await afterwards(host, manager, `UPDATE ${t('channels')} SET ${column} = 'NaN'`);
-      expect(problems.map(({ invariant }) => invariant)).toContain('ck_referral_channels_finite');
+      expect(problems.map(({ expected }) => expected)).toContain('ck_referral_channels_finite');
     }
   });
 });

@@ -1,3 +1,4 @@
+import { Equal, In, IsNull, Like, MoreThan, Not, Or } from 'typeorm';
 import { type ReferralCredit, ReferralCreditTransaction, type ReferralError } from '../lib';
 import { closeAll, type Host, startHost } from './support/host';
 
@@ -159,6 +160,44 @@ describe('creditTransactions', () => {
     const entered = await creditTransactions.createMany(many(-9, 9, -9));
     expect(entered.map(({ value }) => value)).toEqual(['-9.00', '9.00', '-9.00']);
     expect((await credit.refresh()).currentBalance).toBe('1.00');
+  });
+
+  test('are what changed the credit after it was given: not its first entry, which is the opening balance', async () => {
+    const { creditTransactions, credits } = host.referrals;
+    const credit = await newCredit();
+    const { userId } = credit;
+    await creditTransactions.create({ credit, value: '2', reference: 'more' });
+    await credits.spend(userId, { amount: '5', reference: 'less' });
+    const kinds = async (where: object): Promise<string[]> =>
+      (await creditTransactions.search({ where })).filter((one) => one.userId === userId).map(({ kind }) => kind);
+    for (const where of [
+      {},
+      [],
+      [{}],
+      [{ userId }, { reference: 'less' }],
+      { kind: Not('hold') },
+      { kind: Not(IsNull()) },
+    ])
+      expect(await kinds(where)).toEqual(['adjustment', 'spend']);
+    for (const kind of [
+      'spend',
+      In(['spend', 'grant']),
+      Like('sp%'),
+      Or(Equal('spend'), Equal('grant')),
+      MoreThan('s'),
+    ])
+      expect(await kinds({ kind })).toEqual(['spend']);
+    for (const kind of ['grant', null, IsNull(), Like('gr%')]) expect(await kinds({ kind })).toEqual([]);
+    expect(await creditTransactions.count({ where: { userId } })).toBe(2);
+    expect((await credit.transactions()).map(({ value }) => value)).toEqual(['2.00', '-5.00']);
+
+    const stored = host.dataSource.getRepository(ReferralCreditTransaction);
+    const [first, ...rest] = await stored.find({ where: { userId }, order: { id: 'ASC' } });
+    expect(first).toMatchObject({ creditId: credit.id, kind: 'grant', value: '10.00', createdAt: credit.createdAt });
+    expect(rest).toHaveLength(2);
+    for (const call of [creditTransactions.get(first!.id), creditTransactions.update(first!.id, {})])
+      await expect(call).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    await expect(creditTransactions.delete(first!.id)).rejects.toMatchObject({ code: 'NOT_FOUND' });
   });
 
   test('are only ever added', async () => {

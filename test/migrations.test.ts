@@ -42,6 +42,7 @@ const ours = [
   'referral_signup_refusals',
   'referral_signups',
   'referral_usages',
+  'referral_user_counts',
   'referrals',
 ];
 

@@ -12,9 +12,12 @@ CREATE TABLE referral_account_totals (
   matured_until timestamp with time zone NOT NULL,
   redemptions integer DEFAULT 0 NOT NULL,
   revenue numeric(28,4) DEFAULT 0 NOT NULL,
+  due_at timestamp with time zone,
+  due_terms integer DEFAULT 0 NOT NULL,
   CONSTRAINT pk_referral_account_totals PRIMARY KEY (user_id, channel_id, mode),
   CONSTRAINT ck_referral_account_totals_finite CHECK (abs(amount) < 'Infinity'::numeric AND abs(matured_amount) < 'Infinity'::numeric AND abs(revenue) < 'Infinity'::numeric)
 ) WITH (fillfactor=50);
+CREATE INDEX ix_referral_account_totals_due ON referral_account_totals USING btree (due_terms, due_at, user_id);
 
 CREATE TABLE referral_accounts (
   user_id character varying(128) NOT NULL,
@@ -28,6 +31,7 @@ CREATE TABLE referral_accounts (
   payouts_paid numeric(28,4) DEFAULT 0 NOT NULL,
   created_at timestamp with time zone DEFAULT now() NOT NULL,
   updated_at timestamp with time zone DEFAULT now() NOT NULL,
+  earn_outs integer DEFAULT 0 NOT NULL,
   CONSTRAINT pk_referral_accounts PRIMARY KEY (user_id),
   CONSTRAINT ck_referral_accounts_counts CHECK (users_upgraded >= 0 AND users_upgraded <= users_referred),
   CONSTRAINT ck_referral_accounts_finite CHECK (abs(credits_paid) < 'Infinity'::numeric AND abs(payouts_paid) < 'Infinity'::numeric),
@@ -133,10 +137,14 @@ CREATE TABLE referral_credit_spends (
   product character varying(100),
   product_category character varying(100),
   created_at timestamp with time zone DEFAULT now() NOT NULL,
+  is_partial boolean DEFAULT false NOT NULL,
+  captured_at timestamp with time zone,
+  refunded_at timestamp with time zone,
   CONSTRAINT pk_referral_credit_spends PRIMARY KEY (user_id, reference),
   CONSTRAINT ck_referral_credit_spends_amounts CHECK (amount > 0::numeric AND covered >= 0::numeric AND covered <= amount AND captured >= 0::numeric AND captured <= covered AND refunded >= 0::numeric AND refunded <= captured),
   CONSTRAINT ck_referral_credit_spends_finite CHECK (abs(amount) < 'Infinity'::numeric AND abs(covered) < 'Infinity'::numeric AND abs(captured) < 'Infinity'::numeric AND abs(refunded) < 'Infinity'::numeric)
 ) WITH (fillfactor=90);
+CREATE INDEX ix_referral_credit_spends_open ON referral_credit_spends USING btree (user_id, created_at) WHERE captured IS NULL;
 CREATE INDEX ix_referral_credit_spends_reference ON referral_credit_spends USING btree (reference);
 
 CREATE TABLE referral_credit_transactions (
@@ -153,7 +161,7 @@ CREATE TABLE referral_credit_transactions (
   CONSTRAINT ck_referral_credit_transactions_value CHECK (value <> 0::numeric)
 );
 CREATE INDEX ix_referral_credit_transactions_id ON referral_credit_transactions USING btree (id);
-CREATE INDEX ix_referral_credit_transactions_reference ON referral_credit_transactions USING btree (user_id, reference);
+CREATE INDEX ix_referral_credit_transactions_reference ON referral_credit_transactions USING btree (user_id, reference) WHERE reference IS NOT NULL;
 CREATE UNIQUE INDEX uq_referral_credit_transactions_adjustment ON referral_credit_transactions USING btree (user_id, credit_id, reference) WHERE kind::text = 'adjustment'::text;
 
 CREATE TABLE referral_credit_types (
@@ -164,6 +172,7 @@ CREATE TABLE referral_credit_types (
   only_for_products text[] DEFAULT '{}'::text[] NOT NULL,
   only_for_product_categories text[] DEFAULT '{}'::text[] NOT NULL,
   created_at timestamp with time zone DEFAULT now() NOT NULL,
+  was_refundable boolean DEFAULT false NOT NULL,
   CONSTRAINT pk_referral_credit_types PRIMARY KEY (id),
   CONSTRAINT ck_referral_credit_types_scope CHECK (cardinality(only_for_products) = 0 OR cardinality(only_for_product_categories) = 0)
 );
@@ -183,15 +192,19 @@ CREATE TABLE referral_credits (
   voucher_code character varying(100),
   reference character varying(255),
   created_at timestamp with time zone DEFAULT now() NOT NULL,
+  is_used_up boolean DEFAULT false NOT NULL,
+  entries integer DEFAULT 1 NOT NULL,
   CONSTRAINT pk_referral_credits PRIMARY KEY (user_id, id),
   CONSTRAINT ck_referral_credits_balance CHECK (initial_balance > 0::numeric AND current_balance >= 0::numeric),
   CONSTRAINT ck_referral_credits_dates CHECK (expiry_date > start_date),
-  CONSTRAINT ck_referral_credits_finite CHECK (abs(initial_balance) < 'Infinity'::numeric AND abs(current_balance) < 'Infinity'::numeric)
+  CONSTRAINT ck_referral_credits_finite CHECK (abs(initial_balance) < 'Infinity'::numeric AND abs(current_balance) < 'Infinity'::numeric),
+  CONSTRAINT ck_referral_credits_used_up CHECK (is_used_up = (current_balance = 0::numeric))
 ) WITH (fillfactor=70);
-CREATE INDEX ix_referral_credits_expiry ON referral_credits USING btree (user_id, expiry_date, id);
 CREATE INDEX ix_referral_credits_id ON referral_credits USING btree (id);
+CREATE INDEX ix_referral_credits_name ON referral_credits USING btree (name, id);
+CREATE INDEX ix_referral_credits_spendable ON referral_credits USING btree (user_id, expiry_date, id) WHERE NOT is_used_up;
 CREATE UNIQUE INDEX uq_referral_credits_reference ON referral_credits USING btree (user_id, reference) WHERE reference IS NOT NULL;
-CREATE UNIQUE INDEX uq_referral_credits_side ON referral_credits USING btree (user_id, kind, referee_id) WHERE referee_id IS NOT NULL;
+CREATE UNIQUE INDEX uq_referral_credits_side ON referral_credits USING btree (referee_id, kind, user_id) WHERE referee_id IS NOT NULL;
 
 CREATE TABLE referral_daily_counts (
   referral_id bigint NOT NULL,
@@ -199,6 +212,20 @@ CREATE TABLE referral_daily_counts (
   clicks bigint NOT NULL,
   CONSTRAINT pk_referral_daily_counts PRIMARY KEY (referral_id, day)
 ) WITH (fillfactor=50);
+
+CREATE TABLE referral_earn_out_entries (
+  user_id character varying(128) NOT NULL,
+  id bigint GENERATED ALWAYS AS IDENTITY NOT NULL,
+  payment_id bigint NOT NULL,
+  amount numeric(28,4) NOT NULL,
+  earn_out_id bigint,
+  created_at timestamp with time zone DEFAULT now() NOT NULL,
+  CONSTRAINT pk_referral_earn_out_entries PRIMARY KEY (user_id, id),
+  CONSTRAINT ck_referral_earn_out_entries_amount CHECK (amount <> 0::numeric AND amount > '-Infinity'::numeric AND amount < 'Infinity'::numeric)
+);
+CREATE INDEX ix_referral_earn_out_entries_earn_out ON referral_earn_out_entries USING btree (user_id, earn_out_id) WHERE earn_out_id IS NOT NULL;
+CREATE INDEX ix_referral_earn_out_entries_payment ON referral_earn_out_entries USING btree (user_id, payment_id);
+CREATE INDEX ix_referral_earn_out_entries_unpaid ON referral_earn_out_entries USING btree (user_id) WHERE earn_out_id IS NULL;
 
 CREATE TABLE referral_earn_outs (
   user_id character varying(128) NOT NULL,
@@ -212,14 +239,29 @@ CREATE TABLE referral_earn_outs (
   idempotency_key character varying(36) NOT NULL,
   created_at timestamp with time zone DEFAULT now() NOT NULL,
   updated_at timestamp with time zone DEFAULT now() NOT NULL,
+  reference character varying(255),
+  attempts integer DEFAULT 0 NOT NULL,
+  claimed_by character varying(128),
+  claimed_until timestamp with time zone,
+  next_attempt_at timestamp with time zone,
+  submitted_at timestamp with time zone,
+  settled_at timestamp with time zone,
+  refused_at timestamp with time zone,
+  refusals integer DEFAULT 0 NOT NULL,
   CONSTRAINT pk_referral_earn_outs PRIMARY KEY (user_id, id),
   CONSTRAINT ck_referral_earn_outs_amount CHECK (amount > 0::numeric),
+  CONSTRAINT ck_referral_earn_outs_claim CHECK ((claimed_by IS NULL) = (claimed_until IS NULL)),
   CONSTRAINT ck_referral_earn_outs_finite CHECK (abs(amount) < 'Infinity'::numeric),
   CONSTRAINT ck_referral_earn_outs_mode CHECK (mode::text = ANY (ARRAY['credits'::character varying, 'payout'::character varying]::text[])),
-  CONSTRAINT ck_referral_earn_outs_status CHECK (status::text = ANY (ARRAY['processing'::character varying, 'completed'::character varying, 'failed'::character varying]::text[]))
+  CONSTRAINT ck_referral_earn_outs_settled CHECK ((status::text = 'processing'::text) = (settled_at IS NULL)),
+  CONSTRAINT ck_referral_earn_outs_status CHECK (status::text = ANY (ARRAY['processing'::character varying, 'completed'::character varying, 'failed'::character varying, 'returned'::character varying]::text[]))
 ) WITH (fillfactor=90);
 CREATE INDEX ix_referral_earn_outs_id ON referral_earn_outs USING btree (id);
-CREATE UNIQUE INDEX uq_referral_earn_outs_key ON referral_earn_outs USING btree (user_id, idempotency_key);
+CREATE INDEX ix_referral_earn_outs_next_attempt ON referral_earn_outs USING btree (next_attempt_at, user_id, id) WHERE status::text = 'processing'::text AND next_attempt_at IS NOT NULL;
+CREATE INDEX ix_referral_earn_outs_reference ON referral_earn_outs USING btree (reference) WHERE reference IS NOT NULL;
+CREATE INDEX ix_referral_earn_outs_refused ON referral_earn_outs USING btree (user_id, mode, id) WHERE refused_at IS NOT NULL;
+CREATE INDEX ix_referral_earn_outs_status ON referral_earn_outs USING btree (status, id);
+CREATE UNIQUE INDEX uq_referral_earn_outs_key ON referral_earn_outs USING btree (idempotency_key);
 CREATE UNIQUE INDEX uq_referral_earn_outs_processing ON referral_earn_outs USING btree (mode, user_id) WHERE status::text = 'processing'::text;
 
 CREATE TABLE referral_programs (
@@ -351,11 +393,13 @@ CREATE TABLE referral_signups (
   created_at timestamp with time zone DEFAULT now() NOT NULL,
   commission_ratio numeric(20,4),
   commission_max_per_referee numeric(20,4),
+  usages integer DEFAULT 0 NOT NULL,
   CONSTRAINT pk_referral_signups PRIMARY KEY (user_id),
   CONSTRAINT ck_referral_signups_finite CHECK (abs(referral_credit_amount) < 'Infinity'::numeric AND abs(before_reward_usage_threshold) < 'Infinity'::numeric AND abs(reward_credit_amount) < 'Infinity'::numeric AND abs(commission_ratio) < 'Infinity'::numeric AND abs(commission_max_per_referee) < 'Infinity'::numeric AND abs(recorded_usage) < 'Infinity'::numeric)
 ) WITH (fillfactor=80);
 CREATE INDEX ix_referral_signups_id ON referral_signups USING btree (id);
 CREATE INDEX ix_referral_signups_referral ON referral_signups USING btree (referral_id, id);
+CREATE INDEX ix_referral_signups_referrer ON referral_signups USING btree (referrer_id, id) WHERE referrer_id IS NOT NULL;
 
 CREATE TABLE referral_usages (
   user_id character varying(128) NOT NULL,
@@ -366,6 +410,17 @@ CREATE TABLE referral_usages (
   CONSTRAINT pk_referral_usages PRIMARY KEY (user_id, reference),
   CONSTRAINT ck_referral_usages_finite CHECK (abs(amount) < 'Infinity'::numeric)
 );
+
+CREATE TABLE referral_user_counts (
+  user_id character varying(128) NOT NULL,
+  grants integer DEFAULT 0 NOT NULL,
+  granted numeric(28,4) DEFAULT 0 NOT NULL,
+  empty_spends integer DEFAULT 0 NOT NULL,
+  uncounted_usages integer DEFAULT 0 NOT NULL,
+  uncounted_usage numeric(28,4) DEFAULT 0 NOT NULL,
+  CONSTRAINT pk_referral_user_counts PRIMARY KEY (user_id),
+  CONSTRAINT ck_referral_user_counts_finite CHECK (abs(granted) < 'Infinity'::numeric AND abs(uncounted_usage) < 'Infinity'::numeric)
+) WITH (fillfactor=80);
 
 CREATE TABLE referrals (
   id bigint GENERATED ALWAYS AS IDENTITY NOT NULL,
@@ -404,6 +459,8 @@ ALTER TABLE referral_credits ADD CONSTRAINT fk_referral_credits_type
   FOREIGN KEY (type_id) REFERENCES referral_credit_types(id);
 ALTER TABLE referral_daily_counts ADD CONSTRAINT fk_referral_daily_counts_referral
   FOREIGN KEY (referral_id) REFERENCES referrals(id) ON DELETE CASCADE;
+ALTER TABLE referral_earn_out_entries ADD CONSTRAINT fk_referral_earn_out_entries_payment
+  FOREIGN KEY (user_id, payment_id) REFERENCES referral_earn_outs(user_id, id);
 ALTER TABLE referral_programs ADD CONSTRAINT fk_referral_programs_referral_type
   FOREIGN KEY (referral_credit_type_id) REFERENCES referral_credit_types(id);
 ALTER TABLE referral_programs ADD CONSTRAINT fk_referral_programs_reward_type

@@ -1,6 +1,11 @@
-import type { DataSource } from 'typeorm';
+import type { DataSource, EntityMetadata } from 'typeorm';
 import { entityOf } from '../entities';
 import { registry } from '../entities/instance';
+
+/** The columns that an entity is loaded with: all but those that only the package's SQL uses (`select: false`). */
+export function loadedColumns(dataSource: DataSource, entity: new () => object): EntityMetadata['columns'] {
+  return dataSource.getMetadata(entity).columns.filter(({ isSelect }) => isSelect);
+}
 
 /**
  * Gives SQL the names of tables and columns, and turns its rows into entities. All of it comes from TypeORM's metadata.
@@ -27,14 +32,13 @@ export class Mapping {
   }
 
   /**
-   * Returns a SELECT list that names each column of an entity by its property. For rows that hold several entities,
+   * Returns a SELECT list that names each loaded column of an entity by its property. For rows that hold several entities,
    * `alias` is the alias of the table, and each name begins with `prefix`.
    */
   columns(entity: new () => object, alias = '', prefix = ''): string {
     const from = alias && `${alias}.`;
-    return this.dataSource
-      .getMetadata(entity)
-      .columns.map(({ databaseName, propertyName, type }) => {
+    return loadedColumns(this.dataSource, entity)
+      .map(({ databaseName, propertyName, type }) => {
         // As text, because the host may have made the driver parse `numeric` as a float.
         const exact = type === 'numeric' ? '::text' : '';
         return `${from}${databaseName}${exact} AS "${prefix}${propertyName}"`;
@@ -46,7 +50,7 @@ export class Mapping {
   entity<T extends object>(entity: new () => T, row: object, prefix = ''): T {
     const values = row as Record<string, unknown>;
     const loaded: Record<string, unknown> = {};
-    for (const { propertyName, transformer } of this.dataSource.getMetadata(entity).columns) {
+    for (const { propertyName, transformer } of loadedColumns(this.dataSource, entity)) {
       const value = values[prefix + propertyName];
       const isPlain = transformer === undefined || Array.isArray(transformer);
       loaded[propertyName] = isPlain ? value : (transformer.from(value) as unknown);

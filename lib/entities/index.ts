@@ -21,6 +21,7 @@ import { ReferralResponse } from './referral-response';
 import { ReferralSignup } from './referral-signup';
 import { ReferralSignupRefusal } from './referral-signup-refusal';
 import { ReferralUsage } from './referral-usage';
+import { ReferralUserCount } from './referral-user-count';
 
 /**
  * The entities, by the names of their tables in `database.tables`. This is the only list of entities. A new entity is
@@ -38,6 +39,7 @@ export const entityOf = {
   credits: ReferralCredit,
   spends: ReferralCreditSpend,
   transactions: ReferralCreditTransaction,
+  userCounts: ReferralUserCount,
   channels: ReferralChannel,
   accounts: ReferralAccount,
   totals: ReferralAccountTotal,

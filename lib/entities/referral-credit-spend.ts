@@ -5,6 +5,7 @@ import { amountColumn, finite } from './columns';
 /** Credit that a user spent, or that is held for a checkout, under one reference. It may come from several credits. */
 @Entity({ name: 'referral_credit_spends' })
 @Index('ix_referral_credit_spends_reference', ['reference'])
+@Index('ix_referral_credit_spends_open', ['userId', 'createdAt'], { where: '(captured IS NULL)' })
 @Check(
   'ck_referral_credit_spends_amounts',
   `"amount" > 0 AND "covered" BETWEEN 0 AND "amount" AND "captured" BETWEEN 0 AND "covered"
@@ -68,4 +69,16 @@ export class ReferralCreditSpend {
 
   @Column({ name: 'created_at', type: 'timestamptz', default: () => 'now()' })
   readonly createdAt!: Date;
+
+  /** Whether the call allowed to cover less than the amount, for `verify`. Not loaded. */
+  @Column({ name: 'is_partial', type: 'boolean', default: false, select: false })
+  readonly isPartial?: boolean;
+
+  /** When `captured` was set, for `verify`. Not loaded. */
+  @Column({ name: 'captured_at', type: 'timestamptz', nullable: true, select: false })
+  readonly capturedAt?: Date | null;
+
+  /** When `refunded` was set, for `verify`. Not loaded. */
+  @Column({ name: 'refunded_at', type: 'timestamptz', nullable: true, select: false })
+  readonly refundedAt?: Date | null;
 }

@@ -8,7 +8,7 @@ import { ReferralCredit } from './referral-credit';
 /** An entry of the ledger. Entries are only added, never changed or deleted. */
 @Entity({ name: 'referral_credit_transactions' })
 @Index('ix_referral_credit_transactions_id', ['id'])
-@Index('ix_referral_credit_transactions_reference', ['userId', 'reference'])
+@Index('ix_referral_credit_transactions_reference', ['userId', 'reference'], { where: '(reference IS NOT NULL)' })
 @Index('uq_referral_credit_transactions_adjustment', ['userId', 'creditId', 'reference'], {
   unique: true,
   where: "((kind)::text = 'adjustment'::text)",
@@ -43,9 +43,12 @@ export class ReferralCreditTransaction extends ReferralRecord {
   })
   readonly id!: number;
 
-  /** `release` ends a hold, `refund` gives back a spend, `adjustment` is an entry by the host's staff. */
+  /**
+   * `release` ends a hold, `refund` gives back a spend, `adjustment` is an entry by the host's staff. `grant` is the first
+   * entry of each credit, its opening balance; the managers do not return it.
+   */
   @Column({ name: 'kind', type: 'varchar', length: 16 })
-  readonly kind!: 'spend' | 'hold' | 'release' | 'refund' | 'adjustment';
+  readonly kind!: 'grant' | 'spend' | 'hold' | 'release' | 'refund' | 'adjustment';
 
   /** The change of the balance, as a decimal string: below 0 for what is spent or held. */
   @Column({ name: 'value', ...amountColumn })
@@ -54,7 +57,7 @@ export class ReferralCreditTransaction extends ReferralRecord {
   @Column({ name: 'description', type: 'varchar', length: lengths.description, default: '' })
   readonly description!: string;
 
-  /** The idempotency key of the spend, hold or adjustment; null for an adjustment without one. */
+  /** The idempotency key of the credit, spend, hold or adjustment; null if it has none. */
   @Column({ name: 'reference', type: 'varchar', length: lengths.reference, nullable: true })
   readonly reference!: string | null;
 

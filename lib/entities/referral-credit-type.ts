@@ -47,6 +47,10 @@ export class ReferralCreditType extends ReferralRecord<Partial<CreditTypeInput>>
   @Column({ name: 'created_at', type: 'timestamptz', default: () => 'now()' })
   readonly createdAt!: Date;
 
+  /** Whether it is refundable or was so before, for `verify`. Not loaded. */
+  @Column({ name: 'was_refundable', type: 'boolean', default: false, select: false })
+  readonly wasRefundable?: boolean;
+
   /** All credits of this type, oldest first. */
   async credits(options: WithManager = {}): Promise<ReferralCredit[]> {
     return related(this, 'credits', options, (records) => records.find('credits', { creditTypeId: this.id }, options));

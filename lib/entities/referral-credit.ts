@@ -15,13 +15,15 @@ import type { ReferralSignup } from './referral-signup';
  */
 @Entity({ name: 'referral_credits' })
 @Index('ix_referral_credits_id', ['id'])
-@Index('ix_referral_credits_expiry', ['userId', 'expiryDate', 'id'])
-@Index('uq_referral_credits_side', ['userId', 'kind', 'refereeId'], {
+@Index('ix_referral_credits_spendable', ['userId', 'expiryDate', 'id'], { where: '(NOT is_used_up)' })
+@Index('ix_referral_credits_name', ['name', 'id'])
+@Index('uq_referral_credits_side', ['refereeId', 'kind', 'userId'], {
   unique: true,
   where: '(referee_id IS NOT NULL)',
 })
 @Index('uq_referral_credits_reference', ['userId', 'reference'], { unique: true, where: '(reference IS NOT NULL)' })
 @Check('ck_referral_credits_balance', '"initial_balance" > 0 AND "current_balance" >= 0')
+@Check('ck_referral_credits_used_up', '"is_used_up" = ("current_balance" = 0)')
 @Check('ck_referral_credits_dates', '"expiry_date" > "start_date"')
 @Check('ck_referral_credits_finite', finite('initial_balance', 'current_balance'))
 export class ReferralCredit extends ReferralRecord<CreditChanges> {
@@ -87,6 +89,14 @@ export class ReferralCredit extends ReferralRecord<CreditChanges> {
 
   @Column({ name: 'created_at', type: 'timestamptz', default: () => 'now()' })
   readonly createdAt!: Date;
+
+  /** Whether the balance is 0, for the index of spendable credits. Not loaded. */
+  @Column({ name: 'is_used_up', type: 'boolean', default: false, select: false })
+  readonly isUsedUp?: boolean;
+
+  /** How many entries the ledger has on the credit, for `verify`. Not loaded. */
+  @Column({ name: 'entries', type: 'integer', default: 1, select: false })
+  readonly entries?: number;
 
   /** Only loaded if the host's query asks for the relation. */
   @ManyToOne(() => ReferralCreditType, { nullable: false })

@@ -15,6 +15,7 @@ import { ReferralTerms, termAmounts } from './terms';
 @Entity({ name: 'referral_signups' })
 @Index('ix_referral_signups_id', ['id'])
 @Index('ix_referral_signups_referral', ['referralId', 'id'])
+@Index('ix_referral_signups_referrer', ['referrerId', 'id'], { where: '(referrer_id IS NOT NULL)' })
 @Check('ck_referral_signups_finite', finite(...termAmounts, 'recorded_usage'))
 export class ReferralSignup extends ReferralTerms {
   /** The referee's id in the host, as text. */
@@ -49,6 +50,10 @@ export class ReferralSignup extends ReferralTerms {
   /** The sum of the usage that was recorded since the sign-up, as a decimal string. */
   @Column({ name: 'recorded_usage', ...amountColumn, precision: 28, default: 0 })
   readonly recordedUsage!: string;
+
+  /** How many usages are counted in it, for `verify`. Not loaded. */
+  @Column({ name: 'usages', type: 'integer', default: 0, select: false })
+  readonly usages?: number;
 
   /** When the usage first reached the threshold, so that the referrer's reward became due; null before. */
   @Column({ name: 'threshold_reached_at', type: 'timestamptz', nullable: true })

@@ -35,12 +35,16 @@ async function fill(dataSource: DataSource, schema: string): Promise<void> {
       (user_id, kind, name, type_id, initial_balance, current_balance, start_date, expiry_date)
     SELECT 'user-' || n, 'grant', 'credit', 1, 1000000, 1000000, now() - interval '1 day', now() + interval '1 year'
     FROM generate_series(0, ${users}) n`);
+  await sql(`INSERT INTO @referral_credit_transactions (user_id, credit_id, kind, value, created_at)
+    SELECT user_id, id, 'grant', initial_balance, created_at FROM @referral_credits`);
+  await sql(`INSERT INTO @referral_user_counts (user_id, grants, granted)
+    SELECT user_id, 1, initial_balance FROM @referral_credits`);
   // A past: on empty tables, PostgreSQL would plan for a page or two.
-  await sql(`INSERT INTO @referral_credit_spends (user_id, reference, kind, amount, covered, captured, description)
-    SELECT 'user-' || n % ${users}, 'past-' || n, 'spend', 1, 1, 1, 'April' FROM generate_series(1, ${past}) n`);
-  await sql(`INSERT INTO @referral_credit_transactions (user_id, credit_id, kind, value, description, reference)
-    SELECT 'user-' || n % ${users}, 1 + n % ${users}, 'spend', -1, 'April', 'past-' || n FROM generate_series(1, ${past}) n`);
-  await sql(`UPDATE @referral_credits c SET current_balance = initial_balance - p.count FROM (
+  await sql(`INSERT INTO @referral_credit_spends (user_id, reference, kind, amount, covered, captured, captured_at, created_at, description)
+    SELECT 'user-' || n % ${users}, 'past-' || n, 'spend', 1, 1, 1, now(), now(), 'April' FROM generate_series(1, ${past}) n`);
+  await sql(`INSERT INTO @referral_credit_transactions (user_id, credit_id, kind, value, description, reference, created_at)
+    SELECT user_id, 1 + substr(user_id, 6)::integer, 'spend', -1, 'April', reference, created_at FROM @referral_credit_spends`);
+  await sql(`UPDATE @referral_credits c SET current_balance = initial_balance - p.count, entries = 1 + p.count FROM (
       SELECT user_id, count(*) FROM @referral_credit_spends GROUP BY 1
     ) p WHERE p.user_id = c.user_id`);
   await sql(`INSERT INTO @referral_signups (user_id, referral_id, referrer_id, source, weighed, before_reward_usage_threshold)
@@ -77,7 +81,7 @@ function bareWork(pool: Pool, schema: string): { spend: (user: string, call: num
           [user, id, `invoice-${call}`],
         ],
         [
-          'UPDATE @referral_credits SET current_balance = current_balance - 1 WHERE user_id = $1 AND id = $2',
+          'UPDATE @referral_credits SET current_balance = current_balance - 1, entries = entries + 1 WHERE user_id = $1 AND id = $2',
           [user, id],
         ],
       ]);
@@ -95,9 +99,13 @@ function bareWork(pool: Pool, schema: string): { spend: (user: string, call: num
           ],
         ],
         [
-          `INSERT INTO @referral_credits (user_id, kind, name, type_id, initial_balance, current_balance, start_date,
-             expiry_date, referee_id, created_at)
-           VALUES ($1, 'referral', $2, 1, 25, 25, now(), now() + interval '2160 hours', $1, now())`,
+          `WITH given AS (
+             INSERT INTO @referral_credits (user_id, kind, name, type_id, initial_balance, current_balance, start_date,
+               expiry_date, referee_id, created_at)
+             VALUES ($1, 'referral', $2, 1, 25, 25, now(), now() + interval '2160 hours', $1, now()) RETURNING *
+           )
+           INSERT INTO @referral_credit_transactions (user_id, credit_id, kind, value, created_at)
+           SELECT user_id, id, 'grant', initial_balance, created_at FROM given`,
           [`new-${call}`, `hot: credit for sign-up ${call} with HOT`],
         ],
         [
@@ -172,7 +180,8 @@ export async function credits(): Promise<void> {
          SELECT 'user-' || n % ${users}, 1 + n % ${users}, 'adjustment', 0.01, 'filler'
          FROM generate_series(1, ${missing}) n RETURNING user_id
        )
-       UPDATE "ours".referral_credits c SET current_balance = c.current_balance + 0.01 * a.count
+       UPDATE "ours".referral_credits c SET current_balance = c.current_balance + 0.01 * a.count,
+         entries = c.entries + a.count
        FROM (SELECT user_id, count(*) FROM added GROUP BY 1) a WHERE a.user_id = c.user_id`,
     );
     await ours.query('VACUUM ANALYZE');

@@ -1,4 +1,4 @@
-import type { EntityManager } from 'typeorm';
+import { type EntityManager, Not } from 'typeorm';
 import type { Clock } from '../../database/clock';
 import type { Database } from '../../database/database';
 import { sql } from '../../database/named-parameters';
@@ -35,14 +35,18 @@ interface AdjustmentRow {
   balance: string | number;
 }
 
-/** `referrals.creditTransactions`: the entries of the ledger. */
+/**
+ * `referrals.creditTransactions`: the entries of the ledger that change a credit after it was given. Its first entry is
+ * the credit's `initialBalance`.
+ */
 export class CreditTransactionManager extends RecordManager<ReferralCreditTransaction, CreditTransactionInput, object> {
   readonly #clock: Clock;
   readonly #credits: CreditManager;
 
   /** @internal */
   constructor(database: Database, clock: Clock, credits: CreditManager) {
-    super(database, { record: ReferralCreditTransaction, word: 'credit transaction', inUse: {} });
+    const only = { kind: Not('grant') };
+    super(database, { record: ReferralCreditTransaction, word: 'credit transaction', inUse: {}, only });
     this.#clock = clock;
     this.#credits = credits;
   }
@@ -99,7 +103,8 @@ export class CreditTransactionManager extends RecordManager<ReferralCreditTransa
         ),
         -- Changes the balance, if the new one is within its bounds. It guards the entry.
         adjusted AS (
-          UPDATE ${credits} SET current_balance = current_balance + ${$.value}::numeric
+          UPDATE ${credits} SET current_balance = current_balance + ${$.value}::numeric,
+            is_used_up = current_balance + ${$.value}::numeric = 0, entries = entries + 1
           WHERE user_id = ${$.user} AND id = ${$.credit}
             AND current_balance + ${$.value}::numeric BETWEEN 0 AND 9999999999999999.9999
             AND NOT EXISTS (SELECT FROM known)

@@ -82,11 +82,16 @@ function valuesOf(input: Partial<CreditTypeInput>): Record<string, unknown> {
     if (value === undefined && field !== 'name') continue;
     if (field === 'name') values[field] = textOf(field, value, lengths.name, 1);
     else if (field === 'product') values[field] = isNothing(value) ? null : textOf(field, value, lengths.name, 1);
-    else if (field === 'refundable') values[field] = booleanOf(field, value ?? false);
+    else if (field === 'refundable') Object.assign(values, refundableValues(booleanOf(field, value ?? false)));
     else values[field] = listOf(field, value ?? []);
   }
   refuseBoth(values['onlyForProducts'] as string[], values['onlyForProductCategories'] as string[]);
   return values;
+}
+
+/** A type that was refundable once stays known as such: its credits may have been given back. */
+function refundableValues(refundable: boolean): Record<string, boolean> {
+  return { refundable, ...(refundable && { wasRefundable: true }) };
 }
 
 function listOf(field: string, value: unknown): string[] {

@@ -2,6 +2,8 @@ import type { Database } from '../../database/database';
 import { type Query, sql } from '../../database/named-parameters';
 import { timeOf } from '../../database/statement-time';
 import { ReferralCredit } from '../../entities/referral-credit';
+import { addCounts } from '../records/user-counts';
+import { grantEntriesCte } from './entries';
 
 /** A credit that the host's staff gives. */
 export interface GrantParameters {
@@ -60,6 +62,11 @@ export function grantStatement(database: Database, parameters: GrantParameters):
         FROM at WHERE NOT EXISTS (SELECT FROM known)
         ON CONFLICT DO NOTHING
         RETURNING *
+      ),
+      ${grantEntriesCte(database, 'given')},
+      -- Counts the credit.
+      counted AS (
+        ${addCounts(database, ['grants', 'granted'], 'SELECT user_id, 1, initial_balance FROM given')}
       )
       SELECT EXISTS (SELECT FROM given) AS "isNew",
         c.initial_balance = ${$.initialBalance}::numeric AND c.type_id = ${$.type} AS "isSame",

@@ -49,9 +49,10 @@ export class Ledger {
     const [row] = await this.#database.query<{ balance: string }>(
       sql(
         parameters,
-        ($) => `SELECT coalesce(sum(c.current_balance), 0)::text AS balance
+        ($) => `WITH at AS (SELECT ${timeOf($.now)} AS now)
+          SELECT coalesce(sum(c.current_balance), 0)::text AS balance
           FROM ${credits} c JOIN ${creditTypes} t ON t.id = c.type_id
-          WHERE c.user_id = ${$.user} AND ${isSpendable(timeOf($.now))}
+          WHERE c.user_id = ${$.user} AND ${isSpendable('(SELECT now FROM at)')}
             AND ((${$.product}::text IS NULL AND ${$.category}::text IS NULL)
               OR ${coversPurpose($.product, $.category)})`,
       ),

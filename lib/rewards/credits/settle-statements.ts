@@ -2,6 +2,7 @@ import type { Database } from '../../database/database';
 import { type Placeholders, type Statement, statement } from '../../database/named-parameters';
 import { timeOf } from '../../database/statement-time';
 import { ReferralCreditSpend } from '../../entities/referral-credit-spend';
+import { kindsOfSpends } from './entries';
 
 /** The parameters of every settlement. */
 export interface SettleParameters {
@@ -31,6 +32,8 @@ export interface SettleRow {
 interface Settlement {
   /** The assignment that settles the row. */
   set: string;
+  /** The column for the time of the settlement. */
+  settledAt: 'captured_at' | 'refunded_at';
   /** Whether the row can be settled. */
   when: string;
   /** Whether the row is settled for the amount of this call. */
@@ -48,6 +51,7 @@ export function captureStatement(database: Database): Statement<CaptureParameter
   return statement<CaptureParameters>({ user: true, reference: true, now: true, amount: true }, ($) =>
     settleText(database, $, {
       set: `captured = coalesce(${$.amount}::numeric, covered)`,
+      settledAt: 'captured_at',
       when: `captured IS NULL AND coalesce(${$.amount}::numeric, covered) <= covered`,
       isSame: `s.captured = coalesce(${$.amount}::numeric, s.covered)`,
       back: 'covered - captured',
@@ -62,6 +66,7 @@ export function spendRefundStatement(database: Database): Statement<SettleParame
   return statement<SettleParameters>({ user: true, reference: true, now: true }, ($) =>
     settleText(database, $, {
       set: 'refunded = (SELECT coalesce(sum(amount), 0) FROM taken)',
+      settledAt: 'refunded_at',
       when: 'captured IS NOT NULL AND refunded IS NULL',
       isSame: 'true',
       back: 'refunded',
@@ -77,7 +82,7 @@ export function spendRefundStatement(database: Database): Statement<SettleParame
 function settleText(
   database: Database,
   $: Placeholders<SettleParameters>,
-  { set, when, isSame, back, from, entry }: Settlement,
+  { set, settledAt, when, isSame, back, from, entry }: Settlement,
 ): string {
   const { spends, credits, creditTypes, transactions } = database.tables;
   return `
@@ -92,12 +97,14 @@ function settleText(
       SELECT e.credit_id, -sum(e.value) AS amount
       FROM ${transactions} e JOIN ${credits} c ON c.user_id = e.user_id AND c.id = e.credit_id
       JOIN ${creditTypes} t ON t.id = c.type_id
-      WHERE e.user_id = ${$.user} AND e.reference = ${$.reference} AND e.kind <> 'adjustment' AND ${from}
+      WHERE e.user_id = ${$.user} AND e.reference = ${$.reference} AND e.kind IN ${kindsOfSpends} AND ${from}
       GROUP BY e.credit_id HAVING sum(e.value) < 0
     ),
-    -- Settles the row, and so locks it. It guards all CTEs below: if it returns no row, they do nothing.
+    -- Settles the row, and so locks it. It guards all CTEs below: if it returns no row, they do nothing. The time is not
+    -- before that of the spend, also if the two had the time from different clocks.
     settled AS (
-      UPDATE ${spends} SET ${set} WHERE user_id = ${$.user} AND reference = ${$.reference} AND ${when}
+      UPDATE ${spends} SET ${set}, ${settledAt} = greatest((SELECT now FROM at), created_at, captured_at)
+      WHERE user_id = ${$.user} AND reference = ${$.reference} AND ${when}
       RETURNING *
     ),
     -- Locks the credits in the order in which all calls lock them, and reads their newest balances.
@@ -119,14 +126,14 @@ function settleText(
     ),
     -- Sets the new balances from the locked values, as the spend statement does.
     credited AS (
-      UPDATE ${credits} c SET current_balance = share.held + share.amount
+      UPDATE ${credits} c SET current_balance = share.held + share.amount, is_used_up = false, entries = c.entries + 1
       FROM share WHERE c.user_id = ${$.user} AND c.id = share.id
     ),
     -- Adds the ledger entry of each credit.
     entered AS (
       INSERT INTO ${transactions} (user_id, credit_id, kind, value, description, reference, created_at)
-      SELECT ${$.user}, share.id, '${entry}', share.amount, settled.description, ${$.reference}, at.now
-      FROM share CROSS JOIN settled CROSS JOIN at ORDER BY share.id
+      SELECT ${$.user}, share.id, '${entry}', share.amount, settled.description, ${$.reference}, settled.${settledAt}
+      FROM share CROSS JOIN settled ORDER BY share.id
     )
     SELECT ${database.columns(ReferralCreditSpend, 's')}, EXISTS (SELECT FROM settled) AS "isNew",
       ${isSame} AS "isSame", ${when} AS "isOvertaken"

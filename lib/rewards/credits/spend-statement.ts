@@ -2,6 +2,7 @@ import type { Database } from '../../database/database';
 import { type Statement, statement } from '../../database/named-parameters';
 import { timeOf } from '../../database/statement-time';
 import { ReferralCreditSpend } from '../../entities/referral-credit-spend';
+import { addCounts } from '../records/user-counts';
 import { coversPurpose, isSpendable } from './spendable';
 
 export interface SpendParameters {
@@ -59,17 +60,17 @@ export function spendStatement(database: Database): Statement<SpendParameters> {
       SELECT c.id, sum(c.current_balance) OVER (ORDER BY c.expiry_date, c.id) - c.current_balance AS before,
         sum(c.current_balance) OVER () AS total
       FROM ${credits} c JOIN ${creditTypes} t ON t.id = c.type_id CROSS JOIN at
-      WHERE c.user_id = ${$.user} AND c.current_balance > 0 AND ${isSpendable('at.now')}
-        AND ${coversPurpose($.product, $.category)}
+      WHERE c.user_id = ${$.user} AND ${isSpendable('at.now')} AND ${coversPurpose($.product, $.category)}
         AND NOT EXISTS (SELECT FROM known)
     ),
-    -- Locks the credits that are needed, in the order in which all calls lock them, and reads their newest balances.
+    -- Locks the credits that are needed, in the order in which all calls lock them, and reads their newest balances. The
+    -- array makes PostgreSQL look each of them up by the primary key, also in a generic plan.
     locked AS (
       SELECT c.id, c.expiry_date, c.current_balance FROM ${credits} c
-      WHERE c.user_id = ${$.user} AND ${isSpendable('(SELECT now FROM at)')} AND c.id IN (
+      WHERE c.user_id = ${$.user} AND ${isSpendable('(SELECT now FROM at)')} AND c.id = ANY (ARRAY(
         SELECT id FROM candidates
         WHERE (${$.partial} OR total >= ${$.amount}::numeric) AND before < ${$.amount}::numeric
-      )
+      ))
       ORDER BY c.expiry_date, c.id FOR NO KEY UPDATE
     ),
     -- The amount that is taken from each locked credit.
@@ -85,9 +86,11 @@ export function spendStatement(database: Database): Statement<SpendParameters> {
     -- reference, the primary key lets only one insert, and only that one changes balances.
     claimed AS (
       INSERT INTO ${spends}
-        (user_id, reference, kind, amount, covered, captured, description, product, product_category, created_at)
-      SELECT ${$.user}, ${$.reference}, ${$.kind}::text, ${$.amount}::numeric, covered,
-        CASE ${$.kind}::text WHEN 'spend' THEN covered END, ${$.description}, ${$.product}, ${$.category}, at.now
+        (user_id, reference, kind, amount, is_partial, covered, captured, captured_at, description, product,
+          product_category, created_at)
+      SELECT ${$.user}, ${$.reference}, ${$.kind}::text, ${$.amount}::numeric, ${$.partial}::boolean, covered,
+        CASE ${$.kind}::text WHEN 'spend' THEN covered END, CASE ${$.kind}::text WHEN 'spend' THEN at.now END,
+        ${$.description}, ${$.product}, ${$.category}, at.now
       FROM at, (SELECT coalesce(sum(amount), 0) AS covered FROM share) AS shares
       WHERE NOT EXISTS (SELECT FROM known) AND (covered = ${$.amount}::numeric
         OR (${$.partial} AND coalesce((SELECT total FROM candidates LIMIT 1), 0) < ${$.amount}::numeric))
@@ -97,7 +100,8 @@ export function spendStatement(database: Database): Statement<SpendParameters> {
     -- Sets the new balances from the locked values. With current_balance - amount, PostgreSQL would first test the
     -- CHECK constraint with the balance of the snapshot, which may be lower than the newest one.
     debited AS (
-      UPDATE ${credits} c SET current_balance = share.held - share.amount
+      UPDATE ${credits} c SET current_balance = share.held - share.amount, is_used_up = share.held = share.amount,
+        entries = c.entries + 1
       FROM share CROSS JOIN claimed WHERE c.user_id = ${$.user} AND c.id = share.id
     ),
     -- Adds the ledger entry of each credit.
@@ -105,6 +109,10 @@ export function spendStatement(database: Database): Statement<SpendParameters> {
       INSERT INTO ${transactions} (user_id, credit_id, kind, value, description, reference, created_at)
       SELECT ${$.user}, share.id, ${$.kind}::text, -share.amount, ${$.description}, ${$.reference}, at.now
       FROM share CROSS JOIN claimed CROSS JOIN at ORDER BY share.id
+    ),
+    -- Counts a spend that covers nothing: no credit counts an entry of it.
+    counted AS (
+      ${addCounts(database, ['empty_spends'], 'SELECT user_id, 1 FROM claimed WHERE covered = 0')}
     )
     SELECT ${database.columns(ReferralCreditSpend, 's')}, EXISTS (SELECT FROM claimed) AS "isNew",
       s.amount = ${$.amount}::numeric AND s.kind = ${$.kind}::text AS "isSame",

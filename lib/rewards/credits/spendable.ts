@@ -2,9 +2,12 @@ import { isNothing, textOf } from '../../input';
 import { lengths } from '../../limits';
 import type { Purpose } from '../../types/credits';
 
-/** SQL: whether the dates of a credit `c` allow to spend it at a time. */
+/**
+ * SQL: whether a credit `c` has balance, and its dates allow to spend it at a time. `ix_referral_credits_spendable` finds
+ * such credits of a user without reading those that are used up or expired.
+ */
 export function isSpendable(now: string): string {
-  return `c.start_date <= ${now} AND c.expiry_date > ${now}`;
+  return `NOT c.is_used_up AND c.start_date <= ${now} AND c.expiry_date > ${now}`;
 }
 
 /** SQL: whether a credit's type `t` covers a product or its category. A type that lists neither covers everything. */

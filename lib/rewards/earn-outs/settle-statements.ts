@@ -3,6 +3,7 @@ import { type Statement, statement } from '../../database/named-parameters';
 import { timeOf } from '../../database/statement-time';
 import { ReferralCredit } from '../../entities/referral-credit';
 import { ReferralEarnOut } from '../../entities/referral-earn-out';
+import { grantEntriesCte } from '../credits/entries';
 
 /** Earn-outs that the caller has locked, by their keys: `users[0]` with `ids[0]`, and so on. */
 export interface LockedEarnOuts {
@@ -46,21 +47,30 @@ export function completeStatement(database: Database): Statement<LockedEarnOuts>
   );
 }
 
-/** Inserts the credits of locked earn-outs. The reference of each credit is the idempotency key of its earn-out. */
+/**
+ * Inserts the credits of locked earn-outs, and their ledger entries. The reference of each credit is the idempotency key
+ * of its earn-out.
+ */
 export function creditStatement(database: Database): Statement<CreditParameters> {
   const { earnOuts, credits } = database.tables;
   return statement<CreditParameters>(
     { users: true, ids: true, now: true, type: true, days: true },
     ($) => `
-    INSERT INTO ${credits} (user_id, reference, kind, initial_balance, current_balance, type_id, name, start_date,
-      expiry_date, created_at)
-    SELECT e.user_id, e.idempotency_key, 'earn-out', e.amount, e.amount, ${$.type}::bigint,
-      'commissions of earn-out ' || e.id, at.now,
-      at.now + ${$.days}::integer * interval '24 hours', at.now
-    FROM (SELECT ${timeOf($.now)} AS now) AS at
-    CROSS JOIN unnest(${$.users}::varchar[], ${$.ids}::bigint[]) AS done (user_id, id)
-    JOIN ${earnOuts} e ON e.user_id = done.user_id AND e.id = done.id
-    WHERE e.status = 'processing'
-    RETURNING ${database.columns(ReferralCredit)}`,
+    WITH
+    -- The new credits.
+    given AS (
+      INSERT INTO ${credits} (user_id, reference, kind, initial_balance, current_balance, type_id, name, start_date,
+        expiry_date, created_at)
+      SELECT e.user_id, e.idempotency_key, 'earn-out', e.amount, e.amount, ${$.type}::bigint,
+        'commissions of earn-out ' || e.id, at.now,
+        at.now + ${$.days}::integer * interval '24 hours', at.now
+      FROM (SELECT ${timeOf($.now)} AS now) AS at
+      CROSS JOIN unnest(${$.users}::varchar[], ${$.ids}::bigint[]) AS done (user_id, id)
+      JOIN ${earnOuts} e ON e.user_id = done.user_id AND e.id = done.id
+      WHERE e.status = 'processing'
+      RETURNING *
+    ),
+    ${grantEntriesCte(database, 'given')}
+    SELECT ${database.columns(ReferralCredit)} FROM given`,
   );
 }

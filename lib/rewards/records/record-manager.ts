@@ -89,7 +89,7 @@ export abstract class RecordManager<
   /** Returns how many records match. Default: counts all. @throws ReferralError `INVALID_INPUT`. */
   async count(search: Pick<Search<R>, 'where' | 'manager'> = {}): Promise<number> {
     const { where = {}, manager } = objectOf('count', search, { where: true, manager: true });
-    const checked = checkedWhere(this.kind.fields, where);
+    const checked = checkedWhere(this.kind, where);
     return this.database.use((within) => within.count(this.kind.entity, { where: checked }), manager);
   }
 
@@ -229,7 +229,7 @@ export abstract class RecordManager<
 
   #checkedSearch(where: unknown, order: unknown, fields: readonly string[] | undefined): CheckedSearch {
     return {
-      where: checkedWhere(this.kind.fields, where),
+      where: checkedWhere(this.kind, where),
       order: checkedOrder(this.kind.fields, order),
       select: fields && checkedSelect(this.kind, fields),
       fields,

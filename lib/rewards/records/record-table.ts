@@ -1,4 +1,4 @@
-import type { EntityManager } from 'typeorm';
+import type { EntityManager, FindOperator } from 'typeorm';
 import type { Database } from '../../database/database';
 import { sql } from '../../database/named-parameters';
 import type { ReferralRecord } from '../../entities/record';
@@ -19,6 +19,8 @@ export interface Kind<R> {
   inUse: Readonly<Record<string, string>>;
   /** Default: the columns of the entity. */
   fields?: Fields;
+  /** The condition on fields that makes a row a record. Other rows are not found. Default: every row is one. */
+  only?: Readonly<Record<string, FindOperator<unknown>>>;
   /**
    * Fields that are always loaded, because methods of the records need them. The id, the primary key and the foreign
    * keys are added.
@@ -48,6 +50,7 @@ export abstract class RecordTable<R extends ReferralRecord> {
       entity,
       fields: fieldsOf(dataSource, entity),
       computed: {},
+      only: {},
       ...kind,
       keys: ['id', ...keys.map(({ propertyName }) => propertyName), ...(kind.keys ?? [])],
     };

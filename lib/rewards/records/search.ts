@@ -1,4 +1,5 @@
-import { type DataSource, FindOperator, IsNull } from 'typeorm';
+import { And, type DataSource, Equal, FindOperator, IsNull } from 'typeorm';
+import { loadedColumns } from '../../database/mapping';
 import { invalid, unknownField } from '../../errors';
 import { isDate } from '../../input';
 
@@ -19,11 +20,13 @@ const kinds: Record<string, FieldKind> = {
   jsonb: 'json',
 };
 
-/** The fields of an entity, one for each column. */
+/** The fields of an entity, one for each loaded column. */
 export function fieldsOf(dataSource: DataSource, entity: new () => object): Fields {
-  const { columns } = dataSource.getMetadata(entity);
   return new Map(
-    columns.map(({ propertyName, type }) => [propertyName, { kind: kinds[type as string]!, path: [propertyName] }]),
+    loadedColumns(dataSource, entity).map(({ propertyName, type }) => [
+      propertyName,
+      { kind: kinds[type as string]!, path: [propertyName] },
+    ]),
   );
 }
 
@@ -49,9 +52,17 @@ const tests: Record<FieldKind, readonly [takes: string, test: (value: unknown) =
   json: ['no comparison', () => false],
 };
 
-/** Checks the fields and values of a `where` and returns it as TypeORM takes it. Null means "is null". */
-export function checkedWhere(fields: Fields, where: unknown): object {
-  if (Array.isArray(where)) return where.map((one) => checkedWhere(fields, one));
+interface Searchable {
+  readonly fields: Fields;
+  readonly only: Readonly<Record<string, FindOperator<unknown>>>;
+}
+
+/**
+ * Checks the fields and values of a `where` and returns it as TypeORM takes it, with the condition of the records. Null
+ * means "is null".
+ */
+export function checkedWhere({ fields, only }: Searchable, where: unknown): object {
+  if (Array.isArray(where) && where.length > 0) return where.map((one) => checkedWhere({ fields, only }, one));
   if (typeof where !== 'object' || where === null)
     throw invalid('where', 'an object of fields, or an array of such objects', where);
   const checked: Record<string, unknown> = {};
@@ -60,6 +71,11 @@ export function checkedWhere(fields: Fields, where: unknown): object {
     if (!field) throw unknownField('search', `where.${name}`, [...fields.keys()]);
     checkValue(`where.${name}`, field.kind, value);
     put(checked, field.path, value === null ? IsNull() : value);
+  }
+  for (const [name, condition] of Object.entries(only)) {
+    const given = checked[name];
+    const both = (): unknown => And(given instanceof FindOperator ? given : Equal(given), condition);
+    checked[name] = given === undefined ? condition : both();
   }
   return checked;
 }

@@ -8,6 +8,7 @@ import { isNothing, objectOf } from '../../input';
 import type { SignupInput } from '../../types/signups';
 import { takeTurn } from '../records/buyer-turn';
 import { RecordManager } from '../records/record-manager';
+import { addCounts } from '../records/user-counts';
 import { explainSignup } from './signup-explanation';
 import type { SignupPlan, Signups } from './signups';
 
@@ -80,7 +81,15 @@ export class SignupManager extends RecordManager<ReferralSignup, SignupInput, ob
         WITH
         -- The user's usage no longer counts for a sign-up.
         uncounted AS (
-          UPDATE ${usages} SET is_counted = false WHERE user_id = ${$.userId} AND is_counted
+          UPDATE ${usages} SET is_counted = false WHERE user_id = ${$.userId} AND is_counted RETURNING user_id, amount
+        ),
+        -- Counts it as such.
+        counted AS (
+          ${addCounts(
+            this.database,
+            ['uncounted_usages', 'uncounted_usage'],
+            'SELECT user_id, count(*), sum(amount) FROM uncounted GROUP BY 1',
+          )}
         ),
         -- Subtracts the use of the code.
         given_back AS (

@@ -3,6 +3,7 @@ import { type Statement, statement } from '../../database/named-parameters';
 import { timeOf } from '../../database/statement-time';
 import { ReferralCredit } from '../../entities/referral-credit';
 import { ReferralUsage } from '../../entities/referral-usage';
+import { addCounts } from '../records/user-counts';
 import { grantedCte, type SignupSide } from './granted-cte';
 
 export interface UsageParameters {
@@ -43,24 +44,34 @@ export function usageStatement(database: Database): Statement<UsageParameters> {
       -- Locks the sign-up, if there is one. Concurrent calls for one user wait here for each other, and for a deletion
       -- of the sign-up.
       locked AS (
-        SELECT user_id FROM ${signups} WHERE user_id = ${$.user} AND NOT EXISTS (SELECT FROM known) FOR NO KEY UPDATE
+        SELECT user_id, created_at FROM ${signups} WHERE user_id = ${$.user} AND NOT EXISTS (SELECT FROM known) FOR NO KEY UPDATE
       ),
-      -- Inserts the usage. Of concurrent calls with the same reference, the primary key lets only one insert.
+      -- Inserts the usage. Of concurrent calls with the same reference, the primary key lets only one insert. Usage that
+      -- counts is not older than the sign-up, also if the two had the time from different clocks.
       recorded AS (
         INSERT INTO ${usages} (user_id, reference, amount, is_counted, created_at)
-        SELECT ${$.user}, ${$.reference}, ${$.amount}::numeric, EXISTS (SELECT FROM locked), at.now
-        FROM at WHERE NOT EXISTS (SELECT FROM known)
+        SELECT ${$.user}, ${$.reference}, ${$.amount}::numeric, locked.user_id IS NOT NULL,
+          greatest(at.now, locked.created_at)
+        FROM at LEFT JOIN locked ON true WHERE NOT EXISTS (SELECT FROM known)
         ON CONFLICT DO NOTHING
         RETURNING *
       ),
       -- Adds the usage to the sum of the sign-up. The row is locked, and UPDATE reads its newest version, so that
       -- exactly one call sets threshold_reached_at.
       counted AS (
-        UPDATE ${signups} s SET recorded_usage = s.recorded_usage + recorded.amount,
+        UPDATE ${signups} s SET recorded_usage = s.recorded_usage + recorded.amount, usages = s.usages + 1,
           threshold_reached_at = coalesce(s.threshold_reached_at,
-            CASE WHEN s.recorded_usage + recorded.amount >= s.before_reward_usage_threshold THEN at.now END)
-        FROM recorded CROSS JOIN at WHERE s.user_id = ${$.user}
+            CASE WHEN s.recorded_usage + recorded.amount >= s.before_reward_usage_threshold THEN recorded.created_at END)
+        FROM recorded WHERE s.user_id = ${$.user}
         RETURNING s.*
+      ),
+      -- Counts usage that counts for no sign-up.
+      uncounted AS (
+        ${addCounts(
+          database,
+          ['uncounted_usages', 'uncounted_usage'],
+          'SELECT user_id, 1, amount FROM recorded WHERE NOT is_counted',
+        )}
       ),
       -- The sign-up whose reward may be due: the updated row, or, for a repeated call, the stored row.
       signup AS (

@@ -23,16 +23,16 @@ function queryOf(group: readonly Invariant[], limit: number): string {
     return `SELECT 0 AS n, to_json(id)::text AS id, expected::text, found::text FROM (${first.sql}) AS problems
      LIMIT ${limit}`;
   const conditions = group as readonly RowCondition[];
-  // Only the rows where one of the conditions is broken are tested for each of them.
   const tests = conditions.map(
     ({ isBroken, id, expected, found }, n) =>
       `(${n}, ${isBroken}, to_json(${id})::text, (${expected})::text, (${found})::text)`,
   );
   const isAnyBroken = conditions.map(({ isBroken }) => `(${isBroken})`).join(' OR ');
+  // The condition on the rows comes first, so that the VALUES are built for the few rows that are broken.
   return `SELECT n, id, expected, found FROM (
       SELECT test.*, row_number() OVER (PARTITION BY test.n) AS nth
-      FROM (SELECT * FROM (${first!.rows}) AS checked WHERE ${isAnyBroken}) AS broken
+      FROM ${conditions[0]!.rows}
       CROSS JOIN LATERAL (VALUES ${tests.join(', ')}) AS test (n, is_broken, id, expected, found)
-      WHERE test.is_broken
+      WHERE (${isAnyBroken}) AND test.is_broken
     ) AS problems WHERE nth <= ${limit} ORDER BY n`;
 }

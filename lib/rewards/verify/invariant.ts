@@ -16,11 +16,11 @@ interface BrokenRows {
   sql: string;
 }
 
-/** A condition on each row of a query. Invariants with the same query are checked in one pass over its rows. */
+/** A condition on each row. Invariants on the same rows are checked in one pass over them. */
 export interface RowCondition {
-  /** The query. */
+  /** What follows FROM: tables with their joins. */
   rows: string;
-  /** SQL: whether it does not hold for a row. It must not fail, whatever the row contains. */
+  /** SQL: whether it does not hold for a row; null counts as holding. It must not fail, whatever the row contains. */
   isBroken: string;
   /** SQL: the id of the row, as above. */
   id: string;
@@ -35,5 +35,13 @@ export function conditionsOn(
   table: Invariant['table'],
   { rows, id }: Pick<RowCondition, 'rows' | 'id'>,
 ): (name: string, condition: Omit<RowCondition, 'rows' | 'id'>) => Invariant {
-  return (name, condition) => ({ name, table, rows, id, ...condition });
+  return (name, condition) => ({ name, table, rows: `(${rows}) AS checked`, id, ...condition });
+}
+
+/** A condition on rows that are named elsewhere. */
+export type Check = Pick<Invariant, 'name' | 'table'> & Omit<RowCondition, 'rows'>;
+
+/** Makes the invariants on the same rows, which may be of several tables. */
+export function checksOn(rows: string, checks: readonly Check[]): Invariant[] {
+  return checks.map((check) => ({ rows, ...check }));
 }

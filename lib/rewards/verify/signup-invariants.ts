@@ -1,29 +1,11 @@
 import type { Database } from '../../database/database';
-import type { Invariant } from './invariant';
+import { type Check, checksOn, type Invariant } from './invariant';
 
 /** The invariants of sign-ups, of usage, and of the credits that sign-ups give. */
-export function signupInvariants({
-  credits,
-  creditTypes,
-  signups,
-  usages,
-  referrals,
-}: Database['tables']): Invariant[] {
-  // Sign-ups for which the sum of the owner's credits of a kind is not the amount that is due.
-  const granted = (kind: 'referral' | 'reward', owner: string, isDue: string): string => `
-    SELECT s.id, CASE WHEN ${isDue} THEN s.${kind}_credit_amount END AS expected, c.amount AS found
-    FROM ${signups} s LEFT JOIN (
-      SELECT referee_id, user_id, sum(initial_balance) AS amount
-      FROM ${credits} WHERE kind = '${kind}' GROUP BY 1, 2
-    ) c ON c.referee_id = s.user_id AND c.user_id = ${owner}
-    WHERE CASE WHEN ${isDue} THEN s.${kind}_credit_amount END IS DISTINCT FROM c.amount`;
+export function signupInvariants(tables: Database['tables']): Invariant[] {
+  const { signups, usages, referrals } = tables;
   return [
-    {
-      name: 'one sign-up a user',
-      table: 'signups',
-      sql: `SELECT max(id) AS id, '1' AS expected, count(*) AS found FROM ${signups}
-       GROUP BY user_id HAVING count(*) > 1`,
-    },
+    ...signupPass(tables),
     {
       name: 'uses = sign-ups',
       table: 'referrals',
@@ -37,72 +19,118 @@ export function signupInvariants({
       sql: `SELECT id, allowed_uses AS expected, uses AS found FROM ${referrals}
        WHERE allowed_uses <> -1 AND uses > allowed_uses`,
     },
+    ...checksOn(`${usages} u LEFT JOIN ${signups} s ON s.user_id = u.user_id`, [
+      {
+        ...{ name: 'usage is counted for a sign-up', table: 'usages', id: `u.user_id || '/' || u.reference` },
+        ...{ isBroken: 'u.is_counted AND s.user_id IS NULL', expected: 'u.user_id', found: 'NULL' },
+      },
+      {
+        ...{ name: 'usage that counts is not older than the sign-up', table: 'usages' },
+        ...{ id: `u.user_id || '/' || u.reference`, isBroken: 'u.is_counted AND u.created_at < s.created_at' },
+        ...{ expected: 's.created_at', found: 'u.created_at' },
+      },
+    ]),
     {
-      name: 'every sign-up is of a referral',
+      name: 'the threshold is reached by a usage, or at the sign-up',
       table: 'signups',
-      sql: `SELECT s.id, s.referral_id AS expected, NULL AS found
-       FROM ${signups} s LEFT JOIN ${referrals} r ON r.id = s.referral_id WHERE r.id IS NULL`,
+      sql: `SELECT s.id, s.created_at AS expected, s.threshold_reached_at AS found FROM ${signups} s
+       WHERE s.threshold_reached_at <> s.created_at AND NOT EXISTS (
+         SELECT FROM ${usages} u
+         WHERE u.user_id = s.user_id AND u.is_counted AND u.created_at = s.threshold_reached_at
+       )`,
     },
     {
-      name: 'recorded usage = counted usages',
-      table: 'signups',
-      sql: `SELECT s.id, coalesce(u.amount, 0) AS expected, s.recorded_usage AS found
-       FROM ${signups} s LEFT JOIN (
-         SELECT user_id, sum(amount) AS amount FROM ${usages} WHERE is_counted GROUP BY 1
-       ) u ON u.user_id = s.user_id
-       WHERE s.recorded_usage <> coalesce(u.amount, 0)`,
+      name: 'the terms of a program are terms',
+      table: 'programs',
+      sql: `SELECT id, name AS expected, NULL AS found FROM ${tables.programs} p WHERE ${termsFail('p')}`,
     },
-    {
-      name: 'usage is counted for a sign-up',
-      table: 'usages',
-      sql: `SELECT u.user_id || '/' || u.reference AS id, u.user_id AS expected, NULL AS found
-       FROM ${usages} u LEFT JOIN ${signups} s ON s.user_id = u.user_id WHERE u.is_counted AND s.user_id IS NULL`,
-    },
-    {
-      name: 'enough usage reaches the threshold',
-      table: 'signups',
-      sql: `SELECT id, before_reward_usage_threshold AS expected, recorded_usage AS found FROM ${signups}
-       WHERE recorded_usage >= before_reward_usage_threshold AND threshold_reached_at IS NULL`,
-    },
-    {
-      name: 'the threshold is reached by usage',
-      table: 'signups',
-      // Only amounts above 0, because a correction lowers the sum, but a threshold that was reached stays reached.
-      sql: `SELECT s.id, s.before_reward_usage_threshold AS expected, coalesce(u.amount, 0) AS found
-       FROM ${signups} s LEFT JOIN (
-         SELECT user_id, sum(amount) AS amount FROM ${usages} WHERE is_counted AND amount > 0 GROUP BY 1
-       ) u ON u.user_id = s.user_id
-       WHERE s.threshold_reached_at IS NOT NULL AND coalesce(u.amount, 0) < s.before_reward_usage_threshold`,
-    },
-    {
-      name: 'every credit has a type, of a sign-up the one of its terms',
-      table: 'credits',
-      sql: `SELECT c.id, CASE c.kind WHEN 'referral' THEN s.referral_credit_type_id
-           WHEN 'reward' THEN s.reward_credit_type_id
-           ELSE c.type_id END AS expected, t.id AS found
-       FROM ${credits} c LEFT JOIN ${creditTypes} t ON t.id = c.type_id
-       LEFT JOIN ${signups} s ON s.user_id = c.referee_id
-       WHERE t.id IS NULL OR (c.kind = 'referral' AND t.id <> s.referral_credit_type_id)
-         OR (c.kind = 'reward' AND t.id <> s.reward_credit_type_id)`,
-    },
-    {
-      name: 'the referee has the credit of the sign-up, once',
-      table: 'signups',
-      sql: granted('referral', 's.user_id', 'true'),
-    },
-    {
-      name: 'the referrer has the reward that is due, once',
-      table: 'signups',
-      sql: granted('reward', 's.referrer_id', '(s.threshold_reached_at IS NOT NULL AND s.referrer_id IS NOT NULL)'),
-    },
-    {
-      name: 'every credit of a sign-up is of its referee or referrer',
-      table: 'credits',
-      sql: `SELECT c.id, CASE c.kind WHEN 'referral' THEN s.user_id ELSE s.referrer_id END AS expected,
-         c.user_id AS found
-       FROM ${credits} c LEFT JOIN ${signups} s ON s.user_id = c.referee_id
-       WHERE c.kind IN ('referral', 'reward')
-         AND c.user_id IS DISTINCT FROM CASE c.kind WHEN 'referral' THEN s.user_id ELSE s.referrer_id END`,
-    },
+    ...historyPass(tables),
   ];
+}
+
+/** SQL: whether the terms of a program, or a sign-up's copy of them, are no terms. */
+function termsFail(t: string): string {
+  const sides = ['referral_credit', 'reward_credit'].map(
+    (side) => `num_nonnulls(${t}.${side}_amount, ${t}.${side}_duration, ${t}.${side}_type_id) NOT IN (0, 3)
+        OR ${t}.${side}_amount <= 0 OR ${t}.${side}_duration <= 0`,
+  );
+  return `${sides.join(' OR ')} OR ${t}.before_reward_usage_threshold < 0 OR ${t}.commission_ratio NOT BETWEEN 0 AND 1
+        OR ${t}.commission_max_per_referee <= 0 OR (${t}.commission_ratio IS NULL AND ${t}.commission_max_per_referee > 0)
+        OR 'NaN' IN (${t}.referral_credit_amount, ${t}.reward_credit_amount, ${t}.before_reward_usage_threshold,
+          ${t}.commission_ratio, ${t}.commission_max_per_referee)`;
+}
+
+/** Each sign-up with its referral, the sums of its usage, and those of the credits that were given for it. */
+function signupPass({ signups, referrals, usages, credits }: Database['tables']): Invariant[] {
+  const check = (name: string, isBroken: string, expected: string, found: string): Check => {
+    return { name, table: 'signups', id: 's.id', isBroken, expected, found };
+  };
+  const reward = `CASE WHEN s.threshold_reached_at IS NOT NULL AND s.referrer_id IS NOT NULL
+    THEN s.reward_credit_amount END`;
+  return checksOn(
+    `${signups} s LEFT JOIN ${referrals} r ON r.id = s.referral_id
+      LEFT JOIN (
+        SELECT user_id, count(*), sum(amount) AS amount, sum(amount) FILTER (WHERE amount > 0) AS positive
+        FROM ${usages} WHERE is_counted GROUP BY 1
+      ) u ON u.user_id = s.user_id
+      LEFT JOIN (
+        SELECT referee_id, sum(initial_balance) FILTER (WHERE kind = 'referral') AS referral,
+          sum(initial_balance) FILTER (WHERE kind = 'reward') AS reward
+        FROM ${credits} WHERE referee_id IS NOT NULL GROUP BY 1
+      ) c ON c.referee_id = s.user_id`,
+    [
+      check('every sign-up is of a referral', 'r.id IS NULL', 's.referral_id', 'NULL'),
+      check('the referrer is the owner of the referral', 's.referrer_id IS DISTINCT FROM r.user_id AND r.id IS NOT NULL', 'r.user_id', 's.referrer_id'), // prettier-ignore
+      check('recorded usage = counted usages', 's.recorded_usage <> coalesce(u.amount, 0)', 'coalesce(u.amount, 0)', 's.recorded_usage'), // prettier-ignore
+      check('no usage of a sign-up is missing', 's.usages <> coalesce(u.count, 0)', 's.usages', 'coalesce(u.count, 0)'),
+      check('enough usage reaches the threshold', 's.recorded_usage >= s.before_reward_usage_threshold AND s.threshold_reached_at IS NULL', 's.before_reward_usage_threshold', 's.recorded_usage'), // prettier-ignore
+      // Only amounts above 0, because a correction lowers the sum, but a threshold that was reached stays reached.
+      check('the threshold is reached by usage', 's.threshold_reached_at IS NOT NULL AND coalesce(u.positive, 0) < s.before_reward_usage_threshold', 's.before_reward_usage_threshold', 'coalesce(u.positive, 0)'), // prettier-ignore
+      check('the referee has the credit of the sign-up, once', 's.referral_credit_amount IS DISTINCT FROM c.referral', 's.referral_credit_amount', 'c.referral'), // prettier-ignore
+      check('the referrer has the reward that is due, once', `${reward} IS DISTINCT FROM c.reward`, reward, 'c.reward'),
+      check(
+        'terms are of a program',
+        `${termsFail('s')} OR (s.program_id IS NULL AND (s.before_reward_usage_threshold <> 0 OR num_nonnulls(
+          s.referral_credit_amount, s.reward_credit_amount, s.commission_ratio, s.commission_max_per_referee) > 0))`,
+        ...(['s.program_id', 's.before_reward_usage_threshold'] as const),
+      ),
+      // What was considered is stored with the sign-up, and may be erased.
+      check(
+        'a sign-up comes from a typed code or a touch',
+        `s.source NOT IN ('code', 'attribution') OR (s.source = 'attribution') <> (s.touched_at IS NOT NULL)
+          OR (s.source = 'code') <> (s.weighed ->> 'rule' = 'typed-code')`,
+        ...([`s.weighed ->> 'rule'`, 's.source'] as const),
+      ),
+    ],
+  );
+}
+
+/** The counts of each user, with the rows that they count. */
+function historyPass({ userCounts, credits, spends, usages }: Database['tables']): Invariant[] {
+  const counts = {
+    ...{ grants: 'every credit by hand is counted', granted: 'every credit by hand is counted with its amount' },
+    ...{ empty_spends: 'every spend that covers nothing is counted' },
+    uncounted_usages: 'every usage that counts for no sign-up is counted',
+    uncounted_usage: 'every usage that counts for no sign-up is counted with its amount',
+  };
+  return checksOn(
+    `${userCounts} n FULL JOIN (
+        SELECT user_id, sum(grants) AS grants, sum(granted) AS granted, sum(empty_spends) AS empty_spends,
+          sum(uncounted_usages) AS uncounted_usages, sum(uncounted_usage) AS uncounted_usage
+        FROM (
+          SELECT user_id, 1 AS grants, initial_balance AS granted, 0 AS empty_spends, 0 AS uncounted_usages,
+            0 AS uncounted_usage
+          FROM ${credits} WHERE kind = 'grant'
+          UNION ALL SELECT user_id, 0, 0, 1, 0, 0 FROM ${spends} WHERE covered = 0
+          UNION ALL SELECT user_id, 0, 0, 0, 1, amount FROM ${usages} WHERE NOT is_counted
+        ) AS parts GROUP BY 1
+      ) h ON h.user_id = n.user_id`,
+    Object.entries(counts).map(([count, name]) => {
+      const [expected, found] = [`coalesce(n.${count}, 0)`, `coalesce(h.${count}, 0)`];
+      return {
+        ...{ name, table: 'userCounts', id: 'coalesce(n.user_id, h.user_id)' },
+        ...{ isBroken: `${expected} <> ${found}`, expected, found },
+      };
+    }),
+  );
 }
