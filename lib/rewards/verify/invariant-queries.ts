@@ -29,10 +29,12 @@ function queryOf(group: readonly Invariant[], limit: number): string {
   );
   const isAnyBroken = conditions.map(({ isBroken }) => `(${isBroken})`).join(' OR ');
   // The condition on the rows comes first, so that the VALUES are built for the few rows that are broken.
-  return `SELECT n, id, expected, found FROM (
-      SELECT test.*, row_number() OVER (PARTITION BY test.n) AS nth
+  // The names of its columns are those of no table, so that the conditions can name columns without an alias.
+  return `SELECT problem_n AS n, problem_id AS id, problem_expected AS expected, problem_found AS found FROM (
+      SELECT test.*, row_number() OVER (PARTITION BY problem_n) AS problem_nth
       FROM ${conditions[0]!.rows}
-      CROSS JOIN LATERAL (VALUES ${tests.join(', ')}) AS test (n, is_broken, id, expected, found)
-      WHERE (${isAnyBroken}) AND test.is_broken
-    ) AS problems WHERE nth <= ${limit} ORDER BY n`;
+      CROSS JOIN LATERAL (VALUES ${tests.join(', ')})
+        AS test (problem_n, is_problem, problem_id, problem_expected, problem_found)
+      WHERE (${isAnyBroken}) AND is_problem
+    ) AS problems WHERE problem_nth <= ${limit} ORDER BY problem_n`;
 }
