@@ -125,8 +125,8 @@ export interface Referrals extends Managers {
    * mode `payout` by the option `earnOuts.payout`. Call it from a cron job. Several processes may run it at the same
    * time: each commission is paid once. If a process dies, a later run continues its work.
    *
-   * @throws ReferralError `INVALID_INPUT`; `DATABASE_UNAVAILABLE`. A payout that is refused does not throw: it is counted
-   * as `failed`. Nor does one without a clear result: the option `onError` is told, and a later run tries it again.
+   * @throws ReferralError `INVALID_INPUT`; `DATABASE_UNAVAILABLE`. A payout that is refused does not throw: it is
+   * counted as `failed`. One whose result is not known is reported to the option `onError`, and is tried again later.
    */
   runEarnOuts(options?: RunEarnOutsOptions): Promise<EarnOutProgress>;
   /**

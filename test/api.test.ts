@@ -1,4 +1,4 @@
-import { ReferralResponse } from '../lib';
+import { PayoutRefused, ReferralResponse } from '../lib';
 import { type ApiHost, buy, coupon, dayMs, detail, fieldError, ids, mount, refer, startApi } from './support/api';
 import { baseUrl, closeAll } from './support/host';
 
@@ -227,7 +227,7 @@ describe('earnout/', () => {
         minimum: '1',
         payout: async ({ payoutEmail }) => {
           during.push(await host.get('/earnout/', 'anna'), (await host.get('/config/', 'anna')).payouts_earned);
-          if (payoutEmail === 'wrong@example.com') throw new Error('No such account.');
+          if (payoutEmail === 'wrong@example.com') throw new PayoutRefused('No such account.');
         },
       },
     });
@@ -279,6 +279,13 @@ describe('earnout/', () => {
     const none = { count: 0, next: null, previous: null, results: [] };
     expect(await host.get('/earnout/', 'nobody yet')).toEqual(none);
     expect((await host.get('/earnout/', 'boris')).count).toBe(1);
+
+    // The API has no word for money that came back.
+    const { idempotencyKey: key } = await host.referrals.earnOuts.get(third!);
+    await host.referrals.earnOuts.settle({ key, status: 'returned', reason: 'The address is closed.' });
+    const returned = { ...expected[0], status: 'failed', error_reason: 'The address is closed.' };
+    expect(await host.get(`/earnout/${third}/`, 'anna')).toEqual(returned);
+    expect((await host.get('/config/', 'anna')).payouts_earned).toBe(15);
     expect(host.errors).toEqual([]);
   });
 });
@@ -397,19 +404,21 @@ describe('config/', () => {
       expect(await referrals.verify()).toMatchObject({ ok: true, problems: [] });
     });
 
-    test('below the minimum it waits; each mode has totals of its own', async () => {
+    test('the minimum is of both modes together; each mode has totals of its own', async () => {
       const host = await startApi({
         commission: { ratio: '0.1', pendingDays: 0 },
-        earnOuts: { every: { days: 7 }, minimum: '10', payout: () => undefined },
+        earnOuts: { every: { days: 7 }, minimum: '20', payout: () => undefined },
       });
       await refer(host, 'anna', 'buyer');
       await buy(host, 'buyer', '99.90', 'a');
       await host.ask('PATCH', '/config/', { as: 'anna', send: payoutTo('a@example.com') });
-      await buy(host, 'buyer', '120.55', 'b');
-      expect(await earned(host)).toEqual([9.99, 9.99, 12.06, 12.06]);
+      await buy(host, 'buyer', '100', 'b');
       setDay(host, 7);
       await host.referrals.runEarnOuts();
-      expect(await earned(host)).toEqual([9.99, 9.99, 0, 12.06]);
+      expect(await earned(host)).toEqual([9.99, 9.99, 10, 10]);
+      await buy(host, 'buyer', '0.10', 'c');
+      await host.referrals.runEarnOuts();
+      expect(await earned(host)).toEqual([0, 9.99, 0, 10.01]);
     });
 
     test('users who were referred, and those of them who have paid', async () => {
@@ -445,6 +454,41 @@ describe('config/', () => {
         setDay(host, now);
         expect(await next()).toBe(day(then));
       }
+    });
+
+    test('an earn-out that is due has been due since a moment that has passed', async () => {
+      const host = await startApi({ commission: { ratio: '0.1', pendingDays: 0 }, earnOuts: { every: { days: 7 } } });
+      const next = async () => (await host.get('/config/', 'anna')).next_earn_out_date as string;
+      await refer(host, 'anna', 'buyer');
+      await buy(host, 'buyer', '100', 'a');
+      setDay(host, 30);
+      expect(await next()).toBe(day(28));
+      await host.referrals.runEarnOuts();
+      expect(await next()).toBe(day(35));
+    });
+
+    test('after a refusal the next earn-out is when the wait ends', async () => {
+      const host = await startApi({
+        commission: { ratio: '0.1', pendingDays: 0 },
+        earnOuts: {
+          every: { days: 7 },
+          payout: () => {
+            throw new PayoutRefused('No such account.');
+          },
+        },
+      });
+      const next = async () => (await host.get('/config/', 'anna')).next_earn_out_date as string;
+      await refer(host, 'anna', 'buyer');
+      await host.ask('PATCH', '/config/', { as: 'anna', send: payoutTo('a@example.com') });
+      await buy(host, 'buyer', '100', 'a');
+      setDay(host, 7);
+      await host.referrals.runEarnOuts();
+      const refused = day(7 + 1 / 24);
+      expect(await next()).toBe(refused);
+      setDay(host, 8);
+      expect(await next()).toBe(refused); // it is due now
+      await host.referrals.runEarnOuts();
+      expect(await next()).toBe(day(8.25));
     });
   });
 

@@ -1,37 +1,111 @@
-import express from 'express';
-import { createReferrals, entities, migrations, runMigrations } from 'express-referrals';
+import express, { type ErrorRequestHandler } from 'express';
+import { createReferrals, entities, migrations, Referral, type Referrals, runMigrations } from 'express-referrals';
 import request from 'supertest';
 import { DataSource } from 'typeorm';
-import { buy, earnings, payEarnings, refund, sponsor } from '../examples/commissions/commissions';
+import {
+  buy,
+  earnings,
+  payEarnings,
+  type Payment,
+  paymentReports,
+  payoutsForStaff,
+  type Provider,
+  refund,
+  sponsor,
+} from '../examples/commissions/commissions';
 import { databaseUrl, patient, TestClock } from './support/host';
 
-test('the example does what it says', async () => {
-  const schema = 'commissions_example';
+/** A provider that pays once for each key. Each call of `pay` does what the next of `manners` says. */
+class FakeProvider implements Provider {
+  readonly manners: ('pays' | 'pays and times out' | 'is in flight' | 'decides later' | 'refuses' | 'is new')[] = [];
+  readonly asked: string[] = [];
+  readonly payments = new Map<string, Payment & { amount: string; to: string; user: string }>();
+
+  pay(order: Parameters<Provider['pay']>[0]): Promise<Payment> {
+    return new Promise((resolve) => resolve(this.#answer(order)));
+  }
+
+  #answer({ key, ...order }: Parameters<Provider['pay']>[0]): Payment {
+    this.asked.push(key);
+    const manner = this.manners.shift() ?? 'pays';
+    if (manner === 'is in flight') throw new Error('409: a request with this key is in progress');
+    const status =
+      { 'decides later': 'pending', 'refuses': 'refused', 'is new': 'on hold' }[manner as string] ?? 'paid';
+    const known = this.payments.get(key) ?? { key, ...order, id: `po_${this.payments.size + 1}`, status };
+    this.payments.set(key, known);
+    if (manner === 'pays and times out') throw new Error('no answer within 30 s');
+    return status === 'refused' ? { ...known, reason: 'The address is closed.' } : known;
+  }
+
+  verify(body: Buffer, signature: string): Payment {
+    if (signature !== 'right') throw Object.assign(new Error('The signature is wrong.'), { status: 400 });
+    return JSON.parse(body.toString()) as Payment;
+  }
+
+  /** What each payment has paid, oldest first. */
+  get paid(): object[] {
+    return [...this.payments.values()].filter(({ status }) => status === 'paid');
+  }
+}
+
+interface Example {
+  dataSource: DataSource;
+  referrals: Referrals;
+  clock: TestClock;
+  provider: FakeProvider;
+  reported: string[];
+  run: () => Promise<string>;
+  order: (reference: string, price: string) => Promise<string>;
+}
+
+const secret = 'a secret of at least thirty-two characters';
+const [anna, carl] = [{ id: 1 }, { id: 2 }];
+let printed: jest.SpyInstance;
+beforeEach(() => (printed = jest.spyOn(console, 'log').mockImplementation(() => undefined)));
+afterEach(() => printed.mockRestore());
+
+async function withExample(schema: string, work: (example: Example) => Promise<void>): Promise<void> {
   const extra = { options: `-c search_path=${schema}` };
-  const dataSource = new DataSource({ type: 'postgres', url: databaseUrl(), schema, extra, entities, migrations });
-  await dataSource.initialize();
+  const options = { type: 'postgres', url: databaseUrl(), schema, extra, poolSize: 2, entities, migrations } as const;
+  const dataSource = await new DataSource(options).initialize();
   await dataSource.query(`CREATE SCHEMA "${schema}"`);
   await runMigrations(dataSource);
   await dataSource.query('CREATE TABLE orders (reference text PRIMARY KEY, total numeric, coupon text)');
-  const secret = 'a secret of at least thirty-two characters';
   const clock = new TestClock();
-  const paid: object[] = [];
-  const provider = { pay: (payment: object) => Promise.resolve(void paid.push(payment)) };
+  const provider = new FakeProvider();
+  const reported: string[] = [];
   const referrals = createReferrals({
     ...{ dataSource, baseUrl: 'https://shop.example', secret, clock: clock.read, ...patient() },
     ...earnings(provider),
     user: (req) => req.get('authorization'),
+    onError: (error) => reported.push((error as { code: string }).code),
   });
   try {
-    const [anna, carl] = [{ id: 1 }, { id: 2 }];
+    await work({
+      ...{ dataSource, referrals, clock, provider, reported },
+      run: async () => {
+        await payEarnings(referrals);
+        return printed.mock.calls.at(-1)![0] as string;
+      },
+      order: (reference, price) =>
+        dataSource.transaction((manager) => buy(referrals, carl, { reference, price }, manager)),
+    });
+    expect(await referrals.verify()).toMatchObject({ ok: true, problems: [] });
+  } finally {
+    await referrals.close();
+    await dataSource.query(`DROP SCHEMA "${schema}" CASCADE`);
+    await dataSource.destroy();
+  }
+}
+
+test('the example does what it says', () =>
+  withExample('commissions_example', async ({ dataSource, referrals, clock, provider, run, order }) => {
     const channel = await sponsor(referrals, anna);
     const app = express();
     app.use('/api/v2/referral', referrals.api);
     const as = (user: { id: number }) => ({ authorization: String(user.id) });
     const applied = await request(app).post('/api/v2/referral/coupon-code/').set(as(carl)).send({ code: 'summer20' });
     expect(applied.body).toMatchObject({ code: 'SUMMER20', promo_value: '0.20' });
-    const order = (reference: string, price: string) =>
-      dataSource.transaction((manager) => buy(referrals, carl, { reference, price }, manager));
     expect(await order('inv-1', '49.00')).toBe('39.20');
     expect(await order('inv-2', '49.00')).toBe('49.00');
     expect(await dataSource.query('SELECT coupon FROM orders ORDER BY 1')).toEqual([
@@ -47,11 +121,11 @@ test('the example does what it says', async () => {
       .expect(200);
     expect(await order('inv-3', '100.00')).toBe('100.00');
     clock.advanceDays(30);
-    const printed = jest.spyOn(console, 'log').mockImplementation(() => undefined);
-    for (let again = 0; again < 2; again++) await payEarnings(referrals);
-    expect(printed.mock.calls.at(-1)![0]).toMatch(/^0 earn-outs, 0\.00/);
-    printed.mockRestore();
-    expect(paid).toEqual([{ to: 'anna@shop.example', amount: '30.00', key: expect.any(String) }]);
+    expect(await run()).toBe('2 earn-outs completed, 53.46 in total; 0 refused');
+    expect(await run()).toBe('0 earn-outs completed, 0.00 in total; 0 refused');
+    expect(provider.paid).toEqual([
+      expect.objectContaining({ id: 'po_1', to: 'anna@shop.example', amount: '30.00', user: '1' }),
+    ]);
     expect(await referrals.credits.balance(anna)).toBe('23.46'); // 8.76 of inv-1, 14.70 of inv-2
 
     expect(await refund(referrals, carl, { order: 'inv-3', reference: 're-2' })).toBe('0.00');
@@ -60,10 +134,111 @@ test('the example does what it says', async () => {
       totalPayoutsEarned: '0.00',
     });
     expect(await channel.refresh()).toMatchObject({ totalUses: 1, totalCommission: '23.46', totalRevenue: '78.20' });
-    expect(await referrals.verify()).toMatchObject({ ok: true, problems: [] });
-  } finally {
-    await referrals.close();
-    await dataSource.query(`DROP SCHEMA "${schema}" CASCADE`);
-    await dataSource.destroy();
-  }
-});
+  }));
+
+/** Lets Carl buy for 100.00, which earns Anna 25.00 that are paid as money. */
+async function earnMoney({ dataSource, referrals, order, clock }: Example): Promise<void> {
+  const { code } = await Referral.create({ user: anna, redirectTo: '/' }, { manager: dataSource.manager });
+  await referrals.signups.create({ user: carl, code });
+  await referrals.accounts.update(await referrals.accounts.of(anna), {
+    ...{ mode: 'payout', payoutEmail: 'anna@shop.example' },
+  });
+  await order('inv-1', '100.00');
+  clock.advanceDays(30);
+}
+
+const completed = '1 earn-outs completed, 25.00 in total; 0 refused';
+const nothing = '0 earn-outs completed, 0.00 in total; 0 refused';
+const refused = '0 earn-outs completed, 0.00 in total; 1 refused';
+const minute = 60_000;
+const hour = 60 * minute;
+
+test('a provider that pays and times out, and is in flight then, has paid once', () =>
+  withExample('commissions_timeout', async (example) => {
+    const { referrals, clock, provider, reported, run } = example;
+    await earnMoney(example);
+    provider.manners.push('pays and times out', 'is in flight', 'is in flight');
+    expect(await run()).toBe(nothing);
+    expect(await run()).toBe(nothing); // not before a minute has passed
+    for (const wait of [1, 5]) {
+      clock.advance(wait * minute - 1);
+      await run();
+      const asked = provider.asked.length;
+      clock.advance(1);
+      expect(await run()).toBe(nothing);
+      expect(provider.asked).toHaveLength(asked + 1);
+    }
+    expect(reported).toEqual(['PAYOUT_UNCLEAR', 'PAYOUT_UNCLEAR', 'PAYOUT_UNCLEAR']);
+    clock.advance(30 * minute);
+    expect(await run()).toBe(completed);
+    expect(new Set(provider.asked)).toEqual(new Set(provider.payments.keys()));
+    expect(provider.paid).toEqual([expect.objectContaining({ amount: '25.00' })]);
+    expect(await referrals.earnOuts.search()).toMatchObject([{ status: 'completed', reference: 'po_1' }]);
+  }));
+
+test('a result that nobody knows waits for the staff in the end', () =>
+  withExample('commissions_unclear', async (example) => {
+    const { referrals, clock, provider, run } = example;
+    await earnMoney(example);
+    provider.manners.push('is new', ...Array<'is in flight'>(6).fill('is in flight'));
+    for (const minutes of [0, 1, 5, 30, 120, 720, 1440]) {
+      expect(await payoutsForStaff(referrals)).toEqual([]);
+      clock.advance(minutes * minute);
+      expect(await run()).toBe(nothing);
+    }
+    const [waiting] = await payoutsForStaff(referrals);
+    expect(waiting).toMatchObject({ status: 'processing', attempts: 7 });
+    clock.advanceDays(365);
+    expect(await run()).toBe(nothing);
+    expect(provider.asked).toHaveLength(7);
+    provider.payments.get(waiting!.idempotencyKey)!.status = 'paid';
+    await referrals.earnOuts.retry(waiting!);
+    expect(await run()).toBe(completed);
+    expect(new Set(provider.asked)).toEqual(new Set([waiting!.idempotencyKey]));
+  }));
+
+test('a payment that the provider decides later is settled by its webhook, and what comes back is paid again', () =>
+  withExample('commissions_webhook', async (example) => {
+    const { referrals, clock, provider, reported, run } = example;
+    const app = express();
+    app.post('/payments', express.raw({ type: 'application/json' }), paymentReports(referrals, provider));
+    app.use(((error, _req, res, _next) => res.sendStatus(error.status ?? 500)) as ErrorRequestHandler);
+    const report = async (payment: Partial<Payment>, signature = 'right'): Promise<number> =>
+      (await request(app).post('/payments').set('Signature', signature).send(payment)).status;
+    const statuses = async (): Promise<string[]> => (await referrals.earnOuts.search()).map(({ status }) => status);
+
+    await earnMoney(example);
+    provider.manners.push('decides later');
+    expect(await run()).toBe(nothing);
+    const [payment] = [...provider.payments.values()];
+    clock.advanceDays(2);
+    expect(await run()).toBe(nothing);
+    expect([await statuses(), await payoutsForStaff(referrals)]).toEqual([['processing'], []]);
+    expect(await report({ ...payment, status: 'paid' }, 'forged')).toBe(400);
+    expect(await report({ ...payment, status: 'pending' })).toBe(204);
+    expect(await report({ ...payment, key: 'another', status: 'paid' })).toBe(404);
+    expect(await statuses()).toEqual(['processing']);
+    for (let again = 0; again < 2; again++) expect(await report({ ...payment, status: 'paid' })).toBe(204);
+    expect(await statuses()).toEqual(['completed']);
+    expect(provider.asked).toHaveLength(1);
+
+    expect(await report({ ...payment, status: 'returned', reason: 'account closed' })).toBe(204);
+    expect(await referrals.earnOuts.search()).toMatchObject([{ status: 'returned', errorReason: 'account closed' }]);
+    provider.manners.push(...Array<'refuses'>(4).fill('refuses'));
+    for (const hours of [1, 6, 24, 72]) {
+      clock.advance(hours * hour - 1);
+      expect(await run()).toBe(nothing);
+      clock.advance(1);
+      expect(await run()).toBe(refused);
+    }
+    clock.advanceDays(365);
+    expect(await run()).toBe(nothing);
+    const [waiting] = await payoutsForStaff(referrals);
+    expect(waiting).toMatchObject({ status: 'failed', errorReason: 'The address is closed.', refusals: 5 });
+    await referrals.accounts.update(await referrals.accounts.of(anna), { payoutEmail: 'new@shop.example' });
+    expect(await payoutsForStaff(referrals)).toEqual([]);
+    expect(await run()).toBe(completed);
+    expect(provider.paid).toEqual([expect.objectContaining({ to: 'new@shop.example', amount: '25.00' })]);
+    expect(new Set(provider.asked).size).toBe(6);
+    expect(reported).toEqual([]);
+  }));

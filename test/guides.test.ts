@@ -52,7 +52,7 @@ describe('the guides list each field once, as the types have it', () => {
       /(Input|Changes|Options)$/.test(name) && name !== 'ReferralsOptions' && name !== 'WithManager';
     const expected = [
       ...types.names.filter(isInput),
-      ...['CreditTerms', 'CommissionTerms', 'Purpose', 'Search', 'coupons.apply'],
+      ...['CreditTerms', 'CommissionTerms', 'Purpose', 'Search', 'coupons.apply', 'EarnOutReport', 'ProviderPayment'],
     ];
     expect(listed.map(({ type }) => type).sort()).toEqual(expected.sort());
   });
@@ -112,10 +112,13 @@ describe('the other guides list', () => {
       expect([record, names(methods!).sort()]).toEqual([record, types.methods(record).sort()]);
   });
 
-  test('why a sign-up refers nobody, and a purchase earns nothing', () => {
+  test('why a sign-up refers nobody, and a purchase earns nothing; every status', () => {
     expect(Object.keys(rowsOf('credits', 'reason')).sort()).toEqual(types.members('SignupRefusal').sort());
     expect(Object.keys(rowsOf('commissions', 'value')).sort()).toEqual(types.members('NoCommission').sort());
     expect(Object.keys(rowsOf('commissions', 'status')).sort()).toEqual(types.members('CommissionStatus').sort());
+    expect(Object.keys(rowsOf('commissions', 'status of an earn-out')).sort()).toEqual(
+      types.members('EarnOutStatus').sort(),
+    );
     expect(Object.keys(rowsOf('commissions', 'total')).sort()).toEqual(
       Object.keys(types.fields('AccountTotals')).sort(),
     );

@@ -32,6 +32,7 @@ const ours = [
   'referral_credit_types',
   'referral_credits',
   'referral_daily_counts',
+  'referral_earn_out_entries',
   'referral_earn_outs',
   'referral_programs',
   'referral_purchases',

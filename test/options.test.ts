@@ -52,6 +52,15 @@ describe('a wrong option is refused by name, with what it takes and what it got'
     ['redirect.allowedOrigins', { redirect: { allowedOrigins: ['javascript:alert(1)'] } }],
     ['attribution.model', { attribution: { model: 'linear' } }],
     ['attribution.windowDays', { attribution: { windowDays: Infinity } }],
+    ['earnOuts.payout', { earnOuts: { payout: 'paypal' } }],
+    ...['60000', 0, 0.5, -1, NaN, 2 ** 31, null].map((payoutTimeoutMs): [string, object] => [
+      'earnOuts.payoutTimeoutMs',
+      { earnOuts: { payoutTimeoutMs } },
+    ]),
+    ...['5', 0, 1.5, 1001, Infinity, null].map((concurrency): [string, object] => [
+      'earnOuts.concurrency',
+      { earnOuts: { concurrency } },
+    ]),
     ['consent', { consent: true }],
     ['clientIp', { clientIp: 'X-Real-IP' }],
     ['ip', { ip: true }],

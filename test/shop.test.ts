@@ -2,10 +2,10 @@ import { randomBytes } from 'node:crypto';
 import pg from 'pg';
 import request from 'supertest';
 import { createShop, type ShopOptions } from '../examples/shop/app';
-import { openDatabase } from '../examples/shop/database';
-import { Order, Payout, User } from '../examples/shop/entities';
+import { Bank } from '../examples/shop/bank';
+import { openDatabase, poolSize } from '../examples/shop/database';
+import { Order, User } from '../examples/shop/entities';
 import { friendsProgram } from '../examples/shop/friends';
-import { payouts } from '../examples/shop/payouts';
 import { databaseUrl, TestClock } from './support/host';
 
 interface Opened extends Awaited<ReturnType<typeof createShop>> {
@@ -19,11 +19,12 @@ const shops: Opened[] = [];
 let admin: pg.Client;
 let shop: Opened;
 const clock = new TestClock();
+const bank = new Bank();
 
 beforeAll(async () => {
   admin = new pg.Client(databaseUrl());
   await admin.connect();
-  shop = await openShop(await createDatabase(), { clock: clock.read, partnerPassword });
+  shop = await openShop(await createDatabase(), { clock: clock.read, bank, partnerPassword });
 });
 
 afterAll(async () => {
@@ -40,10 +41,10 @@ async function createDatabase(): Promise<string> {
 }
 
 async function openShop(url: string, options: Partial<ShopOptions> = {}): Promise<Opened> {
-  const pool = new pg.Pool({ connectionString: url });
+  const pool = new pg.Pool({ connectionString: url, max: poolSize });
   pool.on('error', () => undefined); // of connections that are closing when the database is dropped
   const dataSource = await openDatabase(url);
-  const created = await createShop({ dataSource, pool, baseUrl: 'http://localhost', ...options });
+  const created = await createShop({ dataSource, pool, bank: new Bank(), baseUrl: 'http://localhost', ...options });
   let closed: Promise<void> | undefined;
   const opened = { ...created, dataSource, close: () => (closed ??= close()) };
   async function close(): Promise<void> {
@@ -101,7 +102,7 @@ async function creditsOf(browser: Browser): Promise<string[]> {
   return [/You have <strong>(.*?)<\/strong>/.exec(text)![1]!, ...rowsIn(text)];
 }
 
-/** What a page of earnings says: the sums as credit and as money, then coupons, commissions, earn-outs and payouts. */
+/** What a page of earnings says: the sums as credit and as money, then coupons, commissions and earn-outs. */
 const earningsOf = async (browser: Browser): Promise<string[]> => rowsIn((await browser.get('/earnings')).text);
 
 /** Presses the button, and answers what the page says to it. */
@@ -385,7 +386,7 @@ test('an earn-out makes credit or sends money, once, and nets what is refunded a
   expect(sent).toEqual([
     ...['As credit €17.25 €0.00', 'As money €6.00 €0.00'],
     ...['Petra a link €6.00 €6.00 available', 'Petra a link €17.25 €17.25 available'],
-    ...['money €6.00 completed', 'credit €17.25 completed', 'otto@bank.example €6.00'],
+    ...['money to otto@bank.example €6.00 completed', 'credit €17.25 completed'],
   ]);
   clock.advanceDays(1);
   expect(await runEarnOuts(otto)).toBe('Earn-outs completed: 0, failed: 0.');
@@ -397,7 +398,10 @@ test('an earn-out makes credit or sends money, once, and nets what is refunded a
   await buy(petra, 3);
   clock.advanceDays(1);
   await runEarnOuts(otto);
-  expect((await earningsOf(otto)).slice(-2)).toEqual(['otto@bank.example €11.25', 'otto@bank.example €6.00']);
+  expect((await earningsOf(otto)).slice(-3)).toEqual([
+    ...['money to otto@bank.example €11.25 completed', 'money to otto@bank.example €6.00 completed'],
+    'credit €17.25 completed',
+  ]);
   expect(await shop.referrals.verify()).toMatchObject({ ok: true, problems: [] });
 });
 
@@ -409,12 +413,125 @@ test('the page that makes links loads the script of the package for it', async (
   expect([status, headers['content-type']]).toEqual([200, 'text/javascript; charset=utf-8']);
 });
 
-test('money that is asked for twice under one key is sent once', async () => {
-  const { manager } = shop.dataSource;
-  const [earnOut] = await shop.referrals.earnOuts.search({ where: { mode: 'payout' } });
-  const sent = await manager.count(Payout);
-  await payouts(shop.dataSource)(earnOut!);
-  expect(await manager.count(Payout)).toBe(sent);
+describe('money', () => {
+  /** A user who has earned 17.25 as money, and the part of the page that says what became of it. */
+  async function earner(name: string, payoutEmail: string) {
+    const [browser, friend] = [open(), open()];
+    await register(browser, name);
+    await submit(browser, '/earnings', '/earnings', { mode: 'payout', payoutEmail });
+    await register(friend, `${name}'s friend`, {
+      email: `friend-of-${payoutEmail}`,
+      code: await welcomeCodeOf(browser),
+    });
+    await buy(friend, 3);
+    clock.advanceDays(1);
+    const user = await shop.dataSource.manager.findOneByOrFail(User, { name });
+    return {
+      browser,
+      user,
+      earnOuts: () => shop.referrals.earnOuts.search({ where: { userId: user.id } }),
+      states: async () => (await earningsOf(browser)).filter((row) => row.startsWith('money to')),
+    };
+  }
+  /** Delivers the reports of the bank to the webhook. */
+  const deliver = () =>
+    bank.report(async ({ body, signature }) => {
+      const posted = request(shop.app).post('/bank/reports').type('json').set('Bank-Signature', signature);
+      expect((await posted.send(body)).status).toBe(204);
+    });
+
+  test('whose sending was not answered is asked for again under the same key, and sent once', async () => {
+    const said = jest.spyOn(console, 'error').mockImplementation(() => undefined);
+    const asked = jest.spyOn(bank, 'pay');
+    const { browser, states, earnOuts } = await earner('Rosa', 'lost@bank.example');
+    await runEarnOuts(browser);
+    expect(await states()).toEqual(['money to lost@bank.example €17.25 the bank did not answer, so we ask again']);
+    expect(said.mock.calls).toEqual([['express-referrals:', expect.objectContaining({ code: 'PAYOUT_UNCLEAR' })]]);
+    clock.advance(60_000);
+    await runEarnOuts(browser);
+    expect(await states()).toEqual(['money to lost@bank.example €17.25 completed']);
+    const [earnOut] = await earnOuts();
+    const { idempotencyKey: key, reference } = earnOut!;
+    expect(asked.mock.calls.map(([payment]) => payment)).toEqual(
+      Array(2).fill({ key, to: 'lost@bank.example', cents: 1725 }),
+    );
+    expect(reference).toBe((await bank.pay({ key, to: 'lost@bank.example', cents: 1725 })).id);
+    jest.restoreAllMocks();
+  });
+
+  test('that the bank decides on later is on its way until the webhook says so', async () => {
+    const { browser, states } = await earner('Sven', 'later@bank.example');
+    await runEarnOuts(browser);
+    const [sent] = await states();
+    expect(sent).toBe('money to later@bank.example €17.25 sent to the bank, which has not confirmed it yet');
+    const body = JSON.stringify({ id: 'x', key: 'x', status: 'paid' });
+    for (const signature of ['', 'forged', 'f'.repeat(64)]) {
+      const posted = request(shop.app).post('/bank/reports').type('json').set('Bank-Signature', signature);
+      expect((await posted.send(body)).status).toBe(403);
+    }
+    expect((await request(shop.app).post('/bank/reports')).status).toBe(403);
+    expect(await states()).toEqual([sent]);
+    await deliver();
+    expect(await states()).toEqual(['money to later@bank.example €17.25 completed']);
+    await deliver();
+    expect(await shop.referrals.verify()).toMatchObject({ ok: true, problems: [] });
+  });
+
+  test('that the bank refuses is sent to another address as soon as there is one', async () => {
+    const { browser, states } = await earner('Tina', 'refused@bank.example');
+    await runEarnOuts(browser);
+    clock.advance(1_800_000);
+    await runEarnOuts(browser);
+    const refused = 'money to refused@bank.example €17.25 failed: The bank knows no such account.';
+    expect(await states()).toEqual([refused]);
+    await submit(browser, '/earnings', '/earnings', { mode: 'payout', payoutEmail: 'tina@bank.example' });
+    await runEarnOuts(browser);
+    expect(await states()).toEqual(['money to tina@bank.example €17.25 completed', refused]);
+  });
+
+  test('that came back is shown as returned', async () => {
+    const { browser, states, earnOuts } = await earner('Urs', 'urs@bank.example');
+    await runEarnOuts(browser);
+    const [earnOut] = await earnOuts();
+    const report = { key: earnOut!.idempotencyKey, status: 'returned', reason: 'The account is closed.' } as const;
+    await shop.referrals.earnOuts.settle(report);
+    expect(await states()).toEqual(['money to urs@bank.example €17.25 returned: The account is closed.']);
+  });
+
+  test('that nobody can confirm is said to be looked into', async () => {
+    jest.spyOn(console, 'error').mockImplementation(() => undefined);
+    jest.spyOn(bank, 'pay').mockRejectedValue(new Error('no answer'));
+    const { browser, states } = await earner('Vera', 'vera@bank.example');
+    for (let day = 0; day < 7; day++) {
+      await runEarnOuts(browser);
+      clock.advanceDays(1);
+    }
+    expect(await states()).toEqual(['money to vera@bank.example €17.25 the bank does not answer, so we look into it']);
+    jest.restoreAllMocks();
+  });
+
+  test('without an address is said to be blocked, with what to do', async () => {
+    const { browser } = await earner('Wim', 'wim@bank.example');
+    await submit(browser, '/earnings', '/earnings', { mode: 'credits', payoutEmail: '' });
+    const { text } = await browser.get('/earnings');
+    expect(text).toMatch(/€17\.25 can’t be sent to you:\s+<a href="#paid">enter the e-mail address<\/a>/);
+    await submit(browser, '/earnings', '/earnings', { mode: 'credits', payoutEmail: 'wim@bank.example' });
+    expect((await browser.get('/earnings')).text).not.toContain('can’t be sent');
+  });
+});
+
+test('pages that several people open at once share the two connections', async () => {
+  const browsers = await Promise.all(
+    ['Xenia', 'Yves', 'Zoe'].map(async (name) => {
+      const browser = open();
+      await register(browser, name);
+      return browser;
+    }),
+  );
+  for (const page of ['/', '/products/1', '/referrals', '/credits', '/earnings']) {
+    const pages = await Promise.all([...browsers, ...browsers].map((browser) => browser.get(page)));
+    expect(pages.map(({ status }) => status)).toEqual(pages.map(() => 200));
+  }
 });
 
 test('the JSON API answers who is signed in, and a form can not post to it', async () => {

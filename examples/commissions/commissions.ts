@@ -1,13 +1,36 @@
-import type { ReferralChannel, ReferralEarnOut, Referrals, ReferralsOptions } from 'express-referrals';
-import type { EntityManager } from 'typeorm';
+import type { RequestHandler } from 'express';
+import {
+  type EarnOutReport,
+  PayoutRefused,
+  type ReferralChannel,
+  type ReferralEarnOut,
+  type Referrals,
+  type ReferralsOptions,
+} from 'express-referrals';
+import { type EntityManager, In } from 'typeorm';
 
 interface User {
   id: number;
 }
 
-/** A payment provider that pays once for each idempotency key. */
+/** A payment, as the provider reports it. */
+export interface Payment {
+  /** The provider's reference. */
+  id: string;
+  /** The key under which the payment was requested. */
+  key: string;
+  /** `'paid'`, `'pending'`, `'refused'`, `'returned'`, or what the provider adds some day. */
+  status: string;
+  /** Why it was refused or returned, for the user. */
+  reason?: string;
+}
+
+/** A payment provider that pays once for each key, however often it is asked. */
 export interface Provider {
-  pay(payment: { to: string; amount: string; key: string }): Promise<void>;
+  /** Returns the payment of a key. Throws if the result is not known: a time-out, a lost connection, a 409 or a 500. */
+  pay(request: { key: string; amount: string; to: string; user: string }): Promise<Payment>;
+  /** Returns the payment that a webhook reports. Throws if the signature is wrong. */
+  verify(body: Buffer, signature: string): Payment;
 }
 
 /** Returns options: `createReferrals({ …, ...earnings(paypal) })`. */
@@ -17,11 +40,51 @@ export function earnings(provider: Provider): Pick<ReferralsOptions, 'commission
     earnOuts: {
       every: { days: 7 },
       minimum: '10',
-      // The key is the same for each retry, also after a crash. Throw only if the money was certainly not sent.
-      payout: ({ payoutEmail, amount, idempotencyKey }: ReferralEarnOut) =>
-        provider.pay({ to: payoutEmail!, amount, key: idempotencyKey }),
+      payout: async ({ idempotencyKey: key, amount, payoutEmail, userId }) => {
+        // Errors of the provider pass: the result is not known then, and the same key is tried again later.
+        const { id, status, reason } = await provider.pay({ key, amount, to: payoutEmail!, user: userId });
+        if (status === 'paid') return { reference: id };
+        if (status === 'pending') return { status: 'submitted', reference: id }; // the webhook tells the result
+        // The user surely does not have the money, and will not get it under this key.
+        if (status === 'refused' || status === 'returned') throw new PayoutRefused(reason ?? `It was ${status}.`);
+        throw new Error(`The payment ${id} has the unknown status ${status}.`);
+      },
     },
   };
+}
+
+const statuses = new Map<string, EarnOutReport['status']>([
+  ['paid', 'completed'],
+  ['refused', 'failed'],
+  ['returned', 'returned'],
+]);
+
+/**
+ * The webhook of the provider. Mount it before other parsers of bodies, because the signature is that of the raw body:
+ * `app.post('/payments', express.raw({ type: 'application/json' }), paymentReports(referrals, provider))`.
+ */
+export function paymentReports({ earnOuts }: Referrals, provider: Provider): RequestHandler {
+  return async (req, res) => {
+    const { key, id, ...payment } = provider.verify(req.body as Buffer, req.get('Signature') ?? '');
+    const status = statuses.get(payment.status);
+    // Safe to repeat. An error becomes a response of status 400 or above, after which the provider reports it again.
+    if (status) await earnOuts.settle({ key, reference: id, status, reason: payment.reason });
+    res.sendStatus(204);
+  };
+}
+
+/**
+ * For your staff: payouts that nothing happens to until somebody acts. For one in progress, look up the key at the
+ * provider and call `settle`, or `retry` to ask once more. For a refused one, change the address, or call `retry`.
+ */
+export function payoutsForStaff({ earnOuts }: Referrals): Promise<ReferralEarnOut[]> {
+  const waiting = { mode: 'payout', nextAttemptAt: null } as const;
+  return earnOuts.search({
+    where: [
+      { ...waiting, status: 'processing', submittedAt: null },
+      { ...waiting, status: In(['failed', 'returned']) },
+    ],
+  });
 }
 
 /**
@@ -71,10 +134,10 @@ export async function refund(
   return commission && commission.amount;
 }
 
-/** Pays each account that is due. Call it from cron every hour, in any number of processes. */
+/** Pays each account that is due. Call it from cron every few minutes, in any number of processes. */
 export async function payEarnings(referrals: Referrals): Promise<void> {
   const { completed, failed, amount } = await referrals.runEarnOuts({
     onProgress: (progress) => console.log(progress),
   });
-  console.log(`${completed} earn-outs, ${amount} in total; ${failed} failed and are tried again in the next run`);
+  console.log(`${completed} earn-outs completed, ${amount} in total; ${failed} refused`);
 }

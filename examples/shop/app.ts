@@ -9,6 +9,7 @@ import { friendsProgram } from './friends';
 import { partnersCoupon } from './partner';
 import { shopReferrals, type ShopReferralsOptions } from './referrals';
 import { accountRoutes } from './routes/account';
+import { bankRoutes } from './routes/bank';
 import { couponRoutes } from './routes/coupons';
 import { creditRoutes } from './routes/credits';
 import { earningRoutes } from './routes/earnings';
@@ -35,12 +36,12 @@ const developmentPassword = 'partner password';
 
 /** Creates the shop, and stores the terms of its referrals. There is one shop for each DataSource at a time. */
 export async function createShop(options: ShopOptions): Promise<{ app: Express; referrals: Referrals }> {
-  const { dataSource, partnerPassword = developmentPassword } = options;
+  const { dataSource, bank, partnerPassword = developmentPassword } = options;
   const referrals = shopReferrals(options);
   try {
     const program = await friendsProgram(referrals);
     const coupon = await partnersCoupon(dataSource, referrals, partnerPassword);
-    return { app: createApp(options, { dataSource, referrals, program, coupon }), referrals };
+    return { app: createApp(options, { dataSource, referrals, bank, program, coupon }), referrals };
   } catch (error) {
     await referrals.close();
     throw error;
@@ -57,6 +58,8 @@ function createApp({ pool, sessionSecret, trustProxy }: ShopOptions, shop: Shop)
 
   app.use(securityHeaders);
   app.use(express.static(path.join(__dirname, 'public')));
+  // Before the session and the CSRF check: the bank has neither, but signs what it sends.
+  app.use(bankRoutes(shop));
   app.use(sessions(pool, sessionSecret ?? developmentSessionSecret));
   app.use(showCsrfToken);
   app.use(shop.referrals.middleware); // after the session, because the option `user` reads it

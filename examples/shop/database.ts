@@ -2,11 +2,12 @@ import path from 'node:path';
 import { entities, migrations, runMigrations } from 'express-referrals';
 import { DataSource } from 'typeorm';
 import { type Postgres, startPostgres } from '../../test/postgres/start';
-import { Order, Payout, Product, User } from './entities';
+import { Order, Product, User } from './entities';
 import {
   AddEarnings1792000001000,
   AddOrderCredit1791000001000,
   CreateShop1790000001000,
+  DropPayouts1793000001000,
   StockShop1790000002000,
 } from './migrations';
 
@@ -20,14 +21,25 @@ export function startDatabase(status: string, say?: (line: string) => void): Pro
   return startPostgres({ folder: process.env['DATA_FOLDER'] ?? defaultFolder, persistent: true, status, say });
 }
 
+/** How many connections a pool opens. */
+export const poolSize = 2;
+
+const ours = [
+  CreateShop1790000001000,
+  StockShop1790000002000,
+  AddOrderCredit1791000001000,
+  AddEarnings1792000001000,
+  DropPayouts1793000001000,
+];
+
 /** Opens one DataSource for the entities of the shop and of the package, so that they share transactions. */
 export async function openDatabase(url: string, say: (line: string) => void = () => undefined): Promise<DataSource> {
-  const ours = [CreateShop1790000001000, StockShop1790000002000, AddOrderCredit1791000001000, AddEarnings1792000001000];
   const dataSource = new DataSource({
     type: 'postgres',
     url,
     connectTimeoutMS: 3000, // by default, pg waits without a limit
-    entities: [...entities, User, Product, Order, Payout],
+    poolSize, // no call of the shop or of the package holds a connection while it waits for another one
+    entities: [...entities, User, Product, Order],
     migrations: [...migrations, ...ours],
   });
   await dataSource.initialize();

@@ -1,4 +1,6 @@
+import { Bank } from './bank';
 import { openDatabase, startDatabase } from './database';
+import { settle } from './payouts';
 import { shopReferrals } from './referrals';
 
 // Pays the accounts that are due. A real shop runs it from cron: DATABASE_URL=… npx tsx examples/shop/earn-outs.ts
@@ -11,10 +13,13 @@ async function run(): Promise<void> {
   try {
     const dataSource = await openDatabase(postgres.url);
     const baseUrl = env['BASE_URL'] ?? 'http://localhost:3000';
-    const referrals = shopReferrals({ dataSource, baseUrl, referralsSecret: env['REFERRALS_SECRET'] });
+    const bank = new Bank();
+    const referrals = shopReferrals({ dataSource, baseUrl, bank, referralsSecret: env['REFERRALS_SECRET'] });
     try {
       const { completed, failed, amount } = await referrals.runEarnOuts();
       console.log(`Earn-outs completed: ${completed}, together ${amount}; failed: ${failed}.`);
+      // This bank ends with the process, so it can't report to the shop later.
+      await bank.report((report) => settle(referrals, bank, report));
     } finally {
       await referrals.close();
       await dataSource.destroy();

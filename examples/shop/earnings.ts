@@ -1,6 +1,6 @@
 import type { AccountTotals, ReferralAccount, ReferralChannel, ReferralEarnOut, Referrals } from 'express-referrals';
 import { type DataSource, In } from 'typeorm';
-import { Payout, User } from './entities';
+import { User } from './entities';
 
 /** A row of the list of commissions. */
 export interface CommissionRow {
@@ -14,13 +14,22 @@ export interface CommissionRow {
   status: string;
 }
 
+/** A row of the list of earn-outs. */
+export interface EarnOutRow {
+  at: Date;
+  amount: string;
+  /** What the commissions became. */
+  as: string;
+  /** What became of it, in the words of the shop. */
+  state: string;
+}
+
 export interface Earnings {
   account: ReferralAccount;
   totals: AccountTotals;
   coupons: ReferralChannel[];
   commissions: CommissionRow[];
-  earnOuts: ReferralEarnOut[];
-  payouts: Payout[];
+  earnOuts: EarnOutRow[];
 }
 
 /** Returns what a user has earned, and how it was paid. */
@@ -29,12 +38,11 @@ export async function earningsOf(dataSource: DataSource, referrals: Referrals, u
   const newestFirst = { ...mine, order: { id: 'DESC' } } as const;
   // First, because this creates the account if there is none.
   const account = await referrals.accounts.of(user);
-  const [totals, coupons, commissions, earnOuts, payouts] = await Promise.all([
+  const [totals, coupons, commissions, earnOuts] = await Promise.all([
     referrals.accounts.totals(user),
     referrals.channels.ofUser(user),
     referrals.commissions.search(newestFirst),
     referrals.earnOuts.search(newestFirst),
-    dataSource.manager.find(Payout, { ...mine, order: { createdAt: 'DESC' } }),
   ]);
   const buyers = await dataSource.manager.findBy(User, {
     id: In([...new Set(commissions.map((one) => one.refereeId))]),
@@ -49,5 +57,30 @@ export async function earningsOf(dataSource: DataSource, referrals: Referrals, u
     left: amount,
     status,
   }));
-  return { account, totals, coupons, commissions: rows, earnOuts, payouts };
+  return { account, totals, coupons, commissions: rows, earnOuts: earnOuts.map(earnOutRow) };
+}
+
+function earnOutRow(earnOut: ReferralEarnOut): EarnOutRow {
+  const { createdAt, amount, payoutEmail } = earnOut;
+  return {
+    at: createdAt,
+    amount,
+    as: payoutEmail === null ? 'credit' : `money to ${payoutEmail}`,
+    state: stateOf(earnOut),
+  };
+}
+
+function stateOf({
+  status,
+  mode,
+  errorReason,
+  submittedAt,
+  attempts,
+  claimedUntil,
+  nextAttemptAt,
+}: ReferralEarnOut): string {
+  if (status !== 'processing') return errorReason === null ? status : `${status}: ${errorReason}`;
+  if (submittedAt) return 'sent to the bank, which has not confirmed it yet';
+  if (mode === 'payout' && nextAttemptAt === null) return 'the bank does not answer, so we look into it';
+  return attempts > 0 && claimedUntil === null ? 'the bank did not answer, so we ask again' : 'in progress';
 }

@@ -1,4 +1,4 @@
-import { Column, Entity, PrimaryColumn, PrimaryGeneratedColumn } from 'typeorm';
+import { Column, Entity, PrimaryGeneratedColumn } from 'typeorm';
 
 @Entity('shop_users')
 export class User {
@@ -75,23 +75,4 @@ export class Order {
   get reference(): string {
     return `order-${this.id}`;
   }
-}
-
-/** Money that was sent to a referrer. It replaces a payment provider, which also pays once for each idempotency key. */
-@Entity('shop_payouts')
-export class Payout {
-  @PrimaryColumn('text', { name: 'idempotency_key' })
-  idempotencyKey!: string;
-
-  @Column('bigint', { name: 'user_id' })
-  userId!: string;
-
-  @Column('text')
-  email!: string;
-
-  @Column('int', { name: 'amount_cents' })
-  amountCents!: number;
-
-  @Column('timestamptz', { name: 'created_at', default: () => 'now()' })
-  createdAt!: Date;
 }

@@ -100,3 +100,24 @@ export class AddEarnings1792000001000 implements MigrationInterface {
     );
   }
 }
+
+/** Drops the table of payouts: earn-outs have the address, the amount, the bank's reference and the time. */
+export class DropPayouts1793000001000 implements MigrationInterface {
+  readonly name = 'DropPayouts1793000001000';
+
+  async up(queryRunner: QueryRunner): Promise<void> {
+    await queryRunner.query('DROP TABLE shop_payouts');
+  }
+
+  async down(queryRunner: QueryRunner): Promise<void> {
+    await queryRunner.query(`
+      CREATE TABLE shop_payouts (
+        idempotency_key text PRIMARY KEY,
+        user_id bigint NOT NULL REFERENCES shop_users (id),
+        email text NOT NULL,
+        amount_cents integer NOT NULL CHECK (amount_cents > 0),
+        created_at timestamptz NOT NULL DEFAULT now()
+      )`);
+    await queryRunner.query('CREATE INDEX ix_shop_payouts_user ON shop_payouts (user_id)');
+  }
+}

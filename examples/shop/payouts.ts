@@ -1,17 +1,27 @@
-import type { Payout as PayOut } from 'express-referrals';
-import type { DataSource } from 'typeorm';
+import { type Payout, PayoutRefused, type Referrals } from 'express-referrals';
+import type { Bank, BankReport } from './bank';
 import { centsOf } from './cents';
-import { Payout } from './entities';
+import { HttpError } from './http-error';
 
 /**
- * Sends the money of an earn-out; in this demo, it inserts a row. After a crash it is called again for the same
- * earn-out, with the same idempotency key. A payment provider takes the key as a header, and returns the first result
- * again.
+ * Sends the money of an earn-out. What the bank throws is not caught: nobody knows then whether it has paid, and this
+ * function is called again with the same key. The shop has no table of payouts, because the earn-out has all of it.
  */
-export function payouts({ manager }: DataSource): PayOut {
-  return async ({ idempotencyKey, userId, payoutEmail, amount }) => {
-    if (payoutEmail === null) throw new Error('There is no address to pay to.');
-    const payout = { idempotencyKey, userId, email: payoutEmail, amountCents: centsOf(amount) };
-    await manager.createQueryBuilder().insert().into(Payout).values(payout).orIgnore().execute();
+export function payouts(bank: Bank): Payout {
+  return async ({ idempotencyKey: key, payoutEmail, amount }) => {
+    const { id, status, reason } = await bank.pay({ key, to: payoutEmail!, cents: centsOf(amount) });
+    if (status === 'paid') return { reference: id };
+    if (status === 'pending') return { status: 'submitted', reference: id }; // the bank reports the result later
+    if (status === 'refused') throw new PayoutRefused(reason ?? 'The bank refused the payment.');
+    throw new Error(`The payment ${id} has the unknown status ${status}.`);
   };
+}
+
+/** Stores what the bank reports about a payment. It may report the same more than once. */
+export async function settle({ earnOuts }: Referrals, bank: Bank, report: BankReport): Promise<void> {
+  const payment = bank.verify(report);
+  if (!payment) throw new HttpError(403, 'This report is not from the bank.');
+  const { key, id: reference, status, reason } = payment;
+  if (status === 'paid') await earnOuts.settle({ key, reference, status: 'completed' });
+  if (status === 'refused') await earnOuts.settle({ key, reference, status: 'failed', reason });
 }

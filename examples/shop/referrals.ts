@@ -1,5 +1,6 @@
 import { createReferrals, type Referrals } from 'express-referrals';
 import type { DataSource } from 'typeorm';
+import type { Bank } from './bank';
 import { Product } from './entities';
 import { payouts } from './payouts';
 
@@ -8,6 +9,8 @@ export interface ShopReferralsOptions {
   dataSource: DataSource;
   /** The public origin, for example `https://shop.example`. */
   baseUrl: string;
+  /** Sends money to referrers. */
+  bank: Bank;
   referralsSecret?: string;
   /** For tests. Default: the database's time. */
   clock?: () => Date;
@@ -17,7 +20,7 @@ export interface ShopReferralsOptions {
 const developmentSecret = 'development only: set REFERRALS_SECRET in production';
 
 /** Creates the instance of the shop, for its server and its jobs. There is one for each DataSource at a time. */
-export function shopReferrals({ dataSource, baseUrl, referralsSecret, clock }: ShopReferralsOptions): Referrals {
+export function shopReferrals({ dataSource, baseUrl, bank, referralsSecret, clock }: ShopReferralsOptions): Referrals {
   return createReferrals({
     dataSource,
     baseUrl,
@@ -37,7 +40,7 @@ export function shopReferrals({ dataSource, baseUrl, referralsSecret, clock }: S
     earnOuts: {
       every: { days: 1 / (24 * 60) },
       minimum: '1.00',
-      payout: payouts(dataSource),
+      payout: payouts(bank),
       creditType: 'shop credit', // the type that the program uses, so that the credit can be spent on the same products
       creditDurationDays: 365,
     },

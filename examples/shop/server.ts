@@ -2,11 +2,15 @@ import { createServer } from 'node:http';
 import pg from 'pg';
 import { FolderInUseError } from '../../test/postgres/claim';
 import { createShop } from './app';
-import { openDatabase, startDatabase } from './database';
+import { Bank, type BankReport } from './bank';
+import { openDatabase, poolSize, startDatabase } from './database';
 import { closeServer, listen } from './listening';
 
 const { env } = process;
 const say = (line: string): void => console.log(line);
+
+/** How often the bank decides and reports pending payments. */
+const reportMs = 5000;
 
 /** Functions that close what was opened. They are called in the opposite order. */
 const opened: (() => unknown)[] = [];
@@ -17,7 +21,7 @@ async function start(): Promise<void> {
     throw new Error(`In production, set ${secrets.join(', ')} to random texts of 32 characters or more.`);
   const postgres = await startDatabase('The shop is starting', say);
   opened.push(() => postgres.stop());
-  const pool = new pg.Pool({ connectionString: postgres.url });
+  const pool = new pg.Pool({ connectionString: postgres.url, max: poolSize });
   pool.on('error', () => undefined); // an idle connection broke: the pool replaces it
   opened.push(() => pool.end());
   const dataSource = await openDatabase(postgres.url, say);
@@ -26,9 +30,11 @@ async function start(): Promise<void> {
   // Listens before the shop is created, because links contain the port.
   const server = createServer();
   const address = `http://localhost:${await listen(server, env['PORT'], say)}`;
+  const bank = new Bank();
   const { app, referrals } = await createShop({
     dataSource,
     pool,
+    bank,
     baseUrl: env['BASE_URL'] ?? address,
     referralsSecret: env['REFERRALS_SECRET'],
     sessionSecret: env['SESSION_SECRET'],
@@ -42,8 +48,17 @@ async function start(): Promise<void> {
     postgres.setStatus('The shop is closing');
     return closeServer(server);
   });
+  const reporting = setInterval(() => void bank.report((report) => post(`${address}/bank/reports`, report)), reportMs);
+  opened.push(() => clearInterval(reporting));
   postgres.setStatus(`The shop is already running at ${address}`);
   say(`The shop is open at ${address}; Ctrl-C closes it`);
+}
+
+/** Sends a report of the bank to the shop's webhook. */
+async function post(url: string, { body, signature }: BankReport): Promise<void> {
+  const headers = { 'Content-Type': 'application/json', 'Bank-Signature': signature };
+  const { ok, status } = await fetch(url, { method: 'POST', headers, body });
+  if (!ok) throw new Error(`The shop responded to a report of the bank with ${status}.`);
 }
 
 /** Returns the number of proxies, or their addresses. */

@@ -32,7 +32,10 @@ export interface ReferralEvents {
   commissionEarned: [commission: ReferralCommission];
   /** A refund lowered a commission. If `revertedAt` is set, the purchase is refunded in full. */
   commissionReverted: [commission: ReferralCommission, refund: ReferralRefund];
-  /** An earn-out has the `status` `completed` or `failed` now. */
+  /**
+   * An earn-out has the `status` `completed`, `failed` or `returned` now. Or it is `processing`, nobody knows whether it
+   * was paid, and it waits for the host's staff from now on.
+   */
   earnOut: [earnOut: ReferralEarnOut];
 }
 

@@ -93,22 +93,31 @@ export class AccountManager extends RecordManager<ReferralAccount, AccountInput,
           FROM ${accounts} a LEFT JOIN (${this.#totals.currentSql($)}) AS t ON true WHERE a.user_id = ${$.user}
           GROUP BY a.user_id
         ),
-        -- The same as rows. An amount is due if its mode can be paid now; a debt counts in any case.
+        -- The same as rows, with the time from which on each mode can be paid.
         by_mode AS (
-          SELECT m.mode, earned.amount, m.is_offered, ${payableFrom(this.database, 'at.now', $.period)} <= at.now AS is_due
+          SELECT m.mode, earned.amount, ${payableFrom(this.database, 'at.now', $.period)} AS from_time
           FROM ${accounts} a CROSS JOIN at CROSS JOIN summed CROSS JOIN ${modes($.isPayoutOffered)}
           JOIN LATERAL (VALUES ('credits', summed.credits), ('payout', summed.payout)) AS earned (mode, amount)
             ON earned.mode = m.mode
           WHERE a.user_id = ${$.user}
+        ),
+        -- What is due, and since when: modes that can be paid now, and debts, which count in any case. Otherwise, when
+        -- the next mode with an amount can be paid: within the period, if it waits after a refusal.
+        due AS (
+          SELECT sum(amount) FILTER (WHERE from_time <= at.now OR amount < 0) AS amount,
+            min(from_time) FILTER (WHERE from_time <= at.now AND amount > 0) AS since,
+            min(from_time) FILTER (WHERE from_time > at.now AND amount > 0) AS next_time
+          FROM by_mode CROSS JOIN at
         )
         SELECT a.users_referred AS "usersReferred", a.users_upgraded AS "usersUpgraded", summed.walked,
-          CASE WHEN (SELECT sum(amount) FROM by_mode WHERE is_due OR amount < 0) >= ${$.minimum}::numeric
-            THEN ${periodStart('a', 'at.now', $.period)} ELSE ${periodEnd('a', 'at.now', $.period)} END AS "nextEarnOutAt",
+          CASE WHEN due.amount >= ${$.minimum}::numeric
+            THEN greatest(${periodStart('a', 'at.now', $.period)}, due.since)
+            ELSE coalesce(due.next_time, ${periodEnd('a', 'at.now', $.period)}) END AS "nextEarnOutAt",
           summed.credits::text AS "creditsEarned", summed.payout::text AS "payoutsEarned",
           summed.total_credits::text AS "totalCreditsEarned", summed.total_payouts::text AS "totalPayoutsEarned",
           CASE WHEN summed.payout > 0 AND NOT ${$.isPayoutOffered}::boolean THEN 'no-payout-option'
             WHEN summed.payout > 0 AND a.payout_email IS NULL THEN 'no-payout-address' END AS "blockedReason"
-        FROM ${accounts} a CROSS JOIN at CROSS JOIN summed WHERE a.user_id = ${$.user}`,
+        FROM ${accounts} a CROSS JOIN at CROSS JOIN summed CROSS JOIN due WHERE a.user_id = ${$.user}`,
       ),
       manager,
     );
