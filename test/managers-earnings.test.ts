@@ -449,7 +449,7 @@ describe('accounts', () => {
     const made = await referrals.accounts.of({ id: user });
     expect({ ...made }).toEqual({
       ...{ id: expect.any(Number), userId: user, mode: 'credits', payoutEmail: null, referralId: expect.any(Number) },
-      ...{ usersReferred: 0, usersUpgraded: 0, creditsPaid: '0.00', payoutsPaid: '0.00' },
+      ...{ usersReferred: 0, usersUpgraded: 0, creditsPaid: '0.00', payoutsPaid: '0.00', earnOutCount: 0 },
       ...{ createdAt: host.clock.time, updatedAt: host.clock.time },
     });
     expect(await referrals.accounts.of(user)).toEqual(made);
@@ -483,6 +483,7 @@ describe('accounts', () => {
     expect(await referrals.accounts.totals(fresh())).toEqual({
       ...{ creditsEarned: '0.00', payoutsEarned: '0.00', totalCreditsEarned: '0.00', totalPayoutsEarned: '0.00' },
       ...{ usersReferred: 0, usersUpgraded: 0, nextEarnOutAt: new Date(host.clock.time.getTime() + 7 * 86_400_000) },
+      blocked: null,
     });
     for (const user of [null, '', {}] as never[])
       expect(await refusalOf(referrals.accounts.totals(user))).toMatch(/^INVALID_INPUT user/);

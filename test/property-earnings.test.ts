@@ -1,14 +1,26 @@
 import { randomInt } from 'node:crypto';
 import fc from 'fast-check';
-import { createReferrals, entities, Referral, ReferralError, type ReferralEarnOut, type Referrals } from '../lib';
 import {
+  createReferrals,
+  entities,
+  type Payout,
+  PayoutRefused,
+  Referral,
+  type ReferralEarnOut,
+  ReferralError,
+  type Referrals,
+} from '../lib';
+import {
+  type EarnOut,
   EarningsModel,
+  type Manner,
   type Mode,
   type ModelChannel,
   type ModelCode,
   type ModelOptions,
   type ModelTerms,
   type Outcome,
+  type Report,
 } from './support/earnings-model';
 import { baseUrl, closeAll, openDataSource, patient, secret, TestClock } from './support/host';
 
@@ -56,8 +68,17 @@ const meeting = fc.oneof(
 );
 const setting = fc.record({
   ...{ do: fc.constant('set'), user: fc.constantFrom('anna', 'otto') },
-  settings: fc.constantFrom(['payout', true], ['payout', true], ['credits', null], ['credits', false]),
+  settings: fc.constantFrom(
+    ['payout', 'one@bank.example'],
+    ['payout', 'one@bank.example'],
+    ['payout', 'two@bank.example'],
+    ['credits'],
+    ['credits', null],
+  ),
 });
+const manner = fc.constantFrom<Manner>('pays', 'pays', 'pays', 'refuses', 'refuses', 'pays, then throws', 'throws');
+// The waits of payouts are minutes and hours, between runs that are days apart.
+const wait = fc.constantFrom(0, 1 / 1440, 5 / 1440, 1 / 24, 0.25, 1, 3);
 const days = fc.nat(32).map((quarters) => quarters / 4);
 const isAgain = fc.nat(7).map((n) => n === 0);
 const command = fc.oneof(
@@ -82,11 +103,23 @@ const command = fc.oneof(
   { weight: 1, arbitrary: fc.record({ do: fc.constant('terms'), terms: fc.option(terms) }) },
   { weight: 3, arbitrary: fc.record({ do: fc.constant('advance'), days }) },
   {
-    weight: 6,
+    weight: 8,
     arbitrary: fc.record({
-      ...{ do: fc.constant('earnOut'), days },
-      declined: fc.constantFrom([], [], ['anna'], ['otto']),
+      ...{ do: fc.constant('earnOut'), days: fc.oneof(days, wait) },
+      manners: fc.record({ anna: manner, otto: manner }),
     }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      ...{ do: fc.constant('settle'), pick: fc.nat(1000) },
+      report: fc.constantFrom('completed', 'failed', 'returned'),
+    }),
+  },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('retry'), pick: fc.nat(1000) }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({ do: fc.constant('reconcile'), user: fc.constantFrom('anna', 'otto'), amount: positive }),
   },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('totals'), user: fc.constantFrom(...users) }) },
 );
@@ -105,6 +138,9 @@ interface Command {
     | 'terms'
     | 'advance'
     | 'earnOut'
+    | 'settle'
+    | 'retry'
+    | 'reconcile'
     | 'totals';
   user: string;
   code: number;
@@ -121,11 +157,12 @@ interface Command {
   purchase: string;
   /** How many days the clock advances, or how long ago the payment was. */
   days: number;
-  /** The mode, and whether there is an address for payouts; null leaves the address unchanged. */
-  settings: [mode: Mode, hasEmail: boolean | null];
+  /** The mode, and the address for payouts; without one, it stays unchanged. */
+  settings: [mode: Mode, email?: string | null];
   channel: ModelChannel;
   terms: ModelTerms | null;
-  declined: string[];
+  manners: Record<string, Manner>;
+  report: Report;
 }
 
 const decimal = (units: number): string => (units / 10_000).toFixed(4);
@@ -143,23 +180,29 @@ type Paid = [owner: string, amount: number, key: string];
 
 /** The package in the place of the model: the same calls with the same answers. */
 class Shop {
-  /** Whom the provider refuses to pay. */
-  declined: readonly string[] = [];
-  readonly paid: Paid[] = [];
+  /** What the provider does when it is asked to pay a user. */
+  manners: Readonly<Record<string, Manner>> = {};
+  /** What it has paid, by key. */
+  readonly paid = new Map<string, Paid>();
+  /** The codes of the errors that the host was told. */
+  readonly told: string[] = [];
   readonly referrals: Referrals;
   readonly #ids: number[] = [];
   readonly #codes: string[] = [];
   readonly #start = clock.time;
 
   constructor({ ratio, max, pendingDays, everyDays, minimum }: ModelOptions) {
-    const payout = ({ userId, amount, idempotencyKey }: ReferralEarnOut): void => {
-      if (this.declined.includes(userId)) throw new Error('declined');
-      this.paid.push([userId, units(amount), idempotencyKey]);
+    const payout: Payout = ({ userId, amount, idempotencyKey: key }) => {
+      const manner = this.manners[userId] ?? 'pays';
+      if (manner === 'refuses' && !this.paid.has(key)) throw new PayoutRefused('declined');
+      if (manner !== 'throws') this.paid.set(key, [userId, units(amount), key]);
+      if (manner !== 'pays' && manner !== 'refuses') throw new Error(manner);
     };
     this.referrals = createReferrals({
       ...{ dataSource, baseUrl, secret, user: () => null, clock: clock.read, ...patient() },
       commission: { ratio: decimal(ratio), pendingDays, ...(max !== null && { maxPerReferee: decimal(max) }) },
       earnOuts: { every: { days: everyDays }, minimum: decimal(minimum), payout },
+      onError: (error) => this.told.push((error as ReferralError).code),
     });
   }
 
@@ -216,10 +259,9 @@ class Shop {
         return JSON.stringify([units(refund.amount), commission && units(commission.amount)]);
       }
       case 'set': {
-        const [mode, hasEmail] = one.settings;
+        const [mode, payoutEmail] = one.settings;
         const { id } = await referrals.accounts.of(user);
-        const payoutEmail = hasEmail ? `${user}@shop.example` : null;
-        await referrals.accounts.update(id, { mode, ...(hasEmail !== null && { payoutEmail }) });
+        await referrals.accounts.update(id, { mode, ...(payoutEmail !== undefined && { payoutEmail }) });
         return 'ok';
       }
       case 'channel':
@@ -233,9 +275,24 @@ class Shop {
         return 'ok';
       case 'earnOut': {
         clock.advanceDays(one.days);
-        this.declined = one.declined;
+        this.manners = one.manners;
         const { bound, completed, failed, amount: sum } = await referrals.runEarnOuts();
         return JSON.stringify([bound, completed, failed, units(sum)]);
+      }
+      case 'settle': {
+        const earnOut = picked(await earnOutsOf(referrals), one.pick);
+        if (!earnOut) return 'NOT_FOUND';
+        return (await referrals.earnOuts.settle({ key: earnOut.idempotencyKey, status: one.report })).status;
+      }
+      case 'retry': {
+        const earnOut = picked(await earnOutsOf(referrals), one.pick);
+        return earnOut ? (await referrals.earnOuts.retry(earnOut)).status : 'NOT_FOUND';
+      }
+      case 'reconcile': {
+        const payment = { key: `forgotten ${this.paid.size}`, user, amount: amount!, at: clock.time };
+        this.paid.set(payment.key, [user, units(amount!), payment.key]);
+        const { booked, debt } = await referrals.earnOuts.reconcile([payment]);
+        return JSON.stringify([booked, units(debt)]);
       }
       case 'totals': {
         const totals = await referrals.accounts.totals(user);
@@ -294,6 +351,22 @@ class Names {
   }
 }
 
+/** The earn-outs in the order of the model's. */
+async function earnOutsOf({ earnOuts }: Referrals): Promise<ReferralEarnOut[]> {
+  const all = await earnOuts.search();
+  return all.sort((a, b) => compared([+a.createdAt, a.userId, a.mode, a.id], [+b.createdAt, b.userId, b.mode, b.id]));
+}
+
+/** The same order: as they were made, but users and modes of one run in the order of their names. */
+const inOrder = (a: EarnOut, b: EarnOut): number =>
+  compared([a.createdAt, a.owner, a.mode], [b.createdAt, b.owner, b.mode]);
+
+/** In the order of the first value that differs. */
+function compared(a: readonly (string | number)[], b: readonly (string | number)[]): number {
+  const place = a.findIndex((value, n) => value !== b[n]);
+  return place < 0 ? 0 : a[place]! < b[place]! ? -1 : 1;
+}
+
 const picked = <T>(all: readonly T[], pick: number): T | undefined => all[pick % all.length];
 
 function expected(model: EarningsModel, one: Command): Outcome {
@@ -320,7 +393,13 @@ function expected(model: EarningsModel, one: Command): Outcome {
       return model.advance(one.days);
     case 'earnOut':
       model.advance(one.days);
-      return model.runEarnOuts(one.declined);
+      return model.runEarnOuts(one.manners);
+    case 'settle':
+      return model.settle(picked([...model.earnOuts].sort(inOrder), one.pick), one.report);
+    case 'retry':
+      return model.retry(picked([...model.earnOuts].sort(inOrder), one.pick));
+    case 'reconcile':
+      return model.reconcile(user, amount!);
   }
 }
 
@@ -351,20 +430,29 @@ async function compare(options: ModelOptions, codes: ModelCode[], commands: Comm
       });
       if (got !== wanted) throw new Error(`command ${n}, ${JSON.stringify(one)}, answered ${got}, not ${wanted}`);
     }
-    await expectSame(referrals, model, shop.paid);
+    await expectSame(shop, model);
   } finally {
     await referrals.close();
   }
 }
 
-async function expectSame(referrals: Referrals, model: EarningsModel, paid: readonly Paid[]): Promise<void> {
-  const earnOuts = await referrals.earnOuts.search();
-  expect(earnOuts.map((one) => [one.userId, one.mode, units(one.amount), one.commissionCount, one.status])).toEqual(
-    model.earnOuts.map(({ owner, mode, amount, count, status }) => [owner, mode, amount, count, status]),
+async function expectSame({ referrals, paid, told }: Shop, model: EarningsModel): Promise<void> {
+  const earnOuts = await earnOutsOf(referrals);
+  const modelled = [...model.earnOuts].sort(inOrder);
+  expect(
+    earnOuts.map((one) => [
+      ...[one.userId, one.mode, units(one.amount), one.commissionCount, one.status, paid.has(one.idempotencyKey)],
+      ...[one.attempts, one.refusals, one.mode === 'credits' ? null : (one.nextAttemptAt?.getTime() ?? null)],
+    ]),
+  ).toEqual(
+    modelled.map((one) => [
+      ...[one.owner, one.mode, one.amount, one.count, one.status, one.isPaid],
+      ...[one.attempts, one.refusals, one.mode === 'credits' ? null : one.nextAttemptAt],
+    ]),
   );
-  const completed = earnOuts.filter(({ mode, status }) => mode === 'payout' && status === 'completed');
-  const byKey = completed.map((one): Paid => [one.userId, units(one.amount), one.idempotencyKey]);
-  expect([...paid].sort()).toEqual(byKey.sort());
+  const byKey = new Map(earnOuts.map((one) => [one.idempotencyKey, [one.userId, units(one.amount)]]));
+  for (const [owner, amount, key] of paid.values()) expect(byKey.get(key)).toEqual([owner, amount]);
+  expect(told).toEqual(model.told);
   expect(new Set(earnOuts.map(({ idempotencyKey }) => idempotencyKey)).size).toBe(earnOuts.length);
 
   const place = new Map(earnOuts.map(({ id }, n) => [id, n]));
@@ -377,7 +465,7 @@ async function expectSame(referrals: Referrals, model: EarningsModel, paid: read
   ).toEqual(
     model.commissions.map((one) => [
       ...[one.owner, one.referee, one.purchase, one.mode, one.earned, one.amount, model.status(one)],
-      ...[one.availableAt, one.earnOut && model.earnOuts.indexOf(one.earnOut)],
+      ...[one.availableAt, one.earnOut && modelled.indexOf(one.earnOut)],
     ]),
   );
   for (const user of users)

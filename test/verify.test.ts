@@ -1,4 +1,4 @@
-import { Referral, type Problem } from '../lib';
+import { PayoutRefused, Referral, type Problem } from '../lib';
 import { earnOutInvariants } from '../lib/rewards/verify/earn-out-invariants';
 import { couponOf, type EarningsHost, refer, startEarnings } from './support/earnings';
 import { closeAll, type Host } from './support/host';
@@ -325,7 +325,7 @@ describe('of what was earned', () => {
     shop = await startEarnings({
       earnOuts: {
         payout: ({ userId }) => {
-          if (userId === 'paula') throw new Error('no such account');
+          if (userId === 'paula') throw new PayoutRefused('no such account');
         },
       },
     });
@@ -629,29 +629,41 @@ describe('of what was earned', () => {
     ...['amount', 'commissions'].map((column): (typeof damaged)[number] => [
       `the ${column} of an earn-out`,
       () => `UPDATE ${tableOf('earn_outs')} SET ${column} = ${column} + 1 WHERE id = ${firstEarnOut('anna')}`,
-      { invariant: 'an earn-out is what is bound to it, unless it failed', table: 'referral_earn_outs' },
+      {
+        invariant: 'an earn-out is what is bound to it, unless it failed or was returned',
+        table: 'referral_earn_outs',
+      },
     ]),
     [
       'a commission that was set free of its earn-out',
       () => `UPDATE ${tableOf('commissions')} SET earn_out_id = NULL WHERE purchase = 'first'`,
-      { invariant: 'an earn-out is what is bound to it, unless it failed', table: 'referral_earn_outs' },
+      {
+        invariant: 'an earn-out is what is bound to it, unless it failed or was returned',
+        table: 'referral_earn_outs',
+      },
     ],
     [
       'an entry that was set free of its earn-out',
       () => `UPDATE ${tableOf('commission_entries')} SET earn_out_id = NULL WHERE refund = 'all of it'`,
-      { invariant: 'an earn-out is what is bound to it, unless it failed', table: 'referral_earn_outs' },
+      {
+        invariant: 'an earn-out is what is bound to it, unless it failed or was returned',
+        table: 'referral_earn_outs',
+      },
     ],
     [
       'a commission that is bound to an earn-out that failed',
       () => `UPDATE ${tableOf('commissions')} SET earn_out_id = ${firstEarnOut('paula')} WHERE purchase = 'pauls'`,
-      { invariant: 'an earn-out is what is bound to it, unless it failed', table: 'referral_earn_outs' },
+      {
+        invariant: 'an earn-out is what is bound to it, unless it failed or was returned',
+        table: 'referral_earn_outs',
+      },
     ],
     [
       'a failed earn-out that is said to be completed',
       () =>
         `UPDATE ${tableOf('earn_outs')} SET status = 'completed', error_reason = NULL WHERE id = ${firstEarnOut('paula')}`,
       {
-        invariant: 'an earn-out is what is bound to it, unless it failed',
+        invariant: 'an earn-out is what is bound to it, unless it failed or was returned',
         table: 'referral_earn_outs',
         expected: null,
       },
@@ -680,15 +692,16 @@ describe('of what was earned', () => {
       'an entry that was netted before its commission was paid',
       () => `UPDATE ${tableOf('commissions')} SET earn_out_id = NULL WHERE purchase = 'gone'`,
       {
-        invariant: 'an entry is netted with its commission, or after it',
-        table: 'referral_commission_entries',
-        expected: null,
+        invariant: 'an earn-out is what is bound to it, unless it failed or was returned',
+        table: 'referral_earn_outs',
+        expected: '7.5000/1',
+        found: '10.0000/2',
       },
     ],
     [
       'an entry that an earn-out netted which is not there',
       () => `UPDATE ${tableOf('commission_entries')} SET earn_out_id = 4711 WHERE refund = 'not netted yet'`,
-      { invariant: 'an entry is netted with its commission, or after it', table: 'referral_commission_entries' },
+      { invariant: 'an entry is subtracted by an earn-out of its owner', table: 'referral_commission_entries' },
     ],
     [
       'a commission that was paid before it was available',
@@ -777,6 +790,31 @@ describe('of what was earned', () => {
       'a failure without a reason',
       () => `UPDATE ${tableOf('earn_outs')} SET error_reason = NULL WHERE user_id = 'paula'`,
       { invariant: 'a failed earn-out says why', table: 'referral_earn_outs', expected: 'failed', found: null },
+    ],
+    [
+      'a debt of a payment without what the payment took',
+      () => `INSERT INTO ${tableOf('earn_out_entries')} (user_id, payment_id, amount)
+        VALUES ('otto', ${firstEarnOut('otto')}, -3)`,
+      {
+        invariant: 'what a payment took without a commission is its debt',
+        table: 'referral_earn_out_entries',
+        expected: '0',
+        found: '-3.00',
+      },
+    ],
+    [
+      'a completed payout that is to be asked for again',
+      () => `UPDATE ${tableOf('earn_outs')} SET next_attempt_at = now() WHERE user_id = 'otto'`,
+      {
+        invariant: 'the times of an earn-out fit its status',
+        table: 'referral_earn_outs',
+        expected: 'completed',
+      },
+    ],
+    [
+      'a failed earn-out that is gone',
+      () => `DELETE FROM ${tableOf('earn_outs')} WHERE id = ${firstEarnOut('paula')}`,
+      { invariant: 'every earn-out is counted', table: 'referral_accounts', id: 'paula', expected: '3', found: '2' },
     ],
     [
       'a redemption by no purchase',

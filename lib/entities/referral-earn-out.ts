@@ -112,7 +112,10 @@ export class ReferralEarnOut extends ReferralRecord {
   @Column({ name: 'settled_at', type: 'timestamptz', nullable: true })
   readonly settledAt!: Date | null;
 
-  /** When it was last refused or returned; null if it never was. Stays set if it was paid after all. */
+  /**
+   * When it was last refused or returned, or when `earnOuts.reconcile` booked it; otherwise null. Stays set if it was
+   * paid after all.
+   */
   @Column({ name: 'refused_at', type: 'timestamptz', nullable: true })
   readonly refusedAt!: Date | null;
 

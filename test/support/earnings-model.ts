@@ -31,9 +31,15 @@ export interface ModelCode {
   terms: ModelTerms | null;
 }
 
+/** What the payment provider does when it is asked. Whatever it has paid under a key, it pays only once. */
+export type Manner = 'pays' | 'refuses' | 'pays, then throws' | 'throws';
+
+/** What it reports later. */
+export type Report = 'completed' | 'failed' | 'returned';
+
 interface Account {
   mode: Mode;
-  hasEmail: boolean;
+  email: string | null;
   createdAt: number;
   /** What each referee has earned the user, and whether the referee has paid. */
   referees: Map<string, { earned: number; isUpgraded: boolean }>;
@@ -77,8 +83,27 @@ export interface EarnOut {
   mode: Mode;
   amount: number;
   count: number;
-  status: 'processing' | 'completed' | 'failed';
+  status: 'processing' | 'completed' | 'failed' | 'returned';
   createdAt: number;
+  settledAt: number | null;
+  /** Whether the provider has paid it, whatever the host knows. */
+  isPaid: boolean;
+  attempts: number;
+  /** When it, or its amount, is tried again; null for never. */
+  nextAttemptAt: number | null;
+  refusedAt: number | null;
+  /** How many refusals in a row there were with it. */
+  refusals: number;
+}
+
+/** What changes what is left of a commission, or what a user is owed: a refund, or a payment without a commission. */
+interface Entry {
+  owner: string;
+  mode: Mode;
+  amount: number;
+  /** The commission that was refunded; null for a payment. */
+  commission: Commission | null;
+  earnOut: EarnOut | null;
 }
 
 interface Choice {
@@ -91,7 +116,13 @@ interface Choice {
 export type Outcome = string;
 
 const dayMs = 86_400_000;
+const minuteMs = 60_000;
 const cent = 100;
+
+/** After so many minutes a payout without a clear result is asked for again. */
+const attemptWaits = [1, 5, 30, 120, 720, 1440];
+/** After so many minutes an account is paid again that was refused. */
+const refusalWaits = [60, 360, 1440, 4320];
 
 const total = (of: readonly { amount: number }[]): number => of.reduce((sum, { amount }) => sum + amount, 0);
 
@@ -103,7 +134,9 @@ export class EarningsModel {
   now = 0;
   readonly commissions: Commission[] = [];
   readonly earnOuts: EarnOut[] = [];
-  readonly #entries: { commission: Commission; amount: number; earnOut: EarnOut | null }[] = [];
+  /** What the host was told of payouts: the codes of the errors. */
+  readonly told: string[] = [];
+  readonly #entries: Entry[] = [];
   readonly #accounts = new Map<string, Account>();
   readonly #buyers = new Map<string, Buyer>();
   readonly #signups = new Map<string, Choice>();
@@ -122,7 +155,7 @@ export class EarningsModel {
   }
 
   advance(days: number): Outcome {
-    this.now += days * dayMs;
+    this.now = Math.trunc(this.now + days * dayMs);
     return 'ok';
   }
 
@@ -207,49 +240,167 @@ export class EarningsModel {
     return JSON.stringify([back, left()]);
   }
 
-  /** What a user sets; asking for the account makes it. */
-  set(user: string, mode: Mode, hasEmail: boolean | null): Outcome {
+  /** What a user sets; asking for the account makes it. Another address ends the wait after refusals. */
+  set(user: string, mode: Mode, email?: string | null): Outcome {
     const account = this.#account(user);
-    account.mode = mode;
-    account.hasEmail = hasEmail ?? account.hasEmail;
+    if (email !== undefined && email !== account.email) this.#endWait(user, 'payout');
+    Object.assign(account, { mode, email: email === undefined ? account.email : email });
     return 'ok';
   }
 
-  runEarnOuts(declined: readonly string[]): Outcome {
-    // All accounts are looked at twice before any is paid: what the first look has netted may leave enough in the other mode.
-    const made = [...this.#bind(), ...this.#bind()];
-    for (const { earnOut, parts } of made) {
-      const isDeclined = earnOut.mode === 'payout' && declined.includes(earnOut.owner);
-      earnOut.status = isDeclined ? 'failed' : 'completed';
-      if (isDeclined) for (const one of parts) one.earnOut = null;
+  /** Binds what is due, and asks the provider for all payouts whose time has come, also those of earlier runs. */
+  runEarnOuts(manners: Readonly<Record<string, Manner>>): Outcome {
+    const made = this.#bind();
+    const settled = this.earnOuts.filter((one) => one.status === 'processing' && one.mode === 'credits');
+    for (const one of settled) Object.assign(one, { status: 'completed', settledAt: this.now });
+    const isDue = ({ status, nextAttemptAt }: EarnOut): boolean =>
+      status === 'processing' && nextAttemptAt !== null && nextAttemptAt <= this.now;
+    for (const one of this.earnOuts.filter(isDue)) {
+      this.#ask(one, manners[one.owner] ?? 'pays');
+      if (one.status !== 'processing') settled.push(one);
     }
-    const completed = made.map(({ earnOut }) => earnOut).filter(({ status }) => status === 'completed');
-    return JSON.stringify([made.length, completed.length, made.length - completed.length, total(completed)]);
+    const completed = settled.filter(({ status }) => status === 'completed');
+    return JSON.stringify([made, completed.length, settled.length - completed.length, total(completed)]);
   }
 
-  #bind(): { earnOut: EarnOut; parts: { earnOut: EarnOut | null }[] }[] {
-    const made = [];
-    for (const owner of [...this.#accounts.keys()].sort()) {
-      const nets = { credits: this.#net(owner, 'credits'), payout: this.#net(owner, 'payout') };
-      const isEnough = (mode: Mode): boolean =>
-        nets[mode].isDue && nets[mode].ready + nets[mode].debt >= this.options.minimum;
-      // Nobody is paid in one mode who owes in the other, unless the other is paid too, and nets it.
-      const settled = (['credits', 'payout'] as const).map((mode) => {
-        const other = mode === 'credits' ? 'payout' : 'credits';
-        const debts = isEnough(other) ? [] : nets[other].debts;
-        const amount = nets[mode].ready + nets[mode].debt + total(debts);
-        return { mode, amount, parts: [...nets[mode].commissions, ...nets[mode].entries, ...debts] };
-      });
-      for (const { mode, amount, parts } of settled) {
-        if (!nets[mode].isDue || amount < this.options.minimum) continue;
-        const count = nets[mode].commissions.length;
-        const earnOut: EarnOut = { owner, mode, amount, count, status: 'processing', createdAt: this.now };
-        for (const one of parts) one.earnOut = earnOut;
-        this.earnOuts.push(earnOut);
-        made.push({ earnOut, parts });
+  #ask(one: EarnOut, manner: Manner): void {
+    one.attempts++;
+    if (manner === 'refuses' && !one.isPaid) return this.#refuse(one, 'failed');
+    one.isPaid ||= manner !== 'throws';
+    if (manner === 'pays' || manner === 'refuses') return this.#complete(one);
+    const wait = attemptWaits[one.attempts - 1];
+    one.nextAttemptAt = wait === undefined ? null : this.now + wait * minuteMs;
+    this.told.push('PAYOUT_UNCLEAR');
+  }
+
+  /** What the provider reports about a payout, perhaps against what it said before. */
+  settle(one: EarnOut | undefined, report: Report): Outcome {
+    if (!one) return 'NOT_FOUND';
+    if (one.mode === 'credits') return 'NOT_CHANGEABLE';
+    if (report === 'completed') {
+      if (one.status === 'processing') this.#complete(one);
+      else if (one.status !== 'completed') {
+        this.told.push('PAYOUT_CONTRADICTED');
+        this.#book(one);
       }
+    } else if (one.status === 'processing') this.#refuse(one, report);
+    else if (one.status === 'completed') {
+      if (report === 'failed') this.told.push('PAYOUT_CONTRADICTED');
+      this.#refuse(one, 'returned');
+    }
+    return one.status;
+  }
+
+  /** What staff do by hand. */
+  retry(one: EarnOut | undefined): Outcome {
+    if (!one) return 'NOT_FOUND';
+    if (one.status === 'completed') return 'NOT_CHANGEABLE';
+    if (one.status === 'processing') Object.assign(one, { nextAttemptAt: this.now, attempts: 0 });
+    else this.#endWait(one.owner, one.mode);
+    return one.status;
+  }
+
+  /** A payment of the provider's list that nobody here knows. */
+  reconcile(owner: string, amount: number): Outcome {
+    this.#account(owner);
+    const one = this.#made(owner, 'payout', amount, 0);
+    one.isPaid = true;
+    const debt = this.#book(one);
+    return JSON.stringify([1, debt]);
+  }
+
+  #bind(): number {
+    let made = 0;
+    // Again until nothing is left: what the first look has netted may leave enough in the other mode.
+    for (let before = -1; made > before;) {
+      before = made;
+      for (const owner of [...this.#accounts.keys()].sort())
+        for (const { mode, amount, count, parts } of this.#payable(owner)) {
+          const earnOut = this.#made(owner, mode, amount, count);
+          for (const one of parts) one.earnOut = earnOut;
+          made++;
+        }
     }
     return made;
+  }
+
+  #made(owner: string, mode: Mode, amount: number, count: number): EarnOut {
+    const earnOut: EarnOut = {
+      ...{ owner, mode, amount, count, status: 'processing', createdAt: this.now, settledAt: null, isPaid: false },
+      ...{ attempts: 0, nextAttemptAt: this.now, refusedAt: null, refusals: 0 },
+    };
+    this.earnOuts.push(earnOut);
+    return earnOut;
+  }
+
+  /** What would be paid to a user now: nothing below the minimum, which is of both modes together. */
+  #payable(owner: string) {
+    const nets = { credits: this.#net(owner, 'credits'), payout: this.#net(owner, 'payout') };
+    const isNetting = (mode: Mode): boolean => nets[mode].isDue && nets[mode].ready + nets[mode].debt > 0;
+    // Nobody is paid in one mode who owes in the other, unless the other is paid too, and nets it.
+    const due = (['credits', 'payout'] as const)
+      .filter((mode) => nets[mode].isDue)
+      .map((mode) => {
+        const other = mode === 'credits' ? 'payout' : 'credits';
+        const debts = isNetting(other) ? [] : nets[other].debts;
+        const { commissions, entries, ready, debt } = nets[mode];
+        const parts = [...commissions, ...entries, ...debts];
+        return { mode, amount: ready + debt + total(debts), count: commissions.length, parts };
+      })
+      .filter(({ amount }) => amount > 0);
+    return total(due) < this.options.minimum ? [] : due;
+  }
+
+  #complete(one: EarnOut): void {
+    Object.assign(one, { status: 'completed', settledAt: this.now, nextAttemptAt: null });
+  }
+
+  /** Frees what is bound. The account waits longer after each refusal in a row, and after the last one for good. */
+  #refuse(one: EarnOut, status: 'failed' | 'returned'): void {
+    for (const part of [...this.commissions, ...this.#entries]) if (part.earnOut === one) part.earnOut = null;
+    const ofAccount = this.earnOuts.filter((o) => o !== one && o.owner === one.owner && o.mode === one.mode);
+    const isUnpaid = (o: EarnOut): boolean => o.status === 'failed' || o.status === 'returned';
+    const before = ofAccount
+      .filter(isUnpaid)
+      .sort((a, b) => a.refusedAt! - b.refusedAt!)
+      .at(-1);
+    const isInARow = !ofAccount.some((o) => o.status === 'completed' && o.settledAt! > (before?.refusedAt ?? Infinity));
+    const refusals = (before && isInARow ? before.refusals : 0) + 1;
+    const wait = refusalWaits[refusals - 1];
+    const nextAttemptAt = wait === undefined ? null : this.now + wait * minuteMs;
+    Object.assign(one, { status, settledAt: this.now, refusedAt: this.now, refusals, nextAttemptAt });
+  }
+
+  #endWait(owner: string, mode: Mode): void {
+    for (const one of this.earnOuts) {
+      if (one.owner !== owner || one.mode !== mode || (one.status !== 'failed' && one.status !== 'returned')) continue;
+      const isWaiting = one.refusals > 0 || one.nextAttemptAt === null || one.nextAttemptAt > this.now;
+      if (isWaiting) Object.assign(one, { nextAttemptAt: this.now, refusals: 0 });
+    }
+  }
+
+  /** Money that was paid although nothing is bound: takes the oldest commissions, as far as it goes, and owes the rest. */
+  #book(one: EarnOut): number {
+    const { owner, amount } = one;
+    const isOpen = (c: Commission): boolean =>
+      c.owner === owner && c.mode === 'payout' && c.earnOut === null && c.availableAt <= this.now;
+    const open = this.commissions.filter(isOpen).sort((a, b) => a.availableAt - b.availableAt);
+    let rest = amount;
+    one.count = 0;
+    for (const commission of open) {
+      const entries = this.#entries.filter((entry) => entry.commission === commission && entry.earnOut === null);
+      const left = commission.earned + total(entries);
+      if (left > rest) break;
+      rest -= left;
+      one.count++;
+      for (const part of [commission, ...entries]) part.earnOut = one;
+    }
+    if (rest > 0)
+      for (const [sum, earnOut] of [[rest, one] as const, [-rest, null] as const])
+        this.#entries.push({ owner, mode: 'payout', amount: sum, commission: null, earnOut });
+    this.#complete(one);
+    one.refusals = 0;
+    return rest;
   }
 
   totals(user: string): Outcome {
@@ -260,16 +411,19 @@ export class EarningsModel {
       return [total(available) - this.paid(user, mode), total(all)];
     });
     const upgraded = [...referees.values()].filter(({ isUpgraded }) => isUpgraded).length;
-    const next = this.#periodStart(createdAt) + this.options.everyDays * dayMs;
+    // A period later, unless enough is due already, as far as the sums say.
+    const due = (['credits', 'payout'] as const)
+      .map((mode, n) => (sums[n]![0]! < 0 || this.#net(user, mode).isDue ? sums[n]![0]! : 0))
+      .reduce((all, one) => all + one, 0);
+    const isDue = due >= this.options.minimum;
+    const next = this.#periodStart(createdAt) + (isDue ? 0 : this.options.everyDays * dayMs);
     return JSON.stringify([...sums, referees.size, upgraded, next]);
   }
 
   /** What completed earn-outs have paid of a user's earnings in a mode. */
   paid(user: string, mode: Mode): number {
     const bound = this.commissions.filter((one) => one.owner === user && one.mode === mode && one.earnOut !== null);
-    const netted = this.#entries.filter(({ earnOut, commission: { owner, mode: of } }) => {
-      return earnOut !== null && owner === user && of === mode;
-    });
+    const netted = this.#entries.filter((one) => one.earnOut !== null && one.owner === user && one.mode === mode);
     return bound.reduce((sum, { earned }) => sum + earned, 0) + total(netted);
   }
 
@@ -280,18 +434,28 @@ export class EarningsModel {
 
   /** What a user could be paid in a mode, and owes in it. */
   #net(owner: string, mode: Mode) {
-    const { createdAt, hasEmail } = this.#accounts.get(owner)!;
+    const { createdAt, email } = this.#accounts.get(owner)!;
     const period = this.#periodStart(createdAt);
-    const isPaid = this.earnOuts.some(
-      (one) => one.owner === owner && one.mode === mode && one.status !== 'failed' && one.createdAt >= period,
+    const ofMode = this.earnOuts.filter((one) => one.owner === owner && one.mode === mode);
+    const isWaiting = ofMode.some(({ status, createdAt: at, nextAttemptAt }) => {
+      if (status === 'completed') return at >= period;
+      return status === 'processing' || nextAttemptAt === null || nextAttemptAt > this.now;
+    });
+    const isReady = (one: Commission): boolean => one.availableAt <= this.now;
+    const commissions = this.commissions.filter(
+      (one) => one.owner === owner && one.mode === mode && one.earnOut === null && isReady(one),
     );
-    const isReady = (one: Commission): boolean =>
-      one.owner === owner && one.mode === mode && one.availableAt <= this.now;
-    const commissions = this.commissions.filter((one) => one.earnOut === null && isReady(one));
-    const entries = this.#entries.filter(({ earnOut, commission }) => earnOut === null && isReady(commission));
-    const debts = entries.filter(({ commission }) => commission.earnOut !== null);
+    // While a commission is being paid, nobody knows yet whether what was refunded of it is a debt.
+    const entries = this.#entries.filter((one) => {
+      const { commission, earnOut } = one;
+      if (one.owner !== owner || one.mode !== mode || earnOut !== null) return false;
+      return (
+        commission === null || (isReady(commission) && (commission.earnOut?.status ?? 'completed') === 'completed')
+      );
+    });
+    const debts = entries.filter(({ commission, amount }) => (commission ? commission.earnOut !== null : amount < 0));
     const ready = commissions.reduce((sum, { earned }) => sum + earned, 0) + total(entries) - total(debts);
-    const isDue = (mode === 'credits' || hasEmail) && period !== createdAt && !isPaid;
+    const isDue = (mode === 'credits' || email !== null) && period !== createdAt && !isWaiting;
     return { commissions, entries, debts, ready, debt: total(debts), isDue };
   }
 
@@ -371,7 +535,8 @@ export class EarningsModel {
     commission.amount -= back;
     commission.isReverted = refunded === amount;
     this.#accounts.get(commission.owner)!.referees.get(commission.referee)!.earned -= back;
-    if (back > 0) this.#entries.push({ commission, amount: -back, earnOut: null });
+    const { owner, mode } = commission;
+    if (back > 0) this.#entries.push({ owner, mode, amount: -back, commission, earnOut: null });
   }
 
   #isOpen({ endDays }: ModelChannel, at: number): boolean {
@@ -384,7 +549,7 @@ export class EarningsModel {
   }
 
   #account(user: string): Account {
-    const fresh: Account = { mode: 'credits', hasEmail: false, createdAt: this.now, referees: new Map() };
+    const fresh: Account = { mode: 'credits', email: null, createdAt: this.now, referees: new Map() };
     const account = this.#accounts.get(user) ?? fresh;
     this.#accounts.set(user, account);
     return account;

@@ -1,7 +1,7 @@
 // A process of its own, on the built package: records purchases and refunds, and runs earn-outs. What it pays out it writes into the
 // table `payouts`, on a connection of its own: that stays, whatever becomes of the process.
 const { DataSource } = require('typeorm');
-const { createReferrals, entities } = require('express-referrals');
+const { createReferrals, entities, PayoutRefused } = require('express-referrals');
 
 const { TEST_DATABASE_URL: url, SCHEMA: schema, NOW: now } = process.env;
 
@@ -24,7 +24,7 @@ async function main() {
     earnOuts: {
       payout: async ({ idempotencyKey, userId, amount }) => {
         const { declined = [], dies } = orders;
-        if (declined.includes(userId)) throw new Error('declined');
+        if (declined.includes(userId)) throw new PayoutRefused('declined');
         const isLast = ++payouts === dies?.at;
         if (isLast && dies.moment === 'before') die();
         await bank.query(

@@ -56,22 +56,23 @@ export function adoptStatement({ tables }: Database): Statement<AdoptParameters>
   });
 }
 
-/** Selects the next users whose time has come, and the time of the statement. */
+/**
+ * Selects the next users whose time has come, and the time of the statement. It includes the rows of purchases, which
+ * `adoptStatement` leaves as they are while another transaction has locked them.
+ */
 export function dueStatement({ tables }: Database): Statement<DueParameters> {
   return statement<DueParameters>({ terms: true, now: true, afterDueAt: true, afterUser: true, limit: true }, ($) => {
-    // One scan of the index for each, because a scan for both would not be in the order of time.
-    const [ofRun, ofPurchases] = [`${$.terms}::integer`, `${termsOfPurchase}`].map(
-      (terms) => `(
-      SELECT user_id, due_at FROM ${tables.totals}
-      WHERE due_terms = ${terms} AND due_at <= ${timeOf($.now)}
-        AND (due_at, user_id) > (${$.afterDueAt}::timestamptz, ${$.afterUser}::varchar)
-      ORDER BY due_at, user_id LIMIT ${$.limit}::integer
-    )`,
-    );
+    // One index range for each, so that both are read in the order of time and user.
+    const dueWith = (terms: string): string => `(
+        SELECT t.user_id, t.due_at FROM ${tables.totals} t
+        WHERE t.due_terms = ${terms} AND t.due_at <= ${timeOf($.now)}
+          AND (t.due_at, t.user_id) > (${$.afterDueAt}::timestamptz, ${$.afterUser}::varchar)
+        ORDER BY t.due_at, t.user_id LIMIT ${$.limit}::integer
+      )`;
     return `
-    SELECT t.user_id AS "userId", t.due_at::text AS "dueAt", ${timeOf($.now)} AS now
-    FROM (${ofRun} UNION ALL ${ofPurchases}) AS t
-    ORDER BY t.due_at, t.user_id LIMIT ${$.limit}::integer`;
+      SELECT due.user_id AS "userId", due.due_at::text AS "dueAt", ${timeOf($.now)} AS now
+      FROM (${dueWith(`${$.terms}::integer`)} UNION ALL ${dueWith(String(termsOfPurchase))}) AS due
+      ORDER BY due.due_at, due.user_id LIMIT ${$.limit}::integer`;
   });
 }
 

@@ -107,7 +107,10 @@ export class Reconciliation {
     await this.#database.query(query, manager);
   }
 
-  /** Inserts the earn-out of a forgotten payment, as one that has nothing yet, and counts it. */
+  /**
+   * Inserts the earn-out of a forgotten payment, as a failed one that has nothing yet, and counts it. Its refused_at
+   * makes the key of the next earn-out a new one, also if that includes what this key was derived from.
+   */
   async #insert({ user, key, amount }: Payment, manager: EntityManager): Promise<ReferralEarnOut> {
     const { earnOuts, accounts } = this.#database.tables;
     const [row] = await this.#database.query<object>(
@@ -117,9 +120,9 @@ export class Reconciliation {
         WITH
         made AS (
           INSERT INTO ${earnOuts} (user_id, mode, payout_email, amount, commissions, status, error_reason, idempotency_key,
-            settled_at, created_at, updated_at)
+            settled_at, refused_at, created_at, updated_at)
           SELECT a.user_id, 'payout', a.payout_email, ${$.amount}::numeric, 0, 'failed', 'It is being booked.', ${$.key},
-            at.now, at.now, at.now
+            at.now, at.now, at.now, at.now
           FROM ${accounts} a CROSS JOIN (SELECT ${timeOf($.now)} AS now) AS at WHERE a.user_id = ${$.user}
           RETURNING *
         ),
