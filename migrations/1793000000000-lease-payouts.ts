@@ -58,9 +58,8 @@ export class LeasePayouts1793000000000 implements MigrationInterface {
         CONSTRAINT "pk_referral_earn_out_entries" PRIMARY KEY ("user_id", "id"),
         CONSTRAINT "fk_referral_earn_out_entries_payment" FOREIGN KEY ("user_id", "payment_id")
           REFERENCES ${earnOuts} ("user_id", "id"),
-        CONSTRAINT "ck_referral_earn_out_entries_amount" CHECK (
-          "amount" <> 0 AND "amount" > '-Infinity'::numeric AND "amount" < 'Infinity'::numeric
-        )
+        CONSTRAINT "ck_referral_earn_out_entries_amount" CHECK ("amount" <> 0),
+        CONSTRAINT "ck_referral_earn_out_entries_finite" CHECK (abs("amount") < 'Infinity')
       )`,
       `CREATE INDEX "ix_referral_earn_out_entries_payment" ON ${table('referral_earn_out_entries')} ("user_id", "payment_id")`,
       `CREATE INDEX "ix_referral_earn_out_entries_unpaid" ON ${table('referral_earn_out_entries')} ("user_id")

@@ -213,6 +213,8 @@ const unseen: Record<string, [reason: string, where: (row: Damage['row']) => boo
   'buyers.version': ['a lock, not a fact', always],
   'buyers.applied_at': ['nothing follows from it', always],
   'referees.created_at': ['a sign-up without a commission can have been deleted', ({ earned }) => Number(earned) === 0],
+  'account_totals.due_at': ['when the next run looks at it', always],
+  'account_totals.due_terms': ['with which options that was found', always],
   'account_totals.matured_until': ['every moment is right for which the sums are', always],
   'accounts.payout_email': ['a setting', always],
   'accounts.created_at': ['nothing else is as old', always],

@@ -77,7 +77,7 @@ class Model {
     return {
       totals: {
         ...{ creditsEarned: money(this.#waiting()), totalCreditsEarned: money(total) },
-        ...{ payoutsEarned: '0.00', totalPayoutsEarned: '0.00' },
+        ...{ payoutsEarned: '0.00', totalPayoutsEarned: '0.00', blocked: null },
         ...{ usersReferred: 1, usersUpgraded: this.#commissions.length > 0 ? 1 : 0 },
       },
       commissions: this.#commissions.map((one) => [status(one), money(one.earned), money(one.amount)]),

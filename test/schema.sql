@@ -221,7 +221,8 @@ CREATE TABLE referral_earn_out_entries (
   earn_out_id bigint,
   created_at timestamp with time zone DEFAULT now() NOT NULL,
   CONSTRAINT pk_referral_earn_out_entries PRIMARY KEY (user_id, id),
-  CONSTRAINT ck_referral_earn_out_entries_amount CHECK (amount <> 0::numeric AND amount > '-Infinity'::numeric AND amount < 'Infinity'::numeric)
+  CONSTRAINT ck_referral_earn_out_entries_amount CHECK (amount <> 0::numeric),
+  CONSTRAINT ck_referral_earn_out_entries_finite CHECK (abs(amount) < 'Infinity'::numeric)
 );
 CREATE INDEX ix_referral_earn_out_entries_earn_out ON referral_earn_out_entries USING btree (user_id, earn_out_id) WHERE earn_out_id IS NOT NULL;
 CREATE INDEX ix_referral_earn_out_entries_payment ON referral_earn_out_entries USING btree (user_id, payment_id);

@@ -1,6 +1,6 @@
 import { Check, Column, Entity, Index, JoinColumn, ManyToOne, PrimaryColumn } from 'typeorm';
 import { lengths } from '../limits';
-import { amountColumn, bigintAsNumber } from './columns';
+import { amountColumn, bigintAsNumber, finite } from './columns';
 import { ReferralEarnOut } from './referral-earn-out';
 
 /**
@@ -12,10 +12,8 @@ import { ReferralEarnOut } from './referral-earn-out';
 @Index('ix_referral_earn_out_entries_payment', ['userId', 'paymentId'])
 @Index('ix_referral_earn_out_entries_unpaid', ['userId'], { where: '(earn_out_id IS NULL)' })
 @Index('ix_referral_earn_out_entries_earn_out', ['userId', 'earnOutId'], { where: '(earn_out_id IS NOT NULL)' })
-@Check(
-  'ck_referral_earn_out_entries_amount',
-  `"amount" <> 0 AND "amount" > '-Infinity'::numeric AND "amount" < 'Infinity'::numeric`,
-)
+@Check('ck_referral_earn_out_entries_amount', '"amount" <> 0')
+@Check('ck_referral_earn_out_entries_finite', finite('amount'))
 export class ReferralEarnOutEntry {
   /** The referrer, who was paid. */
   @PrimaryColumn({

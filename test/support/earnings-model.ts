@@ -336,8 +336,8 @@ export class EarningsModel {
   /** What would be paid to a user now: nothing below the minimum, which is of both modes together. */
   #payable(owner: string) {
     const nets = { credits: this.#net(owner, 'credits'), payout: this.#net(owner, 'payout') };
-    const isNetting = (mode: Mode): boolean => nets[mode].isDue && nets[mode].ready + nets[mode].debt > 0;
-    // Nobody is paid in one mode who owes in the other, unless the other is paid too, and nets it.
+    const isNetting = (mode: Mode): boolean => nets[mode].ready + nets[mode].debt > 0;
+    // Nobody is paid in one mode who owes in the other.
     const due = (['credits', 'payout'] as const)
       .filter((mode) => nets[mode].isDue)
       .map((mode) => {
@@ -384,12 +384,17 @@ export class EarningsModel {
     const { owner, amount } = one;
     const isOpen = (c: Commission): boolean =>
       c.owner === owner && c.mode === 'payout' && c.earnOut === null && c.availableAt <= this.now;
-    const open = this.commissions.filter(isOpen).sort((a, b) => a.availableAt - b.availableAt);
+    const open = this.commissions
+      .filter(isOpen)
+      .sort((a, b) => a.availableAt - b.availableAt)
+      .map((commission) => {
+        const entries = this.#entries.filter((entry) => entry.commission === commission && entry.earnOut === null);
+        return { commission, entries, left: commission.earned + total(entries) };
+      })
+      .filter(({ left }) => left <= amount);
     let rest = amount;
     one.count = 0;
-    for (const commission of open) {
-      const entries = this.#entries.filter((entry) => entry.commission === commission && entry.earnOut === null);
-      const left = commission.earned + total(entries);
+    for (const { commission, entries, left } of open) {
       if (left > rest) break;
       rest -= left;
       one.count++;
@@ -411,12 +416,17 @@ export class EarningsModel {
       return [total(available) - this.paid(user, mode), total(all)];
     });
     const upgraded = [...referees.values()].filter(({ isUpgraded }) => isUpgraded).length;
-    // A period later, unless enough is due already, as far as the sums say.
-    const due = (['credits', 'payout'] as const)
-      .map((mode, n) => (sums[n]![0]! < 0 || this.#net(user, mode).isDue ? sums[n]![0]! : 0))
-      .reduce((all, one) => all + one, 0);
-    const isDue = due >= this.options.minimum;
-    const next = this.#periodStart(createdAt) + (isDue ? 0 : this.options.everyDays * dayMs);
+    const modes = (['credits', 'payout'] as const).map((mode, n) => {
+      return { amount: sums[n]![0]!, from: this.#payableFrom(user, mode) };
+    });
+    const times = (isPast: boolean): number[] =>
+      modes.flatMap(({ amount, from }) => (amount > 0 && from !== null && from <= this.now === isPast ? [from] : []));
+    const due = modes
+      .filter(({ amount, from }) => amount < 0 || (from !== null && from <= this.now))
+      .reduce((all, { amount }) => all + amount, 0);
+    const period = this.#periodStart(createdAt);
+    const later = times(false).length > 0 ? Math.min(...times(false)) : period + this.options.everyDays * dayMs;
+    const next = due >= this.options.minimum ? Math.max(period, Math.min(...times(true))) : later;
     return JSON.stringify([...sums, referees.size, upgraded, next]);
   }
 
@@ -432,15 +442,25 @@ export class EarningsModel {
     return total(this.earnOuts.filter((one) => one.owner === user && one.mode === mode && one.status === 'completed'));
   }
 
+  /** From when on a mode can be paid; null if it can't. */
+  #payableFrom(owner: string, mode: Mode): number | null {
+    const { createdAt, email } = this.#accounts.get(owner)!;
+    const ofMode = this.earnOuts.filter((one) => one.owner === owner && one.mode === mode);
+    const refused = ofMode.filter(({ status }) => status === 'failed' || status === 'returned');
+    if ((mode === 'payout' && email === null) || refused.some(({ nextAttemptAt }) => nextAttemptAt === null))
+      return null;
+    const every = this.options.everyDays * dayMs;
+    const period = this.#periodStart(createdAt);
+    const isUsed = ofMode.some(
+      ({ status, createdAt: at }) => status === 'processing' || (status === 'completed' && at >= period),
+    );
+    return Math.max(
+      ...[createdAt + every, isUsed ? period + every : 0, ...refused.map(({ nextAttemptAt }) => nextAttemptAt!)],
+    );
+  }
+
   /** What a user could be paid in a mode, and owes in it. */
   #net(owner: string, mode: Mode) {
-    const { createdAt, email } = this.#accounts.get(owner)!;
-    const period = this.#periodStart(createdAt);
-    const ofMode = this.earnOuts.filter((one) => one.owner === owner && one.mode === mode);
-    const isWaiting = ofMode.some(({ status, createdAt: at, nextAttemptAt }) => {
-      if (status === 'completed') return at >= period;
-      return status === 'processing' || nextAttemptAt === null || nextAttemptAt > this.now;
-    });
     const isReady = (one: Commission): boolean => one.availableAt <= this.now;
     const commissions = this.commissions.filter(
       (one) => one.owner === owner && one.mode === mode && one.earnOut === null && isReady(one),
@@ -455,7 +475,8 @@ export class EarningsModel {
     });
     const debts = entries.filter(({ commission, amount }) => (commission ? commission.earnOut !== null : amount < 0));
     const ready = commissions.reduce((sum, { earned }) => sum + earned, 0) + total(entries) - total(debts);
-    const isDue = (mode === 'credits' || email !== null) && period !== createdAt && !isWaiting;
+    const from = this.#payableFrom(owner, mode);
+    const isDue = from !== null && from <= this.now;
     return { commissions, entries, debts, ready, debt: total(debts), isDue };
   }
 

@@ -17,8 +17,8 @@ type Parameters = Placeholders<OpenAmountParameters>;
  * not paid, and entries that no earn-out has included. `sums` are the earn-outs that these parts would make.
  *
  * The refund of a commission that is paid already leaves a debt, and so does a payment for which nothing was available.
- * The earn-out of the same mode subtracts the debt, if something is left. Otherwise the earn-out of the other mode
- * subtracts it, so that no user is paid in one mode while owing in the other. A commission whose earn-out is still in
+ * The earn-out of the same mode subtracts the debt, if more is ready in that mode. Otherwise the earn-out of the other
+ * mode subtracts it, so that no user is paid in one mode while owing in the other. A commission whose earn-out is still in
  * progress has no debt yet.
  */
 export function openAmounts(database: Database, $: Parameters): string {
@@ -79,17 +79,14 @@ const sums = (): string => `
         coalesce(sum(amount) FILTER (WHERE is_debt), 0) AS debt
       FROM parts GROUP BY user_id, mode
     ),
-    -- The amount of each earn-out: the parts of its mode, and the debt of the other mode, unless an earn-out of that
-    -- mode subtracts it. total: the sum of the user's earn-outs, which is what the minimum is about.
+    -- The amount of each earn-out: the parts of its mode, and the debt of the other mode, unless what is ready there is
+    -- more than the debt. total: the sum of the user's earn-outs, which is what the minimum is about.
     sums AS (
       SELECT netted.*, sum(amount) FILTER (WHERE amount > 0) OVER (PARTITION BY user_id) AS total
       FROM (
         SELECT due.user_id, due.mode, due.payout_email, n.commissions,
           n.ready + n.debt + coalesce(other.debt, 0) AS amount, coalesce(other.debt, 0) < 0 AS takes_debt
         FROM due JOIN nets n USING (user_id, mode)
-        LEFT JOIN nets other ON other.user_id = due.user_id AND other.mode <> due.mode
-          AND NOT (other.ready + other.debt > 0 AND EXISTS (
-            SELECT FROM due d WHERE d.user_id = due.user_id AND d.mode = other.mode
-          ))
+        LEFT JOIN nets other ON other.user_id = due.user_id AND other.mode <> due.mode AND other.ready + other.debt <= 0
       ) AS netted
     )`;
