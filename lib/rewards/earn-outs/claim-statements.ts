@@ -14,7 +14,9 @@ export interface ClaimPlace {
 
 export interface ClaimParameters {
   now: Date | null;
-  /** Who claims it, for `claimed_by`. */
+  /** How many to claim. */
+  limit: number;
+  /** Who claims them, for `claimed_by`. */
   claim: string;
   /** How long the host's function may take, in milliseconds. */
   timeout: number;
@@ -35,7 +37,8 @@ export interface ClaimedParameters {
 }
 
 /**
- * Claims the next payout that is due to be asked for: writes who pays it and until when, before the provider is asked.
+ * Claims the next payouts that are due to be asked for: writes who pays them and until when, before the provider is
+ * asked.
  *
  * The time of the next attempt is that for the case that this one has no clear result, or that the process dies. So a
  * claimed payout is not due any more, and the index leads to the next one. The place after which the run continues
@@ -44,20 +47,29 @@ export interface ClaimedParameters {
 export function claimStatement(database: Database): Statement<ClaimParameters> {
   const { earnOuts } = database.tables;
   return statement<ClaimParameters>(
-    { now: true, claim: true, timeout: true, lease: true, afterTime: true, afterUser: true, afterId: true },
+    {
+      now: true,
+      limit: true,
+      claim: true,
+      timeout: true,
+      lease: true,
+      afterTime: true,
+      afterUser: true,
+      afterId: true,
+    },
     ($) => `
     WITH
     -- The time of the statement.
     at AS MATERIALIZED (
       SELECT ${timeOf($.now)} AS now
     ),
-    -- The next payout. Those that another process is claiming at this moment are skipped.
+    -- The next payouts. Those that another process is claiming at this moment are skipped.
     next AS (
       SELECT o.user_id, o.id, o.next_attempt_at FROM ${earnOuts} o
       WHERE o.status = 'processing' AND o.next_attempt_at <= ${timeOf($.now)}
         AND (o.next_attempt_at, o.user_id, o.id)
           > (${$.afterTime}::timestamptz, ${$.afterUser}::varchar, ${$.afterId}::bigint)
-      ORDER BY o.next_attempt_at, o.user_id, o.id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED
+      ORDER BY o.next_attempt_at, o.user_id, o.id LIMIT ${$.limit}::integer FOR NO KEY UPDATE SKIP LOCKED
     ),
     claimed AS (
       UPDATE ${earnOuts} e SET attempts = e.attempts + 1, claimed_by = ${$.claim},
@@ -68,9 +80,10 @@ export function claimStatement(database: Database): Statement<ClaimParameters> {
         ),
         updated_at = at.now
       FROM next CROSS JOIN at WHERE e.user_id = next.user_id AND e.id = next.id
-      RETURNING e.*, next.next_attempt_at::text AS claim_place
+      RETURNING e.*, next.next_attempt_at AS claim_place
     )
-    SELECT ${database.columns(ReferralEarnOut)}, claim_place AS "claimPlace" FROM claimed`,
+    SELECT ${database.columns(ReferralEarnOut)}, claim_place::text AS "claimPlace" FROM claimed
+    ORDER BY claim_place, user_id, id`,
   );
 }
 
@@ -86,33 +99,40 @@ export function isClaimedBy(claim: string): string {
 const isOwnClaim = ($: Record<'user' | 'id' | 'claim', string>): string =>
   `e.user_id = ${$.user} AND e.id = ${$.id} AND e.status = 'processing' AND ${isClaimedBy($.claim)}`;
 
-export interface CompleteParameters extends ClaimedParameters {
-  /** The provider's reference, if it is known now. */
-  reference: string | null;
-  /** When it was paid; null for now. */
-  paidAt: Date | null;
+/** Payouts in progress that were paid, by their keys: `users[0]` with `ids[0]`, and so on. */
+export interface CompleteParameters {
+  users: readonly string[];
+  ids: readonly number[];
+  /** The claims that must hold them; null if that makes no difference. */
+  claims: readonly (string | null)[];
+  /** The provider's references, as far as they are known now. */
+  references: readonly (string | null)[];
+  /** When they were paid; null for now. */
+  paidAt: readonly (Date | null)[];
+  now: Date | null;
   /** The option `earnOuts.every` in milliseconds. */
   period: number;
 }
 
 /**
- * Completes a payout in progress. If its period has passed, it also makes the user due: new commissions have waited for
- * it.
+ * Completes payouts in progress. If the period of one has passed, it also makes the user due: new commissions have
+ * waited for it.
  */
-export function completePayoutStatement(database: Database): Statement<CompleteParameters> {
+export function completePayoutsStatement(database: Database): Statement<CompleteParameters> {
   const { earnOuts, accounts, totals } = database.tables;
   return statement<CompleteParameters>(
-    { user: true, id: true, claim: true, now: true, reference: true, paidAt: true, period: true },
+    { users: true, ids: true, claims: true, references: true, paidAt: true, now: true, period: true },
     ($) => `
     WITH
     at AS MATERIALIZED (
       SELECT ${timeOf($.now)} AS now
     ),
     completed AS (
-      UPDATE ${earnOuts} e SET status = 'completed', updated_at = at.now,
-        settled_at = coalesce(${$.paidAt}::timestamptz, at.now),
-        reference = coalesce(${$.reference}, e.reference), next_attempt_at = NULL, ${unclaimed}
-      FROM at WHERE ${isOwnClaim($)}
+      UPDATE ${earnOuts} e SET status = 'completed', updated_at = at.now, settled_at = coalesce(paid.at, at.now),
+        reference = coalesce(paid.reference, e.reference), next_attempt_at = NULL, ${unclaimed}
+      FROM at CROSS JOIN unnest(${$.users}::varchar[], ${$.ids}::bigint[], ${$.claims}::varchar[],
+        ${$.references}::varchar[], ${$.paidAt}::timestamptz[]) AS paid (user_id, id, claim, reference, at)
+      WHERE e.user_id = paid.user_id AND e.id = paid.id AND e.status = 'processing' AND ${isClaimedBy('paid.claim')}
       RETURNING e.*
     ),
     woken AS (

@@ -7,15 +7,16 @@ import { debug } from '../../debug';
 import { ReferralEarnOut } from '../../entities/referral-earn-out';
 import { payoutUnclear, referralError } from '../../errors';
 import type { Payout, Settings } from '../../options';
+import { Batches } from './batches';
 import { claimStatement, type ClaimPlace } from './claim-statements';
 import { callPayout, type PayoutOutcome } from './payout-call';
 import type { Progress } from './progress';
-import type { Transitions } from './transitions';
+import type { Paid, Transitions } from './transitions';
 import { leaseReserveMs } from './waits';
 
 /** This process in `claimed_by`. The random part tells apart processes of different containers with the same id. */
 const thisProcess = `${hostname().slice(0, 60)}/${process.pid}/${randomUUID().slice(0, 8)}`;
-let claims = 0;
+let claimCount = 0;
 
 /**
  * Pays the earn-outs of the mode `payout` by the option `earnOuts.payout`.
@@ -30,6 +31,7 @@ export class Payouts {
   readonly #settings: Settings['earnOuts'];
   readonly #onError: Settings['onError'];
   readonly #transitions: Transitions;
+  readonly #completions: Batches<Completion, ReferralEarnOut | null>;
 
   constructor(database: Database, clock: Clock, { earnOuts, onError }: Settings, transitions: Transitions) {
     this.#database = database;
@@ -37,6 +39,7 @@ export class Payouts {
     this.#settings = earnOuts;
     this.#onError = onError;
     this.#transitions = transitions;
+    this.#completions = new Batches((paid) => transitions.completeAll(paid));
   }
 
   /** Pays all payouts that are due to be asked for, including those of earlier runs, some at once. */
@@ -44,26 +47,31 @@ export class Payouts {
     const { payout, concurrency } = this.#settings;
     if (!payout) return;
     const queue = new Queue();
+    const claims = new Batches<void, Claimed | null>((lanes) => this.#claim(queue, lanes.length));
     const lanes = Array.from({ length: concurrency }, async () => {
-      for (let next = await this.#claim(queue); next !== null; next = await this.#claim(queue))
+      for (let next = await claims.do(); next !== null; next = await claims.do())
         await this.#pay(payout, next, progress);
     });
     for (const lane of await Promise.allSettled(lanes)) if (lane.status === 'rejected') throw lane.reason;
   }
 
-  async #claim(queue: Queue): Promise<Claimed | null> {
+  /** Claims a payout for each lane that waits for one, as far as there are any. */
+  async #claim(queue: Queue, limit: number): Promise<(Claimed | null)[]> {
     const { payoutTimeoutMs: timeout } = this.#settings;
-    const claim = `${thisProcess}/${++claims}`;
+    const claim = `${thisProcess}/${++claimCount}`;
     const query = claimStatement(this.#database).with({
-      ...{ now: this.#clock.parameter(), claim, timeout, lease: timeout + leaseReserveMs },
+      ...{ now: this.#clock.parameter(), limit, claim, timeout, lease: timeout + leaseReserveMs },
       ...queue.after(),
     });
-    const [row] = await retryConflicts(() =>
+    const rows = await retryConflicts(() =>
       this.#database.unlimited('ordinary', (manager) => this.#database.query<ClaimedRow>(query, manager)),
     );
-    if (!row) return null;
-    queue.advance({ nextAttemptAt: row.claimPlace, userId: row.userId, id: row.id });
-    return { earnOut: this.#database.entity(ReferralEarnOut, row), claim };
+    const last = rows.at(-1);
+    if (last) queue.advance({ nextAttemptAt: last.claimPlace, userId: last.userId, id: last.id });
+    return Array.from({ length: limit }, (_, lane) => {
+      const row = rows[lane];
+      return row ? { earnOut: this.#database.entity(ReferralEarnOut, row), claim } : null;
+    });
   }
 
   async #pay(payout: Payout, { earnOut, claim }: Claimed, progress: Progress): Promise<void> {
@@ -77,7 +85,13 @@ export class Payouts {
   async #settle(earnOut: ReferralEarnOut, claim: string, outcome: PayoutOutcome): Promise<ReferralEarnOut | null> {
     switch (outcome.status) {
       case 'completed':
-        return this.#transitions.complete(earnOut, { claim, reference: outcome.reference, paidAt: null });
+        return this.#completions.do({
+          userId: earnOut.userId,
+          id: earnOut.id,
+          claim,
+          reference: outcome.reference,
+          paidAt: null,
+        });
       case 'submitted':
         return this.#transitions.submit(earnOut, { claim, reference: outcome.reference });
       case 'failed':
@@ -103,6 +117,8 @@ export class Payouts {
       this.#onError(referralError('PAYOUT_CONTRADICTED', id, status, now.status, `it stays ${now.status}`));
   }
 }
+
+type Completion = Pick<ReferralEarnOut, 'userId' | 'id'> & Paid;
 
 /** A payout that this process has claimed, and the claim. */
 interface Claimed {

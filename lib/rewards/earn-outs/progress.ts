@@ -3,6 +3,7 @@ import { sql } from '../../database/named-parameters';
 import { shownAmount } from '../../entities/columns';
 import type { ReferralEarnOut } from '../../entities/referral-earn-out';
 import type { EarnOutProgress, RunEarnOutsOptions } from '../../types/earn-outs';
+import { Batches } from './batches';
 
 /** An earn-out that this run has completed or failed. */
 export type SettledEarnOut = Pick<ReferralEarnOut, 'status' | 'amount'>;
@@ -12,7 +13,11 @@ export class Progress {
   readonly #database: Database;
   readonly #onProgress: RunEarnOutsOptions['onProgress'];
   readonly #sum: EarnOutProgress = { bound: 0, completed: 0, failed: 0, amount: '0' };
-  #last: Promise<void> = Promise.resolve();
+  /** Payouts settle in parallel, so each batch waits for the batch before it. */
+  readonly #batches = new Batches<readonly SettledEarnOut[], void>(async (batches) => {
+    await this.#add(batches.flat());
+    return batches.map(() => undefined);
+  });
   /** Whether the run has bound, claimed or settled an earn-out. */
   hasBegun = false;
 
@@ -27,10 +32,10 @@ export class Progress {
     await this.#onProgress?.(this.shown());
   }
 
-  /** Adds settled earn-outs. Payouts settle in parallel, so each call waits for the call before it. */
+  /** Adds settled earn-outs. */
   addSettled(settled: readonly SettledEarnOut[]): Promise<void> {
     this.hasBegun = true;
-    return (this.#last = this.#last.then(() => this.#add(settled)));
+    return this.#batches.do(settled);
   }
 
   async #add(settled: readonly SettledEarnOut[]): Promise<void> {

@@ -7,15 +7,20 @@ import { retryConflicts } from '../../database/retry';
 import { ReferralEarnOut } from '../../entities/referral-earn-out';
 import type { Settings } from '../../options';
 import { bookStatement } from './book-statement';
-import {
-  type CompleteParameters,
-  completePayoutStatement,
-  submitStatement,
-  unclearStatement,
-} from './claim-statements';
+import { completePayoutsStatement, submitStatement, unclearStatement } from './claim-statements';
 import { type RefuseParameters, refuseStatement } from './refuse-statement';
 
 type Key = Pick<ReferralEarnOut, 'userId' | 'id'>;
+
+/** What is known of a payment. */
+export interface Paid {
+  /** The claim that must hold the earn-out; null if that makes no difference. */
+  claim: string | null;
+  /** The provider's reference, if it is known now. */
+  reference: string | null;
+  /** When it was paid; null for now. */
+  paidAt: Date | null;
+}
 
 /**
  * Changes the status of earn-outs of the mode `payout`, and emits the event `earnOut`. Each method returns null, and
@@ -35,13 +40,28 @@ export class Transitions {
   }
 
   /** The provider has paid an earn-out in progress. */
-  complete(
-    key: Key,
-    change: Pick<CompleteParameters, 'claim' | 'reference' | 'paidAt'>,
-    manager?: EntityManager,
-  ): Promise<ReferralEarnOut | null> {
-    const parameters = { ...this.#parameters(key), ...change, period: this.#period };
-    return this.#emitted(completePayoutStatement(this.#database).with(parameters), manager);
+  async complete(key: Key, change: Paid, manager: EntityManager): Promise<ReferralEarnOut | null> {
+    const [completed] = await this.completeAll([{ ...key, ...change }], manager);
+    return completed!;
+  }
+
+  /** The provider has paid earn-outs in progress. Returns them in their order, with null for those that were not. */
+  async completeAll(paid: readonly (Key & Paid)[], manager?: EntityManager): Promise<(ReferralEarnOut | null)[]> {
+    const query = completePayoutsStatement(this.#database).with({
+      users: paid.map(({ userId }) => userId),
+      ids: paid.map(({ id }) => id),
+      claims: paid.map(({ claim }) => claim),
+      references: paid.map(({ reference }) => reference),
+      paidAt: paid.map(({ paidAt }) => paidAt),
+      now: this.#clock.parameter(),
+      period: this.#period,
+    });
+    return this.#inTransaction(async (within) => {
+      const rows = await this.#database.query<object>(query, within);
+      const completed = rows.map((row) => this.#database.entity(ReferralEarnOut, row));
+      for (const earnOut of completed) this.#events.emit(within, 'earnOut', earnOut);
+      return paid.map(({ id }) => completed.find((earnOut) => earnOut.id === id) ?? null);
+    }, manager);
   }
 
   /** The provider has accepted an earn-out in progress, and tells its result later. Emits no event. */
