@@ -41,21 +41,21 @@ const made = (tables: Tables, $: Parameters): string => `
       ) AS refused_key
       FROM sums s WHERE s.amount > 0 AND s.total >= ${$.minimum}::numeric
     ),
-    -- The natural keys of the parts of each earn-out, as one text.
-    contents AS (
-      SELECT chosen.user_id, chosen.mode, string_agg(p.natural_key, E'\\n' ORDER BY p.natural_key COLLATE "C") AS text
-      FROM chosen JOIN parts p ON p.user_id = chosen.user_id
-        AND (p.mode = chosen.mode OR (p.is_debt AND chosen.takes_debt))
-      GROUP BY 1, 2
+    -- The same, with the natural keys of the parts of each earn-out as one text.
+    described AS (
+      SELECT c.user_id, c.mode, c.payout_email, c.amount, c.commissions, c.refused_key,
+        string_agg(p.natural_key, E'\\n' ORDER BY p.natural_key COLLATE "C") AS contents
+      FROM chosen c JOIN parts p ON p.user_id = c.user_id AND (p.mode = c.mode OR (p.is_debt AND c.takes_debt))
+      GROUP BY 1, 2, 3, 4, 5, 6
     ),
     -- Inserts the earn-outs. It guards the writes below: each joins its rows.
     made AS (
       INSERT INTO ${tables.earnOuts} (user_id, mode, payout_email, amount, commissions, status, idempotency_key,
         next_attempt_at, created_at, updated_at)
       SELECT user_id, mode, payout_email, amount, commissions, 'processing',
-        ${keyOf('json_build_array(user_id, mode, refused_key)::text', 'contents.text')},
+        ${keyOf('json_build_array(user_id, mode, refused_key)::text', 'contents')},
         CASE mode WHEN 'payout' THEN at.now END, at.now, at.now
-      FROM chosen JOIN contents USING (user_id, mode) CROSS JOIN at ORDER BY user_id, mode
+      FROM described CROSS JOIN at ORDER BY user_id, mode
       RETURNING *
     )`;
 
@@ -92,16 +92,20 @@ const addedToAccounts = (tables: Tables): string => `
     paid AS (
       UPDATE ${tables.accounts} a
       SET credits_paid = a.credits_paid + by_user.credits, payouts_paid = a.payouts_paid + by_user.payouts,
-        earn_outs = a.earn_outs + counted.earn_outs
+        earn_outs = a.earn_outs + by_user.earn_outs
       FROM (
-        ${sumsByMode('SELECT * FROM bound UNION ALL SELECT * FROM bound_entries UNION ALL SELECT * FROM bound_payments')}
+        ${sumsByMode(
+          `SELECT user_id, mode, amount, 0 AS earn_out FROM bound UNION ALL SELECT user_id, mode, amount, 0 FROM bound_entries
+          UNION ALL SELECT user_id, mode, amount, 0 FROM bound_payments UNION ALL SELECT user_id, mode, 0, 1 FROM made`,
+          'sum(earn_out) AS earn_outs',
+        )}
       ) AS by_user
-      JOIN (SELECT user_id, count(*) AS earn_outs FROM made GROUP BY 1) AS counted USING (user_id)
       WHERE a.user_id = by_user.user_id
     )`;
 
-/** SQL: the sums of parts of earn-outs for each user, by the mode in which they were earned. */
-export function sumsByMode(parts: string): string {
+/** SQL: the sums of parts of earn-outs for each user, by the mode in which they were earned, and another sum. */
+export function sumsByMode(parts: string, more = 'count(*) AS parts'): string {
   return `SELECT user_id, coalesce(sum(amount) FILTER (WHERE mode = 'credits'), 0) AS credits,
-    coalesce(sum(amount) FILTER (WHERE mode = 'payout'), 0) AS payouts FROM (${parts}) AS parts GROUP BY user_id`;
+    coalesce(sum(amount) FILTER (WHERE mode = 'payout'), 0) AS payouts, ${more}
+    FROM (${parts}) AS parts GROUP BY user_id`;
 }
