@@ -1,5 +1,5 @@
 import { IncomingMessage } from 'node:http';
-import type { RequestHandler } from 'express';
+import type { Request, RequestHandler } from 'express';
 import type { Listener, ReferralEvents } from './database/events';
 import { watchConnections } from './database/lost-connections';
 import { entities } from './entities';
@@ -51,6 +51,14 @@ export interface Referrals extends Managers {
    * it.
    */
   readonly api: RequestHandler;
+  /**
+   * Returns the id of the visitor of a request, a UUID, for the metadata of a checkout: the purchase can be recorded by
+   * a webhook before the buyer's first page after sign-in, and names the visitor (`recordPurchase(buyer, { visitorId })`).
+   * Null for a visitor who came through no referral, and once the visitor is signed in: then the user is known.
+   *
+   * @throws ReferralError `MIDDLEWARE_MISSING`.
+   */
+  visitorId(req: Request): string | null;
   /** Applies, shows and removes users' coupons. */
   readonly coupons: Coupons;
   /**
@@ -90,9 +98,12 @@ export interface Referrals extends Managers {
   /**
    * Records what a buyer paid, redeems the applied coupon, and gives the referrer a commission. The referrer is the
    * first of these that exists: the owner of the applied coupon, the referrer of the buyer's sign-up, the owner of the
-   * referral that a buyer without a sign-up came through, the owner of the coupon that the buyer redeemed last. The
-   * rate is that of the channel, otherwise of the program, otherwise of the option `commission`. The commission is
+   * referral that the purchase names or that a buyer without a sign-up came through, the owner of the coupon that the
+   * buyer redeemed last. The rate is that of the channel, otherwise of the program, otherwise of the option `commission`. The commission is
    * rounded half up to cents, within the limit for each referee.
+   *
+   * A purchase without a referrer is looked at again when the buyer's sign-up or first attribution arrives within
+   * `attribution.windowDays` (default 30) of it. A row of its own, `purchase.lateAttribution()`, has what is decided then.
    *
    * Idempotent by (buyer, reference): a repeated call returns the first result. The rows of the buyer and of the
    * referrer stay locked until the host's transaction ends, so make this the last call in it.
@@ -106,8 +117,8 @@ export interface Referrals extends Managers {
    *   console.log(commission ? `${commission.userId} earns ${commission.amount}` : purchase.noCommission);
    * });
    *
-   * @throws ReferralError `INVALID_INPUT` naming the field, before anything is written; `REFERENCE_REUSED` if the
-   * reference stands for another amount; `DATABASE_UNAVAILABLE`.
+   * @throws ReferralError `INVALID_INPUT` naming the field, and `NOT_FOUND` for a referral or a code that it names, before
+   * anything is written; `REFERENCE_REUSED` if the reference stands for another amount; `DATABASE_UNAVAILABLE`.
    */
   recordPurchase(buyer: UserRef, input: PurchaseInput): Promise<RecordedPurchase>;
   /**
@@ -204,6 +215,7 @@ export function createReferrals(options: ReferralsOptions): Referrals {
     middleware: middleware(tracking),
     router: linkRouter(tracking),
     api: api(tracking, rewards),
+    visitorId: (req) => tracking.visitors.seen(req, 'visitorId').touch?.visitorId ?? null,
     coupons: rewards.coupons,
     on: (event, listener) => tracking.events.on(event, listener),
     off: (event, listener) => tracking.events.off(event, listener),

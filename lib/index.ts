@@ -75,6 +75,7 @@ export { ReferralCreditType } from './entities/referral-credit-type';
 export { ReferralDailyCount } from './entities/referral-daily-count';
 export { ReferralEarnOut } from './entities/referral-earn-out';
 export { ReferralEarnOutEntry } from './entities/referral-earn-out-entry';
+export { ReferralLateAttribution } from './entities/referral-late-attribution';
 export { ReferralProgram } from './entities/referral-program';
 export { ReferralPurchase } from './entities/referral-purchase';
 export { ReferralRedemption } from './entities/referral-redemption';

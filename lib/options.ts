@@ -93,7 +93,7 @@ export interface ReferralsOptions {
     model?: 'last-touch' | 'first-touch';
     /**
      * How many days a touch counts. Default: without limit. (The touch of an anonymous visitor lasts for
-     * `cookie.maxAgeDays` at most.)
+     * `cookie.maxAgeDays` at most.) So many days, or 30, a purchase waits for a referrer.
      */
     windowDays?: number;
   };

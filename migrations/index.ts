@@ -6,6 +6,7 @@ import { LeasePayouts1793000000000 } from './1793000000000-lease-payouts';
 import { CountCommissionHistory1794000000000 } from './1794000000000-count-commission-history';
 import { RefuseNanAndInfinity1794000000001 } from './1794000000001-refuse-nan-and-infinity';
 import { CompleteCreditLedger1795000000000 } from './1795000000000-complete-credit-ledger';
+import { AddLateAttribution1796000000000 } from './1796000000000-add-late-attribution';
 import { migrationLock } from './once';
 
 /** The migrations, in order, for the host's DataSource: `migrations: [...migrations, /* yours *\/]`. */
@@ -17,6 +18,7 @@ export const migrations: (new () => MigrationInterface)[] = [
   CountCommissionHistory1794000000000,
   RefuseNanAndInfinity1794000000001,
   CompleteCreditLedger1795000000000,
+  AddLateAttribution1796000000000,
 ];
 
 /**

@@ -4,7 +4,9 @@ import request from 'supertest';
 import { DataSource } from 'typeorm';
 import {
   buy,
+  checkoutMetadata,
   earnings,
+  paid as recordPaid,
   payEarnings,
   type Payment,
   paymentReports,
@@ -102,6 +104,9 @@ test('the example does what it says', () =>
   withExample('commissions_example', async ({ dataSource, referrals, clock, provider, run, order }) => {
     const channel = await sponsor(referrals, anna);
     const app = express();
+    app.use(referrals.middleware);
+    app.use('/r', referrals.router);
+    app.get('/checkout', (req, res) => void res.json(checkoutMetadata(referrals, req, { id: 3 })));
     app.use('/api/v2/referral', referrals.api);
     const as = (user: { id: number }) => ({ authorization: String(user.id) });
     const applied = await request(app).post('/api/v2/referral/coupon-code/').set(as(carl)).send({ code: 'summer20' });
@@ -134,6 +139,14 @@ test('the example does what it says', () =>
       totalPayoutsEarned: '0.00',
     });
     expect(await channel.refresh()).toMatchObject({ totalUses: 1, totalCommission: '23.46', totalRevenue: '78.20' });
+
+    const browser = request.agent(app);
+    await browser.get('/r/SUMMER20').set('user-agent', 'Mozilla/5.0 Firefox/140.0').expect(302);
+    const { body: metadata } = await browser.get('/checkout');
+    expect(metadata).toEqual({ buyer: '3', visitorId: expect.any(String) });
+    for (let again = 0; again < 2; again++) await recordPaid(referrals, { id: 'pay-1', amount: '10.00', metadata });
+    const [purchase] = await referrals.purchases.search({ where: { userId: '3' } });
+    expect(await purchase!.commission()).toMatchObject({ userId: '1', earned: '3.00' });
   }));
 
 /** Lets Carl buy for 100.00, which earns Anna 25.00 that are paid as money. */

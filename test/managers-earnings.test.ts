@@ -584,10 +584,13 @@ describe('purchases', () => {
       ['reference', { reference: '' }],
       ['at', { at: 'now' }],
       ['manager', { manager: host.dataSource.manager }],
-      ['code', { code: 'SUMMER20' }],
+      ['currency', { currency: 'USD' }],
+      ['code', { amount: 1, code: '' }],
+      ['code', { amount: 1, code: 'A', referral: 1 }],
     ];
     await expectRefusals(host, wrong, (input, options) => {
-      const user = 'code' in input || !('amount' in input || 'reference' in input || 'at' in input) ? undefined : buyer;
+      const user =
+        'currency' in input || !('amount' in input || 'reference' in input || 'at' in input) ? undefined : buyer;
       const given = { ...(user !== undefined && { user }), amount: 1, reference: 'd', ...input };
       return referrals.purchases.create(given as never, options);
     });

@@ -56,15 +56,64 @@ describe('signups', () => {
     });
   });
 
-  test('are made once a user: the same again answers the first, with any code', async () => {
+  test('are made once a user: the same code again answers the first, in any case', async () => {
     const { signups } = host.referrals;
     const made = await Promise.all(Array.from({ length: 10 }, () => signups.create({ user: 'crowd', code: 'FREE' })));
     expect(new Set(made.map(({ id }) => id)).size).toBe(1);
     expect(await uses('FREE')).toBe(1);
     const before = await counts();
-    for (const code of ['free', 'PAID', 'none'])
+    for (const code of ['free', 'FREE', ' Free '])
       expect((await signups.create({ user: 'crowd', code })).toJSON()).toEqual(made[0]!.toJSON());
     expect(await counts()).toEqual(before);
+  });
+
+  test('are refused with another code, which names both, and nothing is written', async () => {
+    const { signups } = host.referrals;
+    await signups.create({ user: 'settled', code: 'FREE' });
+    const [before, paid, free] = [await counts(), await uses('PAID'), await uses('FREE')];
+    const refusal = { name: 'ReferralError', code: 'SIGNUP_REFUSED', status: 409 };
+    for (const code of ['PAID', 'paid', 'SITE', 'OVER', 'none', '   ', "' OR 1=1 --", '\ud800', 'x'.repeat(100_000)]) {
+      await expect(signups.create({ user: 'settled', code })).rejects.toMatchObject(refusal);
+      await host.dataSource.transaction(async (manager) => {
+        await expect(signups.create({ user: 'settled', code }, { manager })).rejects.toMatchObject(refusal);
+      });
+    }
+    await expect(signups.create({ user: 'settled', code: 'PAID' })).rejects.toThrow(
+      /with the code "FREE", not with "PAID"/,
+    );
+    await host.referrals.referralCodes.create({ code: 'OWN', user: 'owner' });
+    await expect(signups.create({ user: 'owner', code: 'PAID' })).resolves.toMatchObject({ userId: 'owner' });
+    await expect(signups.create({ user: 'owner', code: 'OWN' })).rejects.toThrow(/"PAID", not with "OWN"/);
+    const many = ['new', 'settled'].map((user) => ({ user, code: 'PAID' }));
+    await expect(signups.createMany(many)).rejects.toMatchObject(refusal);
+    expect([await counts(), await uses('PAID'), await uses('FREE')]).toEqual([
+      [before[0]! + 1, before[1]!, before[2]! + 1],
+      paid + 1,
+      free,
+    ]);
+    expect(await signups.search({ where: { userId: 'new' } })).toEqual([]);
+  });
+
+  test('with two codes at once are made with one, and the other is refused', async () => {
+    const { signups } = host.referrals;
+    const users = Array.from({ length: 20 }, (_, index) => `both ${index}`);
+    const asked = users.flatMap((user) => ['FREE', 'PAID'].map((code) => signups.create({ user, code })));
+    const results = await Promise.allSettled(asked);
+    const refused = results.filter((one) => one.status === 'rejected');
+    expect(refused.map(({ reason }) => (reason as ReferralError).code)).toEqual(users.map(() => 'SIGNUP_REFUSED'));
+    expect(await signups.count({ where: { userId: 'both 0' } })).toBe(1);
+  });
+
+  test('answer the code of that day after it was renamed, unless it is another’s now', async () => {
+    const { signups, referralCodes } = host.referrals;
+    const code = await referralCodes.create({ code: 'BEFORE', user: 'rena' });
+    const made = await signups.create({ user: 'renamed', code: 'BEFORE' });
+    await code.update({ code: 'AFTER' });
+    for (const same of ['before', 'After'])
+      expect((await signups.create({ user: 'renamed', code: same })).id).toBe(made.id);
+    await referralCodes.create({ code: 'BEFORE', user: 'other' });
+    await expect(signups.create({ user: 'renamed', code: 'BEFORE' })).rejects.toThrow(/"AFTER", not with "BEFORE"/);
+    expect((await signups.create({ user: 'renamed', code: 'AFTER' })).id).toBe(made.id);
   });
 
   test.each([

@@ -34,6 +34,7 @@ const ours = [
   'referral_daily_counts',
   'referral_earn_out_entries',
   'referral_earn_outs',
+  'referral_late_attributions',
   'referral_programs',
   'referral_purchases',
   'referral_redemptions',

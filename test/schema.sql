@@ -265,6 +265,23 @@ CREATE INDEX ix_referral_earn_outs_status ON referral_earn_outs USING btree (sta
 CREATE UNIQUE INDEX uq_referral_earn_outs_key ON referral_earn_outs USING btree (idempotency_key);
 CREATE UNIQUE INDEX uq_referral_earn_outs_processing ON referral_earn_outs USING btree (mode, user_id) WHERE status::text = 'processing'::text;
 
+CREATE TABLE referral_late_attributions (
+  user_id character varying(128) NOT NULL,
+  purchase character varying(255) NOT NULL,
+  source character varying(16) NOT NULL,
+  referral_id bigint NOT NULL,
+  channel_id bigint,
+  referrer_id character varying(128) NOT NULL,
+  mode character varying(8) NOT NULL,
+  rate numeric(20,4) NOT NULL,
+  room numeric(28,4),
+  is_revenue boolean NOT NULL,
+  no_commission character varying(16),
+  decided_at timestamp with time zone NOT NULL,
+  CONSTRAINT pk_referral_late_attributions PRIMARY KEY (user_id, purchase),
+  CONSTRAINT ck_referral_late_attributions_finite CHECK (abs(rate) < 'Infinity'::numeric AND abs(room) < 'Infinity'::numeric)
+);
+
 CREATE TABLE referral_programs (
   id bigint GENERATED ALWAYS AS IDENTITY NOT NULL,
   name character varying(100) NOT NULL,
@@ -311,6 +328,7 @@ CREATE TABLE referral_purchases (
 ) WITH (fillfactor=90);
 CREATE INDEX ix_referral_purchases_id ON referral_purchases USING btree (id);
 CREATE INDEX ix_referral_purchases_referrer ON referral_purchases USING btree (referrer_id, id) WHERE referrer_id IS NOT NULL;
+CREATE INDEX ix_referral_purchases_waiting ON referral_purchases USING btree (user_id, purchased_at, id) WHERE no_commission::text = 'no-referrer'::text;
 
 CREATE TABLE referral_redemptions (
   user_id character varying(128) NOT NULL,
@@ -462,6 +480,8 @@ ALTER TABLE referral_daily_counts ADD CONSTRAINT fk_referral_daily_counts_referr
   FOREIGN KEY (referral_id) REFERENCES referrals(id) ON DELETE CASCADE;
 ALTER TABLE referral_earn_out_entries ADD CONSTRAINT fk_referral_earn_out_entries_payment
   FOREIGN KEY (user_id, payment_id) REFERENCES referral_earn_outs(user_id, id);
+ALTER TABLE referral_late_attributions ADD CONSTRAINT fk_referral_late_attributions_purchase
+  FOREIGN KEY (user_id, purchase) REFERENCES referral_purchases(user_id, reference);
 ALTER TABLE referral_programs ADD CONSTRAINT fk_referral_programs_referral_type
   FOREIGN KEY (referral_credit_type_id) REFERENCES referral_credit_types(id);
 ALTER TABLE referral_programs ADD CONSTRAINT fk_referral_programs_reward_type

@@ -538,6 +538,19 @@ describe('of what was earned', () => {
       { invariant: 'totals = sums', table: 'referral_account_totals', expected: '5', found: '4' },
     ],
     [
+      'a second look at a purchase that had a referrer',
+      () => `INSERT INTO ${tableOf('late_attributions')}
+        SELECT user_id, reference, source, referral_id, channel_id, referrer_id, mode, rate, room, is_revenue, NULL, now()
+        FROM ${tableOf('purchases')} WHERE reference = 'again'`,
+      {
+        invariant: 'what is decided later is of a purchase without a referrer',
+        table: 'referral_late_attributions',
+        id: 'carl/again',
+        expected: 'no-referrer',
+        found: 'anna',
+      },
+    ],
+    [
       'what a referee has earned the referrer',
       () => `UPDATE ${tableOf('referees')} SET earned = 0 WHERE referee_id = 'carl'`,
       {

@@ -1,4 +1,4 @@
-import type { RequestHandler } from 'express';
+import type { Request, RequestHandler } from 'express';
 import {
   type EarnOutReport,
   PayoutRefused,
@@ -121,6 +121,21 @@ export async function buy(
   await manager.query(sql, [order.reference, total, code]);
   await referrals.recordPurchase(buyer, { amount: total, reference: order.reference, manager });
   return total;
+}
+
+/** The metadata of a checkout at your payment provider: who it is for, and the visitor, if nobody is known yet. */
+export function checkoutMetadata(referrals: Referrals, req: Request, buyer: User): Record<string, string> {
+  const visitorId = referrals.visitorId(req);
+  return { buyer: String(buyer.id), ...(visitorId !== null && { visitorId }) };
+}
+
+/** For the provider's webhook, which may come before the buyer's first page after sign-in. Providers repeat it. */
+export async function paid(
+  referrals: Referrals,
+  payment: { id: string; amount: string; metadata: Record<string, string> },
+): Promise<void> {
+  const { id: reference, amount, metadata } = payment;
+  await referrals.recordPurchase(metadata['buyer']!, { amount, reference, visitorId: metadata['visitorId'] });
 }
 
 /** Gives the customer money back, and lowers the commission of the referrer in proportion. */

@@ -12,6 +12,7 @@ import { ReferralCreditType } from './referral-credit-type';
 import { ReferralDailyCount } from './referral-daily-count';
 import { ReferralEarnOut } from './referral-earn-out';
 import { ReferralEarnOutEntry } from './referral-earn-out-entry';
+import { ReferralLateAttribution } from './referral-late-attribution';
 import { ReferralProgram } from './referral-program';
 import { ReferralPurchase } from './referral-purchase';
 import { ReferralRedemption } from './referral-redemption';
@@ -47,6 +48,7 @@ export const entityOf = {
   buyers: ReferralBuyer,
   redemptions: ReferralRedemption,
   purchases: ReferralPurchase,
+  lateAttributions: ReferralLateAttribution,
   refunds: ReferralRefund,
   earnOuts: ReferralEarnOut,
   earnOutEntries: ReferralEarnOutEntry,

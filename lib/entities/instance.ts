@@ -13,6 +13,7 @@ import type { ReferralCredit } from './referral-credit';
 import type { ReferralCreditTransaction } from './referral-credit-transaction';
 import type { ReferralCreditType } from './referral-credit-type';
 import type { ReferralEarnOut } from './referral-earn-out';
+import type { ReferralLateAttribution } from './referral-late-attribution';
 import type { ReferralProgram } from './referral-program';
 import type { ReferralPurchase } from './referral-purchase';
 import type { ReferralResponse } from './referral-response';
@@ -73,6 +74,8 @@ export interface RecordCalls {
     id: number | null,
     options: WithManager,
   ): Promise<RecordsByManager[M] | null>;
+  /** Returns what a second look at a purchase has decided; null if there is nothing. */
+  lateAttributionOf(purchase: ReferralPurchase, options: WithManager): Promise<ReferralLateAttribution | null>;
   refresh(record: ReferralRecord<object>, options: WithManager): Promise<void>;
   update(record: ReferralRecord<object>, changes: object, options: WithManager): Promise<void>;
   delete(record: ReferralRecord<object>, options: WithManager): Promise<void>;

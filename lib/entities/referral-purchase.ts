@@ -6,11 +6,18 @@ import type { EarningMode } from '../types/earn-outs';
 import { amountColumn, bigintAsNumber, finite } from './columns';
 import { ReferralRecord, related } from './record';
 import type { ReferralCommission } from './referral-commission';
+import type { ReferralLateAttribution } from './referral-late-attribution';
 
-/** What a user paid, under one reference, and who referred the user, or why the purchase earned no commission. */
+/**
+ * What a user paid, under one reference, and who referred the user, or why the purchase earned no commission. This is
+ * what was decided when it was recorded: {@link ReferralPurchase.lateAttribution} has what was decided later.
+ */
 @Entity({ name: 'referral_purchases' })
 @Index('ix_referral_purchases_id', ['id'])
 @Index('ix_referral_purchases_referrer', ['referrerId', 'id'], { where: '(referrer_id IS NOT NULL)' })
+@Index('ix_referral_purchases_waiting', ['userId', 'purchasedAt', 'id'], {
+  where: "((no_commission)::text = 'no-referrer'::text)",
+})
 @Check('ck_referral_purchases_amounts', '"amount" >= 0 AND "refunded" BETWEEN 0 AND "amount"')
 @Check('ck_referral_purchases_finite', finite('amount', 'refunded', 'rate', 'room'))
 export class ReferralPurchase extends ReferralRecord {
@@ -98,11 +105,19 @@ export class ReferralPurchase extends ReferralRecord {
   @Column({ name: 'created_at', type: 'timestamptz', default: () => 'now()' })
   readonly createdAt!: Date;
 
-  /** The commission that the purchase earned; null if it earned none. */
+  /** What a second look has decided about a purchase without a referrer; null if there is nothing. */
+  async lateAttribution(options: WithManager = {}): Promise<ReferralLateAttribution | null> {
+    return related(this, 'lateAttribution', options, async (records) =>
+      this.referrerId === null ? records.lateAttributionOf(this, options) : null,
+    );
+  }
+
+  /** The commission that the purchase earned, at once or after a second look; null if it earned none. */
   async commission(options: WithManager = {}): Promise<ReferralCommission | null> {
     return related(this, 'commission', options, async (records) => {
-      const { userId: refereeId, referrerId: userId, reference: purchase } = this;
-      if (userId === null) return null;
+      const { userId: refereeId, reference: purchase } = this;
+      const userId = this.referrerId ?? (await this.lateAttribution(options))?.referrerId;
+      if (userId === undefined) return null;
       return (await records.find('commissions', { userId, refereeId, purchase }, options))[0] ?? null;
     });
   }

@@ -2,11 +2,13 @@ import { Database } from '../database/database';
 import type { RecordCalls, RecordsByManager } from '../entities/instance';
 import type { Settings } from '../options';
 import type { Tracking } from '../tracking/tracking';
+import { BuyersReferrals } from './commissions/buyers-referrals';
 import { ChannelManager } from './commissions/channel-manager';
 import { CodeOffers } from './commissions/code-offers';
 import { CommissionManager } from './commissions/commission-manager';
 import { CommissionPages } from './commissions/commission-pages';
 import { Coupons } from './commissions/coupons';
+import { LateAttributions } from './commissions/late-attributions';
 import { PurchaseManager } from './commissions/purchase-manager';
 import { Purchases } from './commissions/purchases';
 import { Totals } from './commissions/totals';
@@ -78,20 +80,25 @@ export interface Rewards {
 }
 
 export function wireRewards(settings: Settings, tracking: Tracking): Rewards {
-  const { clock, events, lookup, creation, attribution, visitors } = tracking;
+  const { clock, events, lookup, creation, attribution, attributedUsers, visitors } = tracking;
   const database = new Database(settings, Math.min(settings.queryTimeoutMs * patience, maxTimeoutMs));
 
   const creditTypes = new CreditTypeManager(database);
   const programs = new ProgramManager(database, creditTypes);
   const choice = new SignupChoice(lookup, attribution, visitors, settings);
   const grants = new Grants(database, events, settings);
-  const signups = new Signups(database, clock, events, choice, grants);
+  const buyersReferrals = new BuyersReferrals(database, lookup, attribution, settings);
+  const late = new LateAttributions(database, clock, events, buyersReferrals, settings);
+  const signups = new Signups(database, clock, events, choice, grants, late);
+  // Pages wait for the database as long as tracking does.
+  const lateInPages = new LateAttributions(tracking.database, clock, events, buyersReferrals, settings);
+  attributedUsers.listen((userId, manager) => lateInPages.arrived(userId, manager));
   const usages = new Usages(database, clock, grants);
   const credits = new CreditManager(database, clock, events, creditTypes);
 
   const totals = new Totals(database, clock, settings);
   const coupons = new Coupons(database, clock, settings);
-  const purchases = new Purchases(database, clock, events, attribution, settings);
+  const purchases = new Purchases(database, clock, events, buyersReferrals, late, settings);
   const transitions = new Transitions(database, clock, events, settings);
   const earnOuts = new EarnOuts(database, clock, events, settings, creditTypes, transitions);
 

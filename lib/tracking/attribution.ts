@@ -1,7 +1,7 @@
 import type { EntityManager } from 'typeorm';
 import type { Clock } from '../database/clock';
 import type { Database } from '../database/database';
-import { sql } from '../database/named-parameters';
+import { type Placeholders, sql } from '../database/named-parameters';
 import { debug } from '../debug';
 import { Referral } from '../entities/referral';
 import { dayMs } from '../limits';
@@ -15,6 +15,14 @@ export interface Attributed {
   touchedAt: Date;
 }
 
+/** The parameters of the attribution window. */
+interface Window {
+  /** Its start, with an injected clock; null for the database's. */
+  since: Date | null;
+  /** Null for no limit. */
+  windowMs: number | null;
+}
+
 /** Decides which referral a visitor came through: that of the newest touch within the window, or that of the oldest. */
 export class Attribution {
   readonly #database: Database;
@@ -22,6 +30,8 @@ export class Attribution {
   readonly #lookup: ReferralLookup;
   readonly #columns: string;
   readonly #isFirstTouch: boolean;
+  /** The order of touches in SQL, best first. */
+  readonly #order: 'ASC' | 'DESC';
   readonly #windowMs: number | null;
 
   constructor(database: Database, clock: Clock, lookup: ReferralLookup, { attribution }: Settings) {
@@ -30,6 +40,7 @@ export class Attribution {
     this.#lookup = lookup;
     this.#columns = database.columns(Referral);
     this.#isFirstTouch = attribution.model === 'first-touch';
+    this.#order = this.#isFirstTouch ? 'ASC' : 'DESC';
     this.#windowMs = attribution.windowDays === null ? null : attribution.windowDays * dayMs;
   }
 
@@ -61,33 +72,37 @@ export class Attribution {
    * before their responses are linked to the user. It competes with the user's recorded touches.
    */
   async ofUser(userId: string, carried: Touch | null, manager?: EntityManager): Promise<Attributed | null> {
-    const { tables } = this.#database;
-    const order = this.#isFirstTouch ? 'ASC' : 'DESC';
-    const now = this.#clock.parameter();
-    const since = now && this.#windowMs !== null ? new Date(now.getTime() - this.#windowMs) : null;
+    const { referrals } = this.#database.tables;
     const parameters = {
-      ...{ user: userId, code: carried?.code ?? null, since, windowMs: this.#windowMs },
+      ...{ user: userId, code: carried?.code ?? null, ...this.#window() },
       carriedAt: carried?.clickedAt ?? null,
     };
-    const query = sql(parameters, ($) => {
-      const isInWindow = (touchedAt: string): string =>
-        `${touchedAt} > coalesce(${$.since}::timestamptz,
-          now() - ${$.windowMs}::float8 * interval '1 millisecond', '-infinity')`;
-      return `SELECT ${this.#columns}, touched_at FROM (
-         (SELECT referral_id, touched_at FROM ${tables.responses}
-          WHERE user_id = ${$.user} AND ${isInWindow('touched_at')}
-          ORDER BY touched_at ${order}, id ${order} LIMIT 1)
-         UNION ALL
-         (SELECT id, ${$.carriedAt}::timestamptz FROM ${tables.referrals}
-          WHERE lower(code) = lower(${$.code}) AND ${isInWindow(`${$.carriedAt}::timestamptz`)})
-       ) AS touch JOIN ${tables.referrals} ON id = referral_id
-       ORDER BY touched_at ${order} LIMIT 1`;
-    });
-    const [row] = await this.#database.query<{ touched_at: Date }>(query, manager);
-    if (!row) return null;
-    const referral = this.#database.entity(Referral, row);
-    debug('user %s: the touch of %s on %s won', userId, row.touched_at, referral.code);
-    return { referral, touchedAt: row.touched_at };
+    const won = await this.#winner(
+      parameters,
+      ($, isInWindow) => [
+        this.#touches(`user_id = ${$.user} AND ${isInWindow('touched_at')}`),
+        `(SELECT id, ${$.carriedAt}::timestamptz FROM ${referrals}
+          WHERE lower(code) = lower(${$.code}) AND ${isInWindow(`${$.carriedAt}::timestamptz`)})`,
+      ],
+      manager,
+    );
+    if (won) debug('user %s: the touch of %s on %s won', userId, won.touchedAt, won.referral.code);
+    return won;
+  }
+
+  /**
+   * Returns the attribution of a visitor to a user: the visitor's touches count that have no user yet, and those that
+   * were linked to this user. Touches that were linked to another user are that user's.
+   */
+  ofVisitor(visitorId: string, userId: string, manager?: EntityManager): Promise<Attributed | null> {
+    return this.#winner(
+      { visitor: visitorId, user: userId, ...this.#window() },
+      ($, isInWindow) =>
+        ['user_id IS NULL', `user_id = ${$.user}`].map((whose) =>
+          this.#touches(`${whose} AND visitor_id = ${$.visitor} AND ${isInWindow('touched_at')}`),
+        ),
+      manager,
+    );
   }
 
   /**
@@ -102,6 +117,35 @@ export class Attribution {
     const attributed = await this.ofUser(userId, carried, manager);
     if (attributed) return attributed;
     return (await this.#hasTouches(userId, carried, manager)) ? 'outside-window' : null;
+  }
+
+  /** Returns the touch that decides, among those that queries find, each the best of its kind. */
+  async #winner<P extends Window>(
+    parameters: P,
+    touches: ($: Placeholders<P>, isInWindow: (touchedAt: string) => string) => string[],
+    manager: EntityManager | undefined,
+  ): Promise<Attributed | null> {
+    const query = sql(parameters, ($) => {
+      const isInWindow = (touchedAt: string): string =>
+        `${touchedAt} > coalesce(${$.since}::timestamptz,
+          now() - ${$.windowMs}::float8 * interval '1 millisecond', '-infinity')`;
+      return `SELECT ${this.#columns}, touched_at FROM (${touches($, isInWindow).join(' UNION ALL ')}) AS touch
+       JOIN ${this.#database.tables.referrals} ON id = referral_id ORDER BY touched_at ${this.#order} LIMIT 1`;
+    });
+    const [row] = await this.#database.query<{ touched_at: Date }>(query, manager);
+    return row ? { referral: this.#database.entity(Referral, row), touchedAt: row.touched_at } : null;
+  }
+
+  #window(): Window {
+    const now = this.#clock.parameter();
+    const windowMs = this.#windowMs;
+    return { since: now && windowMs !== null ? new Date(now.getTime() - windowMs) : null, windowMs };
+  }
+
+  /** SQL: the best of the recorded touches with a condition. */
+  #touches(condition: string): string {
+    return `(SELECT referral_id, touched_at FROM ${this.#database.tables.responses} WHERE ${condition}
+      ORDER BY touched_at ${this.#order}, id ${this.#order} LIMIT 1)`;
   }
 
   /** Whether a user without an attribution has touches outside of the window. */

@@ -1,4 +1,5 @@
 import type { Request } from 'express';
+import type { EntityManager } from 'typeorm';
 import type { Database } from '../database/database';
 import type { ReferralCalls } from '../entities/instance';
 import type { Referral } from '../entities/referral';
@@ -8,6 +9,7 @@ import { lengths } from '../limits';
 import type { Settings } from '../options';
 import type { ListOptions, UserRef, WithManager } from '../types/common';
 import type { CreateReferralInput, RecordOptions, RespondOptions } from '../types/referrals';
+import type { AttributedUsers } from './attributed-users';
 import type { ReferralCreation } from './referral-creation';
 import type { ReferralLookup } from './referral-lookup';
 import type { Responses } from './responses';
@@ -22,10 +24,12 @@ interface Parts {
   readonly creation: ReferralCreation;
   readonly responses: Responses;
   readonly visitors: Visitors;
+  readonly attributedUsers: AttributedUsers;
 }
 
 /** The calls that the static and instance methods of `Referral` and `ReferralResponse` make. */
-export function referralCalls({ settings, database, lookup, creation, responses, visitors }: Parts): ReferralCalls {
+export function referralCalls(parts: Parts): ReferralCalls {
+  const { settings, database, lookup, creation, responses, visitors, attributedUsers } = parts;
   const { dataSource, baseUrl, sitePath, linkPath } = settings;
   const links = `${baseUrl.origin}${sitePath}${linkPath}`;
 
@@ -33,6 +37,10 @@ export function referralCalls({ settings, database, lookup, creation, responses,
     textOf('action', action, lengths.action, 1);
     return storedTarget(dataSource, target);
   }
+
+  /** The responses are committed by now. */
+  const arrived = (userId: string, manager: EntityManager | undefined): Promise<void> =>
+    database.nextStep(() => attributedUsers.arrived(userId, manager), manager);
 
   return {
     hasSeen: (req) => visitors.hasSeen(req),
@@ -69,6 +77,7 @@ export function referralCalls({ settings, database, lookup, creation, responses,
       const isCarried = userId === null && !options.manager && !req.res!.headersSent && (await visitor.consents());
       if (isCarried) facts.visitorId ??= newVisitorId();
       const response = await responses.record(facts, options.manager);
+      if (response && userId !== null) await arrived(userId, options.manager);
       visitor.touched();
       if (response && isCarried) visitor.carry(referral, response.visitorId!, response.touchedAt);
       return response;
@@ -100,7 +109,10 @@ export function referralCalls({ settings, database, lookup, creation, responses,
       referralId: number | null,
       { manager }: WithManager,
     ): Promise<ReferralResponse[]> {
-      return responses.link(visitorIdOf('visitorId', visitorId), someUserIdOf('user', user), referralId, manager);
+      const userId = someUserIdOf('user', user);
+      const linked = await responses.link(visitorIdOf('visitorId', visitorId), userId, referralId, manager);
+      await arrived(userId, manager);
+      return linked;
     },
 
     loadTarget: (target, { manager }) => loadTarget(database, target, manager),

@@ -3,6 +3,7 @@ import { Database } from '../database/database';
 import { Events } from '../database/events';
 import type { ReferralCalls } from '../entities/instance';
 import type { Settings } from '../options';
+import { AttributedUsers } from './attributed-users';
 import { Attribution } from './attribution';
 import { ClickRecorder } from './click-recorder';
 import { referralCalls } from './referral-calls';
@@ -36,9 +37,10 @@ export function wireTracking(settings: Settings): Tracking {
   const recorder = new ClickRecorder(responses, clock);
   const attribution = new Attribution(database, clock, lookup, settings);
   const store = visitorStore(settings, clock);
-  const parts = { settings, clock, lookup, recorder, responses, attribution, store };
+  const attributedUsers = new AttributedUsers();
+  const parts = { settings, clock, lookup, recorder, responses, attribution, attributedUsers, store };
   const visitors = new Visitors(parts);
-  const calls = referralCalls({ settings, database, lookup, creation, responses, visitors });
+  const calls = referralCalls({ settings, database, lookup, creation, responses, visitors, attributedUsers });
 
   async function start(): Promise<void> {
     const [row] = await database.query<{ now: Date }>(

@@ -8,6 +8,7 @@ import { isAway, referralError } from '../errors';
 import { userIdOf } from '../input';
 import type { Settings } from '../options';
 import type { UserRef } from '../types/common';
+import type { AttributedUsers } from './attributed-users';
 import type { Attributed, Attribution } from './attribution';
 import type { ClickRecorder } from './click-recorder';
 import { noClickReason } from './click-rules';
@@ -25,6 +26,7 @@ export interface VisitorParts {
   readonly recorder: ClickRecorder;
   readonly responses: Responses;
   readonly attribution: Attribution;
+  readonly attributedUsers: AttributedUsers;
   readonly store: VisitorStore;
 }
 
@@ -69,7 +71,7 @@ export class Visitor {
     const { touch } = this;
     if (!touch || this.#isSignInTried) return;
     this.#isSignInTried = true;
-    const { lookup, responses, store } = this.#parts;
+    const { attributedUsers, lookup, responses, store } = this.#parts;
     try {
       const userId = await this.userId();
       if (userId === null) return;
@@ -80,6 +82,7 @@ export class Visitor {
           response.referralId === link?.referral.id && response.touchedAt.getTime() >= touch.clickedAt.getTime(),
       );
       if (link && !isOnRecord) await responses.restoreClick(touch, link.referral, userId);
+      await attributedUsers.arrived(userId); // before the touch is cleared, so that the next request tries again
       this.touch = null;
       store.clear(this.#req, this.#res);
     } catch (error) {
@@ -113,6 +116,8 @@ export class Visitor {
     }
     const isRecorded = recordedAt !== 'failed';
     if (!isRecorded && isExpired) return;
+    if (isRecorded && userId !== null)
+      await this.#parts.attributedUsers.arrived(userId).catch((error: unknown) => this.#report(error));
     this.touched();
     if (userId === null || !isRecorded) this.carry(referral, visitorId, isRecorded ? recordedAt : arrivedAt);
     else if (!this.touch) store.clear(this.#req, this.#res); // if signIn() has failed, the touch stays for a retry

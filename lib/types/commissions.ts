@@ -1,4 +1,4 @@
-import type { Amount, UserRef, WithManager } from './common';
+import type { Amount, RecordRef, UserRef, WithManager } from './common';
 
 /** `pending` until `availableAt`, then `available`; `reverted` if the purchase was refunded in full. */
 export type CommissionStatus = 'pending' | 'available' | 'reverted';
@@ -11,7 +11,7 @@ export type CommissionStatus = 'pending' | 'available' | 'reverted';
 export type CommissionSource = 'coupon' | 'sign-up' | 'attribution' | 'earlier-coupon';
 
 /**
- * Why a purchase earned no commission. `no-referrer`: nobody referred the buyer. `own-referral`: the buyer is the
+ * Why a purchase earned no commission. `no-referrer`: nobody is known to have referred the buyer. `own-referral`: the buyer is the
  * referrer. `no-rate`: the ratio is 0. `too-small`: less than half a cent. `limit-reached`: the buyer has already
  * earned the referrer the maximum.
  */
@@ -74,6 +74,19 @@ export interface PurchaseInput extends WithManager {
   reference: string;
   /** The time of the payment. Default: now. */
   at?: Date | null | undefined;
+  /**
+   * The referral that the buyer came through, for a purchase that is recorded before the buyer's first page after
+   * sign-in, as by a webhook. It takes the place of the attribution that would be looked up. At most one of `referral`,
+   * `code` and `visitorId`. Default: the attribution of the buyer is looked up.
+   */
+  referral?: RecordRef | null | undefined;
+  /** The same by the code of the referral, in any case. */
+  code?: string | null | undefined;
+  /**
+   * The same by the visitor whose touches count, as `referrals.visitorId(req)` returned it at the checkout. Without
+   * touches there is no attribution.
+   */
+  visitorId?: string | null | undefined;
 }
 
 /** The input of `purchases.create`: that of `recordPurchase`, and the buyer. */

@@ -93,7 +93,7 @@ export interface ReferralCodeChanges extends CodeTerms {
 export interface SignupInput {
   /** The new user, the referee. */
   user: UserRef;
-  /** The code to sign up with, in any case. */
+  /** The code to sign up with, in any case. For a user who has signed up, only the code of that sign-up. */
   code: string;
 }
 

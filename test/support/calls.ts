@@ -97,7 +97,7 @@ const kinds: Record<Records, Kind> = {
   purchases: {
     record: 'ReferralPurchase',
     input: () => ({ user: 'clicked', amount: 100, reference: fresh() }),
-    ...{ changes: {}, refuses: kept, loaders: ['commission'] },
+    ...{ changes: {}, refuses: kept, loaders: ['commission', 'lateAttribution'] },
   },
   commissions: {
     ...{ record: 'ReferralCommission', input: () => ({}), changes: {}, refuses: notCreated },
@@ -213,6 +213,9 @@ const calls: Record<string, Entry> = {
   'referrals.middleware': {
     alone: ({ host, world }) =>
       ask(host, 'get', '/page/none', { cookie: next(world.cookies), as: fresh() }).expect(404),
+  },
+  'referrals.visitorId': {
+    alone: ({ host, inPage, world }) => inPage(world.cookie, (req) => host.referrals.visitorId(req)),
   },
   'referrals.explainSignup': ({ host, options }) => host.referrals.explainSignup('boris', options),
   'referrals.recordUsage': ({ host, world, options }) =>

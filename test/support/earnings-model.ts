@@ -78,6 +78,13 @@ interface Purchase {
   commission: Commission | null;
 }
 
+/** A purchase as it was recorded. */
+interface Recorded extends Purchase {
+  at: number;
+  /** What a second look has decided about one without a referrer. */
+  late: Purchase | null;
+}
+
 export interface EarnOut {
   owner: string;
   mode: Mode;
@@ -141,7 +148,7 @@ export class EarningsModel {
   readonly #buyers = new Map<string, Buyer>();
   readonly #signups = new Map<string, Choice>();
   readonly #touches = new Map<string, number>();
-  readonly #purchases = new Map<string, Purchase>();
+  readonly #purchases = new Map<string, Recorded>();
   readonly #refunds = new Map<string, { purchase: string; amount: number }>();
   readonly #redemptions: number[];
 
@@ -176,6 +183,7 @@ export class EarningsModel {
     if (owner === user) return 'own-code';
     this.#signups.set(user, { source: 'sign-up', code, terms: terms && { ...terms } });
     this.#meet(owner, user);
+    this.#lookAgain(user);
     return 'signed up';
   }
 
@@ -198,18 +206,17 @@ export class EarningsModel {
 
   purchase(user: string, reference: string, amount: number, daysAgo: number): Outcome {
     const known = this.#purchases.get(`${user}/${reference}`);
-    if (known) return known.amount === amount ? shown(known) : 'REFERENCE_REUSED';
+    if (known && known.amount !== amount) return 'REFERENCE_REUSED';
+    if (known) {
+      if (known.referrer === null) this.#lookAgain(user);
+      return shown(known);
+    }
     const at = this.now - daysAgo * dayMs;
     const buyer = this.#buyer(user);
-    const purchase = this.#priced(user, reference, amount, at, buyer);
-    this.#purchases.set(`${user}/${reference}`, purchase);
-    const { referrer, refusal, commission } = purchase;
-    if (referrer !== null && refusal !== 'own-referral') {
-      const referee = this.#meet(referrer, user);
-      referee.earned += commission?.earned ?? 0;
-      referee.isUpgraded ||= amount > 0;
-    }
-    if (commission) this.commissions.push(commission);
+    const purchase = this.#priced(this.#choose(user, at, buyer), user, reference, amount, at, buyer);
+    const isFirstCredited = this.#isFirstCredited(purchase, user);
+    this.#purchases.set(`${user}/${reference}`, { ...purchase, at, late: null });
+    this.#credit(purchase, user);
     if (purchase.source === 'coupon' && !buyer.isRedeemed) {
       const code = buyer.channel!;
       const { isRecurring } = this.codes[code]!.channel!;
@@ -218,7 +225,42 @@ export class EarningsModel {
       Object.assign(buyer, { lastChannel: code, isRedeemed: isRecurring, channel: isRecurring ? code : null });
     }
     if (amount > 0) buyer.firstAt = Math.min(buyer.firstAt ?? at, at);
+    if (isFirstCredited) this.#lookAgain(user);
     return shown(purchase);
+  }
+
+  /** Whether it is the first payment for the sign-up or the attribution of a user who has bought before. */
+  #isFirstCredited({ source, referrer, amount }: Purchase, user: string): boolean {
+    const hasBought = [...this.#purchases.keys()].some((key) => key.startsWith(`${user}/`));
+    const isOfReferral = source === 'sign-up' || source === 'attribution';
+    return hasBought && isOfReferral && amount > 0 && !this.#accounts.get(referrer!)?.referees.get(user)?.isUpgraded;
+  }
+
+  /** What a purchase changes for its referrer. */
+  #credit({ referrer, refusal, commission, amount }: Purchase, user: string): void {
+    if (referrer !== null && refusal !== 'own-referral') {
+      const referee = this.#meet(referrer, user);
+      referee.earned += commission?.earned ?? 0;
+      referee.isUpgraded ||= amount > 0;
+    }
+    if (commission) this.commissions.push(commission);
+  }
+
+  /** Decides what a user bought without a referrer in the last 30 days, oldest first, once there is a referrer. */
+  #lookAgain(user: string): void {
+    const choice = this.#referral(user);
+    if (!choice) return;
+    const waiting = [...this.#purchases].filter(([key, { refusal, late, at, amount, refunded }]) => {
+      const isWaiting = refusal === 'no-referrer' && late === null && at > this.now - 30 * dayMs;
+      return key.startsWith(`${user}/`) && isWaiting && (amount === 0 || refunded < amount);
+    });
+    for (const [key, purchase] of waiting.sort(([, a], [, b]) => a.at - b.at)) {
+      const { amount, refunded, at } = purchase;
+      const late = this.#priced(choice, user, key.slice(user.length + 1), amount, at, this.#buyer(user));
+      Object.assign(purchase, { late, commission: late.commission });
+      this.#credit(late, user);
+      if (late.commission && refunded > 0) this.#lower(purchase, late.commission);
+    }
   }
 
   refund(user: string, reference: string, of: string, amount: number | null): Outcome {
@@ -488,7 +530,9 @@ export class EarningsModel {
   /** What has happened with a channel: uses, commissions and revenue. */
   channelTotals(code: number): [number, number, number] {
     const commissions = this.commissions.filter(({ channel }) => channel === code);
-    const revenue = [...this.#purchases.values()].filter((one) => one.channel === code && one.isRevenue);
+    const revenue = [...this.#purchases.values()].filter(
+      ({ late, ...first }) => (late ?? first).channel === code && (late ?? first).isRevenue,
+    );
     return [
       this.#redemptions[code]!,
       commissions.reduce((sum, { amount }) => sum + amount, 0),
@@ -496,8 +540,7 @@ export class EarningsModel {
     ];
   }
 
-  #priced(user: string, reference: string, amount: number, at: number, buyer: Buyer): Purchase {
-    const choice = this.#choose(user, at, buyer);
+  #priced(choice: Choice | null, user: string, reference: string, amount: number, at: number, buyer: Buyer): Purchase {
     const none = { amount, refunded: 0, commission: null };
     if (!choice)
       return {
@@ -542,11 +585,17 @@ export class EarningsModel {
       if (isRedeemed ? isRecurring : isActive && at >= this.start && this.#isOpen(this.codes[channel]!.channel!, at))
         return { source: 'coupon', code: channel, terms: null };
     }
+    const referral = this.#referral(user);
+    if (referral) return referral;
+    return lastChannel === null ? null : { source: 'earlier-coupon', code: lastChannel, terms: null };
+  }
+
+  /** What a user signed up with, or else came through. */
+  #referral(user: string): Choice | null {
     const signup = this.#signups.get(user);
     if (signup) return signup;
     const touch = this.#touches.get(user);
-    if (touch !== undefined) return { source: 'attribution', code: touch, terms: this.codes[touch]!.terms };
-    return lastChannel === null ? null : { source: 'earlier-coupon', code: lastChannel, terms: null };
+    return touch === undefined ? null : { source: 'attribution', code: touch, terms: this.codes[touch]!.terms };
   }
 
   /** What is taken back in all is in proportion to all that is refunded. */

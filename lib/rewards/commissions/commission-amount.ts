@@ -64,7 +64,9 @@ const amount = (tables: Tables, $: Parameters): string => `
       SELECT *, coalesce(channel_id IS NOT NULL AND NOT is_own AND NOT EXISTS (
           SELECT FROM ${tables.signups} s WHERE s.user_id = ${$.buyer} AND s.referrer_id <> priced.referrer_id
           UNION ALL SELECT FROM ${tables.referrals} r
-          WHERE r.id = ${$.attributedReferral}::bigint AND r.user_id <> priced.referrer_id
+          WHERE r.id = ${$.attributedReferral}::bigint AND r.user_id <> priced.referrer_id AND NOT EXISTS (
+            SELECT FROM ${tables.signups} WHERE user_id = ${$.buyer} AND referrer_id IS NOT NULL
+          )
         ), false) AS is_revenue,
         CASE WHEN referrer_id IS NULL THEN 'no-referrer' WHEN is_own THEN 'own-referral' WHEN rate = 0 THEN 'no-rate'
           WHEN whole = 0 THEN 'too-small' WHEN room <= 0 THEN 'limit-reached' END AS no_commission

@@ -1,15 +1,20 @@
 import type { EntityManager } from 'typeorm';
 import type { Database } from '../../database/database';
 import { overtaken } from '../../database/retry';
+import { ReferralLateAttribution } from '../../entities/referral-late-attribution';
 import { ReferralPurchase } from '../../entities/referral-purchase';
 import { objectOf } from '../../input';
 import type { PurchaseRecordInput } from '../../types/commissions';
+import type { WithManager } from '../../types/common';
 import { KeptRecordManager } from '../records/kept-record-manager';
+import { namingFields } from './buyers-referrals';
 import type { PurchasePlan, Purchases } from './purchases';
 
 /** `referrals.purchases`: what users paid. */
 export class PurchaseManager extends KeptRecordManager<ReferralPurchase, PurchaseRecordInput, PurchasePlan> {
   readonly #purchases: Purchases;
+  /** New records whose buyer's other purchases may wait for a referrer. */
+  readonly #mayWait = new WeakSet<ReferralPurchase>();
 
   /** @internal */
   constructor(database: Database, purchases: Purchases) {
@@ -18,8 +23,17 @@ export class PurchaseManager extends KeptRecordManager<ReferralPurchase, Purchas
     this.#purchases = purchases;
   }
 
+  /** @internal */
+  async lateAttributionOf(
+    { userId, reference: purchase }: ReferralPurchase,
+    { manager }: WithManager,
+  ): Promise<ReferralLateAttribution | null> {
+    const where = { userId, purchase };
+    return this.database.use((within) => within.findOneBy(ReferralLateAttribution, where), manager);
+  }
+
   protected override async plan(input: PurchaseRecordInput, manager: EntityManager | undefined): Promise<PurchasePlan> {
-    const fields = { user: true, amount: true, reference: true, at: true } as const;
+    const fields = { user: true, amount: true, reference: true, at: true, ...namingFields } as const;
     const { user, ...facts } = objectOf('purchases.create', input, fields);
     return this.#purchases.plan(user, { ...facts, manager });
   }
@@ -30,7 +44,17 @@ export class PurchaseManager extends KeptRecordManager<ReferralPurchase, Purchas
     manager: EntityManager,
     plan: PurchasePlan,
   ): Promise<ReferralPurchase | typeof overtaken> {
-    const recorded = await this.#purchases.make(plan, manager);
-    return recorded === overtaken ? overtaken : recorded.purchase;
+    const made = await this.#purchases.make(plan, manager);
+    if (made === overtaken) return overtaken;
+    if (made.mayWait) this.#mayWait.add(made.purchase);
+    return made.purchase;
+  }
+
+  protected override async made(
+    purchases: readonly ReferralPurchase[],
+    manager: EntityManager | undefined,
+  ): Promise<void> {
+    for (const purchase of purchases)
+      if (this.#mayWait.has(purchase)) await this.#purchases.lookAgain(purchase, manager);
   }
 }

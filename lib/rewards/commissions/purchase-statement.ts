@@ -38,6 +38,11 @@ export interface PurchaseRow {
    * of the attributed referral has changed.
    */
   'isOutdated': boolean;
+  /**
+   * Whether it is the first payment that is credited to the buyer's sign-up or attribution, and the buyer has bought
+   * before: then a purchase may wait that has just missed the referrer.
+   */
+  'isFirstCredited': boolean;
   'purchase.userId': string | null;
   'commission.id': string | null;
 }
@@ -162,11 +167,16 @@ const purchaseAndRedemption = (tables: Tables, $: Parameters): string => `
       FROM earning CROSS JOIN at CROSS JOIN purchased WHERE earning.is_redeeming
     )`;
 
-const refereeAndCommission = (tables: Tables, $: Parameters): string => `
+/**
+ * The CTEs that write the commission. They need `earning` and `at`, and write nothing without a row of `purchased`.
+ *
+ * @param net what refunds have left of the commission, as SQL: a second look comes after some.
+ */
+export const refereeAndCommission = (tables: Tables, $: Parameters, net = 'earning.earned'): string => `
     -- Adds to the sum that this referee has earned the referrer. met_by: whether a purchase or a sign-up inserted it.
     counted AS (
       INSERT INTO ${tables.referees} AS e (user_id, referee_id, met_by, earned, upgraded_at, created_at)
-      SELECT earning.referrer_id, ${$.buyer}, 'purchase', earning.earned,
+      SELECT earning.referrer_id, ${$.buyer}, 'purchase', ${net},
         CASE WHEN ${$.amount}::numeric > 0 THEN at.now END, at.now
       FROM earning CROSS JOIN at CROSS JOIN purchased WHERE earning.referrer_id IS NOT NULL AND NOT earning.is_own
       ON CONFLICT (user_id, referee_id) DO UPDATE SET earned = e.earned + excluded.earned,
@@ -178,13 +188,24 @@ const refereeAndCommission = (tables: Tables, $: Parameters): string => `
       INSERT INTO ${tables.commissions} (user_id, referee_id, purchase, referral_id, channel_id, mode, rate,
         max_per_referee, room, pending_days, earned, amount, available_at, created_at, updated_at)
       SELECT earning.referrer_id, ${$.buyer}, ${$.reference}, earning.referral_id, earning.channel_id, earning.mode,
-        earning.rate, earning.max, earning.room, ${$.pendingDays}::integer, earning.earned, earning.earned,
+        earning.rate, earning.max, earning.room, ${$.pendingDays}::integer, earning.earned, ${net},
         at.purchased_at + ${$.pendingDays}::integer * interval '24 hours', at.now, at.now
       FROM earning CROSS JOIN at CROSS JOIN purchased WHERE earning.no_commission IS NULL
       RETURNING *
     )`;
 
-const sharedRows = (tables: Tables, $: Parameters): string => `
+/**
+ * The CTEs that write what the purchases of many buyers share, after those of {@link refereeAndCommission}.
+ *
+ * @param net the same as there.
+ * @param revenue what refunds have left of the amount of the purchase, as SQL.
+ */
+export const sharedRows = (
+  tables: Tables,
+  $: Parameters,
+  net = 'earning.earned',
+  revenue = `${$.amount}::numeric`,
+): string => `
     -- Lock 3. PostgreSQL checks the constraints on the values to insert even if it updates. So users_upgraded must not
     -- exceed users_referred in these values.
     account AS (
@@ -203,10 +224,10 @@ const sharedRows = (tables: Tables, $: Parameters): string => `
       INSERT INTO ${tables.totals} AS t (user_id, channel_id, mode, commissions, amount, matured, matured_amount,
         matured_until, redemptions, revenue, due_at, due_terms)
       SELECT earning.referrer_id, coalesce(earning.channel_id, 0), earning.mode, (m.id IS NOT NULL)::integer,
-        earning.earned,
+        ${net},
         coalesce((m.available_at <= at.now)::integer, 0),
-        CASE WHEN m.available_at <= at.now THEN m.earned ELSE 0 END, at.now,
-        earning.is_redeeming::integer, CASE WHEN earning.is_revenue THEN ${$.amount}::numeric ELSE 0 END,
+        CASE WHEN m.available_at <= at.now THEN m.amount ELSE 0 END, at.now,
+        earning.is_redeeming::integer, CASE WHEN earning.is_revenue THEN ${revenue} ELSE 0 END,
         m.available_at, 1
       FROM earning CROSS JOIN at CROSS JOIN purchased LEFT JOIN commission m ON true
       WHERE (m.id IS NOT NULL OR (earning.channel_id IS NOT NULL AND NOT earning.is_own))
@@ -224,6 +245,8 @@ const isMatured = `(SELECT available_at FROM commission) <= t.matured_until`;
 const result = (database: Database, $: Parameters): string => `
     SELECT EXISTS (SELECT FROM purchased) AS "isNew", p.amount = ${$.amount}::numeric AS "isSame",
       (SELECT is_outdated FROM attribution) AS "isOutdated",
+      coalesce((SELECT is_upgrade AND source IN ('sign-up', 'attribution') FROM earning)
+        AND (SELECT purchase_count FROM buyer) > 0, false) AS "isFirstCredited",
       ${database.columns(ReferralPurchase, 'p', 'purchase.')},
       ${database.columns(ReferralCommission, 'm', 'commission.')}
     FROM (SELECT) AS always LEFT JOIN (SELECT * FROM purchased UNION ALL SELECT * FROM recorded) AS p ON true

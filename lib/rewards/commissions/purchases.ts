@@ -9,13 +9,15 @@ import { shownAmount } from '../../entities/columns';
 import { ReferralCommission } from '../../entities/referral-commission';
 import { ReferralPurchase } from '../../entities/referral-purchase';
 import { ReferralRefund } from '../../entities/referral-refund';
-import { invalid, referralError } from '../../errors';
+import { invalid, ReferralError, referralError } from '../../errors';
 import { amountOf, dateOf, type FieldsOf, isNothing, objectOf, referenceOf, someUserIdOf } from '../../input';
 import type { Settings } from '../../options';
-import type { Attribution } from '../../tracking/attribution';
 import type { PurchaseInput, RefundInput } from '../../types/commissions';
 import type { UserRef } from '../../types/common';
 import { takeTurn } from '../records/buyer-turn';
+import { type BuyersReferral, type BuyersReferrals, type Naming, namingFields, namingOf } from './buyers-referrals';
+import type { LateAttributions } from './late-attributions';
+import { setPaidAt } from './paid-at';
 import { type PurchaseParameters, type PurchaseRow, purchaseStatement } from './purchase-statement';
 import { type RefundParameters, type RefundRow, refundStatement } from './refund-statement';
 
@@ -33,22 +35,28 @@ export interface RecordedRefund {
   commission: ReferralCommission | null;
 }
 
-const purchaseFields: FieldsOf<PurchaseInput> = { amount: true, reference: true, at: true, manager: true };
+const purchaseFields: FieldsOf<PurchaseInput> = {
+  ...{ amount: true, reference: true, at: true, manager: true },
+  ...namingFields,
+};
 
-/** The referral that a buyer without a sign-up is attributed to. */
-interface BuyersReferral {
-  id: number;
-  owner: string;
-  /** Whether its owner is the buyer. */
-  isOwn: boolean;
-}
+/** The facts of a purchase, as they were given. */
+type GivenPurchase = Pick<PurchaseParameters, 'buyer' | 'reference' | 'amount' | 'paidAt'>;
 
-/** The checked input of a purchase, and the buyer's attribution. */
+/** The checked input of a purchase, and the referral that it is attributed to. */
 export interface PurchasePlan {
   readonly user: UserRef;
-  readonly given: Pick<PurchaseParameters, 'buyer' | 'reference' | 'amount' | 'paidAt'>;
+  readonly given: GivenPurchase;
+  /** How the input names the referral; null if it does not. */
+  readonly naming: Naming | null;
   /** Null if there is none; undefined if it was not looked up, because a buyer who has signed up needs none. */
   readonly attributed: BuyersReferral | null | undefined;
+}
+
+/** A recorded purchase. */
+export interface MadePurchase extends RecordedPurchase {
+  /** Whether purchases of the buyer may wait for a referrer that is known by now: see {@link Purchases.lookAgain}. */
+  mayWait: boolean;
 }
 
 /** These foreign keys refuse a purchase whose referral or channel was deleted after the statement's snapshot. */
@@ -65,16 +73,25 @@ export class Purchases {
   readonly #database: Database;
   readonly #clock: Clock;
   readonly #events: Events;
-  readonly #attribution: Attribution;
+  readonly #buyersReferrals: BuyersReferrals;
+  readonly #late: LateAttributions;
   readonly #settings: Settings;
   readonly #purchase: Statement<PurchaseParameters>;
   readonly #refund: Statement<RefundParameters>;
 
-  constructor(database: Database, clock: Clock, events: Events, attribution: Attribution, settings: Settings) {
+  constructor(
+    database: Database,
+    clock: Clock,
+    events: Events,
+    buyersReferrals: BuyersReferrals,
+    late: LateAttributions,
+    settings: Settings,
+  ) {
     this.#database = database;
     this.#clock = clock;
     this.#events = events;
-    this.#attribution = attribution;
+    this.#buyersReferrals = buyersReferrals;
+    this.#late = late;
     this.#settings = settings;
     this.#purchase = database.prepared(purchaseStatement(database));
     this.#refund = database.prepared(refundStatement(database));
@@ -83,20 +100,27 @@ export class Purchases {
   async record(user: UserRef, input: PurchaseInput): Promise<RecordedPurchase> {
     let plan = this.#planOf(user, input);
     const { manager } = input;
-    return retryOvertaken(async () => {
-      const recorded = await this.make(plan, manager);
+    if (plan.naming) plan = await this.#attributed(plan, manager);
+    const made = await retryOvertaken(async () => {
+      const tried = await this.make(plan, manager);
       // A buyer who has signed up needs no attribution, so it is looked up only now.
-      if (recorded === overtaken) plan = await this.#attributed(plan, manager);
-      return recorded;
+      if (tried === overtaken) plan = await this.#attributed(plan, manager);
+      return tried;
     });
+    if (made.mayWait) await this.lookAgain(made.purchase, manager);
+    const { purchase } = made;
+    const commission = made.commission ?? (made.mayWait ? await this.#late.commissionOf(purchase, manager) : null);
+    if (commission) await setPaidAt(this.#database, [commission], manager);
+    return { purchase, commission };
   }
 
   /**
-   * Checks the input, and looks up the attribution of a buyer who needs one, for which it calls the option
-   * `isSamePerson`. It must not run in a transaction of our own.
+   * Checks the input, and looks up the referral that it names, or the attribution of a buyer who needs one, for which it
+   * calls the option `isSamePerson`. It must not run in a transaction of our own.
    */
   async plan(user: UserRef, input: PurchaseInput): Promise<PurchasePlan> {
     const plan = this.#planOf(user, input);
+    if (plan.naming) return this.#attributed(plan, input.manager);
     const { buyer, reference } = plan.given;
     const { signups, purchases } = this.#database.tables;
     const decided = sql(
@@ -115,12 +139,21 @@ export class Purchases {
   async make(
     { given, attributed }: PurchasePlan,
     manager: EntityManager | undefined,
-  ): Promise<RecordedPurchase | typeof overtaken> {
+  ): Promise<MadePurchase | typeof overtaken> {
     const row = await retryOvertaken(async () => {
       const tried = await this.#write(given, attributed, manager);
       return tried === overtaken || isRecorded(tried) || tried.isOutdated ? tried : overtaken;
     });
-    return isRecorded(row) ? this.#recorded(row, given, manager) : overtaken;
+    return isRecorded(row) ? this.#made(row, given, manager) : overtaken;
+  }
+
+  /**
+   * Looks again at what the buyer of a recorded purchase bought without a referrer, if the sign-up or the attribution
+   * may have been missed: another call was under way at the same moment, or a process has died. It calls the option
+   * `isSamePerson`, so it must not run in a transaction of our own.
+   */
+  async lookAgain({ userId }: ReferralPurchase, manager: EntityManager | undefined): Promise<void> {
+    await this.#database.nextStep(() => this.#late.arrived(userId, manager), manager);
   }
 
   async refund(user: UserRef, input: RefundInput): Promise<RecordedRefund> {
@@ -139,6 +172,7 @@ export class Purchases {
       refuseRefund(row!, given, amount);
       const refund = this.#database.entity(ReferralRefund, row!, 'refund.');
       const commission = this.#commissionIn(row!);
+      if (commission) await setPaidAt(this.#database, [commission], within);
       if (row!.isNew && row!.isLowered) this.#events.emit(within, 'commissionReverted', commission!, refund);
       return { refund, commission };
     }, manager);
@@ -152,11 +186,11 @@ export class Purchases {
       reference: referenceOf('reference', input.reference),
       paidAt: dateOf('at', at),
     };
-    return { user, given, attributed: undefined };
+    return { user, given, naming: namingOf(input), attributed: undefined };
   }
 
   async #write(
-    given: PurchasePlan['given'],
+    given: GivenPurchase,
     attributed: PurchasePlan['attributed'],
     manager: EntityManager | undefined,
   ): Promise<PurchaseRow | typeof overtaken> {
@@ -181,29 +215,46 @@ export class Purchases {
     }
   }
 
-  #recorded(
-    row: PurchaseRow,
-    { reference, amount }: PurchasePlan['given'],
-    manager: EntityManager | undefined,
-  ): RecordedPurchase {
+  #made(row: PurchaseRow, { reference, amount }: GivenPurchase, manager: EntityManager | undefined): MadePurchase {
     const purchase = this.#database.entity(ReferralPurchase, row, 'purchase.');
     const commission = this.#commissionIn(row);
     if (!row.isSame)
       throw referralError('REFERENCE_REUSED', reference, `a purchase of ${purchase.amount}`, `one of ${amount}`);
     if (row.isNew) this.#events.emit(manager, 'purchase', purchase);
     if (row.isNew && commission) this.#events.emit(manager, 'commissionEarned', commission);
-    return { purchase, commission };
+    return { purchase, commission, mayWait: row.isNew ? row.isFirstCredited : purchase.referrerId === null };
   }
 
   async #attributed(plan: PurchasePlan, manager: EntityManager | undefined): Promise<PurchasePlan> {
-    const { buyer } = plan.given;
-    const found = await this.#attribution.ofUser(buyer, null, manager);
-    if (!found || found.referral.userId === null) return { ...plan, attributed: null };
-    const { id, userId: owner } = found.referral;
-    const { selfReferral, isSamePerson } = this.#settings;
-    const context = { req: null, user: plan.user, manager };
-    const isOwn = selfReferral === 'block' && (owner === buyer || Boolean(await isSamePerson(owner, buyer, context)));
-    return { ...plan, attributed: { id, owner, isOwn } };
+    const { user, given, naming } = plan;
+    const attributed = naming
+      ? await this.#named(naming, user, given, manager)
+      : await this.#buyersReferrals.ofBuyer(user, given.buyer, manager);
+    return { ...plan, attributed };
+  }
+
+  /**
+   * Returns the referral that a purchase names. A purchase that is recorded needs none: it is returned even if the
+   * referral is deleted, or its code renamed, by now.
+   */
+  async #named(
+    naming: Naming,
+    user: UserRef,
+    { buyer, reference }: GivenPurchase,
+    manager: EntityManager | undefined,
+  ): Promise<BuyersReferral | null> {
+    try {
+      return await this.#buyersReferrals.named(naming, user, buyer, manager);
+    } catch (error) {
+      const { purchases } = this.#database.tables;
+      const query = sql(
+        { buyer, reference },
+        ($) => `SELECT FROM ${purchases} WHERE user_id = ${$.buyer} AND reference = ${$.reference}`,
+      );
+      const isMissing = error instanceof ReferralError && error.code === 'NOT_FOUND';
+      if (!isMissing || (await this.#database.query(query, manager)).length === 0) throw error;
+      return null;
+    }
   }
 
   #commissionIn(row: Pick<PurchaseRow, 'commission.id'>): ReferralCommission | null {

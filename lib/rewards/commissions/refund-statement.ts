@@ -3,6 +3,7 @@ import { type Statement, statement } from '../../database/named-parameters';
 import { timeOf } from '../../database/statement-time';
 import { ReferralCommission } from '../../entities/referral-commission';
 import { ReferralRefund } from '../../entities/referral-refund';
+import { decidedPurchases } from './decided-purchases';
 import { quotientInCents } from './quotient';
 
 export interface RefundParameters {
@@ -62,7 +63,7 @@ export function refundStatement(database: Database): Statement<RefundParameters>
     -- The purchase, with what is left to refund (rest) and what this call refunds (back).
     wanted AS (
       SELECT p.*, p.amount - p.refunded AS rest, coalesce(${$.amount}::numeric, p.amount - p.refunded) AS back
-      FROM ${tables.purchases} p WHERE p.user_id = ${$.buyer} AND p.reference = ${$.purchase}
+      FROM ${decidedPurchases(tables)} AS p WHERE p.user_id = ${$.buyer} AND p.reference = ${$.purchase}
     ),
     -- Inserts the refund. It guards the writes below: no row if the refund is known, is zero, or exceeds what is left.
     made AS (
@@ -125,9 +126,8 @@ export function refundStatement(database: Database): Statement<RefundParameters>
     LEFT JOIN (SELECT * FROM made UNION ALL SELECT * FROM known) AS r ON true
     LEFT JOIN (
       SELECT * FROM lowered
-      UNION ALL SELECT m.* FROM ${tables.commissions} m JOIN ${tables.purchases} p ON m.user_id = p.referrer_id
-      WHERE p.user_id = ${$.buyer} AND p.reference = ${$.purchase} AND m.referee_id = ${$.buyer}
-        AND m.purchase = ${$.purchase} AND NOT EXISTS (SELECT FROM lowered)
+      UNION ALL SELECT m.* FROM ${tables.commissions} m JOIN wanted w ON m.user_id = w.referrer_id
+      WHERE m.referee_id = ${$.buyer} AND m.purchase = ${$.purchase} AND NOT EXISTS (SELECT FROM lowered)
     ) AS m ON true`,
   );
 }

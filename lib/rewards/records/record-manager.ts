@@ -112,7 +112,7 @@ export abstract class RecordManager<
   async #makeAll(inputs: readonly Input[], manager: EntityManager | undefined): Promise<R[]> {
     const plans: Plan[] = [];
     for (const input of inputs) plans.push(await this.plan(input, manager));
-    return retryOvertaken(async () => {
+    const made = await retryOvertaken(async () => {
       try {
         return await this.database.transaction((within) => this.#makeEach(inputs, plans, within), manager);
       } catch (error) {
@@ -121,6 +121,8 @@ export abstract class RecordManager<
         return overtaken;
       }
     });
+    await this.made(made, manager);
+    return made;
   }
 
   async #makeEach(inputs: readonly Input[], plans: readonly Plan[], manager: EntityManager): Promise<R[]> {
@@ -189,6 +191,10 @@ export abstract class RecordManager<
    * plan depends on.
    */
   protected abstract make(input: Input, manager: EntityManager, plan: Plan): Promise<R | typeof overtaken>;
+  /** Is called with new records, outside of our transactions like {@link plan}. Default: does nothing. */
+  protected made(_records: readonly R[], _manager: EntityManager | undefined): Promise<void> {
+    return Promise.resolve();
+  }
   protected abstract change(id: number, changes: Changes, manager: EntityManager): Promise<void>;
   protected abstract remove(id: number, manager: EntityManager): Promise<void>;
 

@@ -1,13 +1,16 @@
 import type { RecordCalls, RecordsByManager } from '../../entities/instance';
 import type { ReferralRecord } from '../../entities/record';
 import type { WithManager } from '../../types/common';
+import type { PurchaseManager } from '../commissions/purchase-manager';
 import type { RecordManager } from './record-manager';
 
 /** A manager of any kind of records. It checks its input itself. */
 type AnyManager = RecordManager<ReferralRecord, object, object>;
 
+type Managers = Readonly<Record<keyof RecordsByManager, unknown> & { purchases: PurchaseManager }>;
+
 /** Returns the calls that the methods of records make. Each goes to the record's manager. */
-export function recordCalls(managers: Readonly<Record<keyof RecordsByManager, unknown>>): RecordCalls {
+export function recordCalls(managers: Managers): RecordCalls {
   const byName = managers as Readonly<Record<keyof RecordsByManager, AnyManager>>;
   const byClass = new Map<unknown, AnyManager>(Object.values(byName).map((manager) => [manager.kind.record, manager]));
   const managerOf = (record: object): AnyManager => byClass.get(record.constructor)!;
@@ -30,6 +33,8 @@ export function recordCalls(managers: Readonly<Record<keyof RecordsByManager, un
       if (id === null) return null;
       return (await byName[manager].get(id, { manager: options.manager })) as unknown as RecordsByManager[M];
     },
+
+    lateAttributionOf: (purchase, options) => managers.purchases.lateAttributionOf(purchase, options),
 
     async refresh(record: ReferralRecord, { manager }: WithManager): Promise<void> {
       Object.assign(record, await managerOf(record).get(record.id, { manager }));

@@ -1,10 +1,11 @@
 import type { EntityManager } from 'typeorm';
 import type { Database } from '../../database/database';
 import { type Query, sql } from '../../database/named-parameters';
-import type { overtaken } from '../../database/retry';
+import { overtaken } from '../../database/retry';
 import { ReferralSignup } from '../../entities/referral-signup';
 import { invalid, referralError } from '../../errors';
-import { isNothing, objectOf } from '../../input';
+import { isNothing, objectOf, typedCode } from '../../input';
+import { lengths } from '../../limits';
 import type { SignupInput } from '../../types/signups';
 import { takeTurn } from '../records/buyer-turn';
 import { RecordManager } from '../records/record-manager';
@@ -28,15 +29,46 @@ export class SignupManager extends RecordManager<ReferralSignup, SignupInput, ob
     return this.#signups.plan(null, user, { code, manager });
   }
 
-  /** Signs a user up with a code. @throws ReferralError `SIGNUP_REFUSED` where `recordSignup` would return null. */
+  /**
+   * Signs a user up with a code. A repeated call with the same code returns the first sign-up.
+   *
+   * @throws ReferralError `SIGNUP_REFUSED` where `recordSignup` would return null, and for a user who has signed up with
+   * another code.
+   */
   protected async make(
-    { user }: SignupInput,
+    { user, code }: SignupInput,
     manager: EntityManager,
     plan: SignupPlan,
   ): Promise<ReferralSignup | typeof overtaken> {
     const signup = await this.#signups.make(plan, manager);
-    if (signup !== null) return signup;
-    const { sentence } = await explainSignup(this.database, user, { manager });
+    if (signup === overtaken) return overtaken;
+    if (signup === null) {
+      const { sentence } = await explainSignup(this.database, user, { manager });
+      throw referralError('SIGNUP_REFUSED', sentence);
+    }
+    await this.#refuseOther(signup, typedCode(code), manager);
+    return signup;
+  }
+
+  /**
+   * Throws if a sign-up is an earlier one with another code. What the call has written is rolled back. A code that was
+   * renamed after the sign-up is still the same, unless another referral has it now.
+   */
+  async #refuseOther({ referralId, weighed }: ReferralSignup, typed: string, manager: EntityManager): Promise<void> {
+    const { referrals } = this.database.tables;
+    const query = sql(
+      { referralId, typed, then: weighed.choice },
+      ($) => `
+        SELECT r.code, coalesce(named.id = r.id, lower(${$.then}::text) = lower(${$.typed}::text), false) AS "isSame"
+        FROM ${referrals} r LEFT JOIN ${referrals} named ON lower(named.code) = lower(${$.typed}::text)
+        WHERE r.id = ${$.referralId}`,
+    );
+    const [row] = await this.database.query<{ code: string; isSame: boolean }>(query, manager);
+    const { code, isSame } = row!;
+    if (isSame) return;
+    const sentence =
+      `The user has already signed up with the code "${code}", not with "${typed.slice(0, lengths.code)}", and a ` +
+      `sign-up is permanent. Give "${code}" to get that sign-up; search by userId to find it.`;
     throw referralError('SIGNUP_REFUSED', sentence);
   }
 

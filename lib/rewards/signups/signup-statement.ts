@@ -3,6 +3,7 @@ import { type Placeholders, type Statement, statement } from '../../database/nam
 import { timeOf } from '../../database/statement-time';
 import { ReferralCredit } from '../../entities/referral-credit';
 import { ReferralSignup } from '../../entities/referral-signup';
+import type { SecondLook } from '../records/second-look';
 import { grantedCte, type SignupSide } from './granted-cte';
 
 export interface SignupParameters {
@@ -22,12 +23,15 @@ export interface SignupParameters {
   weighed: string;
   /** The sides of the sign-up that get their credit in this statement. */
   sides: readonly SignupSide[];
+  /** Whether the caller decides the user's waiting purchases in the same transaction. If not, they prevent the sign-up. */
+  isLooking: boolean;
 }
 
 /**
  * The result: one row for each credit that the statement granted, or one row without a credit. Each row has the columns
  * of the user's sign-up, new or not, or nulls if there is none. `isStale`, `isExpired` and `isUsedUp` then say why. If
- * none of them is true, the statement was overtaken: another call changed the referral after this statement's snapshot.
+ * none of them is true, nothing was written because purchases of the user wait for a referrer (`isWaiting`), or the
+ * statement was overtaken: another call changed the referral after this statement's snapshot.
  */
 export interface SignupRow {
   'isNew': boolean;
@@ -37,6 +41,7 @@ export interface SignupRow {
   'isStale': boolean;
   'isExpired': boolean;
   'isUsedUp': boolean;
+  'isWaiting': boolean;
   /** A bigint: the driver gives a string. */
   'signup.id': string | null;
 }
@@ -48,13 +53,17 @@ const terms = `referral_credit_amount, referral_credit_duration, referral_credit
 /**
  * Makes a sign-up with the current terms of its program, and grants the credits that are due. It locks the row of the
  * referral before that of the referrer's account, as the deletion of a sign-up does.
+ *
+ * It takes no turn of the user as a buyer, which would make each sign-up write a row more. So a first purchase that is
+ * recorded in the same moment can be without the referrer, and not be seen by the sign-up. The next call about the buyer
+ * looks at it: the next purchase, a repeated call, or a click.
  */
-export function signupStatement(database: Database): Statement<SignupParameters> {
+export function signupStatement(database: Database, secondLook: SecondLook): Statement<SignupParameters> {
   const { signups, referrals, programs, referees, accounts } = database.tables;
   return statement<SignupParameters>(
     {
       ...{ user: true, referral: true, owner: true, now: true, typedCode: true },
-      ...{ source: true, touchedAt: true, isSelfReferral: true, weighed: true, sides: true },
+      ...{ source: true, touchedAt: true, isSelfReferral: true, weighed: true, sides: true, isLooking: true },
     },
     ($) => `
       WITH
@@ -66,6 +75,11 @@ export function signupStatement(database: Database): Statement<SignupParameters>
       known AS (
         SELECT * FROM ${signups} WHERE user_id = ${$.user}
       ),
+      -- One row if purchases of the user wait for the referrer. The caller then starts a transaction for both.
+      waiting AS (
+        SELECT FROM at WHERE NOT ${$.isLooking}::boolean AND ${$.owner}::text IS NOT NULL
+          AND ${secondLook.isDue($.user, 'at.now')}
+      ),
       -- Adds one use to the referral and locks its row. It guards the sign-up: if it returns no row, none is made.
       -- After a wait for the lock, PostgreSQL tests the newest version of the row. The subquery reads the snapshot, and
       -- so do the terms below. If the program was changed in the meantime, this returns no row, and the call retries.
@@ -74,7 +88,7 @@ export function signupStatement(database: Database): Statement<SignupParameters>
         WHERE u.id = ${$.referral} AND NOT (${isStale('u', $)}) AND NOT (${isExpired('u', '(SELECT now FROM at)', $)})
           AND NOT (${isUsedUp('u')})
           AND u.program_id IS NOT DISTINCT FROM (SELECT program_id FROM ${referrals} WHERE id = ${$.referral})
-          AND NOT EXISTS (SELECT FROM known)
+          AND NOT EXISTS (SELECT FROM known) AND NOT EXISTS (SELECT FROM waiting)
         RETURNING *
       ),
       -- Inserts the sign-up with the terms of the program. If a concurrent call for this user has inserted one, the
@@ -108,6 +122,7 @@ export function signupStatement(database: Database): Statement<SignupParameters>
       ${grantedCte(database, 'either', $.sides)}
       SELECT EXISTS (SELECT FROM made) AS "isNew", r.id IS NULL OR ${isStale('r', $)} AS "isStale",
         ${isExpired('r', 'at.now', $)} AS "isExpired", ${isUsedUp('r')} AS "isUsedUp",
+        EXISTS (SELECT FROM waiting) AS "isWaiting",
         ${database.columns(ReferralSignup, 's', 'signup.')}, ${database.columns(ReferralCredit, 'c', 'credit.')}
       FROM at LEFT JOIN ${referrals} r ON r.id = ${$.referral} LEFT JOIN either s ON true LEFT JOIN granted c ON true
       ORDER BY c.id`,

@@ -11,6 +11,8 @@ import { invalid } from '../../errors';
 import { isNothing, objectOf, someUserIdOf, typedCode } from '../../input';
 import type { UserRef } from '../../types/common';
 import type { RecordSignupOptions } from '../../types/signups';
+import { takeTurn } from '../records/buyer-turn';
+import type { SecondLook } from '../records/second-look';
 import type { SignupSide } from './granted-cte';
 import type { Grants } from './grants';
 import { type ChosenReferral, type SignupChoice, type Weighing, withoutChoice } from './signup-choice';
@@ -29,15 +31,24 @@ export class Signups {
   readonly #events: Events;
   readonly #choice: SignupChoice;
   readonly #grants: Grants;
+  readonly #secondLook: SecondLook;
   readonly #statement: Statement<SignupParameters>;
 
-  constructor(database: Database, clock: Clock, events: Events, choice: SignupChoice, grants: Grants) {
+  constructor(
+    database: Database,
+    clock: Clock,
+    events: Events,
+    choice: SignupChoice,
+    grants: Grants,
+    secondLook: SecondLook,
+  ) {
     this.#database = database;
     this.#clock = clock;
     this.#events = events;
     this.#choice = choice;
     this.#grants = grants;
-    this.#statement = database.prepared(signupStatement(database));
+    this.#secondLook = secondLook;
+    this.#statement = database.prepared(signupStatement(database, secondLook));
   }
 
   async record(req: Request | null, user: UserRef, options: RecordSignupOptions): Promise<ReferralSignup | null> {
@@ -96,16 +107,29 @@ export class Signups {
       isSelfReferral,
       weighed: JSON.stringify(weighed),
     };
-    const run = async (sides: readonly SignupSide[], within?: EntityManager): Promise<SignupRow[]> => {
-      const rows = await this.#database.query<SignupRow>(this.#statement.with({ sides, ...parameters }), within);
-      const [first] = rows;
-      if (first!.isNew) this.#events.emit(within, 'signup', this.#database.entity(ReferralSignup, first!, 'signup.'));
-      return rows;
+    const attempt = async (isLooking: boolean, on: EntityManager | undefined): Promise<SignupRow> => {
+      const run = async (sides: readonly SignupSide[], within?: EntityManager): Promise<SignupRow[]> => {
+        const query = this.#statement.with({ sides, isLooking, ...parameters });
+        const rows = await this.#database.query<SignupRow>(query, within);
+        const [first] = rows;
+        if (first!.isNew) this.#events.emit(within, 'signup', this.#database.entity(ReferralSignup, first!, 'signup.'));
+        return rows;
+      };
+      const [row] = await this.#grants.run(run, ['referral', 'reward'], on);
+      return row!;
+    };
+    // In one transaction, so that a process that dies leaves both undone.
+    const withSecondLook = async (within: EntityManager): Promise<SignupRow> => {
+      await takeTurn(this.#database, userId, within);
+      const row = await attempt(true, within);
+      if (row['signup.id'] !== null) await this.#secondLook.decide(userId, within);
+      return row;
     };
     return retryOvertaken(async () => {
-      const [row] = await this.#grants.run(run, ['referral', 'reward'], manager);
-      const isDecided = row!['signup.id'] !== null || row!.isStale || row!.isExpired || row!.isUsedUp;
-      return isDecided ? row! : overtaken;
+      let row = await attempt(false, manager);
+      if (row.isWaiting) row = await this.#database.transaction(withSecondLook, manager);
+      const isDecided = row['signup.id'] !== null || row.isStale || row.isExpired || row.isUsedUp;
+      return isDecided ? row : overtaken;
     });
   }
 

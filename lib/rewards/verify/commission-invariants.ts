@@ -1,12 +1,19 @@
 import type { Database } from '../../database/database';
+import { decidedPurchases } from '../commissions/decided-purchases';
 import { quotientInCents } from '../commissions/quotient';
 import { conditionsOn, type Invariant } from './invariant';
 
+type Tables = Database['tables'];
+
 /** The invariants of purchases and their commissions. */
-export function commissionInvariants(tables: Database['tables']): Invariant[] {
+export function commissionInvariants(tables: Tables): Invariant[] {
   const rows = purchasesAndCommissions(tables);
   const ofPurchase = conditionsOn('purchases', { rows, id: 'purchase_id' });
   const ofCommission = conditionsOn('commissions', { rows, id: 'id' });
+  const ofLate = conditionsOn('lateAttributions', {
+    rows: lateWithPurchases(tables),
+    id: `user_id || '/' || purchase`,
+  });
   return [
     ofCommission('every commission is of a purchase', {
       isBroken: 'id IS NOT NULL AND (purchase_id IS NULL OR no_commission IS NOT NULL)',
@@ -101,6 +108,13 @@ export function commissionInvariants(tables: Database['tables']): Invariant[] {
       expected: 'refund_count',
       found: 'coalesce(refunds_count, 0)',
     }),
+    ofLate('what is decided later is of a purchase without a referrer', {
+      isBroken: `no_commission IS DISTINCT FROM 'no-referrer' OR bought_referrer_id IS NOT NULL
+        OR source NOT IN ('sign-up', 'attribution') OR decided_no_commission = 'no-referrer'
+        OR decided_at < created_at`,
+      expected: `'no-referrer'`,
+      found: 'coalesce(bought_referrer_id, no_commission)',
+    }),
   ];
 }
 
@@ -140,18 +154,11 @@ const isDecided = `source IS NULL
   )`;
 
 /** Each purchase with its commission, or one without the other, and with what both follow from. */
-const purchasesAndCommissions = ({
-  purchases,
-  refunds,
-  commissions,
-  commissionEntries,
-  signups,
-  referrals,
-  channels,
-  redemptions,
-}: Database['tables']): string => `
+const purchasesAndCommissions = (tables: Tables): string => {
+  const { refunds, commissions, commissionEntries, signups, referrals, channels, redemptions } = tables;
+  return `
   SELECT p.id AS purchase_id, p.user_id AS buyer_id, p.reference, p.amount AS paid, p.refunded, p.refund_count,
-    p.purchased_at, p.created_at AS decided_at, p.source, p.referral_id AS bought_referral_id,
+    p.purchased_at, p.decided_at, p.source, p.referral_id AS bought_referral_id,
     p.channel_id AS bought_channel_id, p.referrer_id, p.mode AS bought_mode, p.rate AS bought_rate,
     p.room AS bought_room, p.is_revenue, p.no_commission,
     c.id, c.purchase, c.referral_id, c.channel_id, c.mode, c.rate, c.room, c.max_per_referee, c.earned, c.amount,
@@ -161,7 +168,7 @@ const purchasesAndCommissions = ({
     r.id AS referral, r.user_id AS owner_id, h.id AS channel, d.reference AS redeemed_by,
     s.referral_id AS signup_referral_id, s.referrer_id AS signup_referrer_id, s.commission_ratio AS signup_rate,
     s.commission_max_per_referee AS signup_max
-  FROM ${purchases} p
+  FROM ${decidedPurchases(tables)} p
   FULL JOIN ${commissions} c ON c.referee_id = p.user_id AND c.purchase = p.reference AND c.user_id = p.referrer_id
   LEFT JOIN (
     SELECT user_id, commission_id, sum(amount) AS amount FROM ${commissionEntries} GROUP BY 1, 2
@@ -174,3 +181,10 @@ const purchasesAndCommissions = ({
   LEFT JOIN ${channels} h ON h.id = p.referral_id
   LEFT JOIN ${redemptions} d ON d.user_id = p.user_id AND d.channel_id = p.channel_id
   LEFT JOIN ${signups} s ON s.user_id = p.user_id`;
+};
+
+/** What second looks have decided, with what was decided about the purchase at first. */
+const lateWithPurchases = ({ lateAttributions, purchases }: Tables): string => `
+  SELECT l.user_id, l.purchase, l.source, l.no_commission AS decided_no_commission, l.decided_at, p.no_commission,
+    p.referrer_id AS bought_referrer_id, p.created_at
+  FROM ${lateAttributions} l LEFT JOIN ${purchases} p ON p.user_id = l.user_id AND p.reference = l.purchase`;

@@ -1,13 +1,10 @@
 import type { Database } from '../../database/database';
+import { decidedPurchases } from '../commissions/decided-purchases';
 import { conditionsOn, type Invariant } from './invariant';
 
 /** The invariants of refunds, and of the entries by which they lower commissions. */
-export function refundInvariants({
-  purchases,
-  refunds,
-  commissions,
-  commissionEntries: entries,
-}: Database['tables']): Invariant[] {
+export function refundInvariants(tables: Database['tables']): Invariant[] {
+  const { refunds, commissions, commissionEntries: entries } = tables;
   // Each entry with the refund of its commission's purchase, or one without the other.
   const rows = `
     SELECT r.user_id || '/' || r.reference AS refund_id, r.purchase AS refunded, r.amount AS back, r.created_at AS back_at,
@@ -16,7 +13,7 @@ export function refundInvariants({
     FROM (
       ${entries} e LEFT JOIN ${commissions} c ON c.user_id = e.user_id AND c.id = e.commission_id
     ) FULL JOIN (
-      ${refunds} r LEFT JOIN ${purchases} p ON p.user_id = r.user_id AND p.reference = r.purchase
+      ${refunds} r LEFT JOIN ${decidedPurchases(tables)} p ON p.user_id = r.user_id AND p.reference = r.purchase
     ) ON r.user_id = c.referee_id AND r.reference = e.refund
     LEFT JOIN ${commissions} m ON e.id IS NULL AND m.referee_id = r.user_id AND m.purchase = r.purchase
       AND m.user_id = p.referrer_id`;
@@ -40,9 +37,10 @@ export function refundInvariants({
       isBroken: 'abs(-amount * paid - earned * back) > 0.01 * paid',
     }),
     ofEntry('an entry was made with its refund', {
-      expected: 'back_at',
+      // A refund before a second look got its entry with the commission.
+      expected: 'greatest(back_at, earned_at)',
       found: 'created_at',
-      isBroken: 'created_at <> back_at',
+      isBroken: 'created_at <> back_at AND (created_at <> earned_at OR back_at > earned_at)',
     }),
     ofRefund('a refund of a cent or more of a commission has its entry', {
       expected: 'round(-earned * back / nullif(paid, 0), 2)',

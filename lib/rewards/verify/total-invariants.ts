@@ -1,4 +1,5 @@
 import type { Database } from '../../database/database';
+import { decidedPurchases } from '../commissions/decided-purchases';
 import { conditionsOn, type Invariant } from './invariant';
 
 /** The invariants of the sums that are stored of commissions: by referee, by account, and by channel and mode. */
@@ -66,7 +67,9 @@ export function totalInvariants(tables: Database['tables']): Invariant[] {
 }
 
 /** Each pair of referrer and referee, with the sum of the commissions, the sign-up and the purchases that made it. */
-const refereesWithSums = ({ referees, commissions, signups, purchases }: Database['tables']): string => `
+const refereesWithSums = (tables: Database['tables']): string => {
+  const { referees, commissions, signups } = tables;
+  return `
   SELECT coalesce(r.user_id, c.user_id, s.referrer_id, p.referrer_id) AS user_id,
     coalesce(r.referee_id, c.referee_id, s.user_id, p.user_id) AS referee_id,
     r.met_by, r.earned, r.upgraded_at, r.created_at, c.sum, c.max, s.created_at AS signed_up_at,
@@ -79,13 +82,15 @@ const refereesWithSums = ({ referees, commissions, signups, purchases }: Databas
   FULL JOIN (SELECT referrer_id, user_id, created_at FROM ${signups} WHERE referrer_id IS NOT NULL) s
     ON s.referrer_id = coalesce(r.user_id, c.user_id) AND s.user_id = coalesce(r.referee_id, c.referee_id)
   FULL JOIN (
-    SELECT referrer_id, user_id, array_agg(created_at) AS times, min(created_at) AS first_bought_at,
-      array_agg(created_at) FILTER (WHERE amount > 0) AS paid_times,
-      min(created_at) FILTER (WHERE amount > 0) AS first_paid_at,
+    SELECT referrer_id, user_id, array_agg(decided_at) AS times, min(decided_at) AS first_bought_at,
+      array_agg(decided_at) FILTER (WHERE amount > 0) AS paid_times,
+      min(decided_at) FILTER (WHERE amount > 0) AS first_paid_at,
       (min(ARRAY[id, (no_commission IS NULL)::integer]))[2] = 1 AS has_first_earned
-    FROM ${purchases} WHERE referrer_id IS NOT NULL AND no_commission IS DISTINCT FROM 'own-referral' GROUP BY 1, 2
+    FROM ${decidedPurchases(tables)} AS bought
+    WHERE referrer_id IS NOT NULL AND no_commission IS DISTINCT FROM 'own-referral' GROUP BY 1, 2
   ) p ON p.referrer_id = coalesce(r.user_id, c.user_id, s.referrer_id)
     AND p.user_id = coalesce(r.referee_id, c.referee_id, s.user_id)`;
+};
 
 /** Each account with the numbers of its referees and its referral, or referees without an account. */
 const accountsWithReferees = ({ accounts, referees, referrals }: Database['tables']): string => `
@@ -98,7 +103,9 @@ const accountsWithReferees = ({ accounts, referees, referrals }: Database['table
   LEFT JOIN ${referrals} f ON f.id = a.referral_id`;
 
 /** Each row of totals with what it must contain, and with what was available at its `matured_until`. */
-const totalsWithSums = ({ totals, commissions, purchases, redemptions }: Database['tables']): string => `
+const totalsWithSums = (tables: Database['tables']): string => {
+  const { totals, commissions, purchases, redemptions } = tables;
+  return `
   SELECT user_id, channel_id, mode, t.commissions, t.reverted, t.amount, t.redemptions, t.revenue, t.matured,
     t.matured_amount, coalesce(c.commissions, 0) AS sum_of_commissions, coalesce(c.reverted, 0) AS sum_of_reverted,
     coalesce(c.amount, 0) AS sum_of_amount, coalesce(r.redemptions, 0) AS sum_of_redemptions,
@@ -115,10 +122,11 @@ const totalsWithSums = ({ totals, commissions, purchases, redemptions }: Databas
     GROUP BY 1, 2, 3
   ) c USING (user_id, channel_id, mode)
   FULL JOIN (
-    SELECT referrer_id AS user_id, channel_id, mode, sum(amount - refunded) AS revenue FROM ${purchases}
-    WHERE is_revenue GROUP BY 1, 2, 3
+    SELECT referrer_id AS user_id, channel_id, mode, sum(amount - refunded) AS revenue
+    FROM ${decidedPurchases(tables)} AS bought WHERE is_revenue GROUP BY 1, 2, 3
   ) p USING (user_id, channel_id, mode)
   FULL JOIN (
     SELECT p.referrer_id AS user_id, r.channel_id, p.mode, count(*) AS redemptions
     FROM ${redemptions} r JOIN ${purchases} p ON p.user_id = r.user_id AND p.reference = r.reference GROUP BY 1, 2, 3
   ) r USING (user_id, channel_id, mode)`;
+};

@@ -1,0 +1,83 @@
+import { Check, Column, Entity, JoinColumn, ManyToOne, PrimaryColumn } from 'typeorm';
+import { lengths } from '../limits';
+import type { CommissionSource, NoCommission } from '../types/commissions';
+import type { EarningMode } from '../types/earn-outs';
+import { amountColumn, bigintAsNumber, finite } from './columns';
+import { ReferralPurchase } from './referral-purchase';
+
+/**
+ * What a second look at a purchase without a referrer decided, when the buyer's sign-up or first attribution had
+ * arrived. The row of the purchase keeps what was decided at first.
+ */
+@Entity({ name: 'referral_late_attributions' })
+@Check('ck_referral_late_attributions_finite', finite('rate', 'room'))
+export class ReferralLateAttribution {
+  /** The buyer. */
+  @PrimaryColumn({
+    name: 'user_id',
+    type: 'varchar',
+    length: lengths.id,
+    primaryKeyConstraintName: 'pk_referral_late_attributions',
+  })
+  readonly userId!: string;
+
+  /** The `reference` of the purchase. */
+  @PrimaryColumn({
+    name: 'purchase',
+    type: 'varchar',
+    length: lengths.reference,
+    primaryKeyConstraintName: 'pk_referral_late_attributions',
+  })
+  readonly purchase!: string;
+
+  /** What decided who the referrer is: `sign-up` or `attribution`. */
+  @Column({ name: 'source', type: 'varchar', length: 16 })
+  readonly source!: CommissionSource;
+
+  @Column({ name: 'referral_id', type: 'bigint', transformer: bigintAsNumber })
+  readonly referralId!: number;
+
+  /** The channel, if the referral is one (it has the same id); null for an ordinary referral. */
+  @Column({ name: 'channel_id', type: 'bigint', nullable: true, transformer: bigintAsNumber })
+  readonly channelId!: number | null;
+
+  @Column({ name: 'referrer_id', type: 'varchar', length: lengths.id })
+  readonly referrerId!: string;
+
+  /** The mode of the referrer's account when this was decided. */
+  @Column({ name: 'mode', type: 'varchar', length: 8 })
+  readonly mode!: EarningMode;
+
+  /** The share that the referrer earns of the purchase, from 0 to 1, as a decimal string. */
+  @Column({ name: 'rate', ...amountColumn })
+  readonly rate!: string;
+
+  /** What the limit left to earn for this buyer, as a decimal string; null without a limit. */
+  @Column({ name: 'room', ...amountColumn, precision: 28, nullable: true })
+  readonly room!: string | null;
+
+  /** Whether the amount counts as revenue of the channel. */
+  @Column({ name: 'is_revenue', type: 'boolean' })
+  readonly isRevenue!: boolean;
+
+  /** Why the purchase earned no commission; null if it earned one. */
+  @Column({ name: 'no_commission', type: 'varchar', length: 16, nullable: true })
+  readonly noCommission!: NoCommission | null;
+
+  @Column({ name: 'decided_at', type: 'timestamptz' })
+  readonly decidedAt!: Date;
+
+  /** Only loaded if the host's query asks for the relation. */
+  @ManyToOne(() => ReferralPurchase, { nullable: false })
+  @JoinColumn([
+    {
+      ...{ name: 'user_id', referencedColumnName: 'userId' },
+      foreignKeyConstraintName: 'fk_referral_late_attributions_purchase',
+    },
+    {
+      ...{ name: 'purchase', referencedColumnName: 'reference' },
+      foreignKeyConstraintName: 'fk_referral_late_attributions_purchase',
+    },
+  ])
+  readonly ofPurchase?: ReferralPurchase;
+}

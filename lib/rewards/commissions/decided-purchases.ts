@@ -1,0 +1,19 @@
+import type { Database } from '../../database/database';
+
+/** The columns of a purchase that a second look decides. */
+const decided = [
+  ...['source', 'referral_id', 'channel_id', 'referrer_id', 'mode', 'rate', 'room', 'is_revenue', 'no_commission'],
+];
+
+/**
+ * SQL: the purchases, as a subquery. What a second look has decided replaces what was decided at first; `decided_at` says
+ * when.
+ */
+export function decidedPurchases({ purchases, lateAttributions }: Database['tables']): string {
+  return `(
+      SELECT p.user_id, p.reference, p.id, p.amount, p.refunded, p.refund_count, p.purchased_at,
+        coalesce(l.decided_at, p.created_at) AS decided_at,
+        ${decided.map((name) => `CASE WHEN l.user_id IS NULL THEN p.${name} ELSE l.${name} END AS ${name}`).join(', ')}
+      FROM ${purchases} p LEFT JOIN ${lateAttributions} l ON l.user_id = p.user_id AND l.purchase = p.reference
+    )`;
+}

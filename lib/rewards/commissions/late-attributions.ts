@@ -1,0 +1,112 @@
+import type { EntityManager } from 'typeorm';
+import type { Clock } from '../../database/clock';
+import type { Database } from '../../database/database';
+import { isRefusal } from '../../database/driver-errors';
+import type { Events } from '../../database/events';
+import { sql, type Statement } from '../../database/named-parameters';
+import { callHost } from '../../database/own-runners';
+import { timeOf } from '../../database/statement-time';
+import { ReferralCommission } from '../../entities/referral-commission';
+import type { ReferralPurchase } from '../../entities/referral-purchase';
+import type { Settings } from '../../options';
+import { takeTurn } from '../records/buyer-turn';
+import { type SecondLook, waitingPurchases } from '../records/second-look';
+import type { BuyersReferral, BuyersReferrals } from './buyers-referrals';
+import { type LateParameters, type LateRow, lateStatement } from './late-statement';
+
+/**
+ * Looks a second time at purchases without a referrer, when the buyer's sign-up or first attribution has arrived, and
+ * makes the commissions that they would have earned.
+ *
+ * A sign-up decides them in its own transaction. An attribution is committed before, because the option `isSamePerson`
+ * is called in between. If the process dies there, or the purchase was recorded in the same moment and neither saw the
+ * other, the next call about the buyer looks again: a sign-in with the same cookie, a click, a repeated sign-up, the
+ * same purchase again, or the first one that is credited to the sign-up or the attribution.
+ */
+export class LateAttributions implements SecondLook {
+  readonly #database: Database;
+  readonly #clock: Clock;
+  readonly #events: Events;
+  readonly #buyersReferrals: BuyersReferrals;
+  readonly #settings: Settings;
+  readonly #statement: Statement<LateParameters>;
+
+  constructor(database: Database, clock: Clock, events: Events, buyersReferrals: BuyersReferrals, settings: Settings) {
+    this.#database = database;
+    this.#clock = clock;
+    this.#events = events;
+    this.#buyersReferrals = buyersReferrals;
+    this.#settings = settings;
+    this.#statement = database.prepared(lateStatement(database, settings));
+  }
+
+  isDue(user: string, now: string): string {
+    return `EXISTS (${waitingPurchases(this.#database.tables, this.#settings, user, now)})`;
+  }
+
+  decide(buyer: string, manager: EntityManager): Promise<void> {
+    return this.#decide(buyer, null, manager);
+  }
+
+  /**
+   * Looks at the waiting purchases of a buyer, if there are any, whose attribution may have arrived. It calls the option
+   * `isSamePerson`, so it must not run in a transaction of our own. It locks nothing if none waits, because a user may
+   * click often.
+   */
+  async arrived(buyer: string, manager: EntityManager | undefined): Promise<void> {
+    const now = this.#clock.parameter();
+    const query = sql({ buyer, now }, ($) => `SELECT WHERE ${this.isDue($.buyer, timeOf($.now))}`);
+    if ((await this.#database.query(query, manager)).length === 0) return;
+    const attributed = await this.#buyersReferrals.ofBuyer(buyer, buyer, manager);
+    await this.#database.transaction(async (within) => {
+      await takeTurn(this.#database, buyer, within);
+      await this.#decide(buyer, attributed, within);
+    }, manager);
+  }
+
+  /** Returns the commission that a second look has given to a purchase; null if there is none. */
+  async commissionOf(
+    { userId: buyer, reference }: ReferralPurchase,
+    manager: EntityManager | undefined,
+  ): Promise<ReferralCommission | null> {
+    const { lateAttributions, commissions } = this.#database.tables;
+    const query = sql(
+      { buyer, reference },
+      ($) => `
+      SELECT ${this.#database.columns(ReferralCommission, 'm')}
+      FROM ${lateAttributions} l
+      JOIN ${commissions} m ON m.user_id = l.referrer_id AND m.referee_id = l.user_id AND m.purchase = l.purchase
+      WHERE l.user_id = ${$.buyer} AND l.purchase = ${$.reference}`,
+    );
+    const [row] = await this.#database.query<object>(query, manager);
+    return row ? this.#database.entity(ReferralCommission, row) : null;
+  }
+
+  /**
+   * Decides the waiting purchases, oldest first, because each takes from the limit for the referee. If PostgreSQL
+   * refuses one, it goes on waiting, so that it does not prevent the sign-up.
+   */
+  async #decide(buyer: string, attributed: BuyersReferral | null, manager: EntityManager): Promise<void> {
+    const { ratio, maxPerReferee, pendingDays } = this.#settings.commission;
+    const parameters: LateParameters = {
+      ...{ buyer, now: this.#clock.parameter(), attributedReferral: attributed?.id ?? null },
+      ...{ attributedOwner: attributed?.owner ?? null, isOwnReferral: attributed?.isOwn ?? false },
+      ...{ defaultRate: ratio, defaultLimit: maxPerReferee, pendingDays },
+    };
+    const decideAll = async (within: EntityManager): Promise<void> => {
+      for (;;) {
+        const [row] = await this.#database.query<LateRow>(this.#statement.with(parameters), within);
+        if (!row!.isDecided) return;
+        if (row!['commission.id'] === null) continue;
+        const commission = this.#database.entity(ReferralCommission, row!, 'commission.');
+        this.#events.emit(within, 'commissionEarned', commission);
+      }
+    };
+    try {
+      await this.#database.transaction(decideAll, manager);
+    } catch (error) {
+      if (!isRefusal(error)) throw error;
+      callHost(() => this.#settings.onError(error), manager.queryRunner);
+    }
+  }
+}

@@ -1,0 +1,111 @@
+import type { Database } from '../../database/database';
+import { type Placeholders, type Statement, statement } from '../../database/named-parameters';
+import { timeOf } from '../../database/statement-time';
+import { ReferralCommission } from '../../entities/referral-commission';
+import type { Settings } from '../../options';
+import { waitingPurchases } from '../records/second-look';
+import { commissionAmount } from './commission-amount';
+import { type PurchaseParameters, refereeAndCommission, sharedRows } from './purchase-statement';
+import { quotientInCents } from './quotient';
+
+/** Those of a purchase that do not come from its row. */
+export type LateParameters = Pick<
+  PurchaseParameters,
+  | 'buyer'
+  | 'now'
+  | 'attributedReferral'
+  | 'attributedOwner'
+  | 'isOwnReferral'
+  | 'defaultRate'
+  | 'defaultLimit'
+  | 'pendingDays'
+>;
+
+/** The result, one row: the columns of the commission, or nulls if there is none. */
+export interface LateRow {
+  /** Whether the oldest waiting purchase has a referrer now. If not, none waits, or the buyer has no referrer. */
+  'isDecided': boolean;
+  'commission.id': string | null;
+}
+
+/**
+ * Decides the oldest waiting purchase of a buyer as `purchaseStatement` would have with the referrer known, and applies
+ * the refunds since then. Coupons do not count: without a referrer, none was applied at the time of the purchase.
+ *
+ * The caller holds the lock on the buyer's row (`takeTurn`), so that the calls for one buyer run one at a time. The
+ * other locks, and their order, are those of a purchase.
+ */
+export function lateStatement(database: Database, settings: Settings): Statement<LateParameters> {
+  const { tables } = database;
+  return statement<LateParameters>(
+    {
+      ...{ buyer: true, now: true, attributedReferral: true, attributedOwner: true, isOwnReferral: true },
+      ...{ defaultRate: true, defaultLimit: true, pendingDays: true },
+    },
+    ($) => {
+      const ofPurchase: Placeholders<PurchaseParameters> = {
+        ...$,
+        reference: '(SELECT reference FROM wanted)',
+        amount: '(SELECT amount FROM wanted)',
+        // As for a purchase, only the attribution of a buyer without a sign-up counts, and only while the referral has
+        // the owner about whom the option isSamePerson was called. Otherwise the purchase goes on waiting.
+        attributedReferral: `(SELECT id FROM ${tables.referrals}
+          WHERE id = ${$.attributedReferral}::bigint AND user_id = ${$.attributedOwner}
+            AND NOT EXISTS (SELECT FROM ${tables.signups} WHERE user_id = ${$.buyer}))`,
+        ...{ paidAt: 'NULL', isAttributionKnown: 'true' },
+      };
+      const net = '(SELECT net FROM netted)';
+      return `
+    WITH
+    -- The oldest purchase that waits.
+    wanted AS (
+      ${waitingPurchases(tables, settings, $.buyer, timeOf($.now))} ORDER BY p.purchased_at, p.id LIMIT 1
+    ),
+    -- The time of the statement and that of the purchase; no row if none waits.
+    at AS (
+      SELECT ${timeOf($.now)} AS now, purchased_at FROM wanted
+    ),
+    -- The buyer's row, without coupons.
+    buyer AS (
+      SELECT first_purchase_at, NULL::bigint AS channel_id, false AS is_redeemed, NULL::bigint AS last_channel_id
+      FROM ${tables.buyers} WHERE user_id = ${$.buyer}
+    ),
+    ${commissionAmount(tables, ofPurchase)},
+    -- The refunds so far, each with what it takes back of the commission.
+    refunds AS (
+      SELECT r.reference, ${backUpTo('r.refunded')} - ${backUpTo('r.refunded - r.amount')} AS back
+      FROM earning CROSS JOIN (SELECT amount AS paid FROM wanted) AS w CROSS JOIN (
+        SELECT r.reference, r.amount, sum(r.amount) OVER (ORDER BY r.created_at, r.reference) AS refunded
+        FROM ${tables.refunds} r
+        WHERE r.user_id = ${$.buyer} AND r.purchase = (SELECT reference FROM wanted)
+      ) AS r
+    ),
+    -- What they have left of it.
+    netted AS (
+      SELECT earned - coalesce((SELECT sum(back) FROM refunds), 0) AS net FROM earning
+    ),
+    -- Inserts what is decided, if there is a referrer. It guards the writes below: each depends on its row.
+    purchased AS (
+      INSERT INTO ${tables.lateAttributions} (user_id, purchase, source, referral_id, channel_id, referrer_id, mode,
+        rate, room, is_revenue, no_commission, decided_at)
+      SELECT ${$.buyer}, (SELECT reference FROM wanted), source, referral_id, channel_id, referrer_id, mode, rate, room,
+        is_revenue, no_commission, at.now
+      FROM earning CROSS JOIN at WHERE referrer_id IS NOT NULL
+      RETURNING *
+    ),
+    ${refereeAndCommission(tables, ofPurchase, net)},
+    -- Inserts the entries of the refunds.
+    entered AS (
+      INSERT INTO ${tables.commissionEntries} (user_id, commission_id, amount, refund, created_at)
+      SELECT m.user_id, m.id, -refunds.back, refunds.reference, at.now
+      FROM commission m CROSS JOIN refunds CROSS JOIN at WHERE refunds.back > 0
+    ),
+    ${sharedRows(tables, ofPurchase, net, '(SELECT amount - refunded FROM wanted)')}
+    SELECT EXISTS (SELECT FROM purchased) AS "isDecided", ${database.columns(ReferralCommission, 'm', 'commission.')}
+    FROM (SELECT) AS always LEFT JOIN commission m ON true`;
+    },
+  );
+}
+
+/** SQL: the share of a commission that refunds take back, with the rounding of `refundStatement`. */
+const backUpTo = (refunded: string): string => quotientInCents(`earning.earned * (${refunded})`, 'w.paid');

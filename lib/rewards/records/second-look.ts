@@ -1,0 +1,39 @@
+import type { EntityManager } from 'typeorm';
+import type { Database } from '../../database/database';
+import { dayMs } from '../../limits';
+import type { Settings } from '../../options';
+
+/** How long a purchase waits for a referrer where attribution has no limit, in days. */
+const defaultDays = 30;
+/** A longer window makes no difference, and PostgreSQL could not subtract it from a time. */
+const maxDays = 36_500;
+
+/** The second look at a buyer's purchases without a referrer, as a sign-up needs it. */
+export interface SecondLook {
+  /** SQL: whether purchases of a user wait for a referrer at a time. */
+  isDue(user: string, now: string): string;
+  /**
+   * Gives the waiting purchases of a buyer a referrer, in a transaction in which the buyer's row is locked
+   * (`takeTurn`).
+   */
+  decide(buyer: string, manager: EntityManager): Promise<void>;
+}
+
+/**
+ * SQL: the purchases of a user that wait for a referrer at a time. No referrer was found for them, no second look has
+ * decided them, they are in the window, and something of them is not refunded.
+ */
+export function waitingPurchases(
+  { purchases, lateAttributions }: Database['tables'],
+  { attribution }: Settings,
+  user: string,
+  now: string,
+): string {
+  const windowMs = Math.min(attribution.windowDays ?? defaultDays, maxDays) * dayMs;
+  return `
+      SELECT p.* FROM ${purchases} p
+      WHERE p.user_id = ${user} AND p.no_commission = 'no-referrer'
+        AND p.purchased_at > ${now} - ${windowMs} * interval '1 millisecond'
+        AND (p.refunded < p.amount OR p.amount = 0)
+        AND NOT EXISTS (SELECT FROM ${lateAttributions} l WHERE l.user_id = p.user_id AND l.purchase = p.reference)`;
+}

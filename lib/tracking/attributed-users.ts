@@ -1,0 +1,21 @@
+import type { EntityManager } from 'typeorm';
+
+/** What is done about a user whose first attribution may have arrived. */
+export type AttributionListener = (userId: string, manager: EntityManager | undefined) => Promise<void>;
+
+/** Tells rewards, which is wired after tracking, of users whose attribution may have arrived. Each call is awaited. */
+export class AttributedUsers {
+  #listener: AttributionListener | null = null;
+
+  listen(listener: AttributionListener): void {
+    this.#listener = listener;
+  }
+
+  /**
+   * Must be called after the responses of a visitor got a user, or a response of a user was recorded, outside of our
+   * transactions: the option `isSamePerson` may be called.
+   */
+  async arrived(userId: string, manager?: EntityManager): Promise<void> {
+    await this.#listener?.(userId, manager);
+  }
+}
