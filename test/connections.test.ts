@@ -232,7 +232,7 @@ const calledBy: Record<string, string[]> = {
     ...['referrals.middleware', 'GET /r/:code', 'GET ?referral_code=', 'POST /r/'],
     ...['req.referralForRequest', 'res.locals.referrals.actionDisplay', 'res.locals.referrals.createForm'],
     ...['Referral.recordResponse', 'Referral.recordSignup', 'Referral.referralForRequest'],
-    ...['Referral.responsesForRequest', 'Referral#respond'],
+    ...['Referral.responsesForRequest', 'Referral#respond', 'referrals.visitorId'],
     ...['GET /credit/', 'GET /credit/{id}/', 'GET /earnout/', 'GET /earnout/{id}/', 'GET /config/', 'PATCH /config/'],
     ...['GET /channel/', 'GET /coupon-code/', 'POST /coupon-code/', 'DELETE /coupon-code/'],
   ],

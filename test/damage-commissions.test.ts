@@ -30,6 +30,13 @@ test('verify finds nothing wrong with the world, also without constraints', asyn
 /** Damages that keep the sums right, or that mean something: each with the invariant that must find it. */
 const damages: [what: string, sql: () => string, invariant: string][] = [
   [
+    'a second look at a purchase that had a referrer',
+    () => `INSERT INTO ${t('late_attributions')}
+      SELECT user_id, reference, source, referral_id, channel_id, referrer_id, mode, rate, room, is_revenue, NULL, now()
+      FROM ${t('purchases')} WHERE reference = 'e1'`,
+    'what is decided later is of a purchase without a referrer',
+  ],
+  [
     'a commission of another referral',
     () =>
       `UPDATE ${t('commissions')} SET referral_id = (SELECT max(id) FROM ${host.schema}.referrals) WHERE purchase = 'e1'`,
