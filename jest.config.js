@@ -19,7 +19,6 @@ const onTypeorm = suites(
   'earn-outs',
   'callbacks',
   'connections',
-  'lost-connections',
 );
 
 /** @type {import('jest').Config} */

@@ -314,14 +314,14 @@ const moments: readonly (readonly [Loss, Loss])[] = [
   ['cut after', 'ended after'],
 ];
 
-/** Loses the connection at each statement of a call, of many at some, and checks what the call says. */
+/** Loses the connection at each of the first statements of a call, then at some, and checks what the call says. */
 async function loseEach(
   made: Call<unknown>,
   moment: readonly Loss[],
   shift: number,
   isInTransaction: boolean,
 ): Promise<void> {
-  for (let n = 1; ; n += n < 9 ? 1 : 7) {
+  for (let n = 1; ; n += n < 9 ? 1 : n) {
     const loss = moment[(n + shift) % moment.length]!;
     const { isLost, error, hasChanged } = await lose(made, n, loss, isInTransaction);
     const where = `${loss}, statement ${n}${isInTransaction ? ', in a transaction of the host' : ''}`;
