@@ -32,7 +32,7 @@ test.each(['runEarnOuts', 'verify'] as const)('%s is not ended by the limits of 
 
   let call: Promise<unknown> | undefined;
   await direct.transaction(async (manager) => {
-    await manager.query(`LOCK TABLE "${schema}".referral_accounts`); // it waits for this as long as the test likes
+    await manager.query(`LOCK TABLE "${schema}".referral_account_totals`); // it waits for this as long as the test likes
     call = referrals[name]();
     call.catch(() => undefined);
     await waitFor(async () => {
