@@ -12,7 +12,7 @@ const cancelTimeoutMs = 5000;
  */
 export async function discard(client: Client, options: object): Promise<void> {
   if (client.readyForQuery === false) await cancelStatement(client, options).catch(() => undefined);
-  // It may never answer a goodbye: this does not wait for that.
+  // The server may never close its side of the connection, so this does not wait for it.
   client.end().catch(() => undefined);
 }
 

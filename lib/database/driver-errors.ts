@@ -32,16 +32,16 @@ export function explained(error: unknown, stage: Stage, isLost: boolean): unknow
 }
 
 function outcomeOf(error: Error, stage: Stage): CallOutcome {
-  // `pg` gives up an answer after its option `query_timeout`, but not the statement: a host can still commit it.
+  // After its option `query_timeout`, `pg` stops waiting, but does not cancel the statement: a host can still commit it.
   if (error.message.includes(readTimeout)) return 'unknown';
-  return stage === 'transaction' || isAnswered(error) ? 'none' : 'unknown';
+  return stage === 'transaction' || isReported(error) ? 'none' : 'unknown';
 }
 
 /**
- * Whether PostgreSQL has answered that it did not complete the statement, and keeps the connection: it was cancelled,
- * or memory or disk are full. Every other outage ends the connection, perhaps after a commit whose answer was lost.
+ * Whether PostgreSQL has reported that it did not complete the statement, and keeps the connection: it was cancelled, or
+ * memory or disk are full. Every other outage ends the connection, perhaps after a commit whose result was lost.
  */
-function isAnswered(error: Error): boolean {
+function isReported(error: Error): boolean {
   return (error as { severity?: unknown }).severity === 'ERROR' && /^(53|57014)/.test(sqlStateOf(error) ?? '');
 }
 
