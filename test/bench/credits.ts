@@ -47,10 +47,12 @@ async function fill(dataSource: DataSource, schema: string): Promise<void> {
   await sql(`UPDATE @referral_credits c SET current_balance = initial_balance - p.count, entries = 1 + p.count FROM (
       SELECT user_id, count(*) FROM @referral_credit_spends GROUP BY 1
     ) p WHERE p.user_id = c.user_id`);
-  await sql(`INSERT INTO @referral_signups (user_id, referral_id, referrer_id, source, weighed, before_reward_usage_threshold)
-    SELECT 'past-' || n, 1, 'owner', 'code', '{}', 50 FROM generate_series(1, ${past}) n`);
+  await sql(`INSERT INTO @referral_signups (user_id, referral_id, referrer_id, program_id, source, weighed, before_reward_usage_threshold,
+      created_at)
+    SELECT 'past-' || n, 1, 'owner', 1, 'code', '{"rule":"typed-code"}', 50, now() FROM generate_series(1, ${past}) n`);
   await sql(`UPDATE @referrals SET uses = ${past}`);
-  await sql(`INSERT INTO @referral_referees (user_id, referee_id) SELECT referrer_id, user_id FROM @referral_signups`);
+  await sql(`INSERT INTO @referral_referees (user_id, referee_id, met_by, earned, created_at)
+    SELECT referrer_id, user_id, 'sign-up', 0, created_at FROM @referral_signups`);
   await sql(`INSERT INTO @referral_accounts (user_id, users_referred) VALUES ('owner', ${past})`);
 }
 

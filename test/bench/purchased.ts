@@ -46,8 +46,8 @@ export async function storePast(
     await sql('ANALYZE past');
 
     await sql(`INSERT INTO @referral_signups
-        (user_id, referral_id, referrer_id, source, weighed, before_reward_usage_threshold, created_at)
-      SELECT referee, referral_id, referrer, 'code', '{}', 50, coalesce(at, now())
+        (user_id, referral_id, referrer_id, source, weighed, before_reward_usage_threshold, threshold_reached_at, created_at)
+      SELECT referee, referral_id, referrer, 'code', '{"rule":"typed-code"}', 0, coalesce(at, now()), coalesce(at, now())
       FROM past WHERE channel_id IS NULL AND is_first ORDER BY at`);
     await sql(`UPDATE @referrals r SET uses = s.count
       FROM (SELECT referral_id, count(*) FROM @referral_signups GROUP BY 1) s WHERE s.referral_id = r.id`);

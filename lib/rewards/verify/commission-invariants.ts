@@ -119,7 +119,7 @@ export function commissionInvariants(tables: Tables): Invariant[] {
 }
 
 /** What the refunds take back of a commission; null for a purchase of 0, which has none. */
-const taken = quotientInCents('earned * refunded', 'nullif(paid, 0)');
+const taken = `CASE WHEN refunded = 0 THEN 0 * paid ELSE ${quotientInCents('earned * refunded', 'nullif(paid, 0)')} END`;
 
 /** When a commission is available; null if its purchase has an impossible time, or it an impossible number of days. */
 const availableAt = `CASE WHEN pending_days BETWEEN 0 AND 36500 AND purchased_at BETWEEN '0001-01-01' AND '9999-12-31 23:59:59.999'

@@ -24,7 +24,9 @@ export function creditInvariants({
       name: 'nothing goes back where it did not come from',
       table: 'transactions',
       sql: `SELECT max(id) AS id, '0' AS expected, sum(value) AS found FROM ${transactions}
-       WHERE kind IN ${kindsOfSpends} GROUP BY user_id, reference, credit_id HAVING sum(value) > 0`,
+       WHERE kind IN ${kindsOfSpends} AND (user_id, reference) IN (
+         SELECT user_id, reference FROM ${transactions} WHERE kind IN ('release', 'refund')
+       ) GROUP BY user_id, reference, credit_id HAVING sum(value) > 0`,
     },
     {
       name: 'entries that give back are made when the spend is settled',
