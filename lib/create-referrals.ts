@@ -149,8 +149,8 @@ export interface Referrals extends Managers {
    */
   verify(options?: VerifyOptions): Promise<Verification>;
   /**
-   * Waits for the work in progress, then refuses new work with `CLOSED`. The DataSource stays open, because it is the
-   * host's.
+   * Refuses new work with `CLOSED`, and waits for the work in progress: also for calls of `earnOuts.payout`, whose results
+   * are stored. The DataSource stays open, because it is the host's.
    */
   close(): Promise<void>;
 }

@@ -93,7 +93,8 @@ export interface ReferralsOptions {
     model?: 'last-touch' | 'first-touch';
     /**
      * How many days a touch counts. Default: without limit. (The touch of an anonymous visitor lasts for
-     * `cookie.maxAgeDays` at most.) So many days, or 30, a purchase waits for a referrer.
+     * `cookie.maxAgeDays` at most.) A purchase waits as many days for a
+     * referrer; 30 if there is no limit.
      */
     windowDays?: number;
   };

@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { createHash } from 'node:crypto';
 import { type EntityManager, QueryFailedError, type QueryRunner, QueryRunnerAlreadyReleasedError } from 'typeorm';
 import { afterCommit, closed, databaseUnavailable, invalid } from '../errors';
@@ -21,6 +22,8 @@ export class Database extends Mapping {
   readonly #timeoutMs: number;
   readonly #underWay = new Set<Promise<unknown>>();
   #isClosed = false;
+  /** Set in the work of `finish`. */
+  readonly #finishing = new AsyncLocalStorage<true>();
 
   constructor({ dataSource, preparedStatements }: Settings, timeoutMs: number) {
     super(dataSource);
@@ -107,7 +110,7 @@ export class Database extends Mapping {
    * its connections. The kind `snapshot` (REPEATABLE READ) reads all data in one snapshot.
    */
   async unlimited<T>(kind: 'snapshot' | 'ordinary', work: (manager: EntityManager) => Promise<T>): Promise<T> {
-    if (this.#isClosed) throw closed();
+    this.#refuseIfClosed();
     const isolation = kind === 'snapshot' ? 'REPEATABLE READ' : 'READ COMMITTED';
     const worked = new OwnWork(this.dataSource).run((on) =>
       on.transaction(isolation, async (manager) => {
@@ -132,14 +135,26 @@ export class Database extends Mapping {
     });
   }
 
+  /**
+   * Does work that `close()` waits for, and whose statements are run also after that was called: something has happened
+   * outside, and the work stores what.
+   */
+  finish<T>(work: () => Promise<T>): Promise<T> {
+    return this.#tracked(this.#finishing.run(true, work));
+  }
+
   /** Refuses new work outside of the host's transactions, and waits for the work in progress. */
   async close(): Promise<void> {
     this.#isClosed = true;
     await Promise.allSettled(this.#underWay);
   }
 
+  #refuseIfClosed(): void {
+    if (this.#isClosed && !this.#finishing.getStore()) throw closed();
+  }
+
   async #limited<T>(work: (on: OwnWork) => Promise<T>): Promise<T> {
-    if (this.#isClosed) throw closed();
+    this.#refuseIfClosed();
     const own = new OwnWork(this.dataSource);
     const worked = own.run(work);
     let timer: NodeJS.Timeout | undefined;

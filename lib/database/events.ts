@@ -104,8 +104,12 @@ export class Events {
 
   /** Emits an event after the commit of the manager's transaction; immediately if there is no transaction. */
   emit<E extends keyof ReferralEvents>(manager: EntityManager | undefined, event: E, ...args: ReferralEvents[E]): void {
+    this.afterCommit(manager, () => this.#call(event, args));
+  }
+
+  /** Calls a function of the host's after the commit, in the order of the events. */
+  afterCommit(manager: EntityManager | undefined, call: () => void): void {
     const runner = manager?.queryRunner;
-    const call = (): void => this.#call(event, args);
     if (runner?.isTransactionActive) this.#innermost(this.#levels(runner)).push(call);
     else callHost(call, runner);
   }

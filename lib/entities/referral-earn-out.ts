@@ -120,7 +120,7 @@ export class ReferralEarnOut extends ReferralRecord {
   readonly refusedAt!: Date | null;
 
   /**
-   * The how many-th refused or returned earn-out in a row it is, since one was completed, or since `earnOuts.retry` or a
+   * Its number among the refused or returned earn-outs in a row, since one was completed, or since `earnOuts.retry` or a
    * new payout address ended the waiting; 0 if it was not refused.
    */
   @Column({ name: 'refusals', type: 'integer', default: 0 })

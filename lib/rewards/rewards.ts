@@ -100,7 +100,8 @@ export function wireRewards(settings: Settings, tracking: Tracking): Rewards {
   const coupons = new Coupons(database, clock, settings);
   const purchases = new Purchases(database, clock, events, buyersReferrals, late, settings);
   const transitions = new Transitions(database, clock, events, settings);
-  const earnOuts = new EarnOuts(database, clock, events, settings, creditTypes, transitions);
+  const reports = new Reports(database, events, settings, transitions);
+  const earnOuts = new EarnOuts(database, clock, events, settings, creditTypes, transitions, reports);
 
   const managers: Managers = {
     creditTypes,
@@ -113,7 +114,7 @@ export function wireRewards(settings: Settings, tracking: Tracking): Rewards {
     accounts: new AccountManager(database, clock, creation, settings, totals),
     purchases: new PurchaseManager(database, purchases),
     commissions: new CommissionManager(database),
-    earnOuts: new EarnOutManager(database, clock, transitions, new Reports(database, settings, transitions)),
+    earnOuts: new EarnOutManager(database, clock, transitions, reports),
   };
 
   return {

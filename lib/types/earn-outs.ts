@@ -44,7 +44,7 @@ export interface ProviderPayment {
 
 /** The result of `earnOuts.reconcile`. Amounts are decimal strings. */
 export interface Reconciliation {
-  /** How many payments the database knew already as completed earn-outs. */
+  /** How many payments the database knew already, as completed or returned earn-outs. */
   known: number;
   /** How many earn-outs it knew, but not that they were paid. They are completed now. */
   completed: number;

@@ -1,10 +1,18 @@
 import type { Clock } from '../../database/clock';
 import type { Database } from '../../database/database';
-import { isLockTimeout } from '../../database/driver-errors';
+import { isLockTimeout, isRefusal } from '../../database/driver-errors';
+import type { Query } from '../../database/named-parameters';
 import { retryConflicts } from '../../database/retry';
 import type { Settings } from '../../options';
 import { bindStatement } from './bind-statement';
-import { adoptStatement, dueStatement, type LockedAccounts, lockStatement, rescheduleStatement } from './due-accounts';
+import {
+  adoptStatement,
+  dueStatement,
+  type LockedAccounts,
+  lockStatement,
+  otherTermsStatement,
+  rescheduleStatement,
+} from './due-accounts';
 import type { Progress } from './progress';
 import { type EarnOutTerms, hashOf, termsOf } from './terms';
 
@@ -35,13 +43,11 @@ export class EarnOutBinding {
   /** Makes those accounts due that were last looked at with other options. */
   async adoptAll(): Promise<void> {
     const terms = hashOf(this.#terms(null));
-    const statement = adoptStatement(this.#database);
-    for (let adopted = adoptedAtOnce; adopted > 0;) {
-      const query = statement.with({ terms, now: this.#clock.parameter(), limit: adoptedAtOnce });
-      const [row] = await this.#database.unlimited('ordinary', (manager) =>
-        this.#database.query<{ adopted: string }>(query, manager),
-      );
-      adopted = Number(row!.adopted);
+    // Not until none is left: a process with other options may be adopting the same rows.
+    const [others] = await this.#rows<{ count: string }>(otherTermsStatement(this.#database).with({ terms }));
+    for (let left = Number(others!.count); left > 0; left -= adoptedAtOnce) {
+      const adopt = { terms, now: this.#clock.parameter(), limit: adoptedAtOnce };
+      await this.#rows(adoptStatement(this.#database).with(adopt));
     }
   }
 
@@ -53,30 +59,34 @@ export class EarnOutBinding {
     while (after !== undefined) {
       const place = { afterDueAt: after.dueAt, afterUser: after.userId, limit: batchSize };
       const query = statement.with({ terms, now: this.#clock.parameter(), ...place });
-      const due: DueRow[] = await this.#database.unlimited('ordinary', (manager) =>
-        this.#database.query<DueRow>(query, manager),
-      );
+      const due = await this.#rows<DueRow>(query);
       // A user has a row for each channel and mode.
       const users = [...new Set(due.map(({ userId }) => userId))];
-      if (users.length > 0) await progress.addBound(await this.#bindOrPart(users, due[0]!.now, lockedAccounts));
+      if (users.length > 0) await this.#bindOrPart(users, due[0]!.now, lockedAccounts, progress);
       after = due.at(-1);
     }
   }
 
-  /** Binds a batch of accounts. If a row lock times out, binds each account in a transaction of its own. */
-  async #bindOrPart(users: readonly string[], now: Date, lockedAccounts: LockedAccounts): Promise<number> {
+  /**
+   * Binds a batch of accounts. If a row lock times out, or PostgreSQL refuses a row, for example by a trigger of the
+   * host's, it binds each account in a transaction of its own, so that one does not keep the others from being paid.
+   */
+  async #bindOrPart(
+    users: readonly string[],
+    now: Date,
+    lockedAccounts: LockedAccounts,
+    progress: Progress,
+  ): Promise<void> {
+    let made: number;
     try {
-      return await retryConflicts(() => this.#bind(users, now, lockedAccounts));
+      made = await retryConflicts(() => this.#bind(users, now, lockedAccounts));
     } catch (error) {
-      if (!isLockTimeout(error)) throw error;
-      if (users.length === 1) {
-        if (lockedAccounts === 'wait') this.#onError(error); // it stays due for the next run
-        return 0;
-      }
-      let made = 0;
-      for (const user of users) made += await this.#bindOrPart([user], now, lockedAccounts);
-      return made;
+      if (!isLockTimeout(error) && !isRefusal(error)) throw error;
+      if (users.length > 1) for (const user of users) await this.#bindOrPart([user], now, lockedAccounts, progress);
+      else if (lockedAccounts === 'wait') this.#onError(error); // it stays due for the next run
+      return;
     }
+    await progress.addBound(made);
   }
 
   /** All statements of the transaction use the same time, so that none of them counts a commission as pending that
@@ -96,6 +106,11 @@ export class EarnOutBinding {
       await this.#database.query(reschedule.with({ ...terms, users: locked, terms: hashOf(terms) }), manager);
       return Number(row!.made);
     });
+  }
+
+  /** Returns the rows of a statement of a run, which has a transaction of its own. */
+  #rows<Row>(query: Query): Promise<Row[]> {
+    return this.#database.unlimited('ordinary', (manager) => this.#database.query<Row>(query, manager));
   }
 
   #terms(now: Date | null): EarnOutTerms {

@@ -3,7 +3,8 @@ import { type Statement, statement } from '../../database/named-parameters';
 import { timeOf } from '../../database/statement-time';
 import { ReferralEarnOut } from '../../entities/referral-earn-out';
 import { sumsByMode } from './bind-statement';
-import { unclaimed } from './claim-statements';
+import { wake } from './due-accounts';
+import { isUnpaid, unclaimed } from './statuses';
 
 export interface BookParameters {
   user: string;
@@ -26,12 +27,13 @@ export function bookStatement(database: Database): Statement<BookParameters> {
     { user: true, id: true, now: true, paidAt: true, reference: true },
     ($) => `
     WITH
+    -- The time of the statement.
     at AS MATERIALIZED (
       SELECT ${timeOf($.now)} AS now
     ),
     -- The earn-out. It guards the writes below: no row if it is in progress or completed.
     payment AS (
-      SELECT * FROM ${tables.earnOuts} WHERE user_id = ${$.user} AND id = ${$.id} AND status IN ('failed', 'returned')
+      SELECT * FROM ${tables.earnOuts} o WHERE o.user_id = ${$.user} AND o.id = ${$.id} AND ${isUnpaid('o')}
     ),
     -- The commissions that are available and not paid, net of open entries. Those that are larger than the payment can't
     -- be a part of it.
@@ -49,6 +51,7 @@ export function bookStatement(database: Database): Statement<BookParameters> {
     summed AS (
       SELECT id, sum(net) OVER (ORDER BY available_at, id) AS sum FROM available
     ),
+    -- Those that the payment has paid.
     taken AS (
       SELECT summed.id, summed.sum FROM summed CROSS JOIN payment WHERE summed.sum <= payment.amount
     ),
@@ -86,6 +89,7 @@ export function bookStatement(database: Database): Statement<BookParameters> {
       ) AS by_user
       WHERE a.user_id = by_user.user_id
     ),
+    -- Sets the status.
     completed AS (
       UPDATE ${tables.earnOuts} e SET status = 'completed', error_reason = NULL, refusals = 0,
         settled_at = coalesce(${$.paidAt}::timestamptz, at.now), updated_at = at.now,
@@ -93,6 +97,10 @@ export function bookStatement(database: Database): Statement<BookParameters> {
         next_attempt_at = NULL, ${unclaimed}
       FROM payment CROSS JOIN at WHERE e.user_id = payment.user_id AND e.id = payment.id
       RETURNING e.*
+    ),
+    -- What is left can be due, also if the account has waited for staff until now.
+    woken AS (
+      ${wake(tables, 'completed')}
     )
     SELECT ${database.columns(ReferralEarnOut)}, (SELECT amount FROM rest)::text AS debt FROM completed`,
   );

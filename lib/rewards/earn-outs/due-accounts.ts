@@ -1,8 +1,9 @@
 import type { Database } from '../../database/database';
 import { type Statement, statement } from '../../database/named-parameters';
 import { timeOf } from '../../database/statement-time';
-import { openAmounts, type OpenAmountParameters } from './open-amounts';
+import { openAmounts, type OpenAmountParameters, wantedAccounts } from './open-amounts';
 import { modes, payableFrom } from './payable-from';
+import { periodStart } from './schedule';
 import { termNames } from './terms';
 
 /*
@@ -32,28 +33,42 @@ export interface DueParameters {
   limit: number;
 }
 
-/** Makes rows due whose time was computed with other terms: the host has changed its options since then. */
+/**
+ * SQL: a query for the rows whose time was computed with other terms: the host has changed its options since then. It
+ * has ranges instead of `<>`, for which PostgreSQL would not use the index.
+ */
+function withOtherTerms({ totals }: Database['tables'], terms: string, limit = ''): string {
+  const lowest = `least(${terms}::integer, ${termsOfPurchase})`;
+  const highest = `greatest(${terms}::integer, ${termsOfPurchase})`;
+  const ranges = [
+    `due_terms < ${lowest}`,
+    `due_terms > ${lowest} AND due_terms < ${highest}`,
+    `due_terms > ${highest}`,
+  ];
+  return ranges
+    .map((range) => `SELECT * FROM (SELECT user_id, channel_id, mode FROM ${totals} WHERE ${range} ${limit}) AS rows`)
+    .join(' UNION ALL ');
+}
+
+/** Counts the rows with other terms. */
+export function otherTermsStatement({ tables }: Database): Statement<{ terms: number }> {
+  return statement<{ terms: number }>(
+    { terms: true },
+    ($) => `SELECT count(*) FROM (${withOtherTerms(tables, $.terms)}) AS others`,
+  );
+}
+
+/** Makes rows with other terms due. */
 export function adoptStatement({ tables }: Database): Statement<AdoptParameters> {
-  return statement<AdoptParameters>({ terms: true, now: true, limit: true }, ($) => {
-    const lowest = `least(${$.terms}::integer, ${termsOfPurchase})`;
-    const highest = `greatest(${$.terms}::integer, ${termsOfPurchase})`;
-    // Ranges instead of <>, for which PostgreSQL would not use the index.
-    const inRange = (range: string): string => `
-      SELECT user_id, channel_id, mode FROM ${tables.totals} WHERE ${range}
-      LIMIT ${$.limit}::integer FOR NO KEY UPDATE SKIP LOCKED`;
-    return `
-    WITH
-    below AS (${inRange(`due_terms < ${lowest}`)}),
-    between_them AS (${inRange(`due_terms > ${lowest} AND due_terms < ${highest}`)}),
-    above AS (${inRange(`due_terms > ${highest}`)}),
-    adopted AS (
-      UPDATE ${tables.totals} t SET due_terms = ${$.terms}::integer, due_at = ${timeOf($.now)}
-      FROM (SELECT * FROM below UNION ALL SELECT * FROM between_them UNION ALL SELECT * FROM above) AS others
-      WHERE t.user_id = others.user_id AND t.channel_id = others.channel_id AND t.mode = others.mode
-      RETURNING 1
-    )
-    SELECT count(*) AS adopted FROM adopted`;
-  });
+  return statement<AdoptParameters>(
+    { terms: true, now: true, limit: true },
+    ($) => `
+    UPDATE ${tables.totals} t SET due_terms = ${$.terms}::integer, due_at = ${timeOf($.now)}
+    FROM (
+      ${withOtherTerms(tables, $.terms, `LIMIT ${$.limit}::integer FOR NO KEY UPDATE SKIP LOCKED`)}
+    ) AS others
+    WHERE t.user_id = others.user_id AND t.channel_id = others.channel_id AND t.mode = others.mode`,
+  );
 }
 
 /**
@@ -106,8 +121,7 @@ export function rescheduleStatement(database: Database): Statement<OpenAmountPar
     -- From when on each mode can be paid.
     payable AS (
       SELECT a.user_id, m.mode, ${payableFrom(database, 'at.now', $.period)} AS from_time
-      FROM ${tables.accounts} a CROSS JOIN ${modes($.isPayoutOffered)} CROSS JOIN at
-      WHERE a.user_id = ANY(${$.users}::varchar[])
+      FROM ${wantedAccounts(tables, $)} CROSS JOIN ${modes($.isPayoutOffered)} CROSS JOIN at
     ),
     -- The times at which something can become due.
     times AS (
@@ -139,6 +153,25 @@ export function rescheduleStatement(database: Database): Statement<OpenAmountPar
   );
 }
 
+/**
+ * SQL: makes the users of some rows due, so that the next run looks at them again. It also writes rows that are due
+ * already: `rescheduleStatement` leaves rows that were changed since its snapshot.
+ */
+export function wake({ totals }: Database['tables'], rows: string): string {
+  return `UPDATE ${totals} t SET due_at = at.now FROM ${rows} AS woken_users CROSS JOIN at
+      WHERE t.user_id = woken_users.user_id`;
+}
+
+/**
+ * SQL: the same for earn-outs that were completed after their period: new commissions have waited for it. The others
+ * are looked at again at the end of the period.
+ */
+export function wakeIfLate(tables: Database['tables'], completed: string, period: string): string {
+  const late = `SELECT e.user_id FROM ${completed} e JOIN ${tables.accounts} a ON a.user_id = e.user_id CROSS JOIN at
+        WHERE e.created_at < ${periodStart('a', 'at.now', period)}`;
+  return wake(tables, `(${late})`);
+}
+
 export interface WakeParameters {
   user: string;
   now: Date | null;
@@ -149,8 +182,7 @@ export function wakeStatement({ tables }: Database): Statement<WakeParameters> {
   return statement<WakeParameters>(
     { user: true, now: true },
     ($) => `
-    UPDATE ${tables.totals} t SET due_at = at.now
-    FROM (SELECT ${timeOf($.now)} AS now) AS at
-    WHERE t.user_id = ${$.user} AND (t.due_at IS NULL OR t.due_at > at.now)`,
+    WITH at AS (SELECT ${timeOf($.now)} AS now)
+    ${wake(tables, `(SELECT ${$.user}::varchar AS user_id)`)}`,
   );
 }

@@ -75,7 +75,8 @@ export class EarnOutManager extends KeptRecordManager<ReferralEarnOut, object> {
    * Compares the provider's list of payments with the database, after it was restored from a backup and before earn-outs
    * run again. A payment that the database has forgotten becomes a completed earn-out over the user's oldest available
    * commissions of the mode `payout`. The part of it for which nothing is available is a debt, which later earn-outs
-   * subtract. Idempotent by the keys.
+   * subtract. Idempotent by the keys: a payment that is known as completed, or as returned, changes nothing but a missing
+   * reference.
    *
    * @throws ReferralError `INVALID_INPUT` naming the payment, before anything is written, also if an earn-out with the
    * key has another user or amount; `DATABASE_UNAVAILABLE`: then call it again with the same list.

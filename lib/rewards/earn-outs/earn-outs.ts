@@ -7,9 +7,10 @@ import type { Settings } from '../../options';
 import type { EarnOutProgress, RunEarnOutsOptions } from '../../types/earn-outs';
 import type { CreditTypeManager } from '../credits/credit-type-manager';
 import { EarnOutBinding } from './binding';
+import { CreditPayments } from './credit-payments';
 import { Payouts } from './payouts';
 import { Progress } from './progress';
-import { CreditSettlement } from './settlement';
+import type { Reports } from './reports';
 import type { Transitions } from './transitions';
 
 /**
@@ -22,7 +23,7 @@ import type { Transitions } from './transitions';
 export class EarnOuts {
   readonly #database: Database;
   readonly #binding: EarnOutBinding;
-  readonly #credits: CreditSettlement;
+  readonly #credits: CreditPayments;
   readonly #payouts: Payouts;
 
   constructor(
@@ -32,11 +33,12 @@ export class EarnOuts {
     settings: Settings,
     creditTypes: CreditTypeManager,
     transitions: Transitions,
+    reports: Reports,
   ) {
     this.#database = database;
     this.#binding = new EarnOutBinding(database, clock, settings);
-    this.#credits = new CreditSettlement(database, clock, events, settings, creditTypes, transitions);
-    this.#payouts = new Payouts(database, clock, settings, transitions);
+    this.#credits = new CreditPayments(database, clock, events, settings, creditTypes, transitions);
+    this.#payouts = new Payouts(database, settings, transitions, reports);
   }
 
   async run(options: RunEarnOutsOptions = {}): Promise<EarnOutProgress> {
@@ -59,7 +61,7 @@ export class EarnOuts {
     await this.#binding.bindAll('skip', progress);
     // Then the accounts that were skipped, because a concurrent call or run had locked them.
     await this.#binding.bindAll('wait', progress);
-    await this.#credits.settleAll(progress);
+    await this.#credits.payAll(progress);
     await this.#payouts.payAll(progress);
   }
 }

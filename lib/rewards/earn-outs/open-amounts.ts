@@ -33,9 +33,17 @@ const dueModes = (database: Database, $: Parameters): string => `
     -- The accounts and modes that are due.
     due AS (
       SELECT a.user_id, m.mode, CASE m.mode WHEN 'payout' THEN a.payout_email END AS payout_email
-      FROM ${database.tables.accounts} a CROSS JOIN ${modes($.isPayoutOffered)} CROSS JOIN at
-      WHERE a.user_id = ANY(${$.users}::varchar[]) AND ${payableFrom(database, 'at.now', $.period)} <= at.now
+      FROM ${wantedAccounts(database.tables, $)} CROSS JOIN ${modes($.isPayoutOffered)} CROSS JOIN at
+      WHERE ${payableFrom(database, 'at.now', $.period)} <= at.now
     )`;
+
+/**
+ * SQL: the accounts of the users, as the table `a`. A join, because a condition with `ANY` would be compared with the
+ * whole list once for each account.
+ */
+export function wantedAccounts({ accounts }: Tables, $: Pick<Parameters, 'users'>): string {
+  return `unnest(${$.users}::varchar[]) AS wanted (user_id) JOIN ${accounts} a ON a.user_id = wanted.user_id`;
+}
 
 const openEntries = (tables: Tables, $: Parameters): string => `
     -- Entries of refunds that no earn-out has included. is_debt: the commission of the entry is paid already.
@@ -46,10 +54,8 @@ const openEntries = (tables: Tables, $: Parameters): string => `
       JOIN ${tables.commissions} c ON c.user_id = e.user_id AND c.id = e.commission_id CROSS JOIN at
       WHERE e.user_id = ANY(${$.users}::varchar[]) AND e.earn_out_id IS NULL AND c.available_at <= at.now AND (
         c.earn_out_id IS NULL
-        OR EXISTS (
-          SELECT FROM ${tables.earnOuts} o
-          WHERE o.user_id = c.user_id AND o.id = c.earn_out_id AND o.status = 'completed'
-        )
+        -- A value instead of EXISTS, which PostgreSQL may turn into a scan of all completed earn-outs.
+        OR (SELECT o.status FROM ${tables.earnOuts} o WHERE o.user_id = c.user_id AND o.id = c.earn_out_id) = 'completed'
       )
     ),
     -- Entries of payments that no earn-out has included. They are of the mode payout.

@@ -1,5 +1,6 @@
 import type { Database } from '../../database/database';
 import { periodEnd, periodStart } from './schedule';
+import { isUnpaid } from './statuses';
 
 /** SQL: the modes of earn-outs, as the table `m`. */
 export function modes(isPayoutOffered: string): string {
@@ -15,7 +16,7 @@ export function modes(isPayoutOffered: string): string {
  * host's staff.
  */
 export function payableFrom({ tables }: Database, now: string, period: string): string {
-  const isRefused = `o.refused_at IS NOT NULL AND o.status IN ('failed', 'returned')`;
+  const isRefused = `o.refused_at IS NOT NULL AND ${isUnpaid('o')}`;
   // One scan of the account's earn-outs by the primary key. Conditions on the status in WHERE could lead PostgreSQL to
   // an index on it, which is slow while it does not know how many earn-outs are completed.
   return `CASE WHEN m.is_offered AND (m.mode = 'credits' OR a.payout_email IS NOT NULL) THEN (

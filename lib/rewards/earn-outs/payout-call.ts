@@ -45,11 +45,17 @@ async function outcomeOf(payout: Payout, earnOut: ReferralEarnOut): Promise<Payo
  */
 function meaningOf(result: unknown): PayoutOutcome | null {
   if (result === undefined) return { status: 'completed', reference: null };
-  if (typeof result !== 'object' || result === null) return null;
+  if (typeof result !== 'object' || result === null || !isPlain(result)) return null;
   const { reference, status, ...rest } = result as Record<string, unknown>;
   if (!isReference(reference) || Object.keys(rest).length > 0) return null;
   if (!('status' in result)) return { status: 'completed', reference };
   return status === 'submitted' ? { status, reference } : null;
+}
+
+/** A class of the provider's client may have values that are no own properties. */
+function isPlain(value: object): boolean {
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === null || Object.getPrototypeOf(prototype) === null;
 }
 
 function isReference(value: unknown): value is string {

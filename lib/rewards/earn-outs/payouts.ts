@@ -1,17 +1,16 @@
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
-import type { Clock } from '../../database/clock';
 import type { Database } from '../../database/database';
-import { retryConflicts } from '../../database/retry';
-import { debug } from '../../debug';
-import { ReferralEarnOut } from '../../entities/referral-earn-out';
-import { payoutUnclear, referralError } from '../../errors';
+import { isRefusal } from '../../database/driver-errors';
+import type { ReferralEarnOut } from '../../entities/referral-earn-out';
+import { payoutUnclear } from '../../errors';
 import type { Payout, Settings } from '../../options';
 import { Batches } from './batches';
-import { claimStatement, type ClaimPlace } from './claim-statements';
+import type { ClaimPlace } from './claim-statement';
 import { callPayout, type PayoutOutcome } from './payout-call';
 import type { Progress } from './progress';
-import type { Paid, Transitions } from './transitions';
+import type { Reports } from './reports';
+import type { Claimed, Key, Paid, Transitions } from './transitions';
 import { leaseReserveMs } from './waits';
 
 /** This process in `claimed_by`. The random part tells apart processes of different containers with the same id. */
@@ -27,19 +26,19 @@ let claimCount = 0;
  */
 export class Payouts {
   readonly #database: Database;
-  readonly #clock: Clock;
   readonly #settings: Settings['earnOuts'];
   readonly #onError: Settings['onError'];
   readonly #transitions: Transitions;
-  readonly #completions: Batches<Completion, ReferralEarnOut | null>;
+  readonly #reports: Reports;
+  readonly #completions: Batches<Key & Paid, Completion>;
 
-  constructor(database: Database, clock: Clock, { earnOuts, onError }: Settings, transitions: Transitions) {
+  constructor(database: Database, { earnOuts, onError }: Settings, transitions: Transitions, reports: Reports) {
     this.#database = database;
-    this.#clock = clock;
     this.#settings = earnOuts;
     this.#onError = onError;
     this.#transitions = transitions;
-    this.#completions = new Batches((paid) => transitions.completeAll(paid));
+    this.#reports = reports;
+    this.#completions = new Batches((paid) => this.#completeAll(paid));
   }
 
   /** Pays all payouts that are due to be asked for, including those of earlier runs, some at once. */
@@ -59,39 +58,49 @@ export class Payouts {
   async #claim(queue: Queue, limit: number): Promise<(Claimed | null)[]> {
     const { payoutTimeoutMs: timeout } = this.#settings;
     const claim = `${thisProcess}/${++claimCount}`;
-    const query = claimStatement(this.#database).with({
-      ...{ now: this.#clock.parameter(), limit, claim, timeout, lease: timeout + leaseReserveMs },
-      ...queue.after(),
-    });
-    const rows = await retryConflicts(() =>
-      this.#database.unlimited('ordinary', (manager) => this.#database.query<ClaimedRow>(query, manager)),
-    );
-    const last = rows.at(-1);
-    if (last) queue.advance({ nextAttemptAt: last.claimPlace, userId: last.userId, id: last.id });
-    return Array.from({ length: limit }, (_, lane) => {
-      const row = rows[lane];
-      return row ? { earnOut: this.#database.entity(ReferralEarnOut, row), claim } : null;
-    });
+    const lease = timeout + leaseReserveMs;
+    for (;;) {
+      const { claimed, givenUp, last } = await this.#transitions.claim({
+        ...{ limit, claim, timeout, lease },
+        ...queue.after(),
+      });
+      if (last) queue.advance(last);
+      for (const earnOut of givenUp) this.#onError(payoutUnclear(earnOut, 'did not end, because its process ended'));
+      if (claimed.length > 0 || last === null) return Array.from({ length: limit }, (_, lane) => claimed[lane] ?? null);
+    }
   }
 
-  async #pay(payout: Payout, { earnOut, claim }: Claimed, progress: Progress): Promise<void> {
+  /** Asks the provider, and stores what it says. `close()` waits for both. */
+  #pay(payout: Payout, { earnOut, claim }: Claimed, progress: Progress): Promise<void> {
     progress.hasBegun = true;
-    const outcome = await callPayout(payout, earnOut, this.#settings.payoutTimeoutMs);
-    const settled = await this.#settle(earnOut, claim, outcome);
-    if (settled === null) await this.#compare(earnOut, outcome);
-    else if (settled.status !== 'processing') await progress.addSettled([settled]);
+    return this.#database.finish(async () => {
+      const outcome = await callPayout(payout, earnOut, this.#settings.payoutTimeoutMs);
+      try {
+        const settled = await this.#settle(earnOut, claim, outcome);
+        if (settled && settled.status !== 'processing') await progress.addSettled([settled]);
+      } catch (error) {
+        if (!isRefusal(error)) throw error;
+        // PostgreSQL refuses to store it, for example by a trigger of the host's. The lease ends, and then the provider is
+        // asked again under the same key. The others go on.
+        this.#onError(error);
+      }
+    });
   }
 
+  /** Stores an outcome. If the claim is lost, it is a report about the payment, like that of a webhook. */
   async #settle(earnOut: ReferralEarnOut, claim: string, outcome: PayoutOutcome): Promise<ReferralEarnOut | null> {
+    return (await this.#settleClaimed(earnOut, claim, outcome)) ?? this.#reports.answered(earnOut, outcome);
+  }
+
+  async #settleClaimed(
+    earnOut: ReferralEarnOut,
+    claim: string,
+    outcome: PayoutOutcome,
+  ): Promise<ReferralEarnOut | null> {
+    const { userId, id } = earnOut;
     switch (outcome.status) {
       case 'completed':
-        return this.#completions.do({
-          userId: earnOut.userId,
-          id: earnOut.id,
-          claim,
-          reference: outcome.reference,
-          paidAt: null,
-        });
+        return (await this.#completions.do({ userId, id, claim, reference: outcome.reference, paidAt: null }))();
       case 'submitted':
         return this.#transitions.submit(earnOut, { claim, reference: outcome.reference });
       case 'failed':
@@ -106,31 +115,25 @@ export class Payouts {
     }
   }
 
-  /**
-   * Compares a result that could not be stored, because the lease has ended or `earnOuts.settle` was called meanwhile.
-   * What the other call has stored stays.
-   */
-  async #compare({ userId, id }: ReferralEarnOut, { status }: PayoutOutcome): Promise<void> {
-    const [now] = await this.#database.use((manager) => manager.findBy(ReferralEarnOut, { userId, id }));
-    debug('earn-out %d was settled or claimed by another call, as %s', id, now?.status);
-    if (now && now.status !== 'processing' && now.status !== status && (status === 'completed' || status === 'failed'))
-      this.#onError(referralError('PAYOUT_CONTRADICTED', id, status, now.status, `it stays ${now.status}`));
+  /** Completes a batch. If PostgreSQL refuses it, completes each by itself, so that only the refused one fails. */
+  async #completeAll(paid: readonly (Key & Paid)[]): Promise<Completion[]> {
+    try {
+      const completed = await this.#transitions.completeAll(paid);
+      return completed.map((earnOut) => () => earnOut);
+    } catch (error) {
+      if (!isRefusal(error)) throw error;
+      if (paid.length > 1) return (await Promise.all(paid.map((one) => this.#completeAll([one])))).flat();
+      return [
+        () => {
+          throw error;
+        },
+      ];
+    }
   }
 }
 
-type Completion = Pick<ReferralEarnOut, 'userId' | 'id'> & Paid;
-
-/** A payout that this process has claimed, and the claim. */
-interface Claimed {
-  earnOut: ReferralEarnOut;
-  claim: string;
-}
-
-interface ClaimedRow {
-  userId: string;
-  id: string;
-  claimPlace: string;
-}
+/** Returns the completed earn-out, null if it was not changed; throws if PostgreSQL refuses the change. */
+type Completion = () => ReferralEarnOut | null;
 
 /** How far a run has come in the order in which payouts are claimed. */
 class Queue {

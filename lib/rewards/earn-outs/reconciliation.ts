@@ -9,6 +9,7 @@ import { invalid } from '../../errors';
 import { amountOf, dateOf, isNothing, objectOf, referenceOf, someUserIdOf, textOf } from '../../input';
 import { lengths } from '../../limits';
 import type { ProviderPayment, Reconciliation as Result } from '../../types/earn-outs';
+import { isPaidOut } from './statuses';
 import type { Transitions } from './transitions';
 
 /** How many payments are compared in one statement. */
@@ -31,11 +32,13 @@ export class Reconciliation {
     if (!Array.isArray(list)) throw invalid('payments', 'an array', list);
     const payments = list.map(checked);
     refuseDuplicates(payments);
+    const known = new Set<Payment>();
     for (let start = 0; start < payments.length; start += batchSize)
-      await this.#compare(payments.slice(start, start + batchSize), start, manager);
-    const result = { known: 0, completed: 0, booked: 0 };
+      for (const payment of await this.#compare(payments.slice(start, start + batchSize), start, manager))
+        known.add(payment);
+    const result = { known: known.size, completed: 0, booked: 0 };
     const debts: string[] = [];
-    for (const payment of payments) {
+    for (const payment of payments.filter((one) => !known.has(one))) {
       const { step, debt } = await this.#database.transaction((within) => this.#book(payment, within), manager);
       result[step]++;
       if (debt !== null) debts.push(debt);
@@ -43,30 +46,40 @@ export class Reconciliation {
     return { ...result, debt: shownAmount(await this.#sum(debts, manager)) };
   }
 
-  /** Throws if an earn-out with the key of a payment is of another user or amount. */
-  async #compare(payments: readonly Payment[], start: number, manager: EntityManager | undefined): Promise<void> {
+  /**
+   * Throws if an earn-out with the key of a payment is of another user or amount. Returns the payments that the database
+   * knows completely: most of the list, which needs no transaction for each.
+   */
+  async #compare(
+    payments: readonly Payment[],
+    start: number,
+    manager: EntityManager | undefined,
+  ): Promise<ReadonlySet<Payment>> {
     const parameters = {
       keys: payments.map(({ key }) => key),
       users: payments.map(({ user }) => user),
       amounts: payments.map(({ amount }) => amount),
+      references: payments.map(({ reference }) => reference),
     };
-    const [wrong] = await this.#database.query<{ place: string; user: string; amount: string; mode: string }>(
+    const rows = await this.#database.query<ComparedRow>(
       sql(
         parameters,
         ($) => `
-        SELECT given.place, o.user_id AS user, o.amount::text AS amount, o.mode
-        FROM unnest(${$.keys}::varchar[], ${$.users}::varchar[], ${$.amounts}::numeric[]) WITH ORDINALITY
-          AS given (key, user_id, amount, place)
-        JOIN ${this.#database.tables.earnOuts} o ON o.idempotency_key = given.key
-        WHERE o.user_id <> given.user_id OR o.amount <> given.amount OR o.mode <> 'payout' ORDER BY given.place LIMIT 1`,
+        SELECT given.place, o.user_id AS user, o.amount::text AS amount, o.mode,
+          o.user_id <> given.user_id OR o.amount <> given.amount OR o.mode <> 'payout' AS "isWrong",
+          ${isPaidOut('o')} AND (given.reference IS NULL OR o.reference IS NOT NULL) AS "isKnown"
+        FROM unnest(${$.keys}::varchar[], ${$.users}::varchar[], ${$.amounts}::numeric[], ${$.references}::varchar[])
+          WITH ORDINALITY AS given (key, user_id, amount, reference, place)
+        JOIN ${this.#database.tables.earnOuts} o ON o.idempotency_key = given.key ORDER BY given.place`,
       ),
       manager,
     );
-    if (!wrong) return;
-    const place = Number(wrong.place) - 1;
-    const { user, amount } = payments[place]!;
+    const wrong = rows.find(({ isWrong }) => isWrong);
+    const paymentOf = ({ place }: ComparedRow): Payment => payments[Number(place) - 1]!;
+    if (!wrong) return new Set(rows.filter(({ isKnown }) => isKnown).map(paymentOf));
+    const { amount, user } = paymentOf(wrong);
     const known = `the payment of its earn-out, ${shownAmount(wrong.amount)} for the user ${wrong.user} (${wrong.mode})`;
-    throw invalid(`payments[${start + place}]`, known, `${amount} for the user ${user}`);
+    throw invalid(`payments[${start + Number(wrong.place) - 1}]`, known, `${amount} for the user ${user}`);
   }
 
   async #book(payment: Payment, manager: EntityManager): Promise<{ step: Step; debt: string | null }> {
@@ -74,7 +87,10 @@ export class Reconciliation {
     await this.#ensureAccount(user, manager);
     await this.#transitions.lockAccount(user, manager);
     const known = await this.#find(key, manager);
-    if (known?.status === 'completed') return { step: 'known', debt: null };
+    if (known && (known.status === 'completed' || known.status === 'returned')) {
+      if (known.reference === null && reference !== null) await this.#addReference(known, reference, manager);
+      return { step: 'known', debt: null };
+    }
     if (known?.status === 'processing') {
       await this.#transitions.complete(known, { claim: null, reference, paidAt: at }, manager);
       return { step: 'completed', debt: null };
@@ -93,6 +109,16 @@ export class Reconciliation {
     );
     const [row] = await this.#database.query<object>(query, manager);
     return row ? this.#database.entity(ReferralEarnOut, row) : null;
+  }
+
+  async #addReference({ userId, id }: ReferralEarnOut, reference: string, manager: EntityManager): Promise<void> {
+    const query = sql(
+      { user: userId, id, reference },
+      ($) => `
+      UPDATE ${this.#database.tables.earnOuts} SET reference = ${$.reference}
+      WHERE user_id = ${$.user} AND id = ${$.id}`,
+    );
+    await this.#database.query(query, manager);
   }
 
   /** A payment can be of a user whose account the database has forgotten too. */
@@ -146,6 +172,16 @@ export class Reconciliation {
   }
 }
 
+/** An earn-out that has the key of a payment. */
+interface ComparedRow {
+  place: string;
+  user: string;
+  amount: string;
+  mode: string;
+  isWrong: boolean;
+  isKnown: boolean;
+}
+
 type Step = 'known' | 'completed' | 'booked';
 
 /** A payment with checked values. */
@@ -172,12 +208,17 @@ function checked(payment: ProviderPayment, index: number): Payment {
   };
 }
 
+/** Returns a decimal string without zeros that say nothing. */
+function plain(amount: string): string {
+  return amount.replace(/^0+(?=\d)/, '').replace(/\.?0*$/, (zeros) => (amount.includes('.') ? '' : zeros));
+}
+
 /** The same payment may be in the list twice, but one key can't stand for two payments. */
 function refuseDuplicates(payments: readonly Payment[]): void {
   const byKey = new Map<string, Payment>();
   for (const [index, payment] of payments.entries()) {
     const first = byKey.get(payment.key);
-    if (first && (first.user !== payment.user || Number(first.amount) !== Number(payment.amount)))
+    if (first && (first.user !== payment.user || plain(first.amount) !== plain(payment.amount)))
       throw invalid(`payments[${index}].key`, 'a key of its own: an earlier payment has the same', payment.key);
     byKey.set(payment.key, first ?? payment);
   }

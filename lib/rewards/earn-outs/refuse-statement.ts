@@ -4,7 +4,8 @@ import { timeOf } from '../../database/statement-time';
 import { ReferralEarnOut } from '../../entities/referral-earn-out';
 import type { EarnOutStatus } from '../../types/earn-outs';
 import { sumsByMode } from './bind-statement';
-import { isClaimedBy, unclaimed } from './claim-statements';
+import { wake } from './due-accounts';
+import { isClaimedBy, isUnpaid, unclaimed } from './statuses';
 import { refusalWait } from './waits';
 
 export interface RefuseParameters {
@@ -33,6 +34,7 @@ export function refuseStatement(database: Database): Statement<RefuseParameters>
     { user: true, id: true, now: true, status: true, before: true, claim: true, reason: true, reference: true },
     ($) => `
     WITH
+    -- The time of the statement.
     at AS MATERIALIZED (
       SELECT ${timeOf($.now)} AS now
     ),
@@ -40,10 +42,10 @@ export function refuseStatement(database: Database): Statement<RefuseParameters>
     -- completed since then.
     before AS (
       SELECT o.refusals FROM ${earnOuts} o JOIN ${earnOuts} this ON this.user_id = o.user_id AND this.mode = o.mode
-      WHERE this.user_id = ${$.user} AND this.id = ${$.id} AND o.id <> this.id AND o.status IN ('failed', 'returned')
+      WHERE this.user_id = ${$.user} AND this.id = ${$.id} AND o.id <> this.id AND ${isUnpaid('o')}
         AND o.refused_at IS NOT NULL AND NOT EXISTS (
-          SELECT FROM ${earnOuts} c WHERE c.user_id = o.user_id AND c.mode = o.mode AND c.id <> this.id
-            AND c.status = 'completed' AND c.settled_at > o.refused_at
+          SELECT FROM ${earnOuts} newer WHERE newer.user_id = o.user_id AND newer.mode = o.mode AND newer.id <> this.id
+            AND newer.status = 'completed' AND newer.settled_at > o.refused_at
         )
       ORDER BY o.refused_at DESC, o.id DESC LIMIT 1
     ),
@@ -85,10 +87,9 @@ export function refuseStatement(database: Database): Statement<RefuseParameters>
       ) AS by_user
       WHERE a.user_id = by_user.user_id
     ),
-    -- Makes the user due, so that the next run finds out from when on the amount can be paid.
+    -- The next run finds out from when on the amount can be paid.
     woken AS (
-      UPDATE ${tables.totals} t SET due_at = at.now FROM refused CROSS JOIN at
-      WHERE t.user_id = refused.user_id AND (t.due_at IS NULL OR t.due_at > at.now)
+      ${wake(tables, 'refused')}
     )
     SELECT ${database.columns(ReferralEarnOut)} FROM refused`,
   );

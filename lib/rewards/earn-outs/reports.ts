@@ -1,13 +1,16 @@
 import type { EntityManager } from 'typeorm';
 import type { Database } from '../../database/database';
+import type { Events } from '../../database/events';
 import { sql } from '../../database/named-parameters';
+import { debug } from '../../debug';
 import { ReferralEarnOut } from '../../entities/referral-earn-out';
 import { invalid, referralError } from '../../errors';
 import { isNothing, objectOf, referenceOf, textOf } from '../../input';
 import { lengths } from '../../limits';
 import type { Settings } from '../../options';
+import type { WithManager } from '../../types/common';
 import type { EarnOutReport, EarnOutStatus } from '../../types/earn-outs';
-import { reasonOf } from './payout-call';
+import { type PayoutOutcome, reasonOf } from './payout-call';
 import type { Transitions } from './transitions';
 
 const statuses: readonly unknown[] = ['completed', 'failed', 'returned'] satisfies EarnOutReport['status'][];
@@ -15,38 +18,78 @@ const statuses: readonly unknown[] = ['completed', 'failed', 'returned'] satisfi
 /** Stores what providers report about payments: hours or days later, more than once, and in contradiction. */
 export class Reports {
   readonly #database: Database;
+  readonly #events: Events;
   readonly #onError: Settings['onError'];
   readonly #transitions: Transitions;
 
-  constructor(database: Database, { onError }: Settings, transitions: Transitions) {
+  constructor(database: Database, events: Events, { onError }: Settings, transitions: Transitions) {
     this.#database = database;
+    this.#events = events;
     this.#onError = onError;
     this.#transitions = transitions;
   }
 
   async settle(report: EarnOutReport): Promise<ReferralEarnOut> {
     const { manager, ...given } = checked(report);
-    let contradiction: Error | null = null;
-    const settled = await this.#database.transaction(async (within) => {
+    return this.#database.transaction(async (within) => {
       const found = await this.#find(given, within);
       await this.#transitions.lockAccount(found.userId, within);
       const earnOut = await this.#locked(found, given.reference, within);
-      const result = await this.#apply(earnOut, given, within);
-      contradiction = contradictionOf(earnOut, given.status, result);
-      return result;
+      return this.#store(earnOut, given, within);
     }, manager);
-    if (contradiction) this.#onError(contradiction);
-    return settled;
+  }
+
+  /**
+   * Stores what a call of `earnOuts.payout` said after it has lost its claim: its lease ended, or `settle` was called
+   * meanwhile. That it was paid is stored like a report of it, unless the money has come back since then. A refusal, or
+   * a submission, says nothing about what others have done under the same key: it changes nothing but the reference.
+   *
+   * @returns the earn-out if its status has changed.
+   */
+  async answered(earnOut: ReferralEarnOut, outcome: PayoutOutcome): Promise<ReferralEarnOut | null> {
+    const { status } = outcome;
+    if (status === 'unclear') return null;
+    const reference = status === 'failed' ? null : outcome.reference;
+    return this.#transitions.step(async (within) => {
+      await this.#transitions.lockAccount(earnOut.userId, within);
+      const now = await this.#locked(earnOut, reference, within);
+      if (status === 'completed') {
+        if (now.status === 'completed' || now.status === 'returned') return null;
+        return this.#store(now, { status, reason: '' }, within);
+      }
+      debug('earn-out %d is %s, and a call that has lost its claim says %s', now.id, now.status, status);
+      const isContradicted = status === 'submitted' ? isUnpaidNow(now) : now.status === 'completed';
+      if (isContradicted)
+        this.#tell(within, referralError('PAYOUT_CONTRADICTED', now.id, status, now.status, `it stays ${now.status}`));
+      return null;
+    });
+  }
+
+  /** Changes the status of a locked earn-out, and tells the host about a contradiction. */
+  async #store(
+    earnOut: ReferralEarnOut,
+    given: Pick<Report, 'status' | 'reason'>,
+    manager: EntityManager,
+  ): Promise<ReferralEarnOut> {
+    const result = await this.#apply(earnOut, given, manager);
+    const contradiction = contradictionOf(earnOut, given.status, result);
+    if (contradiction) this.#tell(manager, contradiction);
+    return result;
+  }
+
+  /** Tells the option `onError` after the commit. */
+  #tell(manager: EntityManager, contradiction: Error): void {
+    this.#events.afterCommit(manager, () => this.#onError(contradiction));
   }
 
   async #apply(
     earnOut: ReferralEarnOut,
-    { status, reason }: Pick<Checked, 'status' | 'reason'>,
+    { status, reason }: Pick<Report, 'status' | 'reason'>,
     manager: EntityManager,
   ): Promise<ReferralEarnOut> {
     const before = earnOut.status;
     const isPaidBefore = before === 'completed';
-    const isUnpaidBefore = before === 'failed' || before === 'returned';
+    const isUnpaidBefore = isUnpaidNow(earnOut);
     if (status === 'completed') {
       if (isPaidBefore) return earnOut;
       if (isUnpaidBefore)
@@ -60,10 +103,7 @@ export class Reports {
   }
 
   /** Finds an earn-out by its key, or by the provider's reference. */
-  async #find(
-    { key, reference }: Pick<Checked, 'key' | 'reference'>,
-    manager: EntityManager,
-  ): Promise<ReferralEarnOut> {
+  async #find({ key, reference }: Pick<Report, 'key' | 'reference'>, manager: EntityManager): Promise<ReferralEarnOut> {
     const [by, column, value] =
       key === null ? (['reference', 'reference', reference!] as const) : (['key', 'idempotency_key', key] as const);
     const rows = await this.#database.query<object>(
@@ -113,14 +153,15 @@ export class Reports {
   }
 }
 
-/** The checked input of `earnOuts.settle`. */
-interface Checked {
+/** What is known of a payment, found by its key or its reference. */
+interface Report {
   key: string | null;
   reference: string | null;
   status: EarnOutReport['status'];
   reason: string;
-  manager: EntityManager | undefined;
 }
+
+const isUnpaidNow = ({ status }: ReferralEarnOut): boolean => status === 'failed' || status === 'returned';
 
 const reasons: Record<EarnOutReport['status'], string> = {
   completed: '',
@@ -128,7 +169,7 @@ const reasons: Record<EarnOutReport['status'], string> = {
   returned: 'The payment was returned.',
 };
 
-function checked(report: EarnOutReport): Checked {
+function checked(report: EarnOutReport): Report & WithManager {
   const fields = { key: true, reference: true, status: true, reason: true, manager: true } as const;
   const { key, reference, status, reason, manager } = objectOf('earnOuts.settle', report, fields);
   if (isNothing(key) && isNothing(reference))
@@ -145,13 +186,14 @@ function checked(report: EarnOutReport): Checked {
 
 /** What the host is told about a report that contradicts an earlier one; null if it does not. */
 function contradictionOf(
-  { id, status: before }: ReferralEarnOut,
+  earnOut: ReferralEarnOut,
   status: EarnOutReport['status'],
   { status: now }: ReferralEarnOut,
 ): Error | null {
+  const { id, status: before } = earnOut;
   if (before === 'completed' && status === 'failed')
     return referralError('PAYOUT_CONTRADICTED', id, status, before, `it is ${now} now, and its amount is free again`);
-  if ((before === 'failed' || before === 'returned') && status === 'completed') {
+  if (isUnpaidNow(earnOut) && status === 'completed') {
     const effect = `it is ${now} now, and has taken its amount again; what is not available any more is a debt`;
     return referralError('PAYOUT_CONTRADICTED', id, status, before, effect);
   }

@@ -7,10 +7,11 @@ import { retryConflicts } from '../../database/retry';
 import { ReferralEarnOut } from '../../entities/referral-earn-out';
 import type { Settings } from '../../options';
 import { bookStatement } from './book-statement';
-import { completePayoutsStatement, submitStatement, unclearStatement } from './claim-statements';
+import { type ClaimParameters, type ClaimPlace, claimStatement } from './claim-statement';
+import { completePayoutsStatement, submitStatement, unclearStatement } from './outcome-statements';
 import { type RefuseParameters, refuseStatement } from './refuse-statement';
 
-type Key = Pick<ReferralEarnOut, 'userId' | 'id'>;
+export type Key = Pick<ReferralEarnOut, 'userId' | 'id'>;
 
 /** What is known of a payment. */
 export interface Paid {
@@ -22,9 +23,24 @@ export interface Paid {
   paidAt: Date | null;
 }
 
+/** A payout that this process has claimed: it must ask the provider about it. */
+export interface Claimed {
+  earnOut: ReferralEarnOut;
+  claim: string;
+}
+
+/** Payouts that were claimed together. */
+export interface Claims {
+  claimed: Claimed[];
+  /** Those that wait for the host's staff from now on, because a process died in the last attempt. */
+  givenUp: ReferralEarnOut[];
+  /** The place of the last one in the order of claims; null if there was none. */
+  last: ClaimPlace | null;
+}
+
 /**
- * Changes the status of earn-outs of the mode `payout`, and emits the event `earnOut`. Each method returns null, and
- * changes nothing, if the earn-out is not in the status or not under the claim that the change needs.
+ * Changes the status of earn-outs, and emits the event `earnOut`. Each method returns null, and changes nothing, if the
+ * earn-out is not in the status or not under the claim that the change needs.
  */
 export class Transitions {
   readonly #database: Database;
@@ -37,6 +53,25 @@ export class Transitions {
     this.#clock = clock;
     this.#events = events;
     this.#period = earnOuts.everyMs;
+  }
+
+  /** Claims the next payouts that are due. */
+  async claim(parameters: Omit<ClaimParameters, 'now'>): Promise<Claims> {
+    const query = claimStatement(this.#database).with({ ...parameters, now: this.#clock.parameter() });
+    return this.step(async (within) => {
+      const rows = await this.#database.query<{ claimPlace: string }>(query, within);
+      const earnOuts = rows.map((row) => this.#database.entity(ReferralEarnOut, row));
+      const givenUp = earnOuts.filter(({ nextAttemptAt }) => nextAttemptAt === null);
+      for (const earnOut of givenUp) this.#events.emit(within, 'earnOut', earnOut);
+      const [row, last] = [rows.at(-1), earnOuts.at(-1)];
+      return {
+        claimed: earnOuts
+          .filter(({ nextAttemptAt }) => nextAttemptAt !== null)
+          .map((earnOut) => ({ earnOut, claim: parameters.claim })),
+        givenUp,
+        last: row && last ? { nextAttemptAt: row.claimPlace, userId: last.userId, id: String(last.id) } : null,
+      };
+    });
   }
 
   /** The provider has paid an earn-out in progress. */
@@ -56,7 +91,7 @@ export class Transitions {
       now: this.#clock.parameter(),
       period: this.#period,
     });
-    return this.#inTransaction(async (within) => {
+    return this.step(async (within) => {
       const rows = await this.#database.query<object>(query, within);
       const completed = rows.map((row) => this.#database.entity(ReferralEarnOut, row));
       for (const earnOut of completed) this.#events.emit(within, 'earnOut', earnOut);
@@ -66,16 +101,18 @@ export class Transitions {
 
   /** The provider has accepted an earn-out in progress, and tells its result later. Emits no event. */
   async submit(key: Key, { claim, reference }: { claim: string; reference: string }): Promise<ReferralEarnOut | null> {
-    const parameters = { ...this.#parameters(key), claim, reference };
-    return this.#changed(submitStatement(this.#database).with(parameters));
+    const query = submitStatement(this.#database).with({ ...this.#parameters(key), claim, reference });
+    return this.step((within) => this.#changed(query, within));
   }
 
   /** Nobody knows whether an earn-out in progress is paid. Emits an event if it waits for the host's staff now. */
   async unclear(key: Key, claim: string): Promise<ReferralEarnOut | null> {
     const query = unclearStatement(this.#database).with({ ...this.#parameters(key), claim });
-    const earnOut = await this.#changed(query);
-    if (earnOut?.nextAttemptAt === null) this.#events.emit(undefined, 'earnOut', earnOut);
-    return earnOut;
+    return this.step(async (within) => {
+      const earnOut = await this.#changed(query, within);
+      if (earnOut?.nextAttemptAt === null) this.#events.emit(within, 'earnOut', earnOut);
+      return earnOut;
+    });
   }
 
   /** An earn-out was not paid, or its money came back. */
@@ -84,9 +121,12 @@ export class Transitions {
     change: Pick<RefuseParameters, 'status' | 'before' | 'claim' | 'reason' | 'reference'>,
     manager?: EntityManager,
   ): Promise<ReferralEarnOut | null> {
-    return this.#inTransaction(async (within) => {
+    const query = refuseStatement(this.#database).with({ ...this.#parameters(key), ...change });
+    return this.step(async (within) => {
       await this.lockAccount(key.userId, within); // before the commissions, in the order of bindStatement
-      return this.#emitted(refuseStatement(this.#database).with({ ...this.#parameters(key), ...change }), within);
+      const earnOut = await this.#changed(query, within);
+      if (earnOut) this.#events.emit(within, 'earnOut', earnOut);
+      return earnOut;
     }, manager);
   }
 
@@ -109,25 +149,17 @@ export class Transitions {
     await this.#database.query(lock, manager);
   }
 
-  #changed(query: Query, manager?: EntityManager): Promise<ReferralEarnOut | null> {
-    return this.#inTransaction(async (within) => {
-      const [row] = await this.#database.query<object>(query, within);
-      return row ? this.#database.entity(ReferralEarnOut, row) : null;
-    }, manager);
+  /**
+   * Does work in the manager's transaction. Without a manager, the work is a step of a run: a transaction of its own,
+   * which no limit of the host's for statements stops.
+   */
+  step<T>(work: (manager: EntityManager) => Promise<T>, manager?: EntityManager): Promise<T> {
+    return manager ? work(manager) : retryConflicts(() => this.#database.unlimited('ordinary', work));
   }
 
-  #emitted(query: Query, manager: EntityManager | undefined): Promise<ReferralEarnOut | null> {
-    return this.#inTransaction(async (within) => {
-      const earnOut = await this.#changed(query, within);
-      if (earnOut) this.#events.emit(within, 'earnOut', earnOut);
-      return earnOut;
-    }, manager);
-  }
-
-  /** Without a manager, the change is a step of a run, which no limit of the host's for statements may stop. */
-  #inTransaction<T>(work: (manager: EntityManager) => Promise<T>, manager: EntityManager | undefined): Promise<T> {
-    if (manager) return work(manager);
-    return retryConflicts(() => this.#database.unlimited('ordinary', work));
+  async #changed(query: Query, manager: EntityManager): Promise<ReferralEarnOut | null> {
+    const [row] = await this.#database.query<object>(query, manager);
+    return row ? this.#database.entity(ReferralEarnOut, row) : null;
   }
 
   #parameters({ userId, id }: Key): { user: string; id: number; now: Date | null } {

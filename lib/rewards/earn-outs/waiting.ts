@@ -5,6 +5,7 @@ import { sql } from '../../database/named-parameters';
 import { timeOf } from '../../database/statement-time';
 import type { EarningMode } from '../../types/earn-outs';
 import { wakeStatement } from './due-accounts';
+import { isUnpaid } from './statuses';
 
 /** Makes accounts and earn-outs due that wait. The caller has locked the account. */
 export class Waiting {
@@ -29,8 +30,8 @@ export class Waiting {
       sql(
         { user: userId, mode, now: this.#clock.parameter() },
         ($) => `
-        UPDATE ${earnOuts} SET next_attempt_at = ${timeOf($.now)}, refusals = 0
-        WHERE user_id = ${$.user} AND mode = ${$.mode} AND refused_at IS NOT NULL AND status IN ('failed', 'returned')
+        UPDATE ${earnOuts} o SET next_attempt_at = ${timeOf($.now)}, refusals = 0
+        WHERE user_id = ${$.user} AND mode = ${$.mode} AND refused_at IS NOT NULL AND ${isUnpaid('o')}
           AND (refusals > 0 OR next_attempt_at IS NULL OR next_attempt_at > ${timeOf($.now)})`,
       ),
       manager,

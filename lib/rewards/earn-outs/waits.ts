@@ -3,6 +3,8 @@ const hour = 60 * minute;
 
 /** After the attempt of this number, a payout without a clear result is tried again after so many seconds. */
 const attemptWaits = [1 * minute, 5 * minute, 30 * minute, 2 * hour, 12 * hour, 24 * hour];
+/** After so many attempts without a clear result, a payout waits for the host's staff. */
+export const maxAttempts = attemptWaits.length + 1;
 /**
  * After the refusal of this number in a row, an account waits so many seconds for its next earn-out. A payout skips the
  * first one. A credit was refused by the host's own database, where a retry costs nothing.
