@@ -226,7 +226,7 @@ export function createReferrals(options: ReferralsOptions): Referrals {
     recordPurchase: (buyer, input) => rewards.purchases.record(buyer, input),
     recordRefund: (buyer, input) => rewards.purchases.refund(buyer, input),
     runEarnOuts: (options) => rewards.earnOuts.run(options),
-    verify: (options) => verify(rewards.database, settings.earnOuts.concurrency, options),
+    verify: (options) => verify(rewards.database, tracking.clock, settings, options),
     close: () => (closed ??= close()),
   };
 }

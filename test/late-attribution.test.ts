@@ -20,7 +20,7 @@ import {
   refusalOf,
   startEarnings,
 } from './support/earnings';
-import { closeAll, cookieOf, openDataSource, patient, StatementLog, visitorOf } from './support/host';
+import { closeAll, cookieOf, openDataSource, patient, startHost, StatementLog, visitorOf } from './support/host';
 import { startProcess } from './support/processes';
 
 afterAll(closeAll);
@@ -141,6 +141,17 @@ describe('a purchase that names its referral', () => {
       source: 'coupon',
       isRevenue: true,
     });
+  });
+
+  test('by a visitor without touches is one that names nobody: the buyer’s own attribution counts', async () => {
+    const [owner, buyer] = [fresh('owner'), fresh('buyer')];
+    const { browser } = await clicked((await linkOf(owner)).code);
+    await signIn(browser, buyer);
+    const visitorId = 'aaaaaaaa-0000-4000-a000-000000000001';
+    for (const [n, given] of [{}, { visitorId }].entries())
+      expect((await buy(buyer, { ...given, reference: String(n) })).purchase).toMatchObject({ referrerId: owner });
+    const made = await host.referrals.purchases.create({ user: buyer, amount: 4, reference: 'made', visitorId });
+    expect(made).toMatchObject({ referrerId: owner, source: 'attribution' });
   });
 
   test('of the buyer, or of who is the same person, earns nothing', async () => {
@@ -347,6 +358,45 @@ describe('a purchase without a referrer is looked at again', () => {
     expect(byPurchase).toEqual({ a: null, b: null, c: null, d: 'limit-reached', e: 'too-small' });
     expect((await host.referrals.accounts.totals(owner)).totalCreditsEarned).toBe('15.00');
   }); // prettier-ignore
+
+  test('each by itself: one that PostgreSQL refuses does not keep the others from their turn', async () => {
+    const [owner, buyer] = [fresh('owner'), fresh('buyer')];
+    const shop = await otherShop({});
+    for (const reference of ['refused', 'second', 'refused too', 'last']) await waiting(buyer, { reference }, shop);
+    const { dataSource, schema, errors } = shop;
+    const late = `${schema}.referral_late_attributions`;
+    await dataSource.query(`ALTER TABLE ${late} ADD CONSTRAINT no CHECK (purchase NOT LIKE 'refused%')`);
+    await refer(shop, owner, buyer);
+    const earned = `${owner} 25.00 25.00`;
+    expect(await earnings(buyer, shop)).toEqual([null, earned, null, earned]);
+    expect(errors.splice(0)).toMatchObject([{ constraint: 'no' }, { constraint: 'no' }]);
+    expect(shop.told.filter((told) => told.startsWith('earned'))).toHaveLength(2);
+    await dataSource.query(`ALTER TABLE ${late} DROP CONSTRAINT no`);
+    await buy(buyer, { reference: 'refused' }, shop); // the next call about the buyer
+    expect(await earnings(buyer, shop)).toEqual([earned, earned, earned, earned]);
+  });
+
+  test.each([-1000, -1, 1000])('on a machine whose clock is %s ms off, by any call', async (off) => {
+    const shop = await otherShop({});
+    const { schema } = shop.dataSource.options as { schema: string };
+    const there = await startHost({
+      dataSource: await openDataSource({ schema, migrate: false }),
+      clock: () => new Date(shop.clock.time.getTime() + off),
+      commission: { ratio: '0.25' },
+    });
+    const [owner, buyer] = [fresh('owner'), fresh('buyer')];
+    await waiting(buyer, { reference: 'part' }, shop);
+    await waiting(buyer, { reference: 'whole' }, shop);
+    await there.referrals.recordRefund(buyer, { purchase: 'part', reference: 'a', amount: 10 });
+    await shop.referrals.recordRefund(buyer, { purchase: 'part', reference: 'b', amount: 20 });
+    await refer(there, owner, buyer);
+    expect(await earnings(buyer, shop)).toEqual([`${owner} 25.00 17.50`, `${owner} 25.00 25.00`]);
+    for (const { referrals } of [shop, there]) expect((await referrals.verify()).problems).toEqual([]);
+    await there.referrals.recordRefund(buyer, { purchase: 'whole', reference: 'c' });
+    await shop.referrals.recordRefund(buyer, { purchase: 'part', reference: 'd' });
+    expect((await shop.referrals.verify()).problems).toEqual([]);
+    await there.referrals.close();
+  });
 
   test('less what was refunded before; what is refunded later is taken back as ever', async () => {
     const [owner, buyer] = [fresh('owner'), fresh('buyer')];
@@ -618,6 +668,26 @@ test('a call of isSamePerson that fails leaves the look to the next page', async
   isAway = false;
   await browser.get('/whose');
   expect(await earnings('carl', shop)).toEqual(['anna 25.00 25.00']);
+});
+
+test('a purchase that is recorded may have happened, also if its commission can’t be read any more', async () => {
+  const log = new StatementLog();
+  const dataSource = await openDataSource({ poolSize: 1, logging: true, logger: log });
+  const shop = await otherShop({ dataSource, queryTimeoutMs: 5000 });
+  const [owner, buyer] = [fresh('owner'), fresh('buyer')];
+  await waiting(buyer, { reference: 'long ago', at: new Date(shop.clock.time.getTime() - 40 * 86_400_000) }, shop);
+  await refer(shop, owner, buyer);
+  // Once it is asked what waits, which is after the commit, somebody else gets the only connection next.
+  const somebody = dataSource.createQueryRunner();
+  let connected: Promise<unknown> | undefined;
+  log.logQuery = (query) => {
+    if (query.startsWith('SELECT WHERE EXISTS')) connected ??= somebody.connect();
+  };
+  const error: unknown = await buy(buyer, { amount: '0.01' }, shop).catch((thrown: unknown) => thrown);
+  await connected;
+  await somebody.release();
+  expect(error).toMatchObject({ code: 'DATABASE_UNAVAILABLE', outcome: 'unknown' });
+  expect(await shop.referrals.purchases.count({ where: { userId: buyer } })).toBe(2);
 });
 
 describe('what it costs', () => {

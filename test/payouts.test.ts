@@ -824,6 +824,109 @@ describe('verify with the provider', () => {
   });
 });
 
+/** What else is changed of a completed payout that is set back, so that it is paid again. */
+const setBacks = [
+  'next_attempt_at = now()',
+  'next_attempt_at = NULL',
+  'next_attempt_at = now(), reference = NULL',
+  'next_attempt_at = now(), reference = NULL, attempts = 0',
+  'next_attempt_at = now(), attempts = 0',
+  'next_attempt_at = now(), updated_at = now()',
+  `next_attempt_at = now(), claimed_by = 'host/1', claimed_until = now()`,
+  `next_attempt_at = now(), claimed_by = 'host/1', claimed_until = now(), attempts = 0`,
+  `next_attempt_at = now(), claimed_by = 'host/1', claimed_until = now() + interval '1 hour'`,
+  'submitted_at = settled_at, attempts = 0',
+  'submitted_at = created_at, next_attempt_at = now()',
+  'submitted_at = settled_at, reference = NULL',
+];
+
+describe('verify asks the provider', () => {
+  test('about a payout in progress that nobody is paying, and not about one that may be paid at this moment', async () => {
+    const host = await startPaying(() => {
+      throw new Error('timeout');
+    });
+    const user = await earner(host, 5);
+    await host.referrals.runEarnOuts();
+    reported(host);
+    const asked: string[] = [];
+    const payouts = (key: string) => {
+      asked.push(key);
+      return 'paid' as const;
+    };
+    host.clock.advance(6 * minute);
+    expect(await host.referrals.verify({ payouts })).toMatchObject({ ok: true });
+    expect(asked).toEqual([]);
+    host.clock.advance(1);
+    const [{ id, idempotencyKey }] = (await earnOutsOf(host, user)) as [ReferralEarnOut];
+    expect((await host.referrals.verify({ payouts })).problems).toEqual([
+      {
+        invariant: 'a payout in progress was not paid',
+        table: 'referral_earn_outs',
+        id,
+        expected: 'not paid',
+        found: 'paid',
+      },
+    ]);
+    expect(asked).toEqual([idempotencyKey]);
+    const { dataSource, schema, clock } = host;
+    await dataSource.query(`UPDATE ${schema}.referral_earn_outs SET claimed_by = 'host/1', claimed_until = $1`, [
+      new Date(clock.time.getTime() + 1),
+    ]);
+    await host.referrals.verify({ payouts });
+    expect(asked).toHaveLength(1);
+    clock.advance(1);
+    await host.referrals.verify({ payouts });
+    expect(asked).toHaveLength(2);
+  });
+
+  test('no more once it has failed, and ends when all calls have ended', async () => {
+    const host = await startPaying(() => undefined);
+    for (let user = 0; user < 12; user++) await earner(host, 5);
+    await host.referrals.runEarnOuts();
+    let [asked, underWay] = [0, 0];
+    let release!: () => void;
+    const released = new Promise<void>((resolve) => (release = resolve));
+    const verified = host.referrals.verify({
+      payouts: async () => {
+        const call = ++asked;
+        underWay++;
+        await (call === 2 ? Promise.resolve() : released);
+        underWay--;
+        if (call === 2) throw new Error('the provider is away');
+        return 'paid' as const;
+      },
+    });
+    let isOver = false;
+    verified.catch(() => undefined).finally(() => (isOver = true));
+    while (asked < 5 || underWay > 4) await new Promise(setImmediate);
+    for (let turn = 0; turn < 50; turn++) await new Promise(setImmediate);
+    expect([asked, underWay, isOver]).toEqual([5, 4, false]);
+    release();
+    await expect(verified).rejects.toThrow('the provider is away');
+    expect([asked, underWay]).toEqual([5, 0]);
+  });
+});
+
+test('verify has nothing against what is booked over commissions that came after the payment', async () => {
+  const host = await startPaying(() => {
+    throw new PayoutRefused('closed');
+  });
+  const { referrals, clock } = host;
+  const user = await earner(host, 5, fresh('late'));
+  const paidAt = clock.time;
+  await referrals.runEarnOuts();
+  const [{ idempotencyKey: key }] = (await earnOutsOf(host, user)) as [ReferralEarnOut];
+  const [bought] = await referrals.purchases.search({ where: { userId: `${user}'s buyer` } });
+  await referrals.recordRefund(`${user}'s buyer`, { purchase: bought!.reference, reference: 'all' });
+  clock.advanceDays(3);
+  await earn(host, user, 5);
+  expect(await referrals.earnOuts.reconcile([{ key, amount: 5, user, at: paidAt }])).toMatchObject({
+    completed: 1,
+    debt: '0.00',
+  });
+  await addsUp(host);
+});
+
 describe('verify finds damage to earn-outs', () => {
   let host: PayingHost;
   beforeAll(async () => {
@@ -831,9 +934,12 @@ describe('verify finds damage to earn-outs', () => {
       if (userId.startsWith('refused')) throw new PayoutRefused('closed');
       return { reference: fresh('po') };
     });
-    for (const word of ['paid', 'refused', 'other']) await earner(host, 5, word);
+    for (const word of ['paid', 'refused', 'other', 'again']) await earner(host, 5, word);
     await refer(host, 'credits', `credits's buyer`);
     await earn(host, 'credits', 5);
+    host.clock.advanceDays(7);
+    await host.referrals.runEarnOuts();
+    await earn(host, 'again', 5);
     host.clock.advanceDays(7);
     await host.referrals.runEarnOuts();
     const at = host.clock.time;
@@ -847,6 +953,25 @@ describe('verify finds damage to earn-outs', () => {
     [
       'a completed payout set back, with its time',
       `UPDATE earn_outs SET status = 'processing', settled_at = NULL, claimed_until = now() WHERE user_id = 'other'`,
+    ],
+    ...setBacks.map((how): [string, string] => [
+      `a completed payout set back: ${how}`,
+      `UPDATE earn_outs SET status = 'processing', settled_at = NULL, ${how} WHERE user_id = 'other'`,
+    ]),
+    [
+      'credit that was given, set back',
+      `UPDATE earn_outs SET status = 'processing', settled_at = NULL WHERE user_id = 'credits'`,
+    ],
+    [
+      'a booked payment set back',
+      `UPDATE earn_outs SET status = 'processing', settled_at = NULL, next_attempt_at = updated_at
+        WHERE user_id = 'paid' AND refused_at IS NOT NULL`,
+    ],
+    [
+      'an earlier payout set back to how it was when it was made',
+      `UPDATE earn_outs e SET status = 'processing', settled_at = NULL, next_attempt_at = created_at, attempts = 0,
+        reference = NULL, updated_at = created_at
+        WHERE user_id = 'again' AND id = (SELECT min(id) FROM earn_outs WHERE user_id = 'again')`,
     ],
     [
       'a completed payout that failed',

@@ -861,6 +861,12 @@ describe('of what was earned', () => {
       },
     ],
     [
+      'a completed payout that is in progress again',
+      () => `UPDATE ${tableOf('earn_outs')} SET status = 'processing', settled_at = NULL, next_attempt_at = now()
+        WHERE id = ${anEarnOut('otto')}`,
+      { invariant: 'an earn-out in progress was never settled', table: 'referral_earn_outs' },
+    ],
+    [
       'a first purchase that was another day',
       () =>
         `UPDATE ${tableOf('buyers')} SET first_purchase_at = first_purchase_at + interval '1 day' WHERE user_id = 'carl'`,

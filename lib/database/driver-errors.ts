@@ -42,15 +42,29 @@ function outcomeOf(error: Error, stage: Stage): CallOutcome {
  * memory or disk are full. Every other outage ends the connection, perhaps after a commit whose result was lost.
  */
 function isReported(error: Error): boolean {
-  return (error as { severity?: unknown }).severity === 'ERROR' && /^(53|57014)/.test(sqlStateOf(error) ?? '');
+  const sqlState = sqlStateOf(error) ?? '';
+  const severity = severityOf(error);
+  // In words that are not known, out of memory or disk can be the end of the connection. A cancelled statement is not.
+  return severity === null ? sqlState === '57014' : severity === 'ERROR' && /^(53|57014)/.test(sqlState);
 }
 
 /**
  * Whether a SQLSTATE stands for an outage: of the connection, of resources, by an operator, or of the system. Time-outs
- * of transactions (25P03, 25P04) end the connection too, as every error does that is `FATAL`.
+ * of transactions (25P03, 25P04) end the connection too, as every error does that is `FATAL` or `PANIC`.
  */
 function isOutage(sqlState: string, error: Error): boolean {
-  return /^(08|53|57|58|25P0[34])/.test(sqlState) || (error as { severity?: unknown }).severity === 'FATAL';
+  return /^(08|53|57|58|25P0[34])/.test(sqlState) || severityOf(error) === 'FATAL' || severityOf(error) === 'PANIC';
+}
+
+const severities = ['ERROR', 'FATAL', 'PANIC'] as const;
+
+/**
+ * How severe an error is; null if PostgreSQL said it in another language: its setting `lc_messages` translates the word,
+ * and `pg` does not pass on the one that is not translated. Then only the SQLSTATE tells.
+ */
+function severityOf(error: Error): (typeof severities)[number] | null {
+  const { severity } = error as { severity?: unknown };
+  return severities.find((known) => known === severity) ?? null;
 }
 
 /**

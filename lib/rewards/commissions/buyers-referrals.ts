@@ -60,7 +60,8 @@ export class BuyersReferrals {
   }
 
   /**
-   * Returns the referral that a purchase names; null if it has no owner, or if the visitor has no touches.
+   * Returns the referral that a purchase names; null if it has no owner. A visitor without touches names none: the buyer's
+   * own attribution counts.
    *
    * @throws ReferralError `NOT_FOUND` for a referral or a code that does not exist.
    */
@@ -72,6 +73,7 @@ export class BuyersReferrals {
   ): Promise<BuyersReferral | null> {
     if ('visitorId' in naming) {
       const attributed = await this.#attribution.ofVisitor(naming.visitorId, buyer, manager);
+      if (!attributed) return this.ofBuyer(user, buyer, manager);
       return this.#owned(attributed?.referral, user, buyer, manager);
     }
     const [[by, value]] = Object.entries(naming) as [[string, string | number]];

@@ -3,7 +3,7 @@ import type { Clock } from '../../database/clock';
 import type { Database } from '../../database/database';
 import { isRefusal } from '../../database/driver-errors';
 import type { Events } from '../../database/events';
-import { sql, type Statement } from '../../database/named-parameters';
+import { type Query, sql, type Statement } from '../../database/named-parameters';
 import { callHost } from '../../database/own-runners';
 import { timeOf } from '../../database/statement-time';
 import { ReferralCommission } from '../../entities/referral-commission';
@@ -84,29 +84,43 @@ export class LateAttributions implements SecondLook {
 
   /**
    * Decides the waiting purchases, oldest first, because each takes from the limit for the referee. If PostgreSQL
-   * refuses one, it goes on waiting, so that it does not prevent the sign-up.
+   * refuses one, that one goes on waiting: it prevents neither the sign-up nor the decision about the others.
    */
   async #decide(buyer: string, attributed: BuyersReferral | null, manager: EntityManager): Promise<void> {
     const { ratio, maxPerReferee, pendingDays } = this.#settings.commission;
-    const parameters: LateParameters = {
+    const parameters: Omit<LateParameters, 'reference'> = {
       ...{ buyer, now: this.#clock.parameter(), attributedReferral: attributed?.id ?? null },
       ...{ attributedOwner: attributed?.owner ?? null, isOwnReferral: attributed?.isOwn ?? false },
       ...{ defaultRate: ratio, defaultLimit: maxPerReferee, pendingDays },
     };
-    const decideAll = async (within: EntityManager): Promise<void> => {
-      for (;;) {
-        const [row] = await this.#database.query<LateRow>(this.#statement.with(parameters), within);
-        if (!row!.isDecided) return;
-        if (row!['commission.id'] === null) continue;
-        const commission = this.#database.entity(ReferralCommission, row!, 'commission.');
-        this.#events.emit(within, 'commissionEarned', commission);
+    for (const reference of await this.#waiting(buyer, manager)) {
+      const query = this.#statement.with({ ...parameters, reference });
+      try {
+        const isDecided = await this.#database.transaction((within) => this.#decideOne(query, within), manager);
+        if (!isDecided) return; // the buyer has no referrer
+      } catch (error) {
+        if (!isRefusal(error)) throw error;
+        callHost(() => this.#settings.onError(error), manager.queryRunner);
       }
-    };
-    try {
-      await this.#database.transaction(decideAll, manager);
-    } catch (error) {
-      if (!isRefusal(error)) throw error;
-      callHost(() => this.#settings.onError(error), manager.queryRunner);
     }
+  }
+
+  /** Returns the references of the waiting purchases of a buyer, oldest first. */
+  async #waiting(buyer: string, manager: EntityManager): Promise<string[]> {
+    const { tables } = this.#database;
+    const query = sql({ buyer, now: this.#clock.parameter() }, ($) => {
+      const waiting = waitingPurchases(tables, this.#settings, $.buyer, timeOf($.now));
+      return `SELECT reference FROM (${waiting}) AS waiting ORDER BY purchased_at, id`;
+    });
+    const rows = await this.#database.query<{ reference: string }>(query, manager);
+    return rows.map(({ reference }) => reference);
+  }
+
+  async #decideOne(query: Query, manager: EntityManager): Promise<boolean> {
+    const [row] = await this.#database.query<LateRow>(query, manager);
+    const { isDecided, 'commission.id': id } = row!;
+    if (id !== null)
+      this.#events.emit(manager, 'commissionEarned', this.#database.entity(ReferralCommission, row!, 'commission.'));
+    return isDecided;
   }
 }

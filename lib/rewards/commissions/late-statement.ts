@@ -8,10 +8,11 @@ import { commissionAmount } from './commission-amount';
 import { type PurchaseParameters, refereeAndCommission, sharedRows } from './purchase-statement';
 import { quotientInCents } from './quotient';
 
-/** Those of a purchase that do not come from its row. */
+/** Those of a purchase that do not come from its row, and its reference. */
 export type LateParameters = Pick<
   PurchaseParameters,
   | 'buyer'
+  | 'reference'
   | 'now'
   | 'attributedReferral'
   | 'attributedOwner'
@@ -23,13 +24,13 @@ export type LateParameters = Pick<
 
 /** The result, one row: the columns of the commission, or nulls if there is none. */
 export interface LateRow {
-  /** Whether the oldest waiting purchase has a referrer now. If not, none waits, or the buyer has no referrer. */
+  /** Whether the purchase has a referrer now. If not, the buyer has none. */
   'isDecided': boolean;
   'commission.id': string | null;
 }
 
 /**
- * Decides the oldest waiting purchase of a buyer as `purchaseStatement` would have with the referrer known, and applies
+ * Decides a waiting purchase of a buyer as `purchaseStatement` would have with the referrer known, and applies
  * the refunds since then. Coupons do not count: without a referrer, none was applied at the time of the purchase.
  *
  * The caller holds the lock on the buyer's row (`takeTurn`), so that the calls for one buyer run one at a time. The
@@ -39,13 +40,19 @@ export function lateStatement(database: Database, settings: Settings): Statement
   const { tables } = database;
   return statement<LateParameters>(
     {
-      ...{ buyer: true, now: true, attributedReferral: true, attributedOwner: true, isOwnReferral: true },
+      ...{
+        buyer: true,
+        reference: true,
+        now: true,
+        attributedReferral: true,
+        attributedOwner: true,
+        isOwnReferral: true,
+      },
       ...{ defaultRate: true, defaultLimit: true, pendingDays: true },
     },
     ($) => {
       const ofPurchase: Placeholders<PurchaseParameters> = {
         ...$,
-        reference: '(SELECT reference FROM wanted)',
         amount: '(SELECT amount FROM wanted)',
         // As for a purchase, only the attribution of a buyer without a sign-up counts, and only while the referral has
         // the owner about whom the option isSamePerson was called. Otherwise the purchase goes on waiting.
@@ -57,13 +64,16 @@ export function lateStatement(database: Database, settings: Settings): Statement
       const net = '(SELECT net FROM netted)';
       return `
     WITH
-    -- The oldest purchase that waits.
+    -- The purchase, if it waits.
     wanted AS (
-      ${waitingPurchases(tables, settings, $.buyer, timeOf($.now))} ORDER BY p.purchased_at, p.id LIMIT 1
+      ${waitingPurchases(tables, settings, $.buyer, timeOf($.now))} AND p.reference = ${$.reference}
     ),
-    -- The time of the statement and that of the purchase; no row if none waits.
+    -- The time of the statement and that of the purchase; no row if it does not wait. Another machine, whose option clock
+    -- is ahead, may have recorded the purchase and its refunds.
     at AS (
-      SELECT ${timeOf($.now)} AS now, purchased_at FROM wanted
+      SELECT greatest(${timeOf($.now)}, w.created_at, (
+        SELECT max(created_at) FROM ${tables.refunds} WHERE user_id = w.user_id AND purchase = w.reference
+      )) AS now, w.purchased_at FROM wanted w
     ),
     -- The buyer's row, without coupons.
     buyer AS (
@@ -77,7 +87,7 @@ export function lateStatement(database: Database, settings: Settings): Statement
       FROM earning CROSS JOIN (SELECT amount AS paid FROM wanted) AS w CROSS JOIN (
         SELECT r.reference, r.amount, sum(r.amount) OVER (ORDER BY r.created_at, r.reference) AS refunded
         FROM ${tables.refunds} r
-        WHERE r.user_id = ${$.buyer} AND r.purchase = (SELECT reference FROM wanted)
+        WHERE r.user_id = ${$.buyer} AND r.purchase = ${$.reference}
       ) AS r
     ),
     -- What they have left of it.
@@ -88,7 +98,7 @@ export function lateStatement(database: Database, settings: Settings): Statement
     purchased AS (
       INSERT INTO ${tables.lateAttributions} (user_id, purchase, source, referral_id, channel_id, referrer_id, mode,
         rate, room, is_revenue, no_commission, decided_at)
-      SELECT ${$.buyer}, (SELECT reference FROM wanted), source, referral_id, channel_id, referrer_id, mode, rate, room,
+      SELECT ${$.buyer}, ${$.reference}, source, referral_id, channel_id, referrer_id, mode, rate, room,
         is_revenue, no_commission, at.now
       FROM earning CROSS JOIN at WHERE referrer_id IS NOT NULL
       RETURNING *

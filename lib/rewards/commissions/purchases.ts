@@ -108,10 +108,8 @@ export class Purchases {
       return tried;
     });
     if (made.mayWait) await this.lookAgain(made.purchase, manager);
-    const { purchase } = made;
-    const commission = made.commission ?? (made.mayWait ? await this.#late.commissionOf(purchase, manager) : null);
-    if (commission) await setPaidAt(this.#database, [commission], manager);
-    return { purchase, commission };
+    const commission = await this.#database.nextStep(() => this.#commissionOf(made, manager), manager);
+    return { purchase: made.purchase, commission };
   }
 
   /**
@@ -255,6 +253,16 @@ export class Purchases {
       if (!isMissing || (await this.#database.query(query, manager)).length === 0) throw error;
       return null;
     }
+  }
+
+  /** Returns the commission of a recorded purchase, which a second look may have made; null if there is none. */
+  async #commissionOf(
+    { purchase, commission, mayWait }: MadePurchase,
+    manager: EntityManager | undefined,
+  ): Promise<ReferralCommission | null> {
+    const found = commission ?? (mayWait ? await this.#late.commissionOf(purchase, manager) : null);
+    if (found) await setPaidAt(this.#database, [found], manager);
+    return found;
   }
 
   #commissionIn(row: Pick<PurchaseRow, 'commission.id'>): ReferralCommission | null {

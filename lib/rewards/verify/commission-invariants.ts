@@ -153,38 +153,48 @@ const isDecided = `source IS NULL
     END IS TRUE
   )`;
 
-/** Each purchase with its commission, or one without the other, and with what both follow from. */
+/**
+ * Each purchase with its commission, or one without the other, and with what both follow from. The full join comes last:
+ * each row of a join is copied with all its columns, and here nearly all of them are dropped.
+ */
 const purchasesAndCommissions = (tables: Tables): string => {
   const { refunds, commissions, commissionEntries, signups, referrals, channels, redemptions } = tables;
-  return `
-  SELECT p.id AS purchase_id, p.user_id AS buyer_id, p.reference, p.amount AS paid, p.refunded, p.refund_count,
-    p.purchased_at, p.decided_at, p.source, p.referral_id AS bought_referral_id,
-    p.channel_id AS bought_channel_id, p.referrer_id, p.mode AS bought_mode, p.rate AS bought_rate,
-    p.room AS bought_room, p.is_revenue, p.no_commission,
-    c.id, c.purchase, c.referral_id, c.channel_id, c.mode, c.rate, c.room, c.max_per_referee, c.earned, c.amount,
-    c.pending_days, c.available_at, c.reverted_at, c.created_at, c.updated_at,
-    e.amount AS entered, f.amount AS refunds_amount, f.count AS refunds_count, f.times AS refund_times,
-    f.last_at AS last_refund_at,
-    r.id AS referral, r.user_id AS owner_id, h.id AS channel, d.reference AS redeemed_by,
-    s.referral_id AS signup_referral_id, s.referrer_id AS signup_referrer_id, s.commission_ratio AS signup_rate,
-    s.commission_max_per_referee AS signup_max
-  FROM ${decidedPurchases(tables)} p
-  FULL JOIN ${commissions} c ON c.referee_id = p.user_id AND c.purchase = p.reference AND c.user_id = p.referrer_id
-  LEFT JOIN (
-    SELECT user_id, commission_id, sum(amount) AS amount FROM ${commissionEntries} GROUP BY 1, 2
-  ) e ON e.user_id = c.user_id AND e.commission_id = c.id
-  LEFT JOIN (
-    SELECT user_id, purchase, sum(amount) AS amount, count(*), array_agg(created_at) AS times, max(created_at) AS last_at
-    FROM ${refunds} GROUP BY 1, 2
-  ) f ON f.user_id = p.user_id AND f.purchase = p.reference
-  LEFT JOIN ${referrals} r ON r.id = p.referral_id
-  LEFT JOIN ${channels} h ON h.id = p.referral_id
-  LEFT JOIN ${redemptions} d ON d.user_id = p.user_id AND d.channel_id = p.channel_id
-  LEFT JOIN ${signups} s ON s.user_id = p.user_id`;
+  return `(
+  SELECT * FROM (
+    SELECT p.id AS purchase_id, p.user_id AS buyer_id, p.reference, p.amount AS paid, p.refunded, p.refund_count,
+      p.purchased_at, p.decided_at, p.source, p.referral_id AS bought_referral_id,
+      p.channel_id AS bought_channel_id, p.referrer_id, p.mode AS bought_mode, p.rate AS bought_rate,
+      p.room AS bought_room, p.is_revenue, p.no_commission,
+      f.amount AS refunds_amount, f.count AS refunds_count, f.times AS refund_times, f.last_at AS last_refund_at,
+      r.id AS referral, r.user_id AS owner_id, h.id AS channel, d.reference AS redeemed_by,
+      s.referral_id AS signup_referral_id, s.referrer_id AS signup_referrer_id, s.commission_ratio AS signup_rate,
+      s.commission_max_per_referee AS signup_max
+    FROM ${decidedPurchases(tables)} p
+    LEFT JOIN (
+      SELECT user_id, purchase, sum(amount) AS amount, count(*), array_agg(created_at) AS times,
+        max(created_at) AS last_at
+      FROM ${refunds} GROUP BY 1, 2
+    ) f ON f.user_id = p.user_id AND f.purchase = p.reference
+    LEFT JOIN ${referrals} r ON r.id = p.referral_id
+    LEFT JOIN ${channels} h ON h.id = p.referral_id
+    LEFT JOIN ${redemptions} d ON d.user_id = p.user_id AND d.channel_id = p.channel_id
+    LEFT JOIN ${signups} s ON s.user_id = p.user_id
+  ) AS bought
+  FULL JOIN (
+    SELECT c.id, c.user_id, c.referee_id, c.purchase, c.referral_id, c.channel_id, c.mode, c.rate, c.room,
+      c.max_per_referee, c.earned, c.amount, c.pending_days, c.available_at, c.reverted_at, c.created_at, c.updated_at,
+      e.amount AS entered
+    FROM ${commissions} c
+    LEFT JOIN (
+      SELECT user_id, commission_id, sum(amount) AS amount FROM ${commissionEntries} GROUP BY 1, 2
+    ) e ON e.user_id = c.user_id AND e.commission_id = c.id
+  ) AS earning ON referee_id = buyer_id AND purchase = reference AND user_id = referrer_id
+  ) AS checked`;
 };
 
 /** What second looks have decided, with what was decided about the purchase at first. */
-const lateWithPurchases = ({ lateAttributions, purchases }: Tables): string => `
+const lateWithPurchases = ({ lateAttributions, purchases }: Tables): string => `(
   SELECT l.user_id, l.purchase, l.source, l.no_commission AS decided_no_commission, l.decided_at, p.no_commission,
     p.referrer_id AS bought_referrer_id, p.created_at
-  FROM ${lateAttributions} l LEFT JOIN ${purchases} p ON p.user_id = l.user_id AND p.reference = l.purchase`;
+  FROM ${lateAttributions} l LEFT JOIN ${purchases} p ON p.user_id = l.user_id AND p.reference = l.purchase
+  ) AS late`;

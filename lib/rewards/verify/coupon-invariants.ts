@@ -62,7 +62,7 @@ export function couponInvariants(tables: Database['tables']): Invariant[] {
 }
 
 /** Each buyer with the sums of the purchases and with the redeemed coupons, or purchases without a buyer. */
-const buyersWithPurchases = ({ buyers, purchases, redemptions, channels }: Database['tables']): string => `
+const buyersWithPurchases = ({ buyers, purchases, redemptions, channels }: Database['tables']): string => `(
   SELECT coalesce(b.user_id, p.user_id) AS user_id, b.purchase_count, b.purchased, b.first_purchase_at, b.channel_id,
     b.is_redeemed, b.applied_at, b.last_channel_id, p.count AS bought_count, p.amount AS bought,
     p.first_at AS first_bought_at, r.user_id IS NOT NULL AS is_redeemed_by_row, c.id AS channel,
@@ -79,13 +79,16 @@ const buyersWithPurchases = ({ buyers, purchases, redemptions, channels }: Datab
     SELECT r.user_id, count(*) FILTER (WHERE r.is_kept) AS kept,
       max(r.channel_id) FILTER (WHERE r.is_kept) AS kept_channel_id, max(ARRAY[p.id, r.channel_id]) AS last
     FROM ${redemptions} r LEFT JOIN ${purchases} p ON p.user_id = r.user_id AND p.reference = r.reference GROUP BY 1
-  ) d ON d.user_id = coalesce(b.user_id, p.user_id)`;
+  ) d ON d.user_id = coalesce(b.user_id, p.user_id)
+  ) AS buyer`;
 
-const redemptionsWithPurchases = ({ redemptions, purchases, channels }: Database['tables']): string => `
+const redemptionsWithPurchases = ({ redemptions, purchases, channels }: Database['tables']): string => `(
   SELECT r.user_id, r.channel_id, r.created_at, r.is_kept, p.channel_id AS bought_channel_id, p.source, p.created_at AS bought_at,
     c.id AS channel
   FROM ${redemptions} r LEFT JOIN ${purchases} p ON p.user_id = r.user_id AND p.reference = r.reference
-  LEFT JOIN ${channels} c ON c.id = r.channel_id`;
+  LEFT JOIN ${channels} c ON c.id = r.channel_id
+  ) AS redemption`;
 
-const channelsWithReferrals = ({ channels, referrals }: Database['tables']): string => `
-  SELECT c.*, r.user_id AS owner_id FROM ${channels} c LEFT JOIN ${referrals} r ON r.id = c.id`;
+const channelsWithReferrals = ({ channels, referrals }: Database['tables']): string => `(
+  SELECT c.*, r.user_id AS owner_id FROM ${channels} c LEFT JOIN ${referrals} r ON r.id = c.id
+  ) AS channel`;

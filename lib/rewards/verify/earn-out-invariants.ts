@@ -1,116 +1,58 @@
 import type { Database } from '../../database/database';
-import type { Invariant } from './invariant';
+import { attemptWait, leaseReserveMs } from '../earn-outs/waits';
+import { conditionsOn, type Invariant } from './invariant';
+
+type Tables = Database['tables'];
 
 /** The invariants of earn-outs. */
-export function earnOutInvariants({
-  credits,
-  accounts,
-  commissions,
-  commissionEntries: entries,
-  earnOuts,
-  earnOutEntries: paymentEntries,
-}: Database['tables']): Invariant[] {
-  // The commissions and entries that are bound to earn-outs.
-  const boundParts = `(
-    SELECT user_id, earn_out_id, mode, earned AS amount, 1 AS is_commission FROM ${commissions}
-    WHERE earn_out_id IS NOT NULL
-    UNION ALL SELECT e.user_id, e.earn_out_id, c.mode, e.amount, 0
-    FROM ${entries} e JOIN ${commissions} c ON c.user_id = e.user_id AND c.id = e.commission_id
-    WHERE e.earn_out_id IS NOT NULL
-    UNION ALL SELECT user_id, earn_out_id, 'payout', amount, 0 FROM ${paymentEntries} WHERE earn_out_id IS NOT NULL
-  ) AS parts`;
-  const bound = `(
-    SELECT user_id, earn_out_id, sum(amount) AS amount, sum(is_commission) AS commissions
-    FROM ${boundParts} GROUP BY 1, 2
-  )`;
+export function earnOutInvariants(tables: Tables): Invariant[] {
+  const { commissionEntries, credits, earnOuts, earnOutEntries } = tables;
+  const ofEarnOut = conditionsOn('earnOuts', { rows: earnOutsWithParts(tables), id: 'id' });
+  const ofCommission = conditionsOn('commissions', { rows: paidCommissions(tables), id: 'id' });
+  const ofAccount = conditionsOn('accounts', { rows: accountsWithSums(tables), id: 'user_id' });
   return [
-    {
-      name: 'an earn-out is what is bound to it, unless it failed or was returned',
-      table: 'earnOuts',
-      sql: `SELECT e.id, b.amount || '/' || b.commissions AS expected, e.amount || '/' || e.commissions AS found
-       FROM ${earnOuts} e LEFT JOIN ${bound} b ON b.user_id = e.user_id AND b.earn_out_id = e.id
-       WHERE CASE WHEN e.status IN ('failed', 'returned') THEN b.earn_out_id IS NOT NULL
-         ELSE e.amount IS DISTINCT FROM b.amount OR e.commissions <> coalesce(b.commissions, 0) END`,
-    },
-    {
-      name: 'a commission is paid by an earn-out of its owner and mode',
-      table: 'commissions',
-      sql: `SELECT c.id, c.user_id || '/' || c.mode AS expected, e.user_id || '/' || e.mode AS found
-       FROM ${commissions} c LEFT JOIN ${earnOuts} e ON e.user_id = c.user_id AND e.id = c.earn_out_id
-       WHERE c.earn_out_id IS NOT NULL AND c.mode IS DISTINCT FROM e.mode`,
-    },
-    {
-      name: 'an entry is subtracted by an earn-out of its owner',
-      table: 'commissionEntries',
-      sql: `SELECT x.id, x.earn_out_id AS expected, e.id AS found
-       FROM ${entries} x LEFT JOIN ${earnOuts} e ON e.user_id = x.user_id AND e.id = x.earn_out_id
-       WHERE x.earn_out_id IS NOT NULL AND e.id IS NULL`,
-    },
-    {
-      name: 'what a payment took without a commission is its debt',
-      table: 'earnOutEntries',
-      // A payment can be booked more than once, if it was returned in between.
-      sql: `SELECT max(x.id) AS id, '0' AS expected, coalesce(sum(x.amount), 0) AS found
-       FROM ${paymentEntries} x LEFT JOIN ${earnOuts} p ON p.user_id = x.user_id AND p.id = x.payment_id
-       LEFT JOIN ${earnOuts} e ON e.user_id = x.user_id AND e.id = x.earn_out_id
-       GROUP BY x.user_id, x.payment_id
-       HAVING sum(x.amount) <> 0 OR count(p.id) < count(*) OR count(e.id) < count(x.earn_out_id)
-         OR max(p.mode) <> 'payout' OR bool_or(x.amount = 'NaN')`,
-    },
-    {
-      name: 'an earn-out waits for what is available',
-      table: 'commissions',
-      sql: `SELECT c.id, c.available_at AS expected, e.created_at AS found
-       FROM ${commissions} c JOIN ${earnOuts} e ON e.user_id = c.user_id AND e.id = c.earn_out_id
-       WHERE greatest(e.created_at, e.settled_at) < c.available_at`,
-    },
-    {
-      name: 'paid = what is bound to earn-outs',
-      table: 'accounts',
-      // By the mode in which a part was earned, because the earn-out of the other mode can include a debt.
-      sql: `SELECT coalesce(a.user_id, b.user_id) AS id,
-         coalesce(b.credits, 0) || '/' || coalesce(b.payouts, 0) AS expected,
-         a.credits_paid || '/' || a.payouts_paid AS found
-       FROM ${accounts} a FULL JOIN (
-         SELECT user_id, sum(amount) FILTER (WHERE mode = 'credits') AS credits,
-           sum(amount) FILTER (WHERE mode = 'payout') AS payouts
-         FROM ${boundParts} GROUP BY 1
-       ) b ON b.user_id = a.user_id
-       WHERE coalesce(b.credits, 0) IS DISTINCT FROM a.credits_paid
-         OR coalesce(b.payouts, 0) IS DISTINCT FROM a.payouts_paid`,
-    },
-    {
-      name: 'paid <= earned',
-      table: 'accounts',
-      // Compared with the amounts before refunds, because the refund of a paid commission leaves an entry for the next
-      // earn-out.
-      sql: `SELECT a.user_id AS id, coalesce(c.credits, 0) || '/' || coalesce(c.payouts, 0) AS expected,
-         a.credits_paid || '/' || a.payouts_paid AS found
-       FROM ${accounts} a LEFT JOIN (
-         SELECT user_id, sum(earned) FILTER (WHERE mode = 'credits') AS credits,
-           sum(earned) FILTER (WHERE mode = 'payout') AS payouts
-         FROM ${commissions} GROUP BY 1
-       ) c ON c.user_id = a.user_id
-       LEFT JOIN (
-         SELECT user_id, sum(amount) AS amount FROM ${paymentEntries} WHERE earn_out_id IS NOT NULL GROUP BY 1
-       ) x ON x.user_id = a.user_id
-       WHERE a.credits_paid > coalesce(c.credits, 0)
-         OR a.payouts_paid - coalesce(x.amount, 0) > coalesce(c.payouts, 0)`,
-    },
+    ofEarnOut('an earn-out is what is bound to it, unless it failed or was returned', {
+      isBroken: `CASE WHEN status IN ('failed', 'returned') THEN bound_id IS NOT NULL
+        ELSE amount IS DISTINCT FROM bound_amount OR commissions <> coalesce(bound_commissions, 0) END`,
+      expected: `bound_amount || '/' || bound_commissions`,
+      found: `amount || '/' || commissions`,
+    }),
+    ofEarnOut('a completed earn-out in credits gave the credit, once', {
+      isBroken: `given IS DISTINCT FROM CASE WHEN mode = 'credits' AND status = 'completed' THEN amount END`,
+      expected: `CASE status WHEN 'completed' THEN amount END`,
+      found: 'given',
+    }),
+    ofEarnOut('a failed earn-out says why', {
+      isBroken: `(status IN ('failed', 'returned')) <> (error_reason IS NOT NULL)`,
+      expected: 'status',
+      found: 'error_reason',
+    }),
+    ofEarnOut('the times of an earn-out fit its status', {
+      isBroken: `status NOT IN ('processing', 'completed', 'failed', 'returned')
+        OR (status = 'processing') <> (settled_at IS NULL)
+        OR (status IN ('failed', 'returned')) > (refused_at IS NOT NULL)
+        OR (status NOT IN ('failed', 'returned') AND refusals <> 0)
+        OR (claimed_by IS NULL) <> (claimed_until IS NULL)
+        OR (claimed_by IS NOT NULL AND (status <> 'processing' OR next_attempt_at IS NULL))
+        OR (status = 'completed' AND next_attempt_at IS NOT NULL)
+        OR (mode = 'credits' AND (
+          reference IS NOT NULL OR submitted_at IS NOT NULL OR attempts <> 0 OR payout_email IS NOT NULL
+          OR (status = 'processing' AND next_attempt_at IS NOT NULL)
+        ))
+        OR attempts < 0 OR refusals < 0 OR 'NaN' = amount`,
+      expected: 'status',
+      found: `concat_ws('/', settled_at, refused_at, submitted_at, claimed_until, next_attempt_at)`,
+    }),
+    ofEarnOut('an earn-out in progress was never settled', {
+      isBroken: `status = 'processing' AND (${wasSettled(earnOuts)})`,
+      expected: `concat_ws('/', updated_at, attempts, submitted_at)`,
+      found: `concat_ws('/', next_attempt_at, claimed_until, reference, refused_at)`,
+    }),
     {
       name: 'one earn-out at a time',
       table: 'earnOuts',
       sql: `SELECT max(id) AS id, '1' AS expected, count(*) AS found FROM ${earnOuts} WHERE status = 'processing'
        GROUP BY user_id, mode HAVING count(*) > 1`,
-    },
-    {
-      name: 'a completed earn-out in credits gave the credit, once',
-      table: 'earnOuts',
-      sql: `SELECT e.id, CASE e.status WHEN 'completed' THEN e.amount END AS expected, c.amount AS found
-       FROM ${earnOuts} e LEFT JOIN (
-         SELECT user_id, reference, sum(initial_balance) AS amount FROM ${credits} WHERE kind = 'earn-out' GROUP BY 1, 2
-       ) c ON c.user_id = e.user_id AND c.reference = e.idempotency_key
-       WHERE c.amount IS DISTINCT FROM CASE WHEN e.mode = 'credits' AND e.status = 'completed' THEN e.amount END`,
     },
     {
       name: 'every credit of an earn-out is of one',
@@ -119,37 +61,137 @@ export function earnOutInvariants({
        FROM ${credits} c LEFT JOIN ${earnOuts} e ON e.user_id = c.user_id AND e.idempotency_key = c.reference
        WHERE c.kind = 'earn-out' AND e.id IS NULL`,
     },
+    ofCommission('a commission is paid by an earn-out of its owner and mode', {
+      isBroken: 'mode IS DISTINCT FROM paid_mode',
+      expected: `user_id || '/' || mode`,
+      found: `user_id || '/' || paid_mode`,
+    }),
+    ofCommission('an earn-out waits for what is available', {
+      isBroken: 'bound_at < available_at',
+      expected: 'available_at',
+      found: 'bound_at',
+    }),
     {
-      name: 'a failed earn-out says why',
-      table: 'earnOuts',
-      sql: `SELECT id, status AS expected, error_reason AS found FROM ${earnOuts}
-       WHERE (status IN ('failed', 'returned')) <> (error_reason IS NOT NULL)`,
+      name: 'an entry is subtracted by an earn-out of its owner',
+      table: 'commissionEntries',
+      sql: `SELECT x.id, x.earn_out_id AS expected, e.id AS found
+       FROM ${commissionEntries} x LEFT JOIN ${earnOuts} e ON e.user_id = x.user_id AND e.id = x.earn_out_id
+       WHERE x.earn_out_id IS NOT NULL AND e.id IS NULL`,
     },
     {
-      name: 'the times of an earn-out fit its status',
-      table: 'earnOuts',
-      sql: `SELECT id, status AS expected, concat_ws('/', settled_at, refused_at, submitted_at, claimed_until,
-           next_attempt_at) AS found
-       FROM ${earnOuts}
-       WHERE status NOT IN ('processing', 'completed', 'failed', 'returned')
-         OR (status = 'processing') <> (settled_at IS NULL)
-         OR (status IN ('failed', 'returned')) > (refused_at IS NOT NULL)
-         OR (status NOT IN ('failed', 'returned') AND refusals <> 0)
-         OR (claimed_by IS NULL) <> (claimed_until IS NULL)
-         OR (claimed_by IS NOT NULL AND (status <> 'processing' OR next_attempt_at IS NULL))
-         OR (status = 'completed' AND next_attempt_at IS NOT NULL)
-         OR (mode = 'credits' AND (
-           reference IS NOT NULL OR submitted_at IS NOT NULL OR attempts <> 0 OR payout_email IS NOT NULL
-           OR (status = 'processing' AND next_attempt_at IS NOT NULL)
-         ))
-         OR attempts < 0 OR refusals < 0 OR 'NaN' = amount`,
+      name: 'what a payment took without a commission is its debt',
+      table: 'earnOutEntries',
+      // A payment can be booked more than once, if it was returned in between.
+      sql: `SELECT max(x.id) AS id, '0' AS expected, coalesce(sum(x.amount), 0) AS found
+       FROM ${earnOutEntries} x LEFT JOIN ${earnOuts} p ON p.user_id = x.user_id AND p.id = x.payment_id
+       LEFT JOIN ${earnOuts} e ON e.user_id = x.user_id AND e.id = x.earn_out_id
+       GROUP BY x.user_id, x.payment_id
+       HAVING sum(x.amount) <> 0 OR count(p.id) < count(*) OR count(e.id) < count(x.earn_out_id)
+         OR max(p.mode) <> 'payout' OR bool_or(x.amount = 'NaN')`,
     },
-    {
-      name: 'every earn-out is counted',
-      table: 'accounts',
-      sql: `SELECT coalesce(a.user_id, e.user_id) AS id, a.earn_outs AS expected, coalesce(e.count, 0) AS found
-       FROM ${accounts} a FULL JOIN (SELECT user_id, count(*) FROM ${earnOuts} GROUP BY 1) e ON e.user_id = a.user_id
-       WHERE a.earn_outs IS DISTINCT FROM coalesce(e.count, 0)`,
-    },
+    ofAccount('paid = what is bound to earn-outs', {
+      isBroken: '(bound_credits, bound_payouts) IS DISTINCT FROM (credits_paid, payouts_paid)',
+      expected: `bound_credits || '/' || bound_payouts`,
+      found: `credits_paid || '/' || payouts_paid`,
+    }),
+    ofAccount('paid <= earned', {
+      // Compared with the amounts before refunds, because the refund of a paid commission leaves an entry for the next
+      // earn-out.
+      isBroken: 'credits_paid > earned_credits OR payouts_paid - paid_ahead > earned_payouts',
+      expected: `earned_credits || '/' || earned_payouts`,
+      found: `credits_paid || '/' || payouts_paid`,
+    }),
+    ofAccount('every earn-out is counted', {
+      isBroken: 'count IS DISTINCT FROM earn_outs',
+      expected: 'earn_outs',
+      found: 'count',
+    }),
   ];
 }
+
+/** SQL: the commissions and entries that are bound to earn-outs. */
+const boundParts = ({ commissions, commissionEntries, earnOutEntries }: Tables): string => `(
+    SELECT user_id, earn_out_id, mode, earned AS amount, 1 AS is_commission FROM ${commissions}
+    WHERE earn_out_id IS NOT NULL
+    UNION ALL SELECT e.user_id, e.earn_out_id, c.mode, e.amount, 0
+    FROM ${commissionEntries} e JOIN ${commissions} c ON c.user_id = e.user_id AND c.id = e.commission_id
+    WHERE e.earn_out_id IS NOT NULL
+    UNION ALL SELECT user_id, earn_out_id, 'payout', amount, 0 FROM ${earnOutEntries} WHERE earn_out_id IS NOT NULL
+  ) AS parts`;
+
+/** Each earn-out with the sum of what is bound to it, and with the credit that was given for it. */
+const earnOutsWithParts = (tables: Tables): string => `(
+    SELECT e.*, b.earn_out_id AS bound_id, b.amount AS bound_amount, b.commissions AS bound_commissions,
+      c.amount AS given
+    FROM ${tables.earnOuts} e
+    LEFT JOIN (
+      SELECT user_id, earn_out_id, sum(amount) AS amount, sum(is_commission) AS commissions
+      FROM ${boundParts(tables)} GROUP BY 1, 2
+    ) b ON b.user_id = e.user_id AND b.earn_out_id = e.id
+    LEFT JOIN (
+      SELECT user_id, reference, sum(initial_balance) AS amount FROM ${tables.credits} WHERE kind = 'earn-out'
+      GROUP BY 1, 2
+    ) c ON c.user_id = e.user_id AND c.reference = e.idempotency_key
+  ) AS earn_out`;
+
+/**
+ * Each commission that is paid, with its earn-out, and with when it was bound to that: when the earn-out was created, or
+ * when one that had been refused was booked.
+ */
+const paidCommissions = ({ commissions, earnOuts }: Tables): string => `(
+    SELECT c.id, c.user_id, c.mode, c.available_at, e.mode AS paid_mode,
+      CASE WHEN e.refused_at IS NULL THEN e.created_at ELSE greatest(e.created_at, e.updated_at) END AS bound_at
+    FROM ${commissions} c LEFT JOIN ${earnOuts} e ON e.user_id = c.user_id AND e.id = c.earn_out_id
+    WHERE c.earn_out_id IS NOT NULL
+  ) AS paid`;
+
+/**
+ * Each account with what it has earned, what is bound to its earn-outs by the mode in which it was earned (the earn-out
+ * of the other mode can include a debt), what was paid to it without a commission, and how many earn-outs it has.
+ */
+const accountsWithSums = (tables: Tables): string => `(
+    SELECT coalesce(a.user_id, b.user_id, o.user_id) AS user_id, a.credits_paid, a.payouts_paid, a.earn_outs,
+      coalesce(b.credits, 0) AS bound_credits, coalesce(b.payouts, 0) AS bound_payouts, coalesce(o.count, 0) AS count,
+      coalesce(c.credits, 0) AS earned_credits, coalesce(c.payouts, 0) AS earned_payouts,
+      coalesce(x.amount, 0) AS paid_ahead
+    FROM ${tables.accounts} a
+    FULL JOIN (
+      SELECT user_id, ${byMode('amount')} FROM ${boundParts(tables)} GROUP BY 1
+    ) b ON b.user_id = a.user_id
+    FULL JOIN (
+      SELECT user_id, count(*) FROM ${tables.earnOuts} GROUP BY 1
+    ) o ON o.user_id = coalesce(a.user_id, b.user_id)
+    LEFT JOIN (
+      SELECT user_id, ${byMode('earned')} FROM ${tables.commissions} GROUP BY 1
+    ) c ON c.user_id = a.user_id
+    LEFT JOIN (
+      SELECT user_id, sum(amount) AS amount FROM ${tables.earnOutEntries} WHERE earn_out_id IS NOT NULL GROUP BY 1
+    ) x ON x.user_id = a.user_id
+  ) AS account`;
+
+const byMode = (column: string): string => `sum(${column}) FILTER (WHERE mode = 'credits') AS credits,
+        sum(${column}) FILTER (WHERE mode = 'payout') AS payouts`;
+
+/**
+ * SQL: whether an earn-out in progress shows that it was settled before. One that was refused keeps `refused_at`. A payout
+ * is as its last change has left it: that it was claimed, submitted, given up or made due again wrote when it is asked
+ * for next. And no other one is made of an account and mode while it is in progress.
+ */
+const wasSettled = (earnOuts: string): string => `refused_at IS NOT NULL
+    OR (mode = 'payout' AND (
+      CASE
+        WHEN claimed_until IS NOT NULL THEN attempts = 0 OR submitted_at IS NOT NULL
+          OR next_attempt_at IS DISTINCT FROM greatest(
+            claimed_until, claimed_until - ${leaseReserveMs} * interval '1 millisecond' + ${attemptWait('attempts')}
+          )
+        WHEN submitted_at IS NOT NULL THEN attempts = 0 OR reference IS NULL OR next_attempt_at IS NOT NULL
+          OR updated_at <> submitted_at
+        ELSE next_attempt_at IS DISTINCT FROM updated_at
+          + CASE attempts WHEN 0 THEN interval '0 seconds' ELSE ${attemptWait('attempts')} END
+      END
+      OR EXISTS (
+        -- A payment that a report or the provider's list has made known can be booked at any time. It has no attempts.
+        SELECT FROM ${earnOuts} later WHERE later.user_id = earn_out.user_id AND later.mode = 'payout'
+          AND later.id > earn_out.id AND later.attempts > 0
+      )
+    ))`;

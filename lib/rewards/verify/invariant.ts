@@ -30,18 +30,10 @@ export interface RowCondition {
   found: string;
 }
 
-/** Returns a function that makes the invariants of one table on the rows of one query. */
+/** Returns a function that makes the invariants of one table on the same rows. */
 export function conditionsOn(
   table: Invariant['table'],
   { rows, id }: Pick<RowCondition, 'rows' | 'id'>,
 ): (name: string, condition: Omit<RowCondition, 'rows' | 'id'>) => Invariant {
-  return (name, condition) => ({ name, table, rows: `(${rows}) AS checked`, id, ...condition });
-}
-
-/** A condition on rows that are named elsewhere. */
-export type Check = Pick<Invariant, 'name' | 'table'> & Omit<RowCondition, 'rows'>;
-
-/** Makes the invariants on the same rows, which may be of several tables. */
-export function checksOn(rows: string, checks: readonly Check[]): Invariant[] {
-  return checks.map((check) => ({ rows, ...check }));
+  return (name, condition) => ({ name, table, rows, id, ...condition });
 }

@@ -6,7 +6,7 @@ import { conditionsOn, type Invariant } from './invariant';
 export function refundInvariants(tables: Database['tables']): Invariant[] {
   const { refunds, commissions, commissionEntries: entries } = tables;
   // Each entry with the refund of its commission's purchase, or one without the other.
-  const rows = `
+  const rows = `(
     SELECT r.user_id || '/' || r.reference AS refund_id, r.purchase AS refunded, r.amount AS back, r.created_at AS back_at,
       p.id AS purchase_id, p.amount AS paid, e.id AS entry_id, e.amount, e.created_at,
       coalesce(c.id, m.id) AS commission_id, c.purchase, c.created_at AS earned_at, coalesce(c.earned, m.earned) AS earned
@@ -16,7 +16,8 @@ export function refundInvariants(tables: Database['tables']): Invariant[] {
       ${refunds} r LEFT JOIN ${decidedPurchases(tables)} p ON p.user_id = r.user_id AND p.reference = r.purchase
     ) ON r.user_id = c.referee_id AND r.reference = e.refund
     LEFT JOIN ${commissions} m ON e.id IS NULL AND m.referee_id = r.user_id AND m.purchase = r.purchase
-      AND m.user_id = p.referrer_id`;
+      AND m.user_id = p.referrer_id
+    ) AS entry`;
   const ofRefund = conditionsOn('refunds', { rows, id: 'refund_id' });
   const ofEntry = conditionsOn('commissionEntries', { rows, id: 'entry_id' });
   return [

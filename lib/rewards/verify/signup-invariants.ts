@@ -1,9 +1,13 @@
 import type { Database } from '../../database/database';
-import { type Check, checksOn, type Invariant } from './invariant';
+import { conditionsOn, type Invariant } from './invariant';
 
 /** The invariants of sign-ups, of usage, and of the credits that sign-ups give. */
 export function signupInvariants(tables: Database['tables']): Invariant[] {
   const { signups, usages, referrals } = tables;
+  const ofUsage = conditionsOn('usages', {
+    rows: `${usages} u LEFT JOIN ${signups} s ON s.user_id = u.user_id`,
+    id: `u.user_id || '/' || u.reference`,
+  });
   return [
     ...signupPass(tables),
     {
@@ -19,17 +23,16 @@ export function signupInvariants(tables: Database['tables']): Invariant[] {
       sql: `SELECT id, allowed_uses AS expected, uses AS found FROM ${referrals}
        WHERE allowed_uses <> -1 AND uses > allowed_uses`,
     },
-    ...checksOn(`${usages} u LEFT JOIN ${signups} s ON s.user_id = u.user_id`, [
-      {
-        ...{ name: 'usage is counted for a sign-up', table: 'usages', id: `u.user_id || '/' || u.reference` },
-        ...{ isBroken: 'u.is_counted AND s.user_id IS NULL', expected: 'u.user_id', found: 'NULL' },
-      },
-      {
-        ...{ name: 'usage that counts is not older than the sign-up', table: 'usages' },
-        ...{ id: `u.user_id || '/' || u.reference`, isBroken: 'u.is_counted AND u.created_at < s.created_at' },
-        ...{ expected: 's.created_at', found: 'u.created_at' },
-      },
-    ]),
+    ofUsage('usage is counted for a sign-up', {
+      isBroken: 'u.is_counted AND s.user_id IS NULL',
+      expected: 'u.user_id',
+      found: 'NULL',
+    }),
+    ofUsage('usage that counts is not older than the sign-up', {
+      isBroken: 'u.is_counted AND u.created_at < s.created_at',
+      expected: 's.created_at',
+      found: 'u.created_at',
+    }),
     {
       name: 'the threshold is reached by a usage, or at the sign-up',
       table: 'signups',
@@ -62,13 +65,7 @@ function termsFail(t: string): string {
 
 /** Each sign-up with its referral, the sums of its usage, and those of the credits that were given for it. */
 function signupPass({ signups, referrals, usages, credits }: Database['tables']): Invariant[] {
-  const check = (name: string, isBroken: string, expected: string, found: string): Check => {
-    return { name, table: 'signups', id: 's.id', isBroken, expected, found };
-  };
-  const reward = `CASE WHEN s.threshold_reached_at IS NOT NULL AND s.referrer_id IS NOT NULL
-    THEN s.reward_credit_amount END`;
-  return checksOn(
-    `${signups} s LEFT JOIN ${referrals} r ON r.id = s.referral_id
+  const rows = `${signups} s LEFT JOIN ${referrals} r ON r.id = s.referral_id
       LEFT JOIN (
         SELECT user_id, count(*), sum(amount) AS amount, sum(amount) FILTER (WHERE amount > 0) AS positive
         FROM ${usages} WHERE is_counted GROUP BY 1
@@ -77,32 +74,36 @@ function signupPass({ signups, referrals, usages, credits }: Database['tables'])
         SELECT referee_id, sum(initial_balance) FILTER (WHERE kind = 'referral') AS referral,
           sum(initial_balance) FILTER (WHERE kind = 'reward') AS reward
         FROM ${credits} WHERE referee_id IS NOT NULL GROUP BY 1
-      ) c ON c.referee_id = s.user_id`,
-    [
-      check('every sign-up is of a referral', 'r.id IS NULL', 's.referral_id', 'NULL'),
-      check('the referrer is the owner of the referral', 's.referrer_id IS DISTINCT FROM r.user_id AND r.id IS NOT NULL', 'r.user_id', 's.referrer_id'), // prettier-ignore
-      check('recorded usage = counted usages', 's.recorded_usage <> coalesce(u.amount, 0)', 'coalesce(u.amount, 0)', 's.recorded_usage'), // prettier-ignore
-      check('no usage of a sign-up is missing', 's.usages <> coalesce(u.count, 0)', 's.usages', 'coalesce(u.count, 0)'),
-      check('enough usage reaches the threshold', 's.recorded_usage >= s.before_reward_usage_threshold AND s.threshold_reached_at IS NULL', 's.before_reward_usage_threshold', 's.recorded_usage'), // prettier-ignore
-      // Only amounts above 0, because a correction lowers the sum, but a threshold that was reached stays reached.
-      check('the threshold is reached by usage', 's.threshold_reached_at IS NOT NULL AND coalesce(u.positive, 0) < s.before_reward_usage_threshold', 's.before_reward_usage_threshold', 'coalesce(u.positive, 0)'), // prettier-ignore
-      check('the referee has the credit of the sign-up, once', 's.referral_credit_amount IS DISTINCT FROM c.referral', 's.referral_credit_amount', 'c.referral'), // prettier-ignore
-      check('the referrer has the reward that is due, once', `${reward} IS DISTINCT FROM c.reward`, reward, 'c.reward'),
-      check(
-        'terms are of a program',
-        `${termsFail('s')} OR (s.program_id IS NULL AND (s.before_reward_usage_threshold <> 0 OR num_nonnulls(
+      ) c ON c.referee_id = s.user_id`;
+  const ofSignup = conditionsOn('signups', { rows, id: 's.id' });
+  const check = (name: string, isBroken: string, expected: string, found: string): Invariant =>
+    ofSignup(name, { isBroken, expected, found });
+  const reward = `CASE WHEN s.threshold_reached_at IS NOT NULL AND s.referrer_id IS NOT NULL
+    THEN s.reward_credit_amount END`;
+  return [
+    check('every sign-up is of a referral', 'r.id IS NULL', 's.referral_id', 'NULL'),
+    check('the referrer is the owner of the referral', 's.referrer_id IS DISTINCT FROM r.user_id AND r.id IS NOT NULL', 'r.user_id', 's.referrer_id'), // prettier-ignore
+    check('recorded usage = counted usages', 's.recorded_usage <> coalesce(u.amount, 0)', 'coalesce(u.amount, 0)', 's.recorded_usage'), // prettier-ignore
+    check('no usage of a sign-up is missing', 's.usages <> coalesce(u.count, 0)', 's.usages', 'coalesce(u.count, 0)'),
+    check('enough usage reaches the threshold', 's.recorded_usage >= s.before_reward_usage_threshold AND s.threshold_reached_at IS NULL', 's.before_reward_usage_threshold', 's.recorded_usage'), // prettier-ignore
+    // Only amounts above 0, because a correction lowers the sum, but a threshold that was reached stays reached.
+    check('the threshold is reached by usage', 's.threshold_reached_at IS NOT NULL AND coalesce(u.positive, 0) < s.before_reward_usage_threshold', 's.before_reward_usage_threshold', 'coalesce(u.positive, 0)'), // prettier-ignore
+    check('the referee has the credit of the sign-up, once', 's.referral_credit_amount IS DISTINCT FROM c.referral', 's.referral_credit_amount', 'c.referral'), // prettier-ignore
+    check('the referrer has the reward that is due, once', `${reward} IS DISTINCT FROM c.reward`, reward, 'c.reward'),
+    check(
+      'terms are of a program',
+      `${termsFail('s')} OR (s.program_id IS NULL AND (s.before_reward_usage_threshold <> 0 OR num_nonnulls(
           s.referral_credit_amount, s.reward_credit_amount, s.commission_ratio, s.commission_max_per_referee) > 0))`,
-        ...(['s.program_id', 's.before_reward_usage_threshold'] as const),
-      ),
-      // What was considered is stored with the sign-up, and may be erased.
-      check(
-        'a sign-up comes from a typed code or a touch',
-        `s.source NOT IN ('code', 'attribution') OR (s.source = 'attribution') <> (s.touched_at IS NOT NULL)
+      ...(['s.program_id', 's.before_reward_usage_threshold'] as const),
+    ),
+    // What was considered is stored with the sign-up, and may be erased.
+    check(
+      'a sign-up comes from a typed code or a touch',
+      `s.source NOT IN ('code', 'attribution') OR (s.source = 'attribution') <> (s.touched_at IS NOT NULL)
           OR (s.source = 'code') <> (s.weighed ->> 'rule' = 'typed-code')`,
-        ...([`s.weighed ->> 'rule'`, 's.source'] as const),
-      ),
-    ],
-  );
+      ...([`s.weighed ->> 'rule'`, 's.source'] as const),
+    ),
+  ];
 }
 
 /** The counts of each user, with the rows that they count. */
@@ -113,8 +114,8 @@ function historyPass({ userCounts, credits, spends, usages }: Database['tables']
     uncounted_usages: 'every usage that counts for no sign-up is counted',
     uncounted_usage: 'every usage that counts for no sign-up is counted with its amount',
   };
-  return checksOn(
-    `${userCounts} n FULL JOIN (
+  const ofUser = conditionsOn('userCounts', {
+    rows: `${userCounts} n FULL JOIN (
         SELECT user_id, sum(grants) AS grants, sum(granted) AS granted, sum(empty_spends) AS empty_spends,
           sum(uncounted_usages) AS uncounted_usages, sum(uncounted_usage) AS uncounted_usage
         FROM (
@@ -125,12 +126,10 @@ function historyPass({ userCounts, credits, spends, usages }: Database['tables']
           UNION ALL SELECT user_id, 0, 0, 0, 1, amount FROM ${usages} WHERE NOT is_counted
         ) AS parts GROUP BY 1
       ) h ON h.user_id = n.user_id`,
-    Object.entries(counts).map(([count, name]) => {
-      const [expected, found] = [`coalesce(n.${count}, 0)`, `coalesce(h.${count}, 0)`];
-      return {
-        ...{ name, table: 'userCounts', id: 'coalesce(n.user_id, h.user_id)' },
-        ...{ isBroken: `${expected} <> ${found}`, expected, found },
-      };
-    }),
-  );
+    id: 'coalesce(n.user_id, h.user_id)',
+  });
+  return Object.entries(counts).map(([count, name]) => {
+    const [expected, found] = [`coalesce(n.${count}, 0)`, `coalesce(h.${count}, 0)`];
+    return ofUser(name, { isBroken: `${expected} <> ${found}`, expected, found });
+  });
 }

@@ -69,7 +69,7 @@ export function totalInvariants(tables: Database['tables']): Invariant[] {
 /** Each pair of referrer and referee, with the sum of the commissions, the sign-up and the purchases that made it. */
 const refereesWithSums = (tables: Database['tables']): string => {
   const { referees, commissions, signups } = tables;
-  return `
+  return `(
   SELECT coalesce(r.user_id, c.user_id, s.referrer_id, p.referrer_id) AS user_id,
     coalesce(r.referee_id, c.referee_id, s.user_id, p.user_id) AS referee_id,
     r.met_by, r.earned, r.upgraded_at, r.created_at, c.sum, c.max, s.created_at AS signed_up_at,
@@ -89,23 +89,25 @@ const refereesWithSums = (tables: Database['tables']): string => {
     FROM ${decidedPurchases(tables)} AS bought
     WHERE referrer_id IS NOT NULL AND no_commission IS DISTINCT FROM 'own-referral' GROUP BY 1, 2
   ) p ON p.referrer_id = coalesce(r.user_id, c.user_id, s.referrer_id)
-    AND p.user_id = coalesce(r.referee_id, c.referee_id, s.user_id)`;
+    AND p.user_id = coalesce(r.referee_id, c.referee_id, s.user_id)
+  ) AS pair`;
 };
 
 /** Each account with the numbers of its referees and its referral, or referees without an account. */
-const accountsWithReferees = ({ accounts, referees, referrals }: Database['tables']): string => `
+const accountsWithReferees = ({ accounts, referees, referrals }: Database['tables']): string => `(
   SELECT coalesce(a.user_id, r.user_id) AS user_id, a.users_referred, a.users_upgraded, a.referral_id,
     coalesce(r.referred, 0) AS referred, coalesce(r.upgraded, 0) AS upgraded, f.user_id AS owner_id
   FROM ${accounts} a
   FULL JOIN (
     SELECT user_id, count(*) AS referred, count(upgraded_at) AS upgraded FROM ${referees} GROUP BY 1
   ) r ON r.user_id = a.user_id
-  LEFT JOIN ${referrals} f ON f.id = a.referral_id`;
+  LEFT JOIN ${referrals} f ON f.id = a.referral_id
+  ) AS account`;
 
 /** Each row of totals with what it must contain, and with what was available at its `matured_until`. */
 const totalsWithSums = (tables: Database['tables']): string => {
   const { totals, commissions, purchases, redemptions } = tables;
-  return `
+  return `(
   SELECT user_id, channel_id, mode, t.commissions, t.reverted, t.amount, t.redemptions, t.revenue, t.matured,
     t.matured_amount, coalesce(c.commissions, 0) AS sum_of_commissions, coalesce(c.reverted, 0) AS sum_of_reverted,
     coalesce(c.amount, 0) AS sum_of_amount, coalesce(r.redemptions, 0) AS sum_of_redemptions,
@@ -128,5 +130,6 @@ const totalsWithSums = (tables: Database['tables']): string => {
   FULL JOIN (
     SELECT p.referrer_id AS user_id, r.channel_id, p.mode, count(*) AS redemptions
     FROM ${redemptions} r JOIN ${purchases} p ON p.user_id = r.user_id AND p.reference = r.reference GROUP BY 1, 2, 3
-  ) r USING (user_id, channel_id, mode)`;
+  ) r USING (user_id, channel_id, mode)
+  ) AS total`;
 };

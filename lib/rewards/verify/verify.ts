@@ -1,9 +1,11 @@
 import type { EntityManager } from 'typeorm';
+import type { Clock } from '../../database/clock';
 import type { Database } from '../../database/database';
 import { entityOf } from '../../entities';
 import { shownAmount } from '../../entities/columns';
 import { invalid } from '../../errors';
 import { objectOf } from '../../input';
+import type { Settings } from '../../options';
 import type { WithManager } from '../../types/common';
 import type { PayoutInquiry } from '../../types/earn-outs';
 import { commissionInvariants } from './commission-invariants';
@@ -45,9 +47,10 @@ export interface Verification {
 /** The options of `verify`. */
 export interface VerifyOptions extends WithManager {
   /**
-   * Asks the payment provider about the key of each payout that was completed, has failed, or waits for staff, and
+   * Asks the payment provider about the key of each payout that was completed, has failed, waits for staff, or is in
+   * progress and was last changed longer ago than a claim of it lasts (`earnOuts.payoutTimeoutMs` and five minutes), and
    * lists those where the answer contradicts the status. It is called after the other checks, `earnOuts.concurrency` at
-   * once; what it throws, `verify` throws. Default: the provider is not asked.
+   * once. What it throws, `verify` throws, when all calls under way have ended. Default: the provider is not asked.
    */
   payouts?: PayoutInquiry;
 }
@@ -78,14 +81,15 @@ const subjects = [
  */
 export async function verify(
   database: Database,
-  concurrency: number,
+  clock: Clock,
+  { earnOuts }: Settings,
   options: VerifyOptions = {},
 ): Promise<Verification> {
   const { manager, payouts } = objectOf('verify', options, { manager: true, payouts: true });
   if (payouts !== undefined && typeof payouts !== 'function') throw invalid('payouts', 'a function', payouts);
   const checked = manager ? await checkAll(database, manager) : await checkSnapshot(database);
   if (!payouts) return checked;
-  const problems = await compareWithProvider(database, payouts, { concurrency, maxProblems }, manager);
+  const problems = await compareWithProvider(database, clock, payouts, { ...earnOuts, maxProblems }, manager);
   return { ...checked, ok: checked.ok && problems.length === 0, problems: [...checked.problems, ...problems] };
 }
 
