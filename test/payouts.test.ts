@@ -832,7 +832,7 @@ const setBacks = [
   'next_attempt_at = now(), reference = NULL, attempts = 0',
   'next_attempt_at = now(), attempts = 0',
   'next_attempt_at = now(), updated_at = now()',
-  `next_attempt_at = now(), claimed_by = 'host/1', claimed_until = now()`,
+  `next_attempt_at = updated_at + interval '1 minute', claimed_by = 'host/1', claimed_until = updated_at + interval '1 minute'`,
   `next_attempt_at = now(), claimed_by = 'host/1', claimed_until = now(), attempts = 0`,
   `next_attempt_at = now(), claimed_by = 'host/1', claimed_until = now() + interval '1 hour'`,
   'submitted_at = settled_at, attempts = 0',

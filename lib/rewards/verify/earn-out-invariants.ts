@@ -181,6 +181,7 @@ const wasSettled = (earnOuts: string): string => `refused_at IS NOT NULL
     OR (mode = 'payout' AND (
       CASE
         WHEN claimed_until IS NOT NULL THEN attempts = 0 OR submitted_at IS NOT NULL
+          OR claimed_until <= updated_at + ${leaseReserveMs} * interval '1 millisecond'
           OR next_attempt_at IS DISTINCT FROM greatest(
             claimed_until, claimed_until - ${leaseReserveMs} * interval '1 millisecond' + ${attemptWait('attempts')}
           )
