@@ -249,6 +249,7 @@ CREATE TABLE referral_earn_outs (
   settled_at timestamp with time zone,
   refused_at timestamp with time zone,
   refusals integer DEFAULT 0 NOT NULL,
+  completions integer DEFAULT 0 NOT NULL,
   CONSTRAINT pk_referral_earn_outs PRIMARY KEY (user_id, id),
   CONSTRAINT ck_referral_earn_outs_amount CHECK (amount > 0::numeric),
   CONSTRAINT ck_referral_earn_outs_claim CHECK ((claimed_by IS NULL) = (claimed_until IS NULL)),

@@ -126,6 +126,10 @@ export class ReferralEarnOut extends ReferralRecord {
   @Column({ name: 'refusals', type: 'integer', default: 0 })
   readonly refusals!: number;
 
+  /** How often it was completed: again, if it was paid after all. It proves that one in progress was not set back. */
+  @Column({ name: 'completions', type: 'integer', default: 0, select: false })
+  readonly completions!: number;
+
   @Column({ name: 'created_at', type: 'timestamptz', default: () => 'now()' })
   readonly createdAt!: Date;
 

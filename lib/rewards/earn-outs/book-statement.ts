@@ -91,7 +91,7 @@ export function bookStatement(database: Database): Statement<BookParameters> {
     ),
     -- Sets the status.
     completed AS (
-      UPDATE ${tables.earnOuts} e SET status = 'completed', error_reason = NULL, refusals = 0,
+      UPDATE ${tables.earnOuts} e SET status = 'completed', completions = e.completions + 1, error_reason = NULL, refusals = 0,
         settled_at = coalesce(${$.paidAt}::timestamptz, at.now), updated_at = at.now,
         commissions = (SELECT count(*) FROM taken), reference = coalesce(${$.reference}, e.reference),
         next_attempt_at = NULL, ${unclaimed}

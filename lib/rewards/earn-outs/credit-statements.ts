@@ -56,7 +56,7 @@ export function completeCreditsStatement(database: Database): Statement<Complete
     ),
     -- Sets the status.
     completed AS (
-      UPDATE ${database.tables.earnOuts} e SET status = 'completed', settled_at = at.now, updated_at = at.now
+      UPDATE ${database.tables.earnOuts} e SET status = 'completed', completions = e.completions + 1, settled_at = at.now, updated_at = at.now
       FROM unnest(${$.users}::varchar[], ${$.ids}::bigint[]) AS paid (user_id, id) CROSS JOIN at
       WHERE e.user_id = paid.user_id AND e.id = paid.id AND ${isInProgress('e')}
       RETURNING e.*

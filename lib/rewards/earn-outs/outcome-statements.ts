@@ -46,7 +46,7 @@ export function completePayoutsStatement(database: Database): Statement<Complete
     ),
     -- Sets the status.
     completed AS (
-      UPDATE ${earnOuts} e SET status = 'completed', updated_at = at.now, settled_at = coalesce(paid.at, at.now),
+      UPDATE ${earnOuts} e SET status = 'completed', completions = e.completions + 1, updated_at = at.now, settled_at = coalesce(paid.at, at.now),
         reference = coalesce(paid.reference, e.reference), next_attempt_at = NULL, ${unclaimed}
       FROM at CROSS JOIN unnest(${$.users}::varchar[], ${$.ids}::bigint[], ${$.claims}::varchar[],
         ${$.references}::varchar[], ${$.paidAt}::timestamptz[]) AS paid (user_id, id, claim, reference, at)

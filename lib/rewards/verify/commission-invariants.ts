@@ -153,10 +153,7 @@ const isDecided = `source IS NULL
     END IS TRUE
   )`;
 
-/**
- * Each purchase with its commission, or one without the other, and with what both follow from. The full join comes last:
- * each row of a join is copied with all its columns, and here nearly all of them are dropped.
- */
+/** Each purchase with its commission, or one without the other, and with what both follow from. */
 const purchasesAndCommissions = (tables: Tables): string => {
   const { refunds, commissions, commissionEntries, signups, referrals, channels, redemptions } = tables;
   return `(

@@ -1,5 +1,4 @@
 import type { Database } from '../../database/database';
-import { attemptWait, leaseReserveMs } from '../earn-outs/waits';
 import { conditionsOn, type Invariant } from './invariant';
 
 type Tables = Database['tables'];
@@ -44,9 +43,14 @@ export function earnOutInvariants(tables: Tables): Invariant[] {
       found: `concat_ws('/', settled_at, refused_at, submitted_at, claimed_until, next_attempt_at)`,
     }),
     ofEarnOut('an earn-out in progress was never settled', {
-      isBroken: `status = 'processing' AND (${wasSettled(earnOuts)})`,
-      expected: `concat_ws('/', updated_at, attempts, submitted_at)`,
-      found: `concat_ws('/', next_attempt_at, claimed_until, reference, refused_at)`,
+      isBroken: `status = 'processing' AND (completions <> 0 OR refused_at IS NOT NULL)`,
+      expected: `'0'`,
+      found: 'completions',
+    }),
+    ofEarnOut('what was completed stays so, or is returned', {
+      isBroken: `(status = 'completed' AND completions < 1) OR (status = 'failed' AND completions <> 0)`,
+      expected: 'status',
+      found: 'completions',
     }),
     {
       name: 'one earn-out at a time',
@@ -171,28 +175,3 @@ const accountsWithSums = (tables: Tables): string => `(
 
 const byMode = (column: string): string => `sum(${column}) FILTER (WHERE mode = 'credits') AS credits,
         sum(${column}) FILTER (WHERE mode = 'payout') AS payouts`;
-
-/**
- * SQL: whether an earn-out in progress shows that it was settled before. One that was refused keeps `refused_at`. A payout
- * is as its last change has left it: that it was claimed, submitted, given up or made due again wrote when it is asked
- * for next. And no other one is made of an account and mode while it is in progress.
- */
-const wasSettled = (earnOuts: string): string => `refused_at IS NOT NULL
-    OR (mode = 'payout' AND (
-      CASE
-        WHEN claimed_until IS NOT NULL THEN attempts = 0 OR submitted_at IS NOT NULL
-          OR claimed_until <= updated_at + ${leaseReserveMs} * interval '1 millisecond'
-          OR next_attempt_at IS DISTINCT FROM greatest(
-            claimed_until, claimed_until - ${leaseReserveMs} * interval '1 millisecond' + ${attemptWait('attempts')}
-          )
-        WHEN submitted_at IS NOT NULL THEN attempts = 0 OR reference IS NULL OR next_attempt_at IS NOT NULL
-          OR updated_at <> submitted_at
-        ELSE next_attempt_at IS DISTINCT FROM updated_at
-          + CASE attempts WHEN 0 THEN interval '0 seconds' ELSE ${attemptWait('attempts')} END
-      END
-      OR EXISTS (
-        -- A payment that a report or the provider's list has made known can be booked at any time. It has no attempts.
-        SELECT FROM ${earnOuts} later WHERE later.user_id = earn_out.user_id AND later.mode = 'payout'
-          AND later.id > earn_out.id AND later.attempts > 0
-      )
-    ))`;

@@ -39,8 +39,8 @@ export interface ComparisonOptions extends Pick<Settings['earnOuts'], 'concurren
 
 /**
  * Asks the host's function about each payout of such a state, some at once, and returns those where the answer
- * contradicts it. If the function throws, no lane begins another call, and the error is thrown when all have ended. It reads in pages, and holds no connection of its own while the
- * function runs.
+ * contradicts it. If the function throws, no lane begins another call, and the error is thrown when all have ended. It
+ * reads in pages, and holds no connection of its own while the function runs.
  */
 export async function compareWithProvider(
   database: Database,
