@@ -1,5 +1,5 @@
 import type { EntityManager } from 'typeorm';
-import { invalid, unknownField } from './errors';
+import { invalid, ReferralError } from './errors';
 import { lengths } from './limits';
 import type { Amount, ListOptions, RecordRef, UserRef } from './types/common';
 
@@ -97,6 +97,13 @@ export function isNothing(value: unknown): value is null | undefined {
 
 /** A list of the fields of a type. The compiler finds a field that is missing from it, and one that does not exist. */
 export type FieldsOf<T> = Readonly<Record<keyof T & string, true>>;
+
+/** Creates the error of an input field that the call does not have. */
+export function unknownField(call: string, field: string, known: readonly string[]): ReferralError {
+  return new ReferralError('INVALID_INPUT', `${call} has no field "${field}". It knows ${known.join(', ')}.`, {
+    field,
+  });
+}
 
 /** Checks that a value is an object without unknown fields, so that a misspelt field is an error and is not ignored. */
 export function objectOf<T extends object>(call: string, value: T, fields: FieldsOf<T>): T {

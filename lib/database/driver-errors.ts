@@ -1,5 +1,6 @@
 import { isNativeError } from 'node:util/types';
-import { type CallOutcome, databaseUnavailable, ReferralError, referralError } from '../errors';
+import { type CallOutcome, ReferralError, referralError } from '../errors';
+import { databaseUnavailable } from './unavailable';
 
 /** How far a piece of work has come. It tells what a lost connection means for the work. */
 export type Stage =

@@ -1,6 +1,6 @@
 import { debug } from '../debug';
-import { databaseUnavailable } from '../errors';
 import { isConflict } from './driver-errors';
+import { databaseUnavailable } from './unavailable';
 
 /**
  * The result of an attempt that another call has overtaken: the attempt wrote nothing, and its snapshot does not

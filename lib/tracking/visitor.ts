@@ -1,10 +1,11 @@
 import type { Request, Response } from 'express';
 import type { EntityManager } from 'typeorm';
 import type { Clock } from '../database/clock';
+import { isAway } from '../database/unavailable';
 import { debug } from '../debug';
 import type { Referral } from '../entities/referral';
 import { RESPONDED } from '../entities/referral-response';
-import { isAway, referralError } from '../errors';
+import { referralError } from '../errors';
 import { userIdOf } from '../input';
 import type { Settings } from '../options';
 import type { UserRef } from '../types/common';

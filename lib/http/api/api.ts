@@ -1,5 +1,5 @@
 import { type ErrorRequestHandler, type Request, type RequestHandler, type Response, Router } from 'express';
-import { isAway } from '../../errors';
+import { isAway } from '../../database/unavailable';
 import { userIdOf } from '../../input';
 import type { Rewards } from '../../rewards/rewards';
 import type { Tracking } from '../../tracking/tracking';

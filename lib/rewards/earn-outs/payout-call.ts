@@ -1,7 +1,8 @@
 import type { ReferralEarnOut } from '../../entities/referral-earn-out';
-import { PayoutRefused, show } from '../../errors';
 import { lengths } from '../../limits';
 import type { Payout } from '../../options';
+import { show } from '../../shown';
+import { PayoutRefused } from './payout-errors';
 
 /** What a call of the option `earnOuts.payout` says about the payment. */
 export type PayoutOutcome =

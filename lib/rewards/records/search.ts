@@ -1,7 +1,7 @@
 import { And, type DataSource, Equal, FindOperator, IsNull } from 'typeorm';
 import { loadedColumns } from '../../database/mapping';
-import { invalid, unknownField } from '../../errors';
-import { isDate } from '../../input';
+import { invalid } from '../../errors';
+import { isDate, unknownField } from '../../input';
 
 /** The kind of a field's values, which decides how a search compares them. */
 export type FieldKind = 'id' | 'count' | 'text' | 'amount' | 'date' | 'boolean' | 'list' | 'json';
