@@ -1,4 +1,7 @@
-import { show } from './shown';
+import { quoted, show } from './shown';
+
+/** How many of the missing records a `NOT_FOUND` names. */
+const maxMissing = 10;
 
 /**
  * Every error of the package: its code, the HTTP status with which Express responds if the error reaches its error
@@ -8,13 +11,13 @@ import { show } from './shown';
 const catalogue = {
   INVALID_OPTION: {
     status: 500,
-    text: (option: string, takes: string, got: unknown) =>
-      `createReferrals: option "${option}" takes ${takes}, but got ${show(got)}.`,
+    text: (option: string, takes: string, got: string) =>
+      `createReferrals: option "${option}" takes ${takes}, but got ${got}.`,
   },
   UNKNOWN_OPTION: {
     status: 500,
     text: (option: string, known: string[]) =>
-      `createReferrals: there is no option "${option}". The options are ${known.join(', ')}.`,
+      `createReferrals: there is no option ${quoted(option)}. The options are ${known.join(', ')}.`,
   },
   NOT_A_MIDDLEWARE: {
     status: 500,
@@ -77,9 +80,9 @@ const catalogue = {
   ROUTER_MISPLACED: {
     status: 500,
     text: (mounted: string, linkPath: string) =>
-      `The link router is mounted at "${mounted || '/'}", ` +
+      `The link router is mounted at ${quoted(mounted || '/')}, ` +
       `but links are made for linkPath "${linkPath}" and would lead nowhere. ` +
-      `Write app.use('${linkPath}', referrals.router), or set the option linkPath: '${mounted || '/'}'.`,
+      `Write app.use('${linkPath}', referrals.router), or set the option linkPath to that path.`,
   },
   INVALID_INPUT: {
     status: 400,
@@ -88,26 +91,26 @@ const catalogue = {
   CODE_TAKEN: {
     status: 409,
     text: (code: string) =>
-      `The code "${code}" belongs to another referral (codes are compared without regard to case). Give another code.`,
+      `The code ${quoted(code)} belongs to another referral (codes are compared without regard to case). Give another code.`,
   },
   REFERRAL_EXISTS: {
     status: 409,
     text: (existing: string | null, instead: string) =>
       'This user already has a referral with the same redirectTo, label and target' +
-      `${existing === null ? '' : `; its code is "${existing}"`}. ` +
+      `${existing === null ? '' : `; its code is ${quoted(existing)}`}. ` +
       `Use it, or change it with referralCodes.update, or ${instead}.`,
   },
   CODES_EXHAUSTED: {
     status: 500,
     text: (tries: number, last: string) =>
-      `No free code was found in ${tries} tries; the last one was "${last}". ` +
+      `No free code was found in ${tries} tries; the last one was ${quoted(last)}. ` +
       'If you set the option generateCode, let it choose from more codes.',
   },
   NOT_FOUND: {
     status: 404,
     text: (record: string, by: string, missing: readonly (string | number)[]) => {
-      const values = missing.map((value) => (typeof value === 'string' ? show(value) : value)).join(', ');
-      return `There is no ${record} with the ${by}${missing.length > 1 ? 's' : ''} ${values}.`;
+      const values = missing.map((value, index) => (index < maxMissing ? show(value) : '…'));
+      return `There is no ${record} with the ${by}${missing.length > 1 ? 's' : ''} ${values.slice(0, maxMissing + 1).join(', ')}.`;
     },
   },
   AMBIGUOUS: {
@@ -183,6 +186,10 @@ const catalogue = {
     status: 400,
     text: (code: string) => `The user has redeemed the coupon ${show(code)} already and can't apply it again.`,
   },
+  TOO_MANY_ATTEMPTS: {
+    status: 429,
+    text: () => 'Too many attempts. Try again in a minute.',
+  },
   PAYOUT_UNCLEAR: {
     status: 500,
     text: (id: number, key: string, result: string, nextAttemptAt: Date | null) =>
@@ -242,6 +249,8 @@ export class ReferralError extends Error {
   readonly code: ReferralErrorCode;
   /** The HTTP status with which Express responds if the error reaches its error handler. */
   readonly status: number;
+  /** Whether a client may read the message: true for every status below 500. Koa and `http-errors` use the same name. */
+  readonly expose: boolean;
   /** The name of the wrong option or field; only for `INVALID_OPTION`, `UNKNOWN_OPTION` and `INVALID_INPUT`. */
   readonly field?: string;
   /**
@@ -256,6 +265,7 @@ export class ReferralError extends Error {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
     this.code = code;
     this.status = catalogue[code].status;
+    this.expose = this.status < 500;
     if (details.field !== undefined) this.field = details.field;
     if (details.outcome !== undefined) this.outcome = details.outcome;
   }

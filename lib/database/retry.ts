@@ -1,4 +1,5 @@
 import { debug } from '../debug';
+import { quoted } from '../shown';
 import { isConflict } from './driver-errors';
 import { databaseUnavailable } from './unavailable';
 
@@ -32,7 +33,7 @@ export async function retryConflicts<T>(work: () => Promise<T>): Promise<T> {
       return await work();
     } catch (error) {
       if (!isConflict(error) || tries === maxConflicts) throw error;
-      debug('retry %d after a conflict: %s', tries, (error as Error).message);
+      debug('retry %d after a conflict: %s', tries, quoted((error as Error).message));
     }
   }
 }

@@ -1,7 +1,7 @@
 import type { ReferralEarnOut } from '../../entities/referral-earn-out';
 import { lengths } from '../../limits';
 import type { Payout } from '../../options';
-import { show } from '../../shown';
+import { quoted, show } from '../../shown';
 import { PayoutRefused } from './payout-errors';
 
 /** What a call of the option `earnOuts.payout` says about the payment. */
@@ -72,7 +72,7 @@ function storable(text: string): string {
 function messageOf(error: unknown): string {
   try {
     const message: unknown = (error as { message?: unknown } | null | undefined)?.message;
-    return typeof message === 'string' ? `"${message.slice(0, lengths.description)}"` : show(error);
+    return typeof message === 'string' ? quoted(message) : show(error);
   } catch {
     return 'a value that can’t be read';
   }
