@@ -192,8 +192,7 @@ export function createReferrals(options: ReferralsOptions): Referrals {
   if (missing.length > 0) throw referralError('ENTITIES_MISSING', missing);
 
   const unknown = settings.targetTypes.find((type) => typeof type === 'function' && !dataSource.hasMetadata(type));
-  if (unknown)
-    throw refused('targetTypes', 'entity classes of the DataSource, or words', unknown);
+  if (unknown) throw refused('targetTypes', 'entity classes of the DataSource, or words', unknown);
 
   const tracking = wireTracking(settings);
   const rewards = wireRewards(settings, tracking);

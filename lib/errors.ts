@@ -1,4 +1,4 @@
-import { quoted, show } from './shown';
+import { escaped, quoted, show } from './shown';
 
 /** How many of the missing records a `NOT_FOUND` names. */
 const maxMissing = 10;
@@ -251,7 +251,7 @@ export class ReferralError extends Error {
   readonly status: number;
   /** Whether a client may read the message: true for every status below 500. Koa and `http-errors` use the same name. */
   readonly expose: boolean;
-  /** The name of the wrong option or field; only for `INVALID_OPTION`, `UNKNOWN_OPTION` and `INVALID_INPUT`. */
+  /** The name of the wrong option or field, escaped and cut as in the message; only for `INVALID_OPTION`, `UNKNOWN_OPTION` and `INVALID_INPUT`. */
   readonly field?: string;
   /**
    * Whether the call may have happened; only for `DATABASE_UNAVAILABLE` and `CLOSED`. `'none'`: it has changed nothing,
@@ -283,7 +283,7 @@ type Facts<C extends ReferralErrorCode> = Parameters<(typeof catalogue)[C]['text
 /** Creates the error of a code, with the facts that its sentence needs. */
 export function referralError<C extends ReferralErrorCode>(code: C, ...facts: Facts<C>): ReferralError {
   const named = code === 'INVALID_INPUT' || code === 'INVALID_OPTION' || code === 'UNKNOWN_OPTION';
-  return detailedError(code, named ? { field: facts[0] as string } : {}, ...facts);
+  return detailedError(code, named ? { field: escaped(facts[0] as string) } : {}, ...facts);
 }
 
 /** Like {@link referralError}, for an error that tells more than its sentence does. */

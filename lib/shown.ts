@@ -38,7 +38,8 @@ export function show(value: unknown): string {
     if (typeof value === 'function') return nameOf(value) === null ? 'a function' : `the function ${nameOf(value)}`;
     if (Array.isArray(value)) return `an array of ${value.length}`;
     if (value instanceof Date) return Number.isNaN(value.getTime()) ? 'an invalid Date' : value.toISOString();
-    if (typeof value === 'object' && value !== null) return classOf(value) === null ? 'an object' : `an object of the class ${classOf(value)}`;
+    if (typeof value === 'object' && value !== null)
+      return classOf(value) === null ? 'an object' : `an object of the class ${classOf(value)}`;
     return escaped(String(value));
   } catch {
     return 'a value that can’t be read';

@@ -43,7 +43,9 @@ function outcomeOf(error: Error, stage: Stage): CallOutcome {
  * allowed, or memory or disk are full. Every other outage ends the connection, perhaps after a commit whose result was lost.
  */
 function isReported(error: Error): boolean {
-  return (error as { severity?: unknown }).severity === 'ERROR' && /^(28|3D000|53|55000|57014)/.test(sqlStateOf(error) ?? '');
+  return (
+    (error as { severity?: unknown }).severity === 'ERROR' && /^(28|3D000|53|55000|57014)/.test(sqlStateOf(error) ?? '')
+  );
 }
 
 /**

@@ -198,9 +198,7 @@ export class Referral {
    */
   async respond(req: Request, action: string, options: RespondOptions = {}): Promise<ReferralResponse | null> {
     const given = objectOf('referral.respond', options, respondFields);
-    return registry
-      .instanceOf(this, 'referral.respond', { ...given, req })
-      .referrals.respond(this, req, action, given);
+    return registry.instanceOf(this, 'referral.respond', { ...given, req }).referrals.respond(this, req, action, given);
   }
 
   /**

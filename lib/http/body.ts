@@ -34,7 +34,8 @@ export async function jsonBody<T>(
   if (Buffer.byteLength(JSON.stringify(body)) > maxBytes) throw tooLarge();
   const known = Object.keys(fields);
   const unknown = Object.keys(body).find((field) => !known.includes(field));
-  if (unknown !== undefined) throw badField(escaped(unknown), `Unknown field. The fields are ${known.join(', ')}.`, 'unknown');
+  if (unknown !== undefined)
+    throw badField(escaped(unknown), `Unknown field. The fields are ${known.join(', ')}.`, 'unknown');
   return body as Partial<Record<keyof T, unknown>>;
 }
 

@@ -15,7 +15,10 @@ type PostedFields = Readonly<Record<string, unknown>>;
  * who has sent the form is told. The error itself is written for who calls `Referral.create`.
  */
 const postedFields: Readonly<Record<string, readonly [field: string, message: string]>> = {
-  'redirectTo': ['redirect_to', `The link must lead to a page of this site, in up to ${lengths.redirectTo} characters.`],
+  'redirectTo': [
+    'redirect_to',
+    `The link must lead to a page of this site, in up to ${lengths.redirectTo} characters.`,
+  ],
   'label': ['label', `This field takes up to ${lengths.label} characters, without control characters.`],
   'target.type': ['target_type', noSuchType],
   'target.id': ['target_id', noSuchTarget],
@@ -65,8 +68,7 @@ function problemsOf(tracking: Tracking, fields: PostedFields): Record<string, st
     if (!isBlank(id)) problems['target_type'] = 'This field is required with target_id.';
     return problems;
   }
-  if (typeof type !== 'string' || !isListedTarget(tracking, type))
-    problems['target_type'] = noSuchType;
+  if (typeof type !== 'string' || !isListedTarget(tracking, type)) problems['target_type'] = noSuchType;
   if (isBlank(id)) problems['target_id'] = 'This field is required with target_type.';
   return problems;
 }

@@ -26,11 +26,7 @@ const maxCodeLength = 100;
  * The coupon that a user has applied: `/coupon-code/`; and the offer of any code: `/code/info/`, which needs no
  * signed-in user.
  */
-export function couponEndpoints(
-  settings: Settings,
-  { coupons, codeOffers }: Rewards,
-  limits: Limits,
-): Endpoint[] {
+export function couponEndpoints(settings: Settings, { coupons, codeOffers }: Rewards, limits: Limits): Endpoint[] {
   const applyCoupon: Handler = async ({ req, res, userId }) => {
     await limits.couponTries(req, res, userId);
     const { code } = await jsonBody<Wire['CouponInput']>(req, res, { code: true });

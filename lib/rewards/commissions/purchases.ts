@@ -273,7 +273,12 @@ function refuseRefund(row: RefundRow, given: Omit<RefundParameters, 'now'>, amou
   const { purchase, reference } = given;
   if (!row.isNew && row.isSame === false) {
     const before = `a refund of ${shownAmount(row['refund.amount']!)} of the purchase ${quoted(row['refund.purchase']!)}`;
-    throw referralError('REFERENCE_REUSED', reference, before, `${given.amount ?? 'what is left'} of ${quoted(purchase)}`);
+    throw referralError(
+      'REFERENCE_REUSED',
+      reference,
+      before,
+      `${given.amount ?? 'what is left'} of ${quoted(purchase)}`,
+    );
   }
   if (row.paid === null) throw referralError('NOT_FOUND', 'purchase', 'reference', [purchase]);
   if (row['refund.userId'] !== null) return;
