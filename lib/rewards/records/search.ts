@@ -2,6 +2,7 @@ import { And, type DataSource, Equal, FindOperator, IsNull } from 'typeorm';
 import { loadedColumns } from '../../database/mapping';
 import { invalid } from '../../errors';
 import { fieldsIn, isDate, isStorable, listOf, unknownField } from '../../input';
+import { lengths } from '../../limits';
 
 /** The kind of a field's values, which decides how a search compares them. */
 export type FieldKind = 'id' | 'count' | 'text' | 'amount' | 'date' | 'boolean' | 'list' | 'json';
@@ -40,7 +41,9 @@ const tests: Record<FieldKind, readonly [takes: string, test: (value: unknown) =
   text: [
     'a string',
     (value) =>
-      (typeof value === 'string' && isStorable(value)) || typeof value === 'bigint' || Number.isSafeInteger(value),
+      (typeof value === 'string' && isStorable(value)) ||
+      (typeof value === 'bigint' && String(value).length <= lengths.id) ||
+      Number.isSafeInteger(value),
   ],
   amount: [
     'a decimal string or a finite number',
