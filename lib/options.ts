@@ -45,7 +45,8 @@ export interface ReferralsOptions {
    */
   secret: string | readonly string[];
   /**
-   * Returns the user who is signed in: an id, an object with an `id`, or null or undefined for nobody. May be async. It
+   * Returns the user who is signed in: an id, an object with an `id`, or null or undefined for nobody; an empty text is
+   * reported to `onError`, and means nobody. May be async. It
    * is called at sign-in, on a click, and by the calls that record or look up; not for a page view of a visitor who was
    * never referred. Required.
    */
@@ -159,7 +160,10 @@ export interface ReferralsOptions {
     creditDurationDays?: number;
   };
   api?: {
-    /** The express-rate-limit store that counts attempts to apply coupons. Default: the memory of each process. */
+    /**
+     * The express-rate-limit store that counts attempts to apply coupons, and requests to `code/info/`. Default: the
+     * memory of each process.
+     */
     rateLimitStore?: Store;
   };
   /**

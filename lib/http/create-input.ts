@@ -19,7 +19,7 @@ const postedFields: Readonly<Record<string, readonly [field: string, message: st
     'redirect_to',
     `The link must lead to a page of this site, in up to ${lengths.redirectTo} characters.`,
   ],
-  'label': ['label', `This field takes up to ${lengths.label} characters, without control characters.`],
+  'label': ['label', `Up to ${lengths.label} characters, without control characters.`],
   'target.type': ['target_type', noSuchType],
   'target.id': ['target_id', noSuchTarget],
 };

@@ -1,5 +1,4 @@
 import type { Request, Response } from 'express';
-import { signedInUser } from '../tracking/signed-in-user';
 import type { Tracking } from '../tracking/tracking';
 import { formOrJsonBody } from './body';
 import { asPostedFieldError, createInput } from './create-input';
@@ -26,7 +25,7 @@ export function createRoute(tracking: Tracking): (req: Request, res: Response) =
   const { settings } = tracking;
 
   async function createdLink(req: Request, res: Response): Promise<CreatedLink> {
-    const user = await signedInUser(settings, req, settings.onError);
+    const user = await tracking.visitors.visitor(req, res).userId();
     if (user === null) throw new HttpError(401, { detail: 'Sign in to create a referral.' });
     if (!isSameOrigin(req, settings.baseUrl.origin))
       throw new HttpError(403, { detail: 'Referrals are created from pages of this site only.' });

@@ -14,7 +14,8 @@ export function couponRoutes(shop: Shop): Router {
   const router = Router();
 
   // The limit is that of the API, which counts tries together with this form.
-  router.post('/products/:id/coupon', referrals.limitCouponTries, async (req, res) => {
+  router.post('/products/:id/coupon', referrals.limitCouponTries);
+  router.post('/products/:id/coupon', async (req, res) => {
     const product = await findProduct(dataSource, req.params.id);
     const user = currentUser(res);
     if (!user) return res.redirect(303, `/login?next=/products/${product.id}`);
