@@ -13,7 +13,7 @@ const floors = [
   ['./lib/entities'],
   ['./lib/registry.ts'],
   ['./lib/input.ts'],
-  ['./lib/types', './lib/limits.ts', './lib/errors.ts'],
+  ['./lib/types', './lib/limits.ts', './lib/errors.ts', './lib/shown.ts'],
 ];
 
 const upward = floors.slice(1).map((target, floor) => ({

@@ -10,6 +10,8 @@ import { referralError } from './errors';
 import { api } from './http/api/api';
 import { linkRouter } from './http/link-router';
 import { middleware } from './http/middleware';
+import { limitCouponTries, limitsOf } from './http/rate-limits';
+import { refused } from './option-checks';
 import { type ReferralsOptions, settingsOf } from './options';
 import type { Coupons } from './rewards/commissions/coupons';
 import type { RecordedPurchase, RecordedRefund } from './rewards/commissions/purchases';
@@ -51,6 +53,15 @@ export interface Referrals extends Managers {
    * it.
    */
   readonly api: RequestHandler;
+  /**
+   * Limits the attempts to apply coupons by a form of the host's own, so that codes can't be guessed: 5 a minute for each
+   * user, or for each address while nobody is signed in. Attempts by the JSON API are counted together with them. Above
+   * the limit it passes `TOO_MANY_ATTEMPTS` (429) to the host's error handler, and sets `Retry-After`.
+   *
+   * @example
+   * app.post('/basket/coupon', referrals.limitCouponTries, applyCoupon);
+   */
+  readonly limitCouponTries: RequestHandler;
   /**
    * Returns the id of the visitor of a request, a UUID, for the metadata of a checkout: the purchase can be recorded by
    * a webhook before the buyer's first page after sign-in, and names the visitor (`recordPurchase(buyer, { visitorId })`).
@@ -172,7 +183,7 @@ export interface Referrals extends Managers {
  * PostgreSQL, or lacks the package's entities. The message says what to do.
  */
 export function createReferrals(options: ReferralsOptions): Referrals {
-  if (options instanceof IncomingMessage) throw referralError('NOT_A_MIDDLEWARE');
+  if (isRequest(options)) throw referralError('NOT_A_MIDDLEWARE');
   const settings = settingsOf(options);
   const { dataSource } = settings;
   if (dataSource.options.type !== 'postgres') throw referralError('NOT_POSTGRES', dataSource.options.type);
@@ -181,8 +192,7 @@ export function createReferrals(options: ReferralsOptions): Referrals {
   if (missing.length > 0) throw referralError('ENTITIES_MISSING', missing);
 
   const unknown = settings.targetTypes.find((type) => typeof type === 'function' && !dataSource.hasMetadata(type));
-  if (unknown)
-    throw referralError('INVALID_OPTION', 'targetTypes', 'entity classes of the DataSource, or words', unknown);
+  if (unknown) throw refused('targetTypes', 'entity classes of the DataSource, or words', unknown);
 
   const tracking = wireTracking(settings);
   const rewards = wireRewards(settings, tracking);
@@ -203,6 +213,7 @@ export function createReferrals(options: ReferralsOptions): Referrals {
   // Reads the database's time. If the migrations have not run, the option `onError` gets an error at start-up already.
   tracking.start().catch(settings.onError);
 
+  const limits = limitsOf(settings);
   let closed: Promise<void> | null = null;
   async function close(): Promise<void> {
     await Promise.all([tracking.close(), rewards.close()]);
@@ -214,7 +225,8 @@ export function createReferrals(options: ReferralsOptions): Referrals {
   return {
     middleware: middleware(tracking),
     router: linkRouter(tracking),
-    api: api(tracking, rewards),
+    api: api(tracking, rewards, limits),
+    limitCouponTries: limitCouponTries(settings, limits),
     visitorId: (req) => tracking.visitors.seen(req, 'visitorId').touch?.visitorId ?? null,
     coupons: rewards.coupons,
     on: (event, listener) => tracking.events.on(event, listener),
@@ -229,4 +241,12 @@ export function createReferrals(options: ReferralsOptions): Referrals {
     verify: (options) => verify(rewards.database, tracking.clock, settings, options),
     close: () => (closed ??= close()),
   };
+}
+
+function isRequest(value: unknown): boolean {
+  try {
+    return value instanceof IncomingMessage;
+  } catch {
+    return false; // a proxy that throws: the check of the options refuses it
+  }
 }

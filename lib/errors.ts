@@ -1,3 +1,8 @@
+import { escaped, quoted, show } from './shown';
+
+/** How many of the missing records a `NOT_FOUND` names. */
+const maxMissing = 10;
+
 /**
  * Every error of the package: its code, the HTTP status with which Express responds if the error reaches its error
  * handler, and its sentence. A sentence says what was wrong, what was found and what to do. Sentences may change;
@@ -6,13 +11,13 @@
 const catalogue = {
   INVALID_OPTION: {
     status: 500,
-    text: (option: string, takes: string, got: unknown) =>
-      `createReferrals: option "${option}" takes ${takes}, but got ${show(got)}.`,
+    text: (option: string, takes: string, got: string) =>
+      `createReferrals: option "${option}" takes ${takes}, but got ${got}.`,
   },
   UNKNOWN_OPTION: {
     status: 500,
     text: (option: string, known: string[]) =>
-      `createReferrals: there is no option "${option}". The options are ${known.join(', ')}.`,
+      `createReferrals: there is no option ${quoted(option)}. The options are ${known.join(', ')}.`,
   },
   NOT_A_MIDDLEWARE: {
     status: 500,
@@ -75,9 +80,9 @@ const catalogue = {
   ROUTER_MISPLACED: {
     status: 500,
     text: (mounted: string, linkPath: string) =>
-      `The link router is mounted at "${mounted || '/'}", ` +
+      `The link router is mounted at ${quoted(mounted || '/')}, ` +
       `but links are made for linkPath "${linkPath}" and would lead nowhere. ` +
-      `Write app.use('${linkPath}', referrals.router), or set the option linkPath: '${mounted || '/'}'.`,
+      `Write app.use('${linkPath}', referrals.router), or set the option linkPath to that path.`,
   },
   INVALID_INPUT: {
     status: 400,
@@ -86,26 +91,26 @@ const catalogue = {
   CODE_TAKEN: {
     status: 409,
     text: (code: string) =>
-      `The code "${code}" belongs to another referral (codes are compared without regard to case). Give another code.`,
+      `The code ${quoted(code)} belongs to another referral (codes are compared without regard to case). Give another code.`,
   },
   REFERRAL_EXISTS: {
     status: 409,
     text: (existing: string | null, instead: string) =>
       'This user already has a referral with the same redirectTo, label and target' +
-      `${existing === null ? '' : `; its code is "${existing}"`}. ` +
+      `${existing === null ? '' : `; its code is ${quoted(existing)}`}. ` +
       `Use it, or change it with referralCodes.update, or ${instead}.`,
   },
   CODES_EXHAUSTED: {
     status: 500,
     text: (tries: number, last: string) =>
-      `No free code was found in ${tries} tries; the last one was "${last}". ` +
+      `No free code was found in ${tries} tries; the last one was ${quoted(last)}. ` +
       'If you set the option generateCode, let it choose from more codes.',
   },
   NOT_FOUND: {
     status: 404,
     text: (record: string, by: string, missing: readonly (string | number)[]) => {
-      const values = missing.map((value) => (typeof value === 'string' ? show(value) : value)).join(', ');
-      return `There is no ${record} with the ${by}${missing.length > 1 ? 's' : ''} ${values}.`;
+      const values = missing.map((value, index) => (index < maxMissing ? show(value) : '…'));
+      return `There is no ${record} with the ${by}${missing.length > 1 ? 's' : ''} ${values.slice(0, maxMissing + 1).join(', ')}.`;
     },
   },
   AMBIGUOUS: {
@@ -181,6 +186,10 @@ const catalogue = {
     status: 400,
     text: (code: string) => `The user has redeemed the coupon ${show(code)} already and can't apply it again.`,
   },
+  TOO_MANY_ATTEMPTS: {
+    status: 429,
+    text: () => 'Too many attempts. Try again in a minute.',
+  },
   PAYOUT_UNCLEAR: {
     status: 500,
     text: (id: number, key: string, result: string, nextAttemptAt: Date | null) =>
@@ -240,7 +249,9 @@ export class ReferralError extends Error {
   readonly code: ReferralErrorCode;
   /** The HTTP status with which Express responds if the error reaches its error handler. */
   readonly status: number;
-  /** The name of the wrong option or field; only for `INVALID_OPTION`, `UNKNOWN_OPTION` and `INVALID_INPUT`. */
+  /** Whether a client may read the message: true for every status below 500. Koa and `http-errors` use the same name. */
+  readonly expose: boolean;
+  /** The name of the wrong option or field, escaped and cut as in the message; only for `INVALID_OPTION`, `UNKNOWN_OPTION` and `INVALID_INPUT`. */
   readonly field?: string;
   /**
    * Whether the call may have happened; only for `DATABASE_UNAVAILABLE` and `CLOSED`. `'none'`: it has changed nothing,
@@ -254,104 +265,38 @@ export class ReferralError extends Error {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
     this.code = code;
     this.status = catalogue[code].status;
+    this.expose = this.status < 500;
     if (details.field !== undefined) this.field = details.field;
     if (details.outcome !== undefined) this.outcome = details.outcome;
   }
 }
 
-/**
- * Thrown by the host's function `earnOuts.payout`: the provider has refused the payment, and surely neither has made it
- * nor will make it under this key. The earn-out becomes `failed`, and its amount is free again. Every other error means
- * that the result is not known.
- *
- * @example
- * if (answer.status === 'rejected') throw new PayoutRefused('The address does not accept payments.');
- */
-export class PayoutRefused extends Error {
-  override readonly name = 'PayoutRefused';
-
-  /** @param reason Why, for the referrer; up to 500 characters are stored. */
-  constructor(reason: string, options?: ErrorOptions) {
-    super(reason, options);
-  }
-}
-
+/** What an error tells besides its sentence. */
 interface ErrorDetails {
   field?: string;
   outcome?: CallOutcome;
   cause?: unknown;
 }
 
-type Catalogue = typeof catalogue;
+type Facts<C extends ReferralErrorCode> = Parameters<(typeof catalogue)[C]['text']>;
 
 /** Creates the error of a code, with the facts that its sentence needs. */
-export function referralError<C extends ReferralErrorCode>(
+export function referralError<C extends ReferralErrorCode>(code: C, ...facts: Facts<C>): ReferralError {
+  const named = code === 'INVALID_INPUT' || code === 'INVALID_OPTION' || code === 'UNKNOWN_OPTION';
+  return detailedError(code, named ? { field: escaped(facts[0] as string) } : {}, ...facts);
+}
+
+/** Like {@link referralError}, for an error that tells more than its sentence does. */
+export function detailedError<C extends ReferralErrorCode>(
   code: C,
-  ...facts: Parameters<Catalogue[C]['text']>
+  details: ErrorDetails,
+  ...facts: Facts<C>
 ): ReferralError {
   const text = catalogue[code].text as (...facts: unknown[]) => string;
-  const named = code === 'INVALID_INPUT' || code === 'INVALID_OPTION' || code === 'UNKNOWN_OPTION';
-  return new ReferralError(code, text(...facts), named ? { field: facts[0] as string } : {});
-}
-
-/** Creates the error of a payout without a clear result, with what the host's function threw as its cause. */
-export function payoutUnclear(
-  earnOut: { id: number; idempotencyKey: string; nextAttemptAt: Date | null },
-  result: string,
-  cause?: unknown,
-): ReferralError {
-  const { id, idempotencyKey, nextAttemptAt } = earnOut;
-  const text = catalogue.PAYOUT_UNCLEAR.text(id, idempotencyKey, result, nextAttemptAt);
-  return new ReferralError('PAYOUT_UNCLEAR', text, { cause });
-}
-
-/** Creates the error of a database that can't be reached or does not respond, with the driver's error as its cause. */
-export function databaseUnavailable(detail: string, outcome: CallOutcome, cause?: unknown): ReferralError {
-  const message = catalogue.DATABASE_UNAVAILABLE.text(detail, outcome);
-  return new ReferralError('DATABASE_UNAVAILABLE', message, { outcome, cause });
-}
-
-/** Creates the error of a call to an instance that is closed. */
-export function closed(): ReferralError {
-  return new ReferralError('CLOSED', catalogue.CLOSED.text(), { outcome: 'none' });
-}
-
-/**
- * Returns the error of a call that consists of several transactions and has committed one of them: whatever is known of
- * the last one, the call may have happened in part. Returns every other error unchanged.
- */
-export function afterCommit(error: unknown): unknown {
-  if (!(error instanceof ReferralError) || error.outcome !== 'none') return error;
-  if (error.code !== 'CLOSED') return databaseUnavailable('after a part of it was committed', 'unknown', error);
-  return new ReferralError('CLOSED', error.message, { outcome: 'unknown', cause: error });
-}
-
-/** Whether an error says that the database is unavailable, or that the instance is closed. */
-export function isAway(error: unknown): boolean {
-  return error instanceof ReferralError && error.status === 503;
-}
-
-/** Creates the error of an input field that the call does not have. */
-export function unknownField(call: string, field: string, known: readonly string[]): ReferralError {
-  return new ReferralError('INVALID_INPUT', `${call} has no field "${field}". It knows ${known.join(', ')}.`, {
-    field,
-  });
+  return new ReferralError(code, text(...facts), details);
 }
 
 /** Creates the error of an input field with a wrong value. It is thrown before anything is written. */
 export function invalid(field: string, takes: string, got: unknown): ReferralError {
   return referralError('INVALID_INPUT', field, takes, got);
-}
-
-/** A value as an error message shows it: short, and never the content of an object, which may be secret. */
-export function show(value: unknown): string {
-  if (typeof value === 'string') return JSON.stringify(value.length > 80 ? `${value.slice(0, 80)}…` : value);
-  if (typeof value === 'function') return `the function ${value.name || '(anonymous)'}`;
-  if (Array.isArray(value)) return `an array of ${value.length}`;
-  if (value instanceof Date) return Number.isNaN(value.getTime()) ? 'an invalid Date' : value.toISOString();
-  if (typeof value === 'object' && value !== null) {
-    const name: unknown = value.constructor?.name;
-    return `an object of ${typeof name === 'string' ? name.slice(0, 80) : 'no class'}`;
-  }
-  return String(value);
 }

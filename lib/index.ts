@@ -86,7 +86,8 @@ export { ReferralSignup } from './entities/referral-signup';
 export { ReferralSignupRefusal } from './entities/referral-signup-refusal';
 export { ReferralUsage } from './entities/referral-usage';
 export { ReferralUserCount } from './entities/referral-user-count';
-export { type CallOutcome, PayoutRefused, ReferralError, type ReferralErrorCode } from './errors';
+export { type CallOutcome, ReferralError, type ReferralErrorCode } from './errors';
+export { PayoutRefused } from './rewards/earn-outs/payout-errors';
 export type { CreateFormInput, TemplateHelpers } from './http/template-helpers';
 export type { ReferralsOptions, SignupContext } from './options';
 

@@ -1,7 +1,8 @@
 import type { EntityManager } from 'typeorm';
-import { invalid, unknownField } from './errors';
+import { invalid, ReferralError } from './errors';
 import { lengths } from './limits';
-import type { Amount, ListOptions, RecordRef, UserRef } from './types/common';
+import { escaped, quoted } from './shown';
+import type { Amount, ListOptions, RecordRef, UserRef, WithManager } from './types/common';
 
 // A function `…Of(field, value)` checks a value and returns it. For a wrong value it throws `INVALID_INPUT` with the
 // name of the field.
@@ -12,10 +13,19 @@ import type { Amount, ListOptions, RecordRef, UserRef } from './types/common';
  */
 const unstorable = /\0|\p{Surrogate}/u;
 
+/** Whether PostgreSQL can store, and compare, a text as it is. */
+export function isStorable(text: string): boolean {
+  return !unstorable.test(text);
+}
+
+function lengthOf(min: number, max: number): string {
+  return max === Infinity ? '' : ` of ${min} to ${max} characters`;
+}
+
 /** A text with a length of `min` to `max` characters. */
 export function textOf(field: string, value: unknown, max: number, min = 0): string {
   if (typeof value !== 'string' || value.length < min || value.length > max || unstorable.test(value))
-    throw invalid(field, `a string of ${min} to ${max} characters without U+0000 or lone surrogates`, value);
+    throw invalid(field, `a string${lengthOf(min, max)} without U+0000 or lone surrogates`, value);
   return value;
 }
 
@@ -26,8 +36,8 @@ export function referenceOf(field: string, value: unknown): string {
 
 /** An id of the host's, a string, a bigint or a whole number, as text. */
 export function hostIdOf(field: string, value: unknown): string {
-  if (typeof value === 'bigint' || (typeof value === 'number' && Number.isSafeInteger(value))) return String(value);
-  if (typeof value === 'string' && value !== '' && value.length <= lengths.id && !unstorable.test(value)) return value;
+  const text = typeof value === 'bigint' || Number.isSafeInteger(value) ? String(value) : value;
+  if (typeof text === 'string' && text !== '' && text.length <= lengths.id && !unstorable.test(text)) return text;
   throw invalid(field, `an id: a string of 1 to ${lengths.id} characters, a whole number or a bigint`, value);
 }
 
@@ -36,7 +46,7 @@ export function userIdOf(field: string, user: UserRef): string;
 export function userIdOf(field: string, user: UserRef | null | undefined): string | null;
 export function userIdOf(field: string, user: UserRef | null | undefined): string | null {
   if (user === null || user === undefined) return null;
-  return typeof user === 'object' ? hostIdOf(`${field}.id`, user.id) : hostIdOf(field, user);
+  return typeof user === 'object' ? hostIdOf(`${field}.id`, readOf(field, user, 'id')) : hostIdOf(field, user);
 }
 
 /** Like {@link userIdOf}, for calls that need a user: null and undefined throw. */
@@ -72,7 +82,11 @@ export function dateOf(field: string, value: Date | null | undefined): Date | nu
 
 /** Whether a value is a valid Date that PostgreSQL can store as well. */
 export function isDate(value: unknown): value is Date {
-  return value instanceof Date && value.getUTCFullYear() >= 1 && value.getUTCFullYear() <= 9999;
+  try {
+    return value instanceof Date && value.getUTCFullYear() >= 1 && value.getUTCFullYear() <= 9999;
+  } catch {
+    return false; // a proxy of a Date has none of its methods
+  }
 }
 
 const uuidPattern = /^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$/i;
@@ -98,20 +112,89 @@ export function isNothing(value: unknown): value is null | undefined {
 /** A list of the fields of a type. The compiler finds a field that is missing from it, and one that does not exist. */
 export type FieldsOf<T> = Readonly<Record<keyof T & string, true>>;
 
-/** Checks that a value is an object without unknown fields, so that a misspelt field is an error and is not ignored. */
+/** Creates the error of an input field that the call does not have. */
+export function unknownField(call: string, field: string, known: readonly string[]): ReferralError {
+  const message = `${call} has no field ${quoted(field)}. It knows ${known.join(', ')}.`;
+  return new ReferralError('INVALID_INPUT', message, { field: escaped(field) });
+}
+
+/** The fields of an object from outside, read once, and the name of one that is not known. */
+interface GivenFields {
+  readonly fields: Record<string, unknown>;
+  readonly unknown: string | undefined;
+}
+
+/**
+ * Reads the known fields of an object from outside: once, because a getter can return another value the next time.
+ * Returns null for what has no fields: null, a list, a Map, a promise, a Date, and a proxy or getter that throws.
+ */
+export function fieldsIn(value: unknown, known: readonly string[]): GivenFields | null {
+  try {
+    if (typeof value !== 'object' || value === null || value instanceof Date) return null;
+    if (Symbol.iterator in value || 'then' in value) return null;
+    const own = Reflect.ownKeys(value).filter((key) => Object.prototype.propertyIsEnumerable.call(value, key));
+    const unknown = own.find((key) => !known.includes(key as string));
+    if (unknown !== undefined) return { fields: {}, unknown: String(unknown) };
+    // In the order of the caller's object, then those of its class.
+    const names = new Set([...(own as string[]), ...known.filter((name) => name in value)]);
+    const fields = Object.fromEntries(Array.from(names, (name) => [name, (value as Record<string, unknown>)[name]]));
+    return { fields, unknown: undefined };
+  } catch {
+    return null;
+  }
+}
+
+/**
+ * Checks that a value is an object without unknown fields, so that a misspelt field is an error and is not ignored. If
+ * `manager` is one of the fields, checks that too. Returns a copy, which can be read without errors.
+ */
 export function objectOf<T extends object>(call: string, value: T, fields: FieldsOf<T>): T {
-  if (typeof value !== 'object' || value === null || Array.isArray(value))
-    throw invalid(call, `an object with ${Object.keys(fields).join(', ')}`, value);
-  for (const field of Object.keys(value))
-    if (!Object.hasOwn(fields, field)) throw unknownField(call, field, Object.keys(fields));
-  return value;
+  const known = Object.keys(fields);
+  const takesManager = 'manager' in fields;
+  const given = isManager(value) ? null : fieldsIn(value, known);
+  if (!given)
+    throw invalid(call, `an object with ${known.join(', ')}${takesManager ? ', such as { manager }' : ''}`, value);
+  if (given.unknown !== undefined) throw unknownField(call, given.unknown, known);
+  const manager = given.fields['manager'];
+  if (takesManager && manager !== undefined && !isManager(manager))
+    throw invalid('manager', 'an EntityManager, as dataSource.transaction() gives it, or undefined', manager);
+  return given.fields as T;
+}
+
+/** Checks the options of a call that takes only the host's transaction. */
+export function optionsOf(call: string, options: WithManager): WithManager {
+  return objectOf<WithManager>(call, options, { manager: true });
+}
+
+/** Checks the options of a call that lists records, newest first. */
+export function listOptionsOf(call: string, options: ListOptions): ListOptions {
+  return objectOf<ListOptions>(call, options, { take: true, skip: true, manager: true });
+}
+
+/** A list from outside, read once. */
+export function listOf<T>(field: string, value: readonly T[], takes = 'an array'): T[] {
+  try {
+    if (Array.isArray(value)) return [...(value as readonly T[])];
+  } catch {
+    // A proxy: refused below.
+  }
+  throw invalid(field, takes, value);
+}
+
+/** A property of an object from outside. A getter or a proxy that throws is a wrong value. */
+export function readOf(field: string, value: object, name: string): unknown {
+  try {
+    return (value as Record<string, unknown>)[name];
+  } catch {
+    throw invalid(field, 'an object that can be read', value);
+  }
 }
 
 const amountPattern = /^[+-]?\d{1,16}(\.\d{1,4})?$/;
 
 /** An amount that fits `numeric(20,4)`, as a decimal string: only PostgreSQL computes with amounts. */
 export function amountOf(field: string, value: Amount, sign: 'any' | 'positive' | 'not negative' | 'not zero'): string {
-  const text = typeof value === 'number' || typeof value === 'string' ? String(value) : '';
+  const text = ['number', 'string', 'bigint'].includes(typeof value) ? String(value) : '';
   const isZero = !/[1-9]/.test(text);
   const isNegative = !isZero && text.startsWith('-');
   const isWrong =
@@ -178,7 +261,8 @@ export function allowedUsesOf(value: unknown): number {
 
 /** The id of a record of the package, which is given as the id or as the record. */
 export function recordIdOf(field: string, value: RecordRef): number {
-  const id: unknown = typeof value === 'object' && value !== null ? value.id : value;
+  const given: unknown = typeof value === 'object' && value !== null ? readOf(field, value, 'id') : value;
+  const id = typeof given === 'bigint' ? Number(given) : given;
   if (!Number.isSafeInteger(id) || (id as number) < 1)
     throw invalid(field, 'a record, or its id: a whole number from 1', value);
   return id as number;
@@ -186,8 +270,12 @@ export function recordIdOf(field: string, value: RecordRef): number {
 
 /** Whether a value is an EntityManager. A DataSource, which has the same methods, is not one. */
 export function isManager(value: unknown): value is EntityManager {
-  const { transaction, getRepository } = (value ?? {}) as Partial<EntityManager>;
-  return (
-    typeof transaction === 'function' && typeof getRepository === 'function' && !('entityMetadatas' in Object(value))
-  );
+  try {
+    const { transaction, getRepository } = (value ?? {}) as Partial<EntityManager>;
+    return (
+      typeof transaction === 'function' && typeof getRepository === 'function' && !('entityMetadatas' in Object(value))
+    );
+  } catch {
+    return false;
+  }
 }

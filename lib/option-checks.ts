@@ -1,6 +1,9 @@
 import type { DataSource } from 'typeorm';
-import { referralError } from './errors';
+import { type ReferralError, referralError } from './errors';
+import { fieldsIn } from './input';
 import type { ReferralsOptions } from './options';
+import { describe, show } from './shown';
+import type { Amount } from './types/common';
 
 /** The values that an option takes, as the error describes them, and a test of a value. */
 type Check = readonly [takes: string, test: (value: unknown) => boolean];
@@ -42,8 +45,8 @@ const isHttp = (url: URL | null): url is URL =>
 
 const isSecret = (value: unknown): boolean => typeof value === 'string' && value.length >= 32;
 
-const isAmount = (value: unknown): value is string | number =>
-  (typeof value === 'string' || typeof value === 'number') && /^\d{1,16}(\.\d{1,4})?$/.test(String(value));
+const isAmount = (value: unknown): value is Amount =>
+  ['string', 'number', 'bigint'].includes(typeof value) && /^\d{1,16}(\.\d{1,4})?$/.test(String(value));
 const isAmountAbove0: Check = [
   'an amount above 0, with at most 4 decimals, such as "10.00"',
   (value) => isAmount(value) && Number(value) > 0,
@@ -130,6 +133,7 @@ const checks = {
   consent: isFunction,
   clientIp: isFunction,
   ip: isOneOf('masked', 'full', 'none'),
+  httpReferrer: isOneOf('path', 'origin', 'full', 'none'),
   generateCode: isFunction,
   responsesFilter: isFunction,
   actionDisplay: [
@@ -171,24 +175,29 @@ const required: ReadonlySet<string> = new Set(
   Object.keys({ dataSource: true, baseUrl: true, secret: true, user: true } satisfies Record<RequiredName, true>),
 );
 
-function check(given: Readonly<Record<string, unknown>>, against: Checks, prefix = ''): void {
-  for (const name of Object.keys(given)) {
-    if (!Object.hasOwn(against, name)) {
-      const known = Object.keys(against).map((other) => prefix + other);
-      throw referralError('UNKNOWN_OPTION', prefix + name, known);
-    }
-  }
+/** Reads a group of options, checks their names and values, and returns a copy of those that are given. */
+function checked(given: unknown, against: Checks, group = ''): Record<string, unknown> {
+  const nameOf = (name: string): string => (group === '' ? name : `${group}.${name}`);
+  const known = Object.keys(against);
+  const read = fieldsIn(given, known);
+  if (!read) throw refused(group || 'options', `an object with ${(group ? known : [...required]).join(', ')}`, given);
+  const { fields, unknown } = read;
+  if (unknown !== undefined) throw referralError('UNKNOWN_OPTION', nameOf(unknown), known.map(nameOf));
   for (const [name, rule] of Object.entries(against)) {
-    const value = given[name];
-    if (value === undefined && (prefix !== '' || !required.has(name))) continue;
-    if (isCheck(rule)) {
-      const [takes, test] = rule;
-      if (!test(value)) throw referralError('INVALID_OPTION', prefix + name, takes, shown(name, value));
-    } else {
-      if (typeof value !== 'object' || value === null || Array.isArray(value))
-        throw referralError('INVALID_OPTION', name, `an object with ${Object.keys(rule).join(', ')}`, value);
-      check(value as Record<string, unknown>, rule, `${name}.`);
-    }
+    const value = fields[name];
+    if (value === undefined && (group !== '' || !required.has(name))) continue;
+    if (!isCheck(rule)) fields[name] = checked(value, rule, name);
+    else if (!passes(rule, value)) throw refused(nameOf(name), rule[0], value);
+  }
+  return fields;
+}
+
+/** Whether a value is one that the option takes. One that can't be read is not. */
+function passes([, test]: Check, value: unknown): boolean {
+  try {
+    return test(value);
+  } catch {
+    return false;
   }
 }
 
@@ -196,20 +205,27 @@ function isCheck(rule: Checks[string]): rule is Check {
   return Array.isArray(rule);
 }
 
+/** Options whose values can be, or contain, a secret. Of them and of their parts an error tells only type and length. */
+const confidential: ReadonlySet<string> = new Set([
+  ...['options', 'dataSource', 'baseUrl', 'secret', 'cookie', 'csrf', 'api', 'user'],
+]);
+
 /**
- * Returns the value that an error message shows. Of a secret it shows only the length, because a refused secret may be
- * in use elsewhere.
+ * Creates the error of a wrong value of an option. It shows the value only if that can't be a secret, also not one that
+ * was meant for another option: an address, in which a password may be, or a long text, as keys are.
  */
-function shown(name: string, value: unknown): unknown {
-  if (name !== 'secret') return value;
-  return typeof value === 'string' ? `${value.length} characters` : typeof value;
+export function refused(option: string, takes: string, value: unknown): ReferralError {
+  const isShown =
+    !confidential.has(option.split('.')[0]!) &&
+    !(typeof value === 'string' && (value.length > 20 || /[@:]/.test(value)));
+  return referralError('INVALID_OPTION', option, takes, isShown ? show(value) : describe(value));
 }
 
 /**
- * Checks the names and values of all options.
+ * Checks the names and values of all options, and returns a copy of them, so that what was checked is what is used.
  *
  * @throws ReferralError `UNKNOWN_OPTION` or `INVALID_OPTION`, naming the option.
  */
-export function checkOptions(given: object): void {
-  check(given as Record<string, unknown>, checks);
+export function checkedOptions(given: unknown): ReferralsOptions {
+  return checked(given, checks) as unknown as ReferralsOptions;
 }

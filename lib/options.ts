@@ -4,9 +4,8 @@ import type { DataSource, EntityManager, SelectQueryBuilder } from 'typeorm';
 import type { Referral } from './entities/referral';
 import type { ReferralEarnOut } from './entities/referral-earn-out';
 import type { ReferralResponse } from './entities/referral-response';
-import { referralError } from './errors';
 import { dayMs } from './limits';
-import { checkOptions } from './option-checks';
+import { checkedOptions } from './option-checks';
 import { addressOfRequest, csrfFieldOfHost, randomCode, safeReporter } from './option-defaults';
 import type { Amount, UserRef } from './types/common';
 import type { PayoutResult } from './types/earn-outs';
@@ -46,7 +45,8 @@ export interface ReferralsOptions {
    */
   secret: string | readonly string[];
   /**
-   * Returns the user who is signed in: an id, an object with an `id`, or null or undefined for nobody. May be async. It
+   * Returns the user who is signed in: an id, an object with an `id`, or null or undefined for nobody; an empty text is
+   * reported to `onError`, and means nobody. May be async. It
    * is called at sign-in, on a click, and by the calls that record or look up; not for a page view of a visitor who was
    * never referred. Required.
    */
@@ -161,7 +161,10 @@ export interface ReferralsOptions {
     creditDurationDays?: number;
   };
   api?: {
-    /** The express-rate-limit store that counts attempts to apply coupons. Default: the memory of each process. */
+    /**
+     * The express-rate-limit store that counts attempts to apply coupons, and requests to `code/info/`. Default: the
+     * memory of each process.
+     */
     rateLimitStore?: Store;
   };
   /**
@@ -176,6 +179,11 @@ export interface ReferralsOptions {
    * `'masked'`.
    */
   ip?: 'masked' | 'full' | 'none';
+  /**
+   * How much of the header `Referer` is stored with a click: `'path'` (without query and fragment, which can contain
+   * tokens and names), `'origin'`, `'full'` or `'none'`. User info is never stored. Default `'path'`.
+   */
+  httpReferrer?: 'path' | 'origin' | 'full' | 'none';
   /**
    * Returns a new code, 1–100 of `[A-Za-z0-9_-]`. May be async. If the code is taken, the function is called again, up
    * to 10 times in all. Default: 10 random characters out of 31 that are hard to confuse.
@@ -237,10 +245,8 @@ export type Settings = Readonly<ReturnType<typeof settingsOf>>;
  * Checks all options and fills in the defaults. A new option: its type above, its check in `option-checks.ts`, its
  * default here.
  */
-export function settingsOf(options: ReferralsOptions) {
-  if (typeof options !== 'object' || options === null)
-    throw referralError('INVALID_OPTION', 'options', 'an object with dataSource, baseUrl, secret and user', options);
-  checkOptions(options);
+export function settingsOf(given: ReferralsOptions) {
+  const options = checkedOptions(given);
   const baseUrl = new URL(options.baseUrl);
   const allowedOrigins = (options.redirect?.allowedOrigins ?? []).map((url) => new URL(url).origin);
   const actionDisplay: Readonly<Record<string, string>> = { RESPONDED: 'Clicked the link', ...options.actionDisplay };
@@ -286,6 +292,7 @@ export function settingsOf(options: ReferralsOptions) {
     consent: options.consent,
     clientIp: options.clientIp ?? addressOfRequest,
     ip: options.ip ?? 'masked',
+    httpReferrer: options.httpReferrer ?? 'path',
     generateCode: options.generateCode ?? randomCode,
     responsesFilter: options.responsesFilter ?? ((query) => query),
     actionDisplay,

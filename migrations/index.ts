@@ -1,4 +1,6 @@
 import { type DataSource, MigrationExecutor, type MigrationInterface } from 'typeorm';
+import { invalid } from '../lib/errors';
+import { describe } from '../lib/shown';
 import { CreateReferrals1790000000000 } from './1790000000000-create-referrals';
 import { CreateRewards1791000000000 } from './1791000000000-create-rewards';
 import { CreateCommissions1792000000000 } from './1792000000000-create-commissions';
@@ -30,8 +32,10 @@ export const migrations: (new () => MigrationInterface)[] = [
  * without one.
  *
  * @returns the names of the migrations that this process ran.
+ * @throws ReferralError `INVALID_INPUT` for what is no DataSource.
  */
 export async function runMigrations(dataSource: DataSource): Promise<string[]> {
+  refuseOther(dataSource);
   const queryRunner = dataSource.createQueryRunner();
   try {
     await queryRunner.query('SELECT pg_advisory_lock($1)', [migrationLock]);
@@ -45,4 +49,14 @@ export async function runMigrations(dataSource: DataSource): Promise<string[]> {
     await queryRunner.query('SELECT pg_advisory_unlock($1)', [migrationLock]).catch(() => undefined);
     await queryRunner.release();
   }
+}
+
+/** An address of a database contains a password, so the message only describes what was given. */
+function refuseOther(given: unknown): void {
+  try {
+    if (typeof (given as DataSource | null)?.createQueryRunner === 'function') return;
+  } catch {
+    // A proxy that throws: refused below.
+  }
+  throw invalid('dataSource', 'a TypeORM DataSource', describe(given));
 }

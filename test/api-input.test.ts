@@ -45,7 +45,7 @@ describe('parameters', () => {
   const wrong = (name: string, code: string, values: string[]) => values.map((value) => [name, code, value] as const);
   const wrongNumbers = ['', '0', '-1', '1.5', '1e1', 'abc', ' 1', '+1', '%00', '٣', '0x1'];
 
-  test.each([...wrong('page', 'invalid', wrongNumbers), ...wrong('page_size', 'invalid', [...wrongNumbers, '101'])])(
+  test.each([...wrong('page', 'invalid', wrongNumbers), ...wrong('page_size', 'invalid', wrongNumbers)])(
     'of both lists: %s is refused as %s: %j',
     async (name, code, value) => {
       for (const path of lists) {
@@ -73,6 +73,7 @@ describe('parameters', () => {
         'page=01',
         'page_size=1',
         'page_size=100',
+        'page_size=101',
         'foo=1',
         'page[]=x',
         'page[a]=x',

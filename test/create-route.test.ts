@@ -205,8 +205,7 @@ describe('POST /r/ of a browser that navigates, because its form has no script',
     ]);
     const quoted = await submit({ redirect_to: '/', label: '<img src=x onerror=alert(1)>'.repeat(4) });
     expect([quoted.status, quoted.text.includes('<img')]).toEqual([400, false]);
-    expect(textOf(quoted.text)).toContain('label: label takes a string of 0 to 100 characters');
-    expect(textOf(quoted.text)).toContain('&lt;img src=x onerror=alert(1)&gt;');
+    expect(textOf(quoted.text)).toContain('label: Up to 100 characters');
   });
 
   test('401, 403 and 413 are pages too', async () => {

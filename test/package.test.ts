@@ -128,8 +128,8 @@ test('a TypeScript project, with strict types and none of ours skipped', async (
             await (await referrals.programs.get(1, { optional: flag })).refresh();
             // @ts-expect-error a plain object has no methods
             void plain.credits;
-            // @ts-expect-error amounts are strings or numbers
-            await referrals.credits.spend('a', { amount: 1n, reference: 'b' });
+            // @ts-expect-error amounts are not Dates
+            await referrals.credits.spend('a', { amount: new Date(), reference: 'b' });
             await referrals.programs.update(code!.programId!, { rewardCredit: { amount: '5' }, beforeRewardUsageThreshold: 0 });
             res.json([code?.rewardCreditAmount, rich.map(({ isExpired }) => isExpired), plain?.recordedUsage]);
           });

@@ -3,6 +3,7 @@ import { Referral } from 'express-referrals';
 import { User } from './entities';
 import { joinProgram } from './friends';
 import { hashPassword } from './passwords';
+import { codeRefusal } from './refusals';
 import type { Shop } from './shop';
 
 export interface NewUser {
@@ -43,7 +44,7 @@ export async function signUp(
       if (link) await joinProgram(program, link, manager);
       const signup = await Referral.recordSignup(req, user, { code, manager });
       // A sign-up is permanent. If the code is refused, the user must be able to correct it before the account exists.
-      if (!signup && code !== '') throw new Refusal((await referrals.explainSignup(user, { manager })).sentence);
+      if (!signup && code !== '') throw new Refusal(codeRefusal(await referrals.explainSignup(user, { manager })));
       return user;
     });
     return { user };

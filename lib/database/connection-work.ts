@@ -1,10 +1,10 @@
 import type { DataSource, EntityManager, QueryRunner } from 'typeorm';
-import { databaseUnavailable, isAway } from '../errors';
 import { discard } from './cancel';
 import { type Client, driverOf } from './driver';
 import { explained, type Stage } from './driver-errors';
 import { wasLost } from './lost-connections';
 import { own, released } from './own-runners';
+import { databaseUnavailable, isAway } from './unavailable';
 
 type Isolation = 'READ COMMITTED' | 'REPEATABLE READ';
 

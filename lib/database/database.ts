@@ -1,7 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { createHash } from 'node:crypto';
 import { type EntityManager, QueryFailedError, type QueryRunner, QueryRunnerAlreadyReleasedError } from 'typeorm';
-import { afterCommit, closed, databaseUnavailable, invalid } from '../errors';
+import { invalid } from '../errors';
 import { isManager } from '../input';
 import type { Settings } from '../options';
 import { ConnectionWork, OwnWork } from './connection-work';
@@ -11,6 +11,7 @@ import { Mapping } from './mapping';
 import type { Query, Statement } from './named-parameters';
 import { retryConflicts } from './retry';
 import { inTurn } from './turns';
+import { afterCommit, closed, databaseUnavailable } from './unavailable';
 
 /**
  * Runs the package's SQL. With a manager of the host's, it runs in the host's transaction. Without one, it runs on a

@@ -1,5 +1,6 @@
 import { isNativeError } from 'node:util/types';
-import { type CallOutcome, databaseUnavailable, ReferralError, referralError } from '../errors';
+import { type CallOutcome, ReferralError, referralError } from '../errors';
+import { databaseUnavailable } from './unavailable';
 
 /** How far a piece of work has come. It tells what a lost connection means for the work. */
 export type Stage =
@@ -22,13 +23,13 @@ export type Stage =
  */
 export function explained(error: unknown, stage: Stage, isLost: boolean): unknown {
   if (error instanceof ReferralError) return error;
-  if (stage === 'connecting') return databaseUnavailable(detailOf(error), 'none', error);
+  if (stage === 'connecting') return databaseUnavailable(`no connection, ${reasonOf(error)}`, 'none', error);
   if (!isNativeError(error)) return error;
   const sqlState = sqlStateOf(error);
   if (sqlState === '42P01' || sqlState === '42703' || sqlState === '3F000')
     return Object.assign(referralError('MIGRATIONS_NOT_RUN', error.message), { cause: error });
   const isAway = sqlState === null ? isOfDriver(error) && (isLost || isTrouble(error)) : isOutage(sqlState, error);
-  return isAway ? databaseUnavailable(detailOf(error), outcomeOf(error, stage), error) : error;
+  return isAway ? databaseUnavailable(reasonOf(error), outcomeOf(error, stage), error) : error;
 }
 
 function outcomeOf(error: Error, stage: Stage): CallOutcome {
@@ -38,22 +39,29 @@ function outcomeOf(error: Error, stage: Stage): CallOutcome {
 }
 
 /**
- * Whether PostgreSQL has reported that it did not complete the statement, and keeps the connection: it was cancelled, or
- * memory or disk are full. Every other outage ends the connection, perhaps after a commit whose result was lost.
+ * Whether PostgreSQL has reported that it did not complete the statement, and keeps the connection: it was cancelled, not
+ * allowed, or memory or disk are full. Every other outage ends the connection, perhaps after a commit whose result was lost.
  */
 function isReported(error: Error): boolean {
   const sqlState = sqlStateOf(error) ?? '';
   const severity = severityOf(error);
   // In words that are not known, out of memory or disk can be the end of the connection. A cancelled statement is not.
-  return severity === null ? sqlState === '57014' : severity === 'ERROR' && /^(53|57014)/.test(sqlState);
+  if (severity === null) return sqlState === '57014';
+  return severity === 'ERROR' && /^(28|3D000|53|55000|57014)/.test(sqlState);
 }
 
 /**
- * Whether a SQLSTATE stands for an outage: of the connection, of resources, by an operator, or of the system. Time-outs
- * of transactions (25P03, 25P04) end the connection too, as every error does that is `FATAL` or `PANIC`.
+ * The SQLSTATEs of an outage: of the connection (08), because the role or the database is refused (28, 3D000) or the
+ * database takes no connections (55000), because resources are missing (53), by an operator (57), of the system (58), and
+ * the time-outs of transactions that end the connection (25P03, 25P04). PostgreSQL also has 55000 for a statement that
+ * an object does not allow in its state: no statement of ours meets that on tables as the migrations make them, so it
+ * comes from what the host has added to them, and the error says so in its cause.
  */
+const outages = /^(08|28|53|57|58|25P0[34])|^(3D000|55000)$/;
+
+/** Whether a SQLSTATE stands for an outage. Every error that is `FATAL` or `PANIC` ends the connection. */
 function isOutage(sqlState: string, error: Error): boolean {
-  return /^(08|53|57|58|25P0[34])/.test(sqlState) || severityOf(error) === 'FATAL' || severityOf(error) === 'PANIC';
+  return outages.test(sqlState) || severityOf(error) === 'FATAL' || severityOf(error) === 'PANIC';
 }
 
 const severities = ['ERROR', 'FATAL', 'PANIC'] as const;
@@ -87,10 +95,15 @@ const connectionTrouble = new RegExp(
   'i',
 );
 
-/** Returns the message of an error. If several addresses were tried, `node:net` gives none, but a code. */
-function detailOf(error: unknown): string {
-  const { message, code } = (error ?? {}) as { message?: unknown; code?: unknown };
-  return String(message || code || error);
+/**
+ * Returns what a message may say of an error of the driver: its SQLSTATE or the code of the system. Its own text can name
+ * hosts, ports, roles and the values of rows, so that is only in the error's `cause`.
+ */
+function reasonOf(error: unknown): string {
+  const { code } = (error ?? {}) as { code?: unknown };
+  const sqlState = sqlStateOf(error);
+  if (sqlState !== null) return `SQLSTATE ${sqlState}`;
+  return typeof code === 'string' && /^E[A-Z_]{1,30}$/.test(code) ? code : 'the connection was lost or refused';
 }
 
 /** The name of the constraint that a statement violated, or null. */
@@ -104,7 +117,7 @@ export function violatedConstraint(error: unknown): string | null {
  */
 export function isRefusal(error: unknown): boolean {
   const sqlState = error instanceof ReferralError ? null : sqlStateOf(error);
-  return sqlState !== null && !/^(08|25|40|53|55|57|58)/.test(sqlState);
+  return sqlState !== null && !outages.test(sqlState) && !/^(25|40|55)/.test(sqlState);
 }
 
 /**

@@ -53,6 +53,11 @@ const names: ReadonlySet<string> = new Set(
   } satisfies Record<keyof ReferralEvents, true>),
 );
 
+function refuseUnknown(event: unknown, listener: unknown): void {
+  if (!names.has(event as string)) throw invalid('event', [...names].join(' or '), event);
+  if (typeof listener !== 'function') throw invalid('listener', 'a function', listener);
+}
+
 export type Listener<E extends keyof ReferralEvents> = (...args: ReferralEvents[E]) => unknown;
 
 /**
@@ -90,11 +95,12 @@ export class Events {
   }
 
   on<E extends keyof ReferralEvents>(event: E, listener: Listener<E>): void {
-    if (!names.has(event)) throw invalid('event', [...names].join(' or '), event);
+    refuseUnknown(event, listener);
     this.#emitter.on(event, listener as (...args: unknown[]) => void);
   }
 
   off<E extends keyof ReferralEvents>(event: E, listener: Listener<E>): void {
+    refuseUnknown(event, listener);
     this.#emitter.off(event, listener as (...args: unknown[]) => void);
   }
 

@@ -1,5 +1,6 @@
 import type { DataSource, QueryRunner } from 'typeorm';
 import { debug } from '../debug';
+import { quoted } from '../shown';
 import { type Client, driverOf, type Pool } from './driver';
 import { isOwn } from './own-runners';
 
@@ -30,10 +31,10 @@ export function watchConnections(dataSource: DataSource): () => void {
   const watched = new Set<Client>();
 
   function onClientError(this: Client, error: Error): void {
-    debug('a connection was lost: %s', error.message);
+    debug('a connection was lost: %s', quoted(error.message));
     for (const runner of driver.connectedQueryRunners) if (runner.databaseConnection === this) lost.add(runner);
   }
-  const onPoolError = (error: Error): void => debug('an idle connection was lost: %s', error.message);
+  const onPoolError = (error: Error): void => debug('an idle connection was lost: %s', quoted(error.message));
   /** Before TypeORM's listener, which takes the connection from its query runner. */
   const watch = (client: Client): void => {
     if (watched.has(client)) return;

@@ -1,6 +1,7 @@
 import { debug } from '../debug';
-import { databaseUnavailable } from '../errors';
+import { quoted } from '../shown';
 import { isConflict } from './driver-errors';
+import { databaseUnavailable } from './unavailable';
 
 /**
  * The result of an attempt that another call has overtaken: the attempt wrote nothing, and its snapshot does not
@@ -32,7 +33,7 @@ export async function retryConflicts<T>(work: () => Promise<T>): Promise<T> {
       return await work();
     } catch (error) {
       if (!isConflict(error) || tries === maxConflicts) throw error;
-      debug('retry %d after a conflict: %s', tries, (error as Error).message);
+      debug('retry %d after a conflict: %s', tries, quoted((error as Error).message));
     }
   }
 }

@@ -1,3 +1,4 @@
+import { optionsOf } from '../input';
 import type { WithManager } from '../types/common';
 import { type RecordCalls, registry } from './instance';
 
@@ -57,12 +58,13 @@ export abstract class ReferralRecord<Changes extends object = object> {
  * load, but a call in the host's transaction does not wait for that of another call: that one may be waiting for the
  * connection which this transaction holds.
  */
-export function related<T>(
+export async function related<T>(
   record: ReferralRecord<never>,
   name: string,
   options: WithManager,
   load: (records: RecordCalls) => Promise<T>,
 ): Promise<T> {
+  optionsOf(`record.${name}`, options);
   const loads = cache.get(record) ?? new Map<string, Load>();
   cache.set(record, loads);
   const known = loads.get(name) as Load<T> | undefined;
@@ -76,6 +78,6 @@ export function related<T>(
   return made.result;
 }
 
-function recordsOf(record: object, call: string, options?: WithManager): RecordCalls {
-  return registry.instanceOf(record, `record.${call}`, options).records;
+function recordsOf(record: object, call: string, options: WithManager = {}): RecordCalls {
+  return registry.instanceOf(record, `record.${call}`, optionsOf(`record.${call}`, options)).records;
 }

@@ -1,4 +1,5 @@
 import { Column, Entity, Index, JoinColumn, ManyToOne, PrimaryColumn } from 'typeorm';
+import { optionsOf } from '../input';
 import { lengths } from '../limits';
 import type { WithManager } from '../types/common';
 import { bigintAsNumber } from './columns';
@@ -84,8 +85,9 @@ export class ReferralResponse {
    * entity.
    */
   async loadTarget<T extends object = object>(options: WithManager = {}): Promise<T | null> {
+    const given = optionsOf('response.loadTarget', options);
     return registry
-      .instanceOf(this, 'response.loadTarget', options)
-      .referrals.loadTarget(this, options) as Promise<T | null>;
+      .instanceOf(this, 'response.loadTarget', given)
+      .referrals.loadTarget(this, given) as Promise<T | null>;
   }
 }

@@ -1,5 +1,6 @@
 import type { Request } from 'express';
 import { Check, Column, Entity, Index, JoinColumn, ManyToOne, PrimaryColumn } from 'typeorm';
+import { type FieldsOf, isNothing, listOptionsOf, objectOf, optionsOf } from '../input';
 import { lengths } from '../limits';
 import type { ListOptions, UserRef, WithManager } from '../types/common';
 import type { CreateReferralInput, RecordOptions, RespondOptions } from '../types/referrals';
@@ -9,6 +10,10 @@ import { registry } from './instance';
 import { ReferralProgram } from './referral-program';
 import type { ReferralResponse } from './referral-response';
 import type { ReferralSignup } from './referral-signup';
+
+const recordFields: FieldsOf<RecordOptions> = { target: true, manager: true };
+const respondFields: FieldsOf<RespondOptions> = { ...recordFields, user: true };
+const signupFields: FieldsOf<RecordSignupOptions> = { code: true, manager: true };
 
 /**
  * A link with a code that somebody shares. {@link Referral.create} creates the rows. The host may change `label`,
@@ -101,7 +106,8 @@ export class Referral {
    * `CODES_EXHAUSTED`; `DATABASE_UNAVAILABLE`.
    */
   static async create(input: CreateReferralInput, options: WithManager = {}): Promise<Referral> {
-    return registry.instanceFor('Referral.create', options).referrals.createReferral(input, options);
+    const given = optionsOf('Referral.create', options);
+    return registry.instanceFor('Referral.create', given).referrals.createReferral(input, given);
   }
 
   /**
@@ -116,9 +122,10 @@ export class Referral {
     action: string,
     options: RecordOptions = {},
   ): Promise<ReferralResponse | null> {
+    const given = objectOf('Referral.recordResponse', options, recordFields);
     return registry
-      .instanceFor('Referral.recordResponse', { ...options, req })
-      .referrals.recordResponse(req, action, options);
+      .instanceFor('Referral.recordResponse', { ...given, req })
+      .referrals.recordResponse(req, action, given);
   }
 
   /**
@@ -142,8 +149,9 @@ export class Referral {
     user: UserRef,
     options: RecordSignupOptions = {},
   ): Promise<ReferralSignup | null> {
-    const hints = req ? { ...options, req } : options;
-    return registry.instanceFor('Referral.recordSignup', hints).signups.record(req, user, options);
+    const given = objectOf('Referral.recordSignup', options, signupFields);
+    const hints = isNothing(req) ? given : { ...given, req };
+    return registry.instanceFor('Referral.recordSignup', hints).signups.record(req ?? null, user, given);
   }
 
   /**
@@ -151,9 +159,10 @@ export class Referral {
    * is none.
    */
   static async referralForRequest(req: Request, options: WithManager = {}): Promise<Referral | null> {
+    const given = optionsOf('Referral.referralForRequest', options);
     return registry
-      .instanceFor('Referral.referralForRequest', { ...options, req })
-      .referrals.referralForRequest(req, options);
+      .instanceFor('Referral.referralForRequest', { ...given, req })
+      .referrals.referralForRequest(req, given);
   }
 
   /**
@@ -161,19 +170,22 @@ export class Referral {
    * visitor id.
    */
   static async responsesForRequest(req: Request, options: ListOptions = {}): Promise<ReferralResponse[]> {
+    const given = listOptionsOf('Referral.responsesForRequest', options);
     return registry
-      .instanceFor('Referral.responsesForRequest', { ...options, req })
-      .referrals.responsesForRequest(req, options);
+      .instanceFor('Referral.responsesForRequest', { ...given, req })
+      .referrals.responsesForRequest(req, given);
   }
 
   /** Returns all responses to the referrals that `user` owns, newest first. */
   static async responsesForReferrer(user: UserRef, options: ListOptions = {}): Promise<ReferralResponse[]> {
-    return registry.instanceFor('Referral.responsesForReferrer', options).referrals.responsesForReferrer(user, options);
+    const given = listOptionsOf('Referral.responsesForReferrer', options);
+    return registry.instanceFor('Referral.responsesForReferrer', given).referrals.responsesForReferrer(user, given);
   }
 
   /** Returns the referral with this code, in any case; null if there is none. */
   static async findByCode(code: string, options: WithManager = {}): Promise<Referral | null> {
-    return registry.instanceFor('Referral.findByCode', options).referrals.findByCode(code, options);
+    const given = optionsOf('Referral.findByCode', options);
+    return registry.instanceFor('Referral.findByCode', given).referrals.findByCode(code, given);
   }
 
   /**
@@ -185,9 +197,8 @@ export class Referral {
    * @throws ReferralError `INVALID_INPUT` naming the field; `DATABASE_UNAVAILABLE`.
    */
   async respond(req: Request, action: string, options: RespondOptions = {}): Promise<ReferralResponse | null> {
-    return registry
-      .instanceOf(this, 'referral.respond', { ...options, req })
-      .referrals.respond(this, req, action, options);
+    const given = objectOf('referral.respond', options, respondFields);
+    return registry.instanceOf(this, 'referral.respond', { ...given, req }).referrals.respond(this, req, action, given);
   }
 
   /**
@@ -198,9 +209,10 @@ export class Referral {
    * @returns the responses that this call has changed, oldest first.
    */
   async linkResponsesToUser(user: UserRef, visitorId: string, options: WithManager = {}): Promise<ReferralResponse[]> {
+    const given = optionsOf('referral.linkResponsesToUser', options);
     return registry
-      .instanceOf(this, 'referral.linkResponsesToUser', options)
-      .referrals.linkResponses(visitorId, user, this.id, options);
+      .instanceOf(this, 'referral.linkResponsesToUser', given)
+      .referrals.linkResponses(visitorId, user, this.id, given);
   }
 
   /**
@@ -208,12 +220,14 @@ export class Referral {
    * counts. If the host deletes responses, the count stays.
    */
   async responseCount(options: WithManager = {}): Promise<number> {
-    return registry.instanceOf(this, 'referral.responseCount', options).referrals.responseCount(this, options);
+    const given = optionsOf('referral.responseCount', options);
+    return registry.instanceOf(this, 'referral.responseCount', given).referrals.responseCount(this, given);
   }
 
   /** Returns the responses to this referral, filtered by the option `responsesFilter`; by default all, newest first. */
   async filteredResponses(options: ListOptions = {}): Promise<ReferralResponse[]> {
-    return registry.instanceOf(this, 'referral.filteredResponses', options).referrals.filteredResponses(this, options);
+    const given = listOptionsOf('referral.filteredResponses', options);
+    return registry.instanceOf(this, 'referral.filteredResponses', given).referrals.filteredResponses(this, given);
   }
 
   /**
@@ -221,8 +235,9 @@ export class Referral {
    * entity.
    */
   async loadTarget<T extends object = object>(options: WithManager = {}): Promise<T | null> {
+    const given = optionsOf('referral.loadTarget', options);
     return registry
-      .instanceOf(this, 'referral.loadTarget', options)
-      .referrals.loadTarget(this, options) as Promise<T | null>;
+      .instanceOf(this, 'referral.loadTarget', given)
+      .referrals.loadTarget(this, given) as Promise<T | null>;
   }
 }

@@ -1,5 +1,6 @@
 import express, { type NextFunction, type Request, type RequestHandler, type Response } from 'express';
 import type { FieldsOf } from '../input';
+import { escaped } from '../shown';
 import { badField, HttpError } from './http-error';
 
 const maxBytes = 10 * 1024;
@@ -29,10 +30,12 @@ export async function jsonBody<T>(
   // The host's own parser may have a higher limit.
   if (Number(req.headers['content-length'] ?? 0) > maxBytes) throw tooLarge();
   if (!isObject(body) || Array.isArray(body)) throw new HttpError(400, { detail: 'The body must be a JSON object.' });
+  if (isDeep(body)) throw tooDeep();
   if (Buffer.byteLength(JSON.stringify(body)) > maxBytes) throw tooLarge();
   const known = Object.keys(fields);
   const unknown = Object.keys(body).find((field) => !known.includes(field));
-  if (unknown !== undefined) throw badField(unknown, `Unknown field. The fields are ${known.join(', ')}.`, 'unknown');
+  if (unknown !== undefined)
+    throw badField(escaped(unknown), `Unknown field. The fields are ${known.join(', ')}.`, 'unknown');
   return body as Partial<Record<keyof T, unknown>>;
 }
 
@@ -44,14 +47,36 @@ export async function jsonBody<T>(
  */
 export async function formOrJsonBody(req: Request, res: Response): Promise<Readonly<Record<string, unknown>>> {
   const parsed: unknown = req.body;
-  if (isObject(parsed) && Object.keys(parsed).length > 0) return parsed;
+  if (isObject(parsed) && Object.keys(parsed).length > 0) return flat(parsed);
   for (const parser of [plainJson, form]) {
     const status = await parse(parser, req, res);
     if (status === 413) throw tooLarge();
     if (status !== null) throw new HttpError(status, { detail: 'The body is malformed.' });
   }
   const body: unknown = req.body;
-  return isObject(body) ? body : {};
+  return isObject(body) ? flat(body) : {};
+}
+
+/** How deep a body may be nested. No field needs any depth; recursive functions overflow the stack at thousands. */
+const maxDepth = 20;
+
+/** Whether a parsed body is nested too deep, or contains itself. It does not recurse. */
+function isDeep(body: object): boolean {
+  let level: object[] = [body];
+  for (let depth = 0; level.length > 0; depth++) {
+    if (depth === maxDepth) return true;
+    level = level.flatMap((one) => Object.values(one as Record<string, unknown>).filter(isObject));
+  }
+  return false;
+}
+
+function flat<T extends object>(body: T): T {
+  if (isDeep(body)) throw tooDeep();
+  return body;
+}
+
+function tooDeep(): HttpError {
+  return new HttpError(400, { detail: 'The body is nested too deep.' });
 }
 
 /**

@@ -1,17 +1,27 @@
 import { ReferralError } from '../errors';
+import { lengths } from '../limits';
 import type { Tracking } from '../tracking/tracking';
 import type { UserRef } from '../types/common';
 import type { CreateReferralInput, TargetRef } from '../types/referrals';
 import { badField, badFields } from './http-error';
 
+const noSuchType = 'There is no such type of target.';
+const noSuchTarget = 'There is no such target.';
+
 type PostedFields = Readonly<Record<string, unknown>>;
 
-/** The field that `POST` takes for each field of `Referral.create`, by the name that its errors have. */
-const postedFields: Readonly<Record<string, string>> = {
-  'redirectTo': 'redirect_to',
-  'label': 'label',
-  'target.type': 'target_type',
-  'target.id': 'target_id',
+/**
+ * The field that `POST` takes for each field of `Referral.create`, by the name that its errors have, and what the person
+ * who has sent the form is told. The error itself is written for who calls `Referral.create`.
+ */
+const postedFields: Readonly<Record<string, readonly [field: string, message: string]>> = {
+  'redirectTo': [
+    'redirect_to',
+    `The link must lead to a page of this site, in up to ${lengths.redirectTo} characters.`,
+  ],
+  'label': ['label', `Up to ${lengths.label} characters, without control characters.`],
+  'target.type': ['target_type', noSuchType],
+  'target.id': ['target_id', noSuchTarget],
 };
 
 /** Whether the option `targetTypes` lists this type, so that `POST` accepts it. */
@@ -36,7 +46,7 @@ export async function createInput(
   if (Object.keys(problems).length > 0) throw badFields(problems);
   const hasTarget = !isBlank(type);
   const target = hasTarget ? await targetOf(tracking, type as string, id) : null;
-  if (hasTarget && !target) throw badField('target_id', 'There is no such target.');
+  if (hasTarget && !target) throw badField('target_id', noSuchTarget);
   return { user, redirectTo: redirectTo as string, label: label as string | undefined, target };
 }
 
@@ -45,8 +55,8 @@ export async function createInput(
  */
 export function asPostedFieldError(error: unknown): unknown {
   if (!(error instanceof ReferralError) || error.status !== 400) return error;
-  const field = postedFields[error.field ?? ''];
-  return field === undefined ? error : badField(field, error.message);
+  const posted = postedFields[error.field ?? ''];
+  return posted === undefined ? error : badField(...posted);
 }
 
 function problemsOf(tracking: Tracking, fields: PostedFields): Record<string, string> {
@@ -58,8 +68,7 @@ function problemsOf(tracking: Tracking, fields: PostedFields): Record<string, st
     if (!isBlank(id)) problems['target_type'] = 'This field is required with target_id.';
     return problems;
   }
-  if (typeof type !== 'string' || !isListedTarget(tracking, type))
-    problems['target_type'] = 'There is no such type of target.';
+  if (typeof type !== 'string' || !isListedTarget(tracking, type)) problems['target_type'] = noSuchType;
   if (isBlank(id)) problems['target_id'] = 'This field is required with target_type.';
   return problems;
 }

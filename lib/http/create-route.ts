@@ -5,6 +5,7 @@ import { asPostedFieldError, createInput } from './create-input';
 import { errorPage, linkPage } from './create-pages';
 import { escapeHtml } from './html';
 import { HttpError } from './http-error';
+import { isSameOrigin } from './same-origin';
 
 /** The JSON response for a new referral. */
 interface CreatedLink {
@@ -24,8 +25,8 @@ export function createRoute(tracking: Tracking): (req: Request, res: Response) =
   const { settings } = tracking;
 
   async function createdLink(req: Request, res: Response): Promise<CreatedLink> {
-    const user = await settings.user(req);
-    if (user === null || user === undefined) throw new HttpError(401, { detail: 'Sign in to create a referral.' });
+    const user = await tracking.visitors.visitor(req, res).userId();
+    if (user === null) throw new HttpError(401, { detail: 'Sign in to create a referral.' });
     if (!isSameOrigin(req, settings.baseUrl.origin))
       throw new HttpError(403, { detail: 'Referrals are created from pages of this site only.' });
     const fields = await formOrJsonBody(req, res);
@@ -60,14 +61,4 @@ function pageBefore({ headers }: Request, baseUrl: URL): string {
   const { referer = '' } = headers;
   const isOwn = URL.canParse(referer) && new URL(referer).origin === baseUrl.origin;
   return isOwn ? new URL(referer).href : baseUrl.href;
-}
-
-/**
- * Whether a page of this site sent the request. Browsers say so in `Sec-Fetch-Site`, older browsers in `Origin`. A page
- * of another site can set neither header. The check needs no token, and does not replace the host's own CSRF
- * protection.
- */
-function isSameOrigin({ headers }: Request, origin: string): boolean {
-  const site = headers['sec-fetch-site'];
-  return site === undefined ? headers.origin === origin : site === 'same-origin';
 }

@@ -1,5 +1,6 @@
 import type { Request, RequestHandler, Response } from 'express';
-import { isAway, referralError } from '../errors';
+import { isAway } from '../database/unavailable';
+import { referralError } from '../errors';
 import { safeDestination } from '../tracking/redirect';
 import type { Tracking } from '../tracking/tracking';
 import { scriptName, sendScript } from './create-link-script';

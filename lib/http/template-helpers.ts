@@ -1,7 +1,9 @@
 import type { Request, Response } from 'express';
 import { invalid } from '../errors';
-import { textOf } from '../input';
+import { type FieldsOf, objectOf, readOf, textOf } from '../input';
 import { lengths } from '../limits';
+import { refused } from '../option-checks';
+import type { Settings } from '../options';
 import { storedTarget } from '../tracking/targets';
 import type { Tracking } from '../tracking/tracking';
 import type { TargetRef } from '../types/referrals';
@@ -37,20 +39,37 @@ export interface TemplateHelpers {
   actionDisplay(action: string): string;
 }
 
+const formFields: FieldsOf<CreateFormInput> = { redirectTo: true, target: true, label: true, button: true };
+
+type CsrfField = NonNullable<ReturnType<Settings['csrf']>>;
+
+/** Returns the field that the option `csrf` has returned. A token must not get into a message. */
+function csrfFieldOf(field: CsrfField | null): CsrfField | null {
+  if (!field) return null;
+  const { name, value } = field;
+  if (typeof name === 'string' && typeof value === 'string') return { name, value };
+  throw refused('csrf', 'a function that returns { name, value }, both strings, or null', field);
+}
+
 /**
  * Returns a function that makes `res.locals.referrals` for a request. The helpers are own properties, because
  * Handlebars does not read inherited ones.
  */
 export function templateHelpers(tracking: Tracking): (req: Request, res: Response) => TemplateHelpers {
   const { settings } = tracking;
-  const actionDisplay = (action: string): string =>
-    Object.hasOwn(settings.actionDisplay, action) ? settings.actionDisplay[action]! : action;
+  function actionDisplay(action: string): string {
+    const given = textOf('action', action, Infinity);
+    return Object.hasOwn(settings.actionDisplay, given) ? settings.actionDisplay[given]! : given;
+  }
   const path = settings.sitePath + settings.linkPath;
 
-  function createForm(input: CreateFormInput, csrf: { name: string; value: string } | null): string {
+  function createForm(given: CreateFormInput | { hash: CreateFormInput }, csrf: CsrfField | null): string {
+    const hash = typeof given === 'object' && given !== null ? readOf('createForm', given, 'hash') : undefined;
+    const input = objectOf('createForm', (hash ?? given) as CreateFormInput, formFields);
     const target = storedTarget(settings.dataSource, input.target);
     if (target.targetType !== null && !isListedTarget(tracking, target.targetType))
       throw invalid('target', 'a target whose type the option targetTypes lists', target.targetType);
+    const button = textOf('button', input.button ?? 'Get a referral link', Infinity);
     const fields: Record<string, string | null> = {
       redirect_to: textOf('redirectTo', input.redirectTo, lengths.redirectTo, 1),
       label: input.label === undefined ? null : textOf('label', input.label, lengths.label),
@@ -61,12 +80,12 @@ export function templateHelpers(tracking: Tracking): (req: Request, res: Respons
     const hidden = Object.entries(fields)
       .filter((field): field is [string, string] => field[1] !== null)
       .map(([name, value]) => `<input type="hidden" name="${escapeHtml(name)}" value="${escapeHtml(value)}">`);
-    const button = `<button type="submit">${escapeHtml(input.button ?? 'Get a referral link')}</button>`;
-    return `<form class="referral-create" method="post" action="${escapeHtml(path)}/">${hidden.join('')}${button}</form>`;
+    const submit = `<button type="submit">${escapeHtml(button)}</button>`;
+    return `<form class="referral-create" method="post" action="${escapeHtml(path)}/">${hidden.join('')}${submit}</form>`;
   }
 
   return (req, res) => ({
-    createForm: (input) => createForm('hash' in input ? input.hash : input, settings.csrf(req, res)),
+    createForm: (input) => createForm(input, csrfFieldOf(settings.csrf(req, res))),
     actionDisplay,
   });
 }

@@ -6,6 +6,7 @@ import { debug } from '../debug';
 import { Referral } from '../entities/referral';
 import { dayMs } from '../limits';
 import type { Settings } from '../options';
+import { quoted } from '../shown';
 import type { ReferralLookup } from './referral-lookup';
 import type { Touch } from './visitor-token';
 
@@ -86,7 +87,7 @@ export class Attribution {
       ],
       manager,
     );
-    if (won) debug('user %s: the touch of %s on %s won', userId, won.touchedAt, won.referral.code);
+    if (won) debug('user %s: the touch of %s on %s won', quoted(userId), won.touchedAt, won.referral.code);
     return won;
   }
 

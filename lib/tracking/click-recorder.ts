@@ -1,5 +1,5 @@
 import type { Clock } from '../database/clock';
-import { closed, databaseUnavailable, isAway } from '../errors';
+import { closed, databaseUnavailable, isAway } from '../database/unavailable';
 import type { NewResponse } from './response-insert';
 import type { Responses } from './responses';
 

@@ -4,6 +4,7 @@ import type { Database } from '../database/database';
 import type { ReferralCalls } from '../entities/instance';
 import type { Referral } from '../entities/referral';
 import type { ReferralResponse } from '../entities/referral-response';
+import { invalid } from '../errors';
 import { someUserIdOf, textOf, userIdOf, visitorIdOf } from '../input';
 import { lengths } from '../limits';
 import type { Settings } from '../options';
@@ -51,7 +52,10 @@ export function referralCalls(parts: Parts): ReferralCalls {
       return (await creation.create(input, options)).referral;
     },
 
-    findByCode: (code, { manager }) => lookup.findByCode(code, manager),
+    async findByCode(code: string, { manager }: WithManager): Promise<Referral | null> {
+      if (typeof code !== 'string') throw invalid('code', 'a string', code);
+      return lookup.findByCode(code, manager);
+    },
 
     async recordResponse(req: Request, action: string, options: RecordOptions): Promise<ReferralResponse | null> {
       const visitor = visitors.seen(req, 'Referral.recordResponse');

@@ -18,6 +18,7 @@ import {
 } from '../input';
 import { lengths } from '../limits';
 import type { Settings } from '../options';
+import { quoted } from '../shown';
 import type { WithManager } from '../types/common';
 import type { CreateReferralInput, ReferralDraft } from '../types/referrals';
 import { safeDestination } from './redirect';
@@ -115,8 +116,8 @@ export class ReferralCreation {
     throw invalid('redirectTo', `an http(s) URL without user info whose origin is one of ${origins}`, destination);
   }
 
-  #checked(input: CreateReferralInput): Pick<ReferralPlan, 'draft' | 'terms' | 'given'> {
-    objectOf('referral', input, fields);
+  #checked(given: CreateReferralInput): Pick<ReferralPlan, 'draft' | 'terms' | 'given'> {
+    const input = objectOf('referral', given, fields);
     return {
       draft: {
         userId: userIdOf('user', input.user),
@@ -199,7 +200,7 @@ export class ReferralCreation {
 
 function refuseOtherCode({ code: existing }: Referral, code: string | null): void {
   if (code !== null && existing.toLowerCase() !== code.toLowerCase())
-    throw referralError('REFERRAL_EXISTS', existing, `give the one with the code "${code}" another label`);
+    throw referralError('REFERRAL_EXISTS', existing, `give the one with the code ${quoted(code)} another label`);
 }
 
 function refuseOtherProgram({ code, programId: existing }: Referral, programId: number | null): void {

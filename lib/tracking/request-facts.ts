@@ -1,6 +1,7 @@
 import type { Request } from 'express';
 import { lengths } from '../limits';
 import type { Settings } from '../options';
+import { storedReferrer } from './http-referrer';
 import { storedIp } from './ip';
 import type { NewResponse } from './response-insert';
 import type { StoredTarget } from './targets';
@@ -29,7 +30,7 @@ export function requestFacts(
     userId,
     ipAddress: ipAddressOf(req, settings),
     userAgent: headers['user-agent']?.slice(0, lengths.header) ?? null,
-    httpReferrer: headers.referer?.slice(0, lengths.header) ?? null,
+    httpReferrer: storedReferrer(headers.referer, settings.httpReferrer),
     action,
     targetType: target && target.targetType,
     targetId: target && target.targetId,

@@ -1,8 +1,9 @@
 import type { DataSource, EntityManager, EntityMetadata, FindOptionsWhere, ObjectLiteral } from 'typeorm';
 import type { Database } from '../database/database';
-import { invalid } from '../errors';
+import { invalid, ReferralError } from '../errors';
 import { hostIdOf, textOf } from '../input';
 import { lengths } from '../limits';
+import { quoted } from '../shown';
 import type { TargetRef } from '../types/referrals';
 
 /** A target as the tables store it. */
@@ -17,7 +18,18 @@ export interface StoredTarget {
  */
 export function storedTarget(dataSource: DataSource, target: TargetRef | null | undefined): StoredTarget {
   if (target === null || target === undefined) return { targetType: null, targetId: null };
-  if (typeof target !== 'object') throw invalid('target', 'an entity of the DataSource, or { type, id }', target);
+  try {
+    return checkedTarget(dataSource, target);
+  } catch (error) {
+    if (error instanceof ReferralError) throw error;
+    throw invalid('target', takes, target); // a proxy or a getter that throws
+  }
+}
+
+const takes = 'an entity of the DataSource, or { type, id }';
+
+function checkedTarget(dataSource: DataSource, target: TargetRef): StoredTarget {
+  if (typeof target !== 'object') throw invalid('target', takes, target);
   // An entity of an EntitySchema is a plain object: it has no class that would tell its type, so it needs `type` and
   // `id`.
   if (target.constructor !== Object && dataSource.hasMetadata(target.constructor)) {
@@ -25,15 +37,14 @@ export function storedTarget(dataSource: DataSource, target: TargetRef | null | 
     return { targetType: metadata.name, targetId: keyOf(metadata, target) };
   }
   const { type, id } = target as { type?: unknown; id?: unknown };
-  if (type === undefined && id === undefined)
-    throw invalid('target', 'an entity of the DataSource, or { type, id }', target);
+  if (type === undefined && id === undefined) throw invalid('target', takes, target);
   return { targetType: textOf('target.type', type, lengths.targetType, 1), targetId: hostIdOf('target.id', id) };
 }
 
 function keyOf(metadata: EntityMetadata, entity: object): string {
   const values = metadata.primaryColumns.map((column) => column.getEntityValue(entity) as unknown);
   if (values.some((value) => value === undefined || value === null))
-    throw invalid('target', `a saved ${metadata.name}, with its primary key`, entity);
+    throw invalid('target', `a saved ${quoted(metadata.name)}, with its primary key`, entity);
   const texts = values.map((value) => (value instanceof Date ? value.toISOString() : String(value)));
   return hostIdOf('target', texts.length === 1 ? texts[0] : JSON.stringify(texts));
 }

@@ -1,13 +1,11 @@
 import type { Request, Response } from 'express';
 import type { EntityManager } from 'typeorm';
 import type { Clock } from '../database/clock';
+import { isAway } from '../database/unavailable';
 import { debug } from '../debug';
 import type { Referral } from '../entities/referral';
 import { RESPONDED } from '../entities/referral-response';
-import { isAway, referralError } from '../errors';
-import { userIdOf } from '../input';
 import type { Settings } from '../options';
-import type { UserRef } from '../types/common';
 import type { AttributedUsers } from './attributed-users';
 import type { Attributed, Attribution } from './attribution';
 import type { ClickRecorder } from './click-recorder';
@@ -15,6 +13,7 @@ import { noClickReason } from './click-rules';
 import type { Link, ReferralLookup } from './referral-lookup';
 import { type RequestFacts, requestFacts } from './request-facts';
 import type { Responses } from './responses';
+import { isPromise, signedInUser } from './signed-in-user';
 import type { VisitorStore } from './visitor-store';
 import { newVisitorId, type Touch } from './visitor-token';
 
@@ -42,6 +41,7 @@ export class Visitor {
   touch: Touch | null;
   #isSignInTried = false;
   #hasDatabase = true;
+  #isUserReported = false;
   /**
    * The referral whose click this request has recorded. A link can name a referral twice: in its path and in its
    * parameter.
@@ -59,8 +59,7 @@ export class Visitor {
 
   /** Returns the signed-in user. It calls the option `user` each time, because a handler may have signed a user in. */
   userId(): string | null | Promise<string | null> {
-    const user = this.#parts.settings.user(this.#req);
-    return isPromise(user) ? user.then(idOfUser) : idOfUser(user);
+    return signedInUser(this.#parts.settings, this.#req, this.#reportUser);
   }
 
   /**
@@ -186,6 +185,12 @@ export class Visitor {
     this.#parts.settings.onError(error);
   }
 
+  /** Reports what the option `user` has returned: once, though it is called several times. */
+  readonly #reportUser = (error: unknown): void => {
+    if (!this.#isUserReported) this.#parts.settings.onError(error);
+    this.#isUserReported = true;
+  };
+
   /** Whether the visitor has agreed to be recorded. If the option `consent` throws, the result is false. */
   async consents(): Promise<boolean> {
     const { consent, onError } = this.#parts.settings;
@@ -213,22 +218,4 @@ export class Visitor {
       return nobody(error);
     }
   }
-}
-
-/**
- * Returns the id of the user that the option `user` returned. A wrong value is an error of the host (500), not of the
- * visitor (400).
- */
-function idOfUser(user: UserRef | null | undefined): string | null {
-  try {
-    return userIdOf('user', user);
-  } catch {
-    const got = typeof user === 'object' ? user?.id : user;
-    throw referralError('INVALID_OPTION', 'user', 'a function that returns an id, an object with an id, or null', got);
-  }
-}
-
-/** Whether a value is a promise. Most hosts return the user without one, and then nothing is awaited. */
-function isPromise<T>(value: T | Promise<T>): value is Promise<T> {
-  return typeof (value as Promise<T> | null | undefined)?.then === 'function';
 }

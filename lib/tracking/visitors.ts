@@ -36,7 +36,11 @@ export class Visitors {
 
   /** Whether this instance's middleware has seen the request. */
   hasSeen(req: Request): boolean {
-    return req?.referralForRequest === this.attached || this.#kept(req) !== undefined;
+    try {
+      return req?.referralForRequest === this.attached || this.#kept(req) !== undefined;
+    } catch {
+      return false; // a proxy that throws, instead of a request
+    }
   }
 
   /** Returns the visitor of a request that the middleware has seen. Throws `MIDDLEWARE_MISSING` for any other. */

@@ -4,13 +4,13 @@ import type { EntityManager } from 'typeorm';
 export type UserRef = string | number | bigint | { readonly id: string | number | bigint };
 
 /** A record of the package: its id, or the record itself. */
-export type RecordRef = number | { readonly id: number };
+export type RecordRef = number | bigint | { readonly id: number };
 
 /**
- * An amount of the host's currency: a decimal string such as `'12.50'`, or a finite number. At most 16 digits before
+ * An amount of the host's currency: a decimal string such as `'12.50'`, a finite number or a bigint. At most 16 digits before
  * the point and 4 after it. Returned amounts are always strings, with 2 to 4 decimals.
  */
-export type Amount = string | number;
+export type Amount = string | number | bigint;
 
 /** The options of a call that can run in the host's transaction. */
 export interface WithManager {

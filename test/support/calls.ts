@@ -217,6 +217,11 @@ const calls: Record<string, Entry> = {
   'referrals.visitorId': {
     alone: ({ host, inPage, world }) => inPage(world.cookie, (req) => host.referrals.visitorId(req)),
   },
+  // Whether it lets the request pass or not.
+  'referrals.limitCouponTries': {
+    alone: ({ host, inPage, world }) =>
+      inPage(world.cookie, (req, res) => new Promise((next) => host.referrals.limitCouponTries(req, res, next))),
+  },
   'referrals.explainSignup': ({ host, options }) => host.referrals.explainSignup('boris', options),
   'referrals.recordUsage': ({ host, world, options }) =>
     host.referrals.recordUsage(next(world.referees), { amount: 60, reference: fresh(), ...options }),

@@ -1,8 +1,8 @@
-import { ReferralError } from 'express-referrals';
 import { Router } from 'express';
 import { field } from '../forms';
 import { showProduct } from '../product-page';
 import { findProduct } from '../products';
+import { couponRefusal } from '../refusals';
 import { currentUser } from '../sessions';
 import type { Shop } from '../shop';
 
@@ -13,6 +13,8 @@ export function couponRoutes(shop: Shop): Router {
   const { dataSource, referrals } = shop;
   const router = Router();
 
+  // The limit is that of the API, which counts tries together with this form.
+  router.post('/products/:id/coupon', referrals.limitCouponTries);
   router.post('/products/:id/coupon', async (req, res) => {
     const product = await findProduct(dataSource, req.params.id);
     const user = currentUser(res);
@@ -21,9 +23,9 @@ export function couponRoutes(shop: Shop): Router {
     try {
       await referrals.coupons.apply(user, code);
     } catch (error) {
-      // The message of a refusal is for the customer: it says why the coupon can't be applied.
-      if (!(error instanceof ReferralError && error.status === 400)) throw error;
-      return showProduct(shop, res, product, { code, problem: error.message });
+      const problem = couponRefusal(error);
+      if (problem === undefined) throw error;
+      return showProduct(shop, res, product, { code, problem });
     }
     res.redirect(303, `/products/${product.id}`);
   });

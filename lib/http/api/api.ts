@@ -1,9 +1,13 @@
 import { type ErrorRequestHandler, type Request, type RequestHandler, type Response, Router } from 'express';
-import { isAway } from '../../errors';
-import { userIdOf } from '../../input';
+import { isAway } from '../../database/unavailable';
+import { ReferralError } from '../../errors';
 import type { Rewards } from '../../rewards/rewards';
+import { quoted } from '../../shown';
+import { signedInUser } from '../../tracking/signed-in-user';
 import type { Tracking } from '../../tracking/tracking';
 import { HttpError, notFound } from '../http-error';
+import type { Limits } from '../rate-limits';
+import { isSameOrigin } from '../same-origin';
 import type { Endpoint, Method } from './endpoint';
 import { endpoints } from './endpoints';
 
@@ -13,7 +17,7 @@ const maxRequestIdLength = 200;
  * The JSON API of the signed-in user's own earnings, for clients of Webshare's referral API. The host mounts it at
  * any path. Every response has a JSON body or none, and `Cache-Control: no-store`.
  */
-export function api(tracking: Tracking, rewards: Rewards): RequestHandler {
+export function api(tracking: Tracking, rewards: Rewards, limits: Limits): RequestHandler {
   const { settings } = tracking;
 
   async function respond(endpoint: Endpoint, req: Request, res: Response): Promise<void> {
@@ -24,19 +28,30 @@ export function api(tracking: Tracking, rewards: Rewards): RequestHandler {
     const handler = methods[(req.method === 'HEAD' ? 'GET' : req.method) as Method];
     if (!handler) {
       res.set('Allow', allow);
-      throw new HttpError(405, { detail: `Method "${req.method}" not allowed.` });
+      throw new HttpError(405, { detail: `Method ${quoted(req.method)} not allowed.` });
     }
-    const body = await handler({ req, res, userId: isOpen ? '' : await signedInUser(req) });
+    const userId = isOpen ? '' : await someUser(req);
+    refuseOtherSites(req);
+    const body = await handler({ req, res, userId });
     if (res.headersSent) return; // the host has responded, for example after a time limit
     if (body === null) res.status(204).end();
     else res.json(body);
   }
 
-  async function signedInUser(req: Request): Promise<string> {
-    const user = await settings.user(req);
-    const userId = user === '' ? null : userIdOf('user', user);
+  async function someUser(req: Request): Promise<string> {
+    const userId = await signedInUser(settings, req, () => undefined); // the response tells that nobody is signed in
     if (userId === null) throw new HttpError(401, { detail: 'Sign in, or send credentials.' });
     return userId;
+  }
+
+  /**
+   * Refuses a change that a page of another site sends with the user's cookies. A client that sends credentials itself
+   * needs no cookies.
+   */
+  function refuseOtherSites(req: Request): void {
+    const isRead = req.method === 'GET' || req.method === 'HEAD';
+    if (isRead || req.headers.authorization !== undefined || isSameOrigin(req, settings.baseUrl.origin)) return;
+    throw new HttpError(403, { detail: 'Send changes from pages of this site, or with an Authorization header.' });
   }
 
   /**
@@ -45,7 +60,7 @@ export function api(tracking: Tracking, rewards: Rewards): RequestHandler {
    */
   function fail(error: unknown, res: Response): void {
     const { status, body } = responseTo(error);
-    if (!(error instanceof HttpError)) settings.onError(error);
+    if (status >= 500) settings.onError(error);
     if (res.headersSent) return;
     if (status === 503) res.set('Retry-After', '5');
     res.status(status).json(body);
@@ -58,7 +73,7 @@ export function api(tracking: Tracking, rewards: Rewards): RequestHandler {
     res.set('Cache-Control', 'no-store');
     next();
   });
-  for (const endpoint of endpoints(tracking, rewards))
+  for (const endpoint of endpoints(tracking, rewards, limits))
     router.all(endpoint.path, (req, res) => {
       respond(endpoint, req, res).catch((error: unknown) => fail(error, res));
     });
@@ -72,6 +87,7 @@ export function api(tracking: Tracking, rewards: Rewards): RequestHandler {
 
 function responseTo(error: unknown): HttpError {
   if (error instanceof HttpError) return error;
+  if (error instanceof ReferralError && error.status === 429) return new HttpError(429, { detail: error.message });
   if (isAway(error)) return new HttpError(503, { detail: 'The service is unavailable. Try again later.' });
   return new HttpError(500, { detail: 'Something went wrong.' });
 }

@@ -5,19 +5,19 @@ import type { CouponRefusal } from '../../rewards/commissions/coupons';
 import type { Rewards } from '../../rewards/rewards';
 import { jsonBody } from '../body';
 import { badField, HttpError, notFound } from '../http-error';
-import { couponLimit } from './coupon-limit';
+import { addressKeyOf, type Limits } from '../rate-limits';
 import type { Endpoint, Handler } from './endpoint';
 import { queryOf } from './query';
 import { codeInfoOf, couponOf } from './wire';
 import type { Wire } from './wire-types';
 
-/** The API's error code for each refusal of a coupon. */
-const refusalCodes: Record<CouponRefusal, string> = {
-  COUPON_NOT_FOUND: 'not_found',
-  COUPON_INACTIVE: 'code_inactive',
-  COUPON_EXPIRED: 'code_expired',
-  COUPON_OWN: 'self_referral',
-  COUPON_REDEEMED: 'already_redeemed',
+/** The response to each refusal of a coupon, in words for the customer. */
+const refusals: Record<CouponRefusal, { code: string; detail: string }> = {
+  COUPON_NOT_FOUND: { code: 'not_found', detail: 'There is no coupon with this code. Check the spelling.' },
+  COUPON_INACTIVE: { code: 'code_inactive', detail: 'This coupon is not active now.' },
+  COUPON_EXPIRED: { code: 'code_expired', detail: 'This coupon has expired.' },
+  COUPON_OWN: { code: 'self_referral', detail: 'This coupon is your own. Only other customers can use it.' },
+  COUPON_REDEEMED: { code: 'already_redeemed', detail: 'You have used this coupon already.' },
 };
 
 const maxCodeLength = 100;
@@ -26,11 +26,9 @@ const maxCodeLength = 100;
  * The coupon that a user has applied: `/coupon-code/`; and the offer of any code: `/code/info/`, which needs no
  * signed-in user.
  */
-export function couponEndpoints({ rateLimitStore }: Settings, { coupons, codeOffers }: Rewards): Endpoint[] {
-  const countAttempt = couponLimit(rateLimitStore);
-
+export function couponEndpoints(settings: Settings, { coupons, codeOffers }: Rewards, limits: Limits): Endpoint[] {
   const applyCoupon: Handler = async ({ req, res, userId }) => {
-    await countAttempt(req, res, userId);
+    await limits.couponTries(req, res, userId);
     const { code } = await jsonBody<Wire['CouponInput']>(req, res, { code: true });
     try {
       return couponOf(await coupons.apply(userId, couponCodeOf(code), { req }));
@@ -44,7 +42,8 @@ export function couponEndpoints({ rateLimitStore }: Settings, { coupons, codeOff
     return null;
   };
 
-  const getCodeInfo: Handler = async ({ req }) => {
+  const getCodeInfo: Handler = async ({ req, res }) => {
+    await limits.codeLookUps(req, res, addressKeyOf(req, settings));
     const code = queryOf(req).get('referral_code');
     if (!code) throw badField('referral_code', 'This parameter is required.', 'required');
     const offer = await codeOffers.offerOfCode(typedCode(code));
@@ -75,8 +74,8 @@ function couponCodeOf(code: unknown): string {
   return typed;
 }
 
-/** Turns a refusal of the coupon into a 400 with the API's error code. Returns every other error unchanged. */
+/** Turns a refusal of the coupon into a 400. Returns every other error unchanged. */
 function asRefusal(error: unknown): unknown {
-  const code = error instanceof ReferralError ? refusalCodes[error.code as CouponRefusal] : undefined;
-  return code === undefined ? error : new HttpError(400, { detail: (error as ReferralError).message, code });
+  const refusal = error instanceof ReferralError ? refusals[error.code as CouponRefusal] : undefined;
+  return refusal === undefined ? error : new HttpError(400, refusal);
 }

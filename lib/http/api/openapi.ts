@@ -20,6 +20,16 @@ const fails = (description: string, ...names: Name[]): Part => ({
 
 const unavailable = { 500: fails('Something went wrong.', 'Detail'), 503: fails('Try again later.', 'Detail') };
 const signedIn = { 401: fails('Nobody is signed in.', 'Detail'), ...unavailable };
+/** For requests that change something. */
+const fromElsewhere = {
+  403: fails('A page of another site sent it, or nothing tells which: send an Authorization header.', 'Detail'),
+};
+const tooOften = (limit: string): Part => ({
+  429: {
+    ...fails(`More than ${limit}.`, 'Detail'),
+    headers: { 'Retry-After': { description: 'In seconds.', schema: { type: 'integer' } } },
+  },
+});
 const missing = { 404: fails('There is none, or it is not the user’s.', 'Detail') };
 const badParameters = { 400: fails('A parameter is wrong.', 'FieldErrors') };
 const badBody = {
@@ -34,7 +44,7 @@ const inQuery = (name: string, schema: Schema, description?: string): Part => ({
 });
 const pages = [
   inQuery('page', { type: 'integer', minimum: 1, default: 1 }, 'A page past the end is 404.'),
-  inQuery('page_size', { type: 'integer', minimum: 1, maximum: 100, default: 25 }),
+  inQuery('page_size', { type: 'integer', minimum: 1, default: 25 }, 'Above 100 it counts as 100.'),
 ];
 const body = (name: Name): Part => ({ required: true, content: json(ref(name)) });
 const open = { security: [] };
@@ -74,7 +84,7 @@ const paths: Record<string, Part> = {
     patch: {
       operationId: 'changeConfig',
       requestBody: body('ConfigChanges'),
-      responses: { 200: ok('Config'), ...badBody, ...signedIn },
+      responses: { 200: ok('Config'), ...badBody, ...signedIn, ...fromElsewhere },
     },
   },
   '/channel/': { get: { operationId: 'listChannels', responses: { 200: listOf('Channel'), ...signedIn } } },
@@ -84,16 +94,17 @@ const paths: Record<string, Part> = {
       operationId: 'applyCoupon',
       requestBody: body('CouponInput'),
       responses: {
-        ...{ 200: ok('Coupon'), ...badBody, ...signedIn },
-        429: {
-          ...fails('More than 5 a minute.', 'Detail'),
-          headers: { 'Retry-After': { description: 'In seconds.', schema: { type: 'integer' } } },
-        },
+        ...{ 200: ok('Coupon'), ...badBody, ...signedIn, ...fromElsewhere },
+        ...tooOften('5 a minute of one user'),
       },
     },
     delete: {
       operationId: 'removeCoupon',
-      responses: { 204: { description: 'The coupon is removed, unless it is redeemed.' }, ...signedIn },
+      responses: {
+        204: { description: 'The coupon is removed, unless it is redeemed.' },
+        ...signedIn,
+        ...fromElsewhere,
+      },
     },
   },
   '/code/info/': {
@@ -105,6 +116,7 @@ const paths: Record<string, Part> = {
         200: ok('CodeInfo'),
         ...badParameters,
         404: fails('There is no such code.', 'Detail'),
+        ...tooOften('60 a minute from one address'),
         ...unavailable,
       },
     },

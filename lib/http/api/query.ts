@@ -44,14 +44,15 @@ export interface PageRequest {
   pageSize: number;
 }
 
-/** Returns the parameters `page` and `page_size`. @throws HttpError 400 */
+const wholeFrom1 = /^0*[1-9]\d*$/;
+
+/** Returns the parameters `page` and `page_size`; a page has at most 100 results. @throws HttpError 400 */
 export function pageOfQuery(query: QueryParameters): PageRequest {
   const page = query.get('page') ?? '1';
-  if (!/^0*[1-9]\d*$/.test(page)) throw badField('page', 'A whole number from 1.');
-  const pageSize = parseDigits(query.get('page_size') ?? String(defaultPageSize));
-  if (pageSize === null || pageSize < 1 || pageSize > maxPageSize)
-    throw badField('page_size', `A whole number from 1 to ${maxPageSize}.`);
-  return { page: Number(page), pageSize };
+  if (!wholeFrom1.test(page)) throw badField('page', 'A whole number from 1.');
+  const pageSize = query.get('page_size') ?? String(defaultPageSize);
+  if (!wholeFrom1.test(pageSize)) throw badField('page_size', 'A whole number from 1.');
+  return { page: Number(page), pageSize: Math.min(Number(pageSize), maxPageSize) };
 }
 
 /** A list, as `wirePage` needs it: its length, and a function that loads a part of it. */

@@ -15,7 +15,13 @@ import type { ReferralLookup } from '../../tracking/referral-lookup';
 import type { ChannelChanges, ChannelInput } from '../../types/commissions';
 import type { UserRef, WithManager } from '../../types/common';
 import type { FieldOf, ReadOptions } from '../../types/records';
-import { type NoOptions, type Optional, type CheckedSearch, RecordManager } from '../records/record-manager';
+import {
+  checkedOptions,
+  type CheckedSearch,
+  type NoOptions,
+  type Optional,
+  RecordManager,
+} from '../records/record-manager';
 import { type Fields, fieldsOf } from '../records/search';
 import { channelTerms, checkedPromo, checkedTerms, refusingDates } from './channel-values';
 
@@ -60,8 +66,8 @@ export class ChannelManager extends RecordManager<ReferralChannel, ChannelInput,
    */
   async getByCode<const O extends ReadOptions<FieldOf<ReferralChannel>> = NoOptions>(code: string, options?: O) {
     if (typeof code !== 'string') throw invalid('code', 'a string', code);
-    const referral = await this.#lookup.findByCode(code, options?.manager);
-    const { manager, optional } = { manager: undefined, optional: false, ...options };
+    const { manager, optional } = checkedOptions(options);
+    const referral = await this.#lookup.findByCode(code, manager);
     const isChannel = referral !== null && (await this.count({ where: { id: referral.id }, manager })) > 0;
     if (!isChannel && !optional) throw referralError('NOT_FOUND', this.kind.word, 'code', [code]);
     return isChannel ? this.get(referral.id, options) : (null as Optional<O>);

@@ -12,6 +12,7 @@ import { ReferralRefund } from '../../entities/referral-refund';
 import { invalid, ReferralError, referralError } from '../../errors';
 import { amountOf, dateOf, type FieldsOf, isNothing, objectOf, referenceOf, someUserIdOf } from '../../input';
 import type { Settings } from '../../options';
+import { quoted } from '../../shown';
 import type { PurchaseInput, RefundInput } from '../../types/commissions';
 import type { UserRef } from '../../types/common';
 import { takeTurn } from '../records/buyer-turn';
@@ -279,8 +280,13 @@ function isRecorded(row: PurchaseRow): boolean {
 function refuseRefund(row: RefundRow, given: Omit<RefundParameters, 'now'>, amount: unknown): void {
   const { purchase, reference } = given;
   if (!row.isNew && row.isSame === false) {
-    const before = `a refund of ${shownAmount(row['refund.amount']!)} of the purchase "${row['refund.purchase']}"`;
-    throw referralError('REFERENCE_REUSED', reference, before, `${given.amount ?? 'what is left'} of "${purchase}"`);
+    const before = `a refund of ${shownAmount(row['refund.amount']!)} of the purchase ${quoted(row['refund.purchase']!)}`;
+    throw referralError(
+      'REFERENCE_REUSED',
+      reference,
+      before,
+      `${given.amount ?? 'what is left'} of ${quoted(purchase)}`,
+    );
   }
   if (row.paid === null) throw referralError('NOT_FOUND', 'purchase', 'reference', [purchase]);
   if (row['refund.userId'] !== null) return;

@@ -1,7 +1,8 @@
 import type { Clock } from '../../database/clock';
 import type { Database } from '../../database/database';
 import type { Events } from '../../database/events';
-import { afterCommit, invalid } from '../../errors';
+import { afterCommit } from '../../database/unavailable';
+import { invalid } from '../../errors';
 import { objectOf } from '../../input';
 import type { Settings } from '../../options';
 import type { EarnOutProgress, RunEarnOutsOptions } from '../../types/earn-outs';

@@ -1,7 +1,8 @@
 import type { ReferralEarnOut } from '../../entities/referral-earn-out';
-import { PayoutRefused, show } from '../../errors';
 import { lengths } from '../../limits';
 import type { Payout } from '../../options';
+import { quoted, show } from '../../shown';
+import { PayoutRefused } from './payout-errors';
 
 /** What a call of the option `earnOuts.payout` says about the payment. */
 export type PayoutOutcome =
@@ -77,7 +78,7 @@ function storable(text: string): string {
 function messageOf(error: unknown): string {
   try {
     const message: unknown = (error as { message?: unknown } | null | undefined)?.message;
-    return typeof message === 'string' ? `"${message.slice(0, lengths.description)}"` : show(error);
+    return typeof message === 'string' ? quoted(message) : show(error);
   } catch {
     return 'a value that can’t be read';
   }

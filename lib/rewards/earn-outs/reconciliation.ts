@@ -6,8 +6,9 @@ import { timeOf } from '../../database/statement-time';
 import { shownAmount } from '../../entities/columns';
 import { ReferralEarnOut } from '../../entities/referral-earn-out';
 import { invalid } from '../../errors';
-import { amountOf, dateOf, isNothing, objectOf, referenceOf, someUserIdOf, textOf } from '../../input';
+import { amountOf, dateOf, isNothing, listOf, objectOf, referenceOf, someUserIdOf, textOf } from '../../input';
 import { lengths } from '../../limits';
+import { quoted } from '../../shown';
 import type { ProviderPayment, Reconciliation as Result } from '../../types/earn-outs';
 import { isPaidOut } from './statuses';
 import type { Transitions } from './transitions';
@@ -29,8 +30,7 @@ export class Reconciliation {
 
   /** Refuses the whole list before it books anything. Then each payment is booked in a transaction of its own. */
   async reconcile(list: readonly ProviderPayment[], manager: EntityManager | undefined): Promise<Result> {
-    if (!Array.isArray(list)) throw invalid('payments', 'an array', list);
-    const payments = list.map(checked);
+    const payments = listOf('payments', list).map(checked);
     refuseDuplicates(payments);
     const known = new Set<Payment>();
     for (let start = 0; start < payments.length; start += batchSize)
@@ -78,8 +78,8 @@ export class Reconciliation {
     const paymentOf = ({ place }: ComparedRow): Payment => payments[Number(place) - 1]!;
     if (!wrong) return new Set(rows.filter(({ isKnown }) => isKnown).map(paymentOf));
     const { amount, user } = paymentOf(wrong);
-    const known = `the payment of its earn-out, ${shownAmount(wrong.amount)} for the user ${wrong.user} (${wrong.mode})`;
-    throw invalid(`payments[${start + Number(wrong.place) - 1}]`, known, `${amount} for the user ${user}`);
+    const known = `the payment of its earn-out, ${shownAmount(wrong.amount)} for the user ${quoted(wrong.user)} (${wrong.mode})`;
+    throw invalid(`payments[${start + Number(wrong.place) - 1}]`, known, `${amount} for the user ${quoted(user)}`);
   }
 
   async #book(payment: Payment, manager: EntityManager): Promise<{ step: Step; debt: string | null }> {

@@ -2,8 +2,8 @@ import { Any, type EntityManager } from 'typeorm';
 import { violatedConstraint } from '../../database/driver-errors';
 import { overtaken, retryOvertaken } from '../../database/retry';
 import type { ReferralRecord } from '../../entities/record';
-import { invalid, referralError } from '../../errors';
-import { objectOf, recordIdOf, takeAndSkipOf, textOf } from '../../input';
+import { referralError } from '../../errors';
+import { booleanOf, listOf, objectOf, optionsOf, recordIdOf, takeAndSkipOf, textOf } from '../../input';
 import type { RecordRef, WithManager } from '../../types/common';
 import type { FieldOf, Plain, ReadOptions, Search } from '../../types/records';
 import { RecordTable } from './record-table';
@@ -63,8 +63,7 @@ export abstract class RecordManager<
     ids: readonly number[],
     options?: O,
   ): Promise<As<R, O>[]> {
-    if (!Array.isArray(ids)) throw invalid('ids', 'an array of ids', ids);
-    const wanted = ids.map((id: number) => recordIdOf('id', id));
+    const wanted = listOf('ids', ids, 'an array of ids').map((id) => recordIdOf('id', id));
     const { manager, fields, plain, optional } = checkedOptions(options);
     const found = await this.load(this.#checkedSearch({ id: Any(wanted) }, undefined, fields), manager);
     const byId = new Map(found.map((record) => [record.id, record]));
@@ -75,11 +74,12 @@ export abstract class RecordManager<
   }
 
   /** Returns the records that match. Default: all of them, oldest first. @throws ReferralError `INVALID_INPUT`. */
-  async search<const O extends Search<R> = NoOptions>(search?: O): Promise<As<R, O>[]> {
-    const given = objectOf<Search<R>>('search', search ?? {}, {
+  async search<const O extends Search<R> = NoOptions>(search: O = {} as O): Promise<As<R, O>[]> {
+    const given = objectOf<Search<R>>('search', search, {
       ...{ where: true, order: true, take: true, skip: true, fields: true, plain: true, manager: true },
     });
     const { where = {}, order, fields, plain = false, manager } = given;
+    booleanOf('plain', plain);
     const checked = { ...this.#checkedSearch(where, order, fields), ...takeAndSkipOf(given) };
     // With joins, TypeORM treats a `take` of 0 as no limit.
     const found = checked.take === 0 ? [] : await this.load(checked, manager);
@@ -95,14 +95,13 @@ export abstract class RecordManager<
 
   /** Creates a record. @throws ReferralError `INVALID_INPUT` naming the field, before anything is written. */
   async create(input: Input, options: WithManager = {}): Promise<R> {
-    const [made] = await this.#makeAll([input], managerOf(options));
+    const [made] = await this.#makeAll([input], optionsOf('options', options).manager);
     return made!;
   }
 
   /** Creates records: all of them, or none if one is refused. @throws ReferralError as {@link create}. */
   async createMany(inputs: readonly Input[], options: WithManager = {}): Promise<R[]> {
-    if (!Array.isArray(inputs)) throw invalid('inputs', 'an array', inputs);
-    return this.#makeAll(inputs as Input[], managerOf(options));
+    return this.#makeAll(listOf('inputs', inputs), optionsOf('options', options).manager);
   }
 
   /**
@@ -144,11 +143,12 @@ export abstract class RecordManager<
    */
   async update(record: RecordRef, changes: Changes, options: WithManager = {}): Promise<R> {
     const id = recordIdOf('id', record);
+    const { manager } = optionsOf('options', options);
     return this.database.transaction(async (within) => {
       await this.lock(id, within);
       await this.change(id, changes, within);
       return this.get(id, { manager: within });
-    }, managerOf(options));
+    }, manager);
   }
 
   /**
@@ -158,8 +158,9 @@ export abstract class RecordManager<
    */
   async delete(record: RecordRef, options: WithManager = {}): Promise<void> {
     const id = recordIdOf('id', record);
+    const { manager } = optionsOf('options', options);
     try {
-      await this.database.transaction((within) => this.remove(id, within), managerOf(options));
+      await this.database.transaction((within) => this.remove(id, within), manager);
     } catch (error) {
       const reason = this.kind.inUse[violatedConstraint(error) ?? ''];
       throw reason === undefined ? error : referralError('IN_USE', this.kind.word, id, reason);
@@ -237,7 +238,7 @@ export abstract class RecordManager<
     return {
       where: checkedWhere(this.kind, where),
       order: checkedOrder(this.kind.fields, order),
-      select: fields && checkedSelect(this.kind, fields),
+      select: fields === undefined ? undefined : checkedSelect(this.kind, fields),
       fields,
     };
   }
@@ -250,11 +251,11 @@ export abstract class RecordManager<
 /** How many ids an `AMBIGUOUS` error names. */
 const maxNamed = 10;
 
-function managerOf(options: WithManager): EntityManager | undefined {
-  return objectOf('options', options, { manager: true }).manager;
-}
-
-function checkedOptions(options: ReadOptions | undefined): { optional: boolean; plain: boolean } & ReadOptions {
+/** Checks the options of a call that reads records. */
+export function checkedOptions(
+  options: ReadOptions | undefined = {},
+): ReadOptions & { optional: boolean; plain: boolean } {
   const fields = { optional: true, fields: true, plain: true, manager: true } as const;
-  return { optional: false, plain: false, ...objectOf('options', options ?? {}, fields) };
+  const { optional = false, plain = false, ...given } = objectOf<ReadOptions>('options', options, fields);
+  return { ...given, optional: booleanOf('optional', optional), plain: booleanOf('plain', plain) };
 }

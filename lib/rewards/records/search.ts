@@ -1,7 +1,8 @@
 import { And, type DataSource, Equal, FindOperator, IsNull } from 'typeorm';
 import { loadedColumns } from '../../database/mapping';
-import { invalid, unknownField } from '../../errors';
-import { isDate } from '../../input';
+import { invalid } from '../../errors';
+import { fieldsIn, isDate, isStorable, listOf, unknownField } from '../../input';
+import { lengths } from '../../limits';
 
 /** The kind of a field's values, which decides how a search compares them. */
 export type FieldKind = 'id' | 'count' | 'text' | 'amount' | 'date' | 'boolean' | 'list' | 'json';
@@ -31,7 +32,7 @@ export function fieldsOf(dataSource: DataSource, entity: new () => object): Fiel
 }
 
 const tests: Record<FieldKind, readonly [takes: string, test: (value: unknown) => boolean]> = {
-  id: ['a whole number', (value) => Number.isSafeInteger(value)],
+  id: ['a whole number', (value) => Number.isSafeInteger(typeof value === 'bigint' ? Number(value) : value)],
   count: [
     'a whole number of 32 bits',
     (value) => Number.isInteger(value) && (value as number) === ((value as number) | 0),
@@ -40,15 +41,19 @@ const tests: Record<FieldKind, readonly [takes: string, test: (value: unknown) =
   text: [
     'a string',
     (value) =>
-      (typeof value === 'string' && !value.includes('\0')) || typeof value === 'bigint' || Number.isSafeInteger(value),
+      (typeof value === 'string' && isStorable(value)) ||
+      (typeof value === 'bigint' && String(value).length <= lengths.id) ||
+      Number.isSafeInteger(value),
   ],
   amount: [
     'a decimal string or a finite number',
-    (value) => Number.isFinite(value) || (typeof value === 'string' && /^-?\d{1,30}(\.\d{1,10})?$/.test(value)),
+    (value) =>
+      Number.isFinite(value) ||
+      (['string', 'bigint'].includes(typeof value) && /^-?\d{1,30}(\.\d{1,10})?$/.test(String(value))),
   ],
   date: ['a valid Date of the years 1 to 9999', isDate],
   boolean: ['true or false', (value) => typeof value === 'boolean'],
-  list: ['strings', (value) => typeof value === 'string' && !value.includes('\u0000')],
+  list: ['strings', (value) => typeof value === 'string' && isStorable(value)],
   json: ['no comparison', () => false],
 };
 
@@ -62,15 +67,19 @@ interface Searchable {
  * means "is null".
  */
 export function checkedWhere({ fields, only }: Searchable, where: unknown): object {
-  if (Array.isArray(where) && where.length > 0) return where.map((one) => checkedWhere({ fields, only }, one));
-  if (typeof where !== 'object' || where === null)
-    throw invalid('where', 'an object of fields, or an array of such objects', where);
+  const takes = 'an object of fields, or an array of such objects that is not empty';
+  if (!Array.isArray(where)) return checkedCondition({ fields, only }, where, takes);
+  const conditions = listOf('where', where, takes);
+  if (conditions.length === 0) throw invalid('where', takes, where);
+  return conditions.map((one) => checkedCondition({ fields, only }, one, takes));
+}
+
+function checkedCondition({ fields, only }: Searchable, where: unknown, takes: string): object {
   const checked: Record<string, unknown> = {};
-  for (const [name, value] of Object.entries(where)) {
-    const field = fields.get(name);
-    if (!field) throw unknownField('search', `where.${name}`, [...fields.keys()]);
-    checkValue(`where.${name}`, field.kind, value);
-    put(checked, field.path, value === null ? IsNull() : value);
+  for (const [name, value] of entriesOf('where', where, [...fields.keys()], takes)) {
+    const { kind, path } = fields.get(name)!;
+    checkValue(`where.${name}`, kind, value);
+    put(checked, path, value === null ? IsNull() : value);
   }
   for (const [name, condition] of Object.entries(only)) {
     const given = checked[name];
@@ -78,6 +87,14 @@ export function checkedWhere({ fields, only }: Searchable, where: unknown): obje
     checked[name] = given === undefined ? condition : both();
   }
   return checked;
+}
+
+/** The fields of an object of a search, each with its value. */
+function entriesOf(within: string, value: unknown, known: readonly string[], takes: string): [string, unknown][] {
+  const given = fieldsIn(value, known);
+  if (!given) throw invalid(within, takes, value);
+  if (given.unknown !== undefined) throw unknownField('search', `${within}.${given.unknown}`, known);
+  return Object.entries(given.fields);
 }
 
 const anyKind = ['not', 'and', 'or', 'isNull', 'raw'];
@@ -97,10 +114,14 @@ const operators: Record<FieldKind, readonly string[]> = {
 /** Operators that take an array of values. */
 const plural = new Set(['in', 'any', 'between', 'and', 'or', 'arrayContains', 'arrayContainedBy', 'arrayOverlap']);
 
-function checkValue(name: string, kind: FieldKind, value: unknown): void {
+/** How deep operators may be nested, such as `Not(And(…))`. One that contains itself has no end. */
+const maxDepth = 20;
+
+function checkValue(name: string, kind: FieldKind, value: unknown, depth = 0): void {
   if (value === null) return;
+  if (depth > maxDepth) throw invalid(name, `operators up to ${maxDepth} deep`, value);
   const [takes, test] = tests[kind];
-  if (!(value instanceof FindOperator)) {
+  if (!isOperator(value)) {
     if (kind === 'list' || !test(value))
       throw invalid(name, `${takes}, null, or an operator of TypeORM on such values`, value);
     return;
@@ -109,10 +130,18 @@ function checkValue(name: string, kind: FieldKind, value: unknown): void {
     throw invalid(name, `one of the operators ${operators[kind].join(', ')}`, value.type);
   if (value.type === 'isNull' || value.type === 'raw') return; // isNull takes no value; raw is the host's own SQL
   const inner: unknown = value.child ?? value.value; // `child` is an inner operator, as in Not(IsNull())
-  if (plural.has(value.type) && !Array.isArray(inner)) throw invalid(name, `an array in ${value.type}`, inner);
-  for (const one of plural.has(value.type) ? (inner as unknown[]) : [inner]) {
-    if (one instanceof FindOperator) checkValue(name, kind, one);
+  const values = plural.has(value.type) ? listOf(name, inner as unknown[], `an array in ${value.type}`) : [inner];
+  for (const one of values) {
+    if (isOperator(one)) checkValue(name, kind, one, depth + 1);
     else if (!test(one)) throw invalid(name, `${takes} in ${value.type}`, one);
+  }
+}
+
+function isOperator(value: unknown): value is FindOperator<unknown> {
+  try {
+    return value instanceof FindOperator;
+  } catch {
+    return false; // a proxy that throws
   }
 }
 
@@ -124,17 +153,21 @@ const nulls = new Set<unknown>(['first', 'last', 'FIRST', 'LAST', undefined]);
  */
 function isOrder(value: unknown): boolean {
   if (typeof value !== 'object' || value === null) return directions.has(value);
-  const { direction = 'ASC', nulls: place, ...rest } = value as Record<string, unknown>;
-  return directions.has(direction) && nulls.has(place) && Object.keys(rest).length === 0;
+  const given = fieldsIn(value, ['direction', 'nulls']);
+  if (!given || given.unknown !== undefined) return false;
+  const { direction = 'ASC', nulls: place } = given.fields;
+  return directions.has(direction) && nulls.has(place);
 }
 
 /** Checks an `order` and returns it as TypeORM takes it. It appends the id, so that pages do not overlap. */
 export function checkedOrder(fields: Fields, order: unknown = {}): object {
-  if (typeof order !== 'object' || order === null) throw invalid('order', 'an object of fields', order);
   const checked: Record<string, unknown> = {};
-  for (const [name, direction] of Object.entries({ ...order, ...('id' in order ? {} : { id: 'ASC' }) })) {
-    const field = fields.get(name);
-    if (!field || field.kind === 'json') throw unknownField('search', `order.${name}`, [...fields.keys()]);
+  const known = [...fields.keys()];
+  const given = entriesOf('order', order, known, 'an object of fields');
+  const entries = given.some(([name]) => name === 'id') ? given : [...given, ['id', 'ASC'] as const];
+  for (const [name, direction] of entries) {
+    const field = fields.get(name)!;
+    if (field.kind === 'json') throw unknownField('search', `order.${name}`, known);
     if (!isOrder(direction))
       throw invalid(`order.${name}`, "'ASC', 'DESC' or { direction, nulls: 'FIRST' or 'LAST' }", direction);
     put(checked, field.path, direction);
@@ -151,9 +184,9 @@ interface Selectable {
 /** Returns TypeORM's `select` for some fields: the columns that they need, and always the keys. */
 export function checkedSelect({ fields, keys, computed }: Selectable, selected: readonly string[]): object {
   const takes = `an array of ${[...fields.keys(), ...Object.keys(computed)].join(', ')}`;
-  if (!Array.isArray(selected)) throw invalid('fields', takes, selected);
   const checked: Record<string, unknown> = {};
-  for (const name of [...keys, ...(selected as string[]).flatMap((one) => computed[one] ?? [one])]) {
+  const columnsOf = (name: string): readonly string[] => (Object.hasOwn(computed, name) ? computed[name]! : [name]);
+  for (const name of [...keys, ...listOf('fields', selected, takes).flatMap(columnsOf)]) {
     const field = fields.get(name);
     if (!field) throw invalid('fields', takes, name);
     put(checked, field.path, true);

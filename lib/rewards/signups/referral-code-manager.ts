@@ -8,12 +8,19 @@ import { ReferralCode } from '../../entities/referral-code';
 import { invalid, referralError } from '../../errors';
 import { allowedUsesOf, codeOf, dateOf, type FieldsOf, objectOf, textOf } from '../../input';
 import { lengths } from '../../limits';
+import { quoted } from '../../shown';
 import type { ReferralCreation, ReferralPlan } from '../../tracking/referral-creation';
 import type { ReferralLookup } from '../../tracking/referral-lookup';
 import type { RecordRef } from '../../types/common';
 import type { FieldOf, ReadOptions } from '../../types/records';
 import type { CodeTerms, ReferralCodeChanges, ReferralCodeInput } from '../../types/signups';
-import { type NoOptions, type Optional, type CheckedSearch, RecordManager } from '../records/record-manager';
+import {
+  checkedOptions,
+  type CheckedSearch,
+  type NoOptions,
+  type Optional,
+  RecordManager,
+} from '../records/record-manager';
 import type { ProgramManager } from './program-manager';
 import { codeRecord, fieldsOfCodes, refereeIdsOf } from './referral-code-records';
 
@@ -66,8 +73,9 @@ export class ReferralCodeManager extends RecordManager<
    */
   async getByCode<const O extends ReadOptions<FieldOf<ReferralCode>> = NoOptions>(code: string, options?: O) {
     if (typeof code !== 'string') throw invalid('code', 'a string', code);
-    const referral = await this.#lookup.findByCode(code, options?.manager);
-    if (!referral && !options?.optional) throw referralError('NOT_FOUND', this.kind.word, 'code', [code]);
+    const { manager, optional } = checkedOptions(options);
+    const referral = await this.#lookup.findByCode(code, manager);
+    if (!referral && !optional) throw referralError('NOT_FOUND', this.kind.word, 'code', [code]);
     return referral ? this.get(referral.id, options) : (null as Optional<O>);
   }
 
@@ -152,7 +160,7 @@ export class ReferralCodeManager extends RecordManager<
     const sharing = await this.search({ where: { programId }, take: 2, fields: ['id'], manager });
     if (sharing.length > 1) {
       const reason =
-        `its terms are those of the program ${programId}, "${programName}", ` +
+        `its terms are those of the program ${programId}, ${quoted(programName!)}, ` +
         'which other codes share; call programs.update';
       throw referralError('NOT_CHANGEABLE', this.kind.word, id, reason);
     }

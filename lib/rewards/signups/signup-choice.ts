@@ -74,7 +74,7 @@ export class SignupChoice {
    */
   async weigh(request: SignupRequest): Promise<Weighing> {
     const { req, typed } = request;
-    const byTouch = req || typed === null ? await this.#byTouch(request) : null;
+    const byTouch = req !== null || typed === null ? await this.#byTouch(request) : null;
     const byCode = typed === null ? null : await this.#byCode(typed, request.manager);
     const first = byCode ?? byTouch;
     if (byCode && byTouch?.referral) byTouch.candidate.outcome = 'passed-over';
@@ -103,7 +103,7 @@ export class SignupChoice {
   }
 
   async #byTouch({ req, userId, manager }: SignupRequest): Promise<WeighedReferral | null> {
-    const carried = req && this.#visitors.seen(req, 'Referral.recordSignup').touch;
+    const carried = req === null ? null : this.#visitors.seen(req, 'Referral.recordSignup').touch;
     const attributed = await this.#attribution.atSignup(userId, carried, manager);
     if (attributed === null) return null;
     if (attributed === 'outside-window') {

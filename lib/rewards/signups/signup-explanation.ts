@@ -2,7 +2,7 @@ import type { Database } from '../../database/database';
 import { sql } from '../../database/named-parameters';
 import { ReferralSignup } from '../../entities/referral-signup';
 import { ReferralSignupRefusal } from '../../entities/referral-signup-refusal';
-import { someUserIdOf } from '../../input';
+import { optionsOf, someUserIdOf } from '../../input';
 import type { UserRef, WithManager } from '../../types/common';
 import type { SignupRefusal, Weighed } from '../../types/signups';
 
@@ -34,8 +34,9 @@ const sentences: Record<SignupRefusal, string> = {
 export async function explainSignup(
   database: Database,
   user: UserRef,
-  { manager }: WithManager = {},
+  options: WithManager = {},
 ): Promise<SignupExplanation> {
+  const { manager } = optionsOf('explainSignup', options);
   const { signups, refusals } = database.tables;
   const [row] = await database.query<{ 'signup.id': string | null; 'refusal.userId': string | null }>(
     sql(

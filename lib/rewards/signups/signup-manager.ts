@@ -5,7 +5,7 @@ import { overtaken } from '../../database/retry';
 import { ReferralSignup } from '../../entities/referral-signup';
 import { invalid, referralError } from '../../errors';
 import { isNothing, objectOf, typedCode } from '../../input';
-import { lengths } from '../../limits';
+import { quoted } from '../../shown';
 import type { SignupInput } from '../../types/signups';
 import { takeTurn } from '../records/buyer-turn';
 import { RecordManager } from '../records/record-manager';
@@ -67,8 +67,8 @@ export class SignupManager extends RecordManager<ReferralSignup, SignupInput, ob
     const { code, isSame } = row!;
     if (isSame) return;
     const sentence =
-      `The user has already signed up with the code "${code}", not with "${typed.slice(0, lengths.code)}", and a ` +
-      `sign-up is permanent. Give "${code}" to get that sign-up; search by userId to find it.`;
+      `The user has already signed up with the code ${quoted(code)}, not with ${quoted(typed)}, and a ` +
+      `sign-up is permanent. Give ${quoted(code)} to get that sign-up; search by userId to find it.`;
     throw referralError('SIGNUP_REFUSED', sentence);
   }
 

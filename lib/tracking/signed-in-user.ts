@@ -1,0 +1,39 @@
+import type { Request } from 'express';
+import type { ReferralError } from '../errors';
+import { userIdOf } from '../input';
+import { refused } from '../option-checks';
+import type { Settings } from '../options';
+import type { UserRef } from '../types/common';
+
+/**
+ * Returns the id of the user who is signed in, as the option `user` says; null for nobody. An empty text, which sessions
+ * without a user often hold, is reported, and nobody is signed in. Every other value that is no user is thrown: a wrong
+ * value is an error of the host (500), not of the visitor (400).
+ */
+export function signedInUser(
+  { user }: Pick<Settings, 'user'>,
+  req: Request,
+  report: (error: ReferralError) => void,
+): string | null | Promise<string | null> {
+  const idOf = (given: UserRef | null | undefined): string | null => {
+    try {
+      return userIdOf('user', given);
+    } catch {
+      const error = refused('user', 'a function that returns an id, an object with an id, or null', given);
+      if (given !== '') throw error;
+      report(error);
+      return null;
+    }
+  };
+  const given = user(req);
+  return isPromise(given) ? given.then(idOf) : idOf(given);
+}
+
+/** Whether a value is a promise. Most hosts return the user without one, and then nothing is awaited. */
+export function isPromise<T>(value: T | Promise<T>): value is Promise<T> {
+  try {
+    return typeof (value as Promise<T> | null | undefined)?.then === 'function';
+  } catch {
+    return false; // a proxy that throws
+  }
+}
