@@ -459,7 +459,7 @@ CREATE TABLE referrals (
 );
 CREATE INDEX ix_referrals_program ON referrals USING btree (program_id) WHERE program_id IS NOT NULL;
 CREATE INDEX ix_referrals_user ON referrals USING btree (user_id);
-CREATE UNIQUE INDEX uq_referrals_code ON referrals USING btree (lower(code::text));
+CREATE UNIQUE INDEX uq_referrals_code ON referrals USING btree (lower(code::text COLLATE "C"));
 CREATE UNIQUE INDEX uq_referrals_identity ON referrals USING btree (COALESCE(user_id, ''::character varying), label, COALESCE(target_type, ''::character varying), COALESCE(target_id, ''::character varying), md5(redirect_to::text));
 
 ALTER TABLE referral_accounts ADD CONSTRAINT fk_referral_accounts_referral

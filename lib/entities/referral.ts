@@ -15,7 +15,7 @@ import type { ReferralSignup } from './referral-signup';
  * `redirectTo` and `expiredAt` of a row through TypeORM.
  */
 @Entity({ name: 'referrals' })
-@Index('uq_referrals_code', { synchronize: false }) // on lower(code)
+@Index('uq_referrals_code', { synchronize: false }) // on lower(code COLLATE "C")
 @Index('uq_referrals_identity', { synchronize: false }) // on user, label, target and the MD5 of the destination
 @Index('ix_referrals_user', ['userId'])
 @Index('ix_referrals_program', ['programId'], { where: '(program_id IS NOT NULL)' })

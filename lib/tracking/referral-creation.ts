@@ -1,6 +1,7 @@
 import type { EntityManager } from 'typeorm';
 import type { Clock } from '../database/clock';
 import type { Database } from '../database/database';
+import { fold } from '../database/folding';
 import { sql } from '../database/named-parameters';
 import { overtaken, retryOvertaken } from '../database/retry';
 import { Referral } from '../entities/referral';
@@ -198,7 +199,7 @@ export class ReferralCreation {
 }
 
 function refuseOtherCode({ code: existing }: Referral, code: string | null): void {
-  if (code !== null && existing.toLowerCase() !== code.toLowerCase())
+  if (code !== null && fold(existing) !== fold(code))
     throw referralError('REFERRAL_EXISTS', existing, `give the one with the code "${code}" another label`);
 }
 

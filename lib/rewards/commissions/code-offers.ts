@@ -1,5 +1,6 @@
 import type { Clock } from '../../database/clock';
 import type { Database } from '../../database/database';
+import { folded } from '../../database/folding';
 import { sql } from '../../database/named-parameters';
 import { timeOf } from '../../database/statement-time';
 import { shownAmount } from '../../entities/columns';
@@ -38,7 +39,7 @@ export class CodeOffers {
 
   /** Returns the offer of a code, in any case; null if no referral has the code. */
   offerOfCode(code: string): Promise<CodeOffer | null> {
-    return this.#offer(code, (given) => `lower(r.code) = lower(${given})`);
+    return this.#offer(code, (given) => `${folded('r.code')} = ${folded(given)}`);
   }
 
   /** Returns the offer of a referral's code; null if there is no such referral. */

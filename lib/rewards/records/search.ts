@@ -1,4 +1,4 @@
-import { And, type DataSource, Equal, FindOperator, IsNull } from 'typeorm';
+import { And, type DataSource, Equal, FindOperator, IsNull, Not, Or, Raw } from 'typeorm';
 import { loadedColumns } from '../../database/mapping';
 import { invalid, unknownField } from '../../errors';
 import { isDate } from '../../input';
@@ -70,7 +70,7 @@ export function checkedWhere({ fields, only }: Searchable, where: unknown): obje
     const field = fields.get(name);
     if (!field) throw unknownField('search', `where.${name}`, [...fields.keys()]);
     checkValue(`where.${name}`, field.kind, value);
-    put(checked, field.path, value === null ? IsNull() : value);
+    put(checked, field.path, value === null ? IsNull() : withFoldedLikes(value));
   }
   for (const [name, condition] of Object.entries(only)) {
     const given = checked[name];
@@ -114,6 +114,26 @@ function checkValue(name: string, kind: FieldKind, value: unknown): void {
     if (one instanceof FindOperator) checkValue(name, kind, one);
     else if (!test(one)) throw invalid(name, `${takes} in ${value.type}`, one);
   }
+}
+
+/** How many patterns of `ILike` were rewritten. The name of a parameter must be unique within a query. */
+let patterns = 0;
+
+/**
+ * Makes `ILike` fold A to Z alone, as codes are compared, also inside of other operators. By itself it follows the rules
+ * of the database: under Turkish ones, `ILike('spring')` does not find `SPRING`.
+ */
+function withFoldedLikes(value: unknown): unknown {
+  if (!(value instanceof FindOperator)) return value;
+  const { type, child } = value as FindOperator<unknown>;
+  const inner: unknown = value.value;
+  if (type === 'not' && child) return Not(withFoldedLikes(child));
+  if (type === 'and')
+    return And(...((inner as FindOperator<unknown>[]).map(withFoldedLikes) as FindOperator<unknown>[]));
+  if (type === 'or') return Or(...((inner as FindOperator<unknown>[]).map(withFoldedLikes) as FindOperator<unknown>[]));
+  if (type !== 'ilike') return value;
+  const parameter = `referral_pattern_${++patterns}`;
+  return Raw((column) => `${column} ILIKE :${parameter} COLLATE "C"`, { [parameter]: inner });
 }
 
 const directions = new Set<unknown>(['asc', 'desc', 'ASC', 'DESC', 1, -1]);
