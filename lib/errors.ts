@@ -90,9 +90,10 @@ const catalogue = {
   },
   REFERRAL_EXISTS: {
     status: 409,
-    text: (existing: string | null, instead: string) =>
+    text: (existing: string | null, instead: string, field?: string) =>
       'This user already has a referral with the same redirectTo, label and target' +
-      `${existing === null ? '' : `; its code is "${existing}"`}. ` +
+      `${existing === null ? '' : `; its code is "${existing}"`}` +
+      `${field === undefined ? '' : `, and its ${field} is not the given one`}. ` +
       `Use it, or change it with referralCodes.update, or ${instead}.`,
   },
   CODES_EXHAUSTED: {
@@ -240,7 +241,10 @@ export class ReferralError extends Error {
   readonly code: ReferralErrorCode;
   /** The HTTP status with which Express responds if the error reaches its error handler. */
   readonly status: number;
-  /** The name of the wrong option or field; only for `INVALID_OPTION`, `UNKNOWN_OPTION` and `INVALID_INPUT`. */
+  /**
+   * The name of the wrong option or field, for `INVALID_OPTION`, `UNKNOWN_OPTION` and `INVALID_INPUT`; for
+   * `REFERRAL_EXISTS`, the field in which the existing referral differs from the input, if there is one.
+   */
   readonly field?: string;
   /**
    * Whether the call may have happened; only for `DATABASE_UNAVAILABLE` and `CLOSED`. `'none'`: it has changed nothing,
@@ -292,6 +296,12 @@ export function referralError<C extends ReferralErrorCode>(
   const text = catalogue[code].text as (...facts: unknown[]) => string;
   const named = code === 'INVALID_INPUT' || code === 'INVALID_OPTION' || code === 'UNKNOWN_OPTION';
   return new ReferralError(code, text(...facts), named ? { field: facts[0] as string } : {});
+}
+
+/** Creates the error of a referral that exists, but with another value in a field than the given one. */
+export function otherReferralExists(code: string, field: string): ReferralError {
+  const instead = `give the one with the other ${field} another label`;
+  return new ReferralError('REFERRAL_EXISTS', catalogue.REFERRAL_EXISTS.text(code, instead, field), { field });
 }
 
 /** Creates the error of a payout without a clear result, with what the host's function threw as its cause. */

@@ -97,8 +97,8 @@ export class Referral {
    *
    * @param options.manager the host's transaction. Default: the call is a transaction of its own.
    * @throws ReferralError `INVALID_INPUT` naming the field, before anything is written; `CODE_TAKEN` if the given
-   * `code` belongs to another referral; `REFERRAL_EXISTS` if the referral exists with another `code` or `program`;
-   * `CODES_EXHAUSTED`; `DATABASE_UNAVAILABLE`.
+   * `code` belongs to another referral; `REFERRAL_EXISTS` naming the field if the referral exists with another `code`,
+   * `program`, `expiredAt` or `allowedUses` than the given one; `CODES_EXHAUSTED`; `DATABASE_UNAVAILABLE`.
    */
   static async create(input: CreateReferralInput, options: WithManager = {}): Promise<Referral> {
     return registry.instanceFor('Referral.create', options).referrals.createReferral(input, options);
