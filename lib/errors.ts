@@ -182,6 +182,10 @@ const catalogue = {
     status: 400,
     text: (code: string) => `The user has redeemed the coupon ${show(code)} already and can't apply it again.`,
   },
+  COUPON_USED_UP: {
+    status: 400,
+    text: (code: string) => `The coupon ${show(code)} is used up: as many buyers as it allows have redeemed it.`,
+  },
   PAYOUT_UNCLEAR: {
     status: 500,
     text: (id: number, key: string, result: string, nextAttemptAt: Date | null) =>

@@ -454,6 +454,7 @@ CREATE TABLE referrals (
   program_id bigint,
   allowed_uses integer DEFAULT '-1'::integer NOT NULL,
   uses integer DEFAULT 0 NOT NULL,
+  redemptions integer DEFAULT 0 NOT NULL,
   CONSTRAINT pk_referrals PRIMARY KEY (id),
   CONSTRAINT ck_referrals_uses CHECK (uses >= 0 AND (allowed_uses = '-1'::integer OR uses <= allowed_uses))
 );

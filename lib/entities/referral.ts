@@ -59,13 +59,20 @@ export class Referral {
   @Column({ name: 'program_id', type: 'bigint', nullable: true, transformer: bigintAsNumber })
   programId!: number | null;
 
-  /** How many sign-ups may use the referral; -1 for unlimited. */
+  /**
+   * How many sign-ups may use the referral; -1 for unlimited. If it is a channel, also how many buyers may redeem the
+   * coupon. The two are counted apart.
+   */
   @Column({ name: 'allowed_uses', type: 'integer', default: -1 })
   allowedUses!: number;
 
   /** How many sign-ups have used the referral. */
   @Column({ name: 'uses', type: 'integer', default: 0 })
   readonly uses!: number;
+
+  /** How many buyers have redeemed the coupon, if the referral is a channel. */
+  @Column({ name: 'redemptions', type: 'integer', default: 0, select: false })
+  readonly redemptions!: number;
 
   /**
    * From this time on a click is redirected, but not recorded or attributed, and the code can't be typed at a sign-up.

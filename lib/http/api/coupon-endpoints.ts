@@ -18,6 +18,7 @@ const refusalCodes: Record<CouponRefusal, string> = {
   COUPON_EXPIRED: 'code_expired',
   COUPON_OWN: 'self_referral',
   COUPON_REDEEMED: 'already_redeemed',
+  COUPON_USED_UP: 'code_used_up',
 };
 
 const maxCodeLength = 100;

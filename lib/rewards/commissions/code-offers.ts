@@ -6,7 +6,7 @@ import { timeOf } from '../../database/statement-time';
 import { shownAmount } from '../../entities/columns';
 import { ReferralChannel } from '../../entities/referral-channel';
 import type { Settings } from '../../options';
-import { isOpen } from './channel-terms';
+import { isOpen, isUsedUp } from './channel-terms';
 
 /**
  * What a code offers: a discount for the buyer who applies it, and a commission for its owner. Amounts are decimal
@@ -14,7 +14,7 @@ import { isOpen } from './channel-terms';
  */
 export interface CodeOffer {
   code: string;
-  /** The discount; null if there is none at present. */
+  /** The discount; null if there is none at present, or if the coupon is used up. */
   promo: Pick<ReferralChannel, 'promoType' | 'promoValue' | 'isRecurring'> | null;
   initialRate: string;
   ongoingRate: string;
@@ -54,7 +54,7 @@ export class CodeOffers {
         { given, now: this.#clock.parameter() },
         ($) => `
         SELECT r.code, p.commission_ratio::text AS ratio, p.commission_max_per_referee::text AS max,
-          ${isOpen(timeOf($.now))} AS "isOpen", ${this.#database.columns(ReferralChannel, 'c', 'channel.')}
+          ${isOpen(timeOf($.now))} AND NOT ${isUsedUp} AS "isOpen", ${this.#database.columns(ReferralChannel, 'c', 'channel.')}
         FROM ${referrals} r LEFT JOIN ${programs} p ON p.id = r.program_id LEFT JOIN ${channels} c ON c.id = r.id
         WHERE ${isGiven($.given)}`,
       ),
