@@ -67,10 +67,10 @@ export class ChannelManager extends RecordManager<ReferralChannel, ChannelInput,
     return isChannel ? this.get(referral.id, options) : (null as Optional<O>);
   }
 
-  /** Returns a user's channels, oldest first. @throws ReferralError `INVALID_INPUT`. */
+  /** Returns all channels of a user, oldest first. @throws ReferralError `INVALID_INPUT`. */
   async ofUser(user: UserRef, options: WithManager = {}): Promise<ReferralChannel[]> {
     const { manager } = objectOf('channels.ofUser', options, { manager: true });
-    return this.search({ where: { userId: someUserIdOf('user', user) }, manager });
+    return this.all({ userId: someUserIdOf('user', user) }, manager);
   }
 
   protected override load({ where, order, select, take, skip, fields }: CheckedSearch, manager?: EntityManager) {
