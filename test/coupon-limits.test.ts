@@ -130,7 +130,7 @@ describe('allowedUses of a coupon', () => {
 
   test('in the JSON API: code_used_up, and no discount in the offer', async () => {
     const api = await startApi();
-    const { channels, coupons, recordPurchase } = api.referrals;
+    const { channels, coupons } = api.referrals;
     const made = { user: 'anna', code: 'FEW', promoType: 'value_off', promoValue: 5, allowedUses: 1 } as const;
     await channels.create(made, { manager: api.dataSource.manager });
     const apply = () => api.ask('POST', '/coupon-code/', { as: 'late', send: { code: 'few' } });
@@ -138,7 +138,7 @@ describe('allowedUses of a coupon', () => {
     const before = await info();
     expect((await apply()).status).toBe(200);
     await coupons.apply('buyer', 'FEW');
-    await recordPurchase.call(api.referrals, 'buyer', { reference: '1', amount: 10 });
+    await api.referrals.recordPurchase('buyer', { reference: '1', amount: 10 });
     const { status, body } = await apply();
     expect([status, body.code]).toEqual([400, 'code_used_up']);
     const after = await info();
