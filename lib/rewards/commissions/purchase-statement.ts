@@ -56,7 +56,7 @@ type Parameters = Placeholders<PurchaseParameters>;
  *
  * Locks, in this order, all held until the transaction ends:
  *
- * 1. `referral_buyers`, the row of the buyer (`turn`, `updated` or `inserted`): one call at a time for each buyer.
+ * 1. `referral_buyers`, the row of the buyer (`updated` or `inserted`): one call at a time for each buyer.
  * 2. `referrals`, the row of the coupon (`taken`): only for the purchase that redeems it. Before lock 4, as in a sign-up.
  * 3. Rows that belong to this buyer: purchase, redemption, commission, and the referee row of buyer and referrer. Their
  *    order does not matter, because the other calls that change them hold lock 1. Only a sign-up of the buyer can
@@ -69,8 +69,8 @@ type Parameters = Placeholders<PurchaseParameters>;
  * Purchases of many buyers lock the same rows of 2, 4 and 5, always in this order.
  *
  * The column `version` of the buyer's row is an optimistic lock. If another call has changed the row since the snapshot
- * of this statement, nothing is written: the result has no purchase, and the caller retries. So it is if other buyers
- * have used up the coupon since the snapshot; the next snapshot then has it off.
+ * of this statement, nothing is written: the result has no purchase, and the caller retries. If other buyers have used
+ * up the coupon since the snapshot, the statement fails, and the caller retries too: the next snapshot has it off.
  */
 export function purchaseStatement(database: Database): Statement<PurchaseParameters> {
   const { tables } = database;
@@ -133,21 +133,7 @@ const buyersRow = (tables: Tables, $: Parameters): string => `
     )`;
 
 const buyersTurn = (tables: Tables, $: Parameters): string => `
-    -- Lock 1, before lock 2, if the purchase redeems a coupon. No row if the version is not that of the snapshot.
-    turn AS (
-      SELECT b.user_id FROM ${tables.buyers} b CROSS JOIN buyer CROSS JOIN earning
-      WHERE earning.is_redeeming AND b.user_id = ${$.buyer} AND b.version = buyer.version
-      FOR NO KEY UPDATE OF b
-    ),
-    -- Lock 2: counts the redemption. After a wait for the lock, PostgreSQL tests the newest version of the row. No row
-    -- if the coupon is used up by then.
-    taken AS (
-      UPDATE ${tables.referrals} r SET redemptions = r.redemptions + 1
-      FROM turn CROSS JOIN earning WHERE r.id = earning.channel_id AND NOT ${isUsedUp}
-      RETURNING r.id
-    ),
-    -- Lock 1 for a known buyer. No row if the version is not that of the snapshot, or if the coupon is used up: then
-    -- nothing below is written.
+    -- Lock 1 for a known buyer. No row if the version is not that of the snapshot: then nothing below is written.
     updated AS (
       UPDATE ${tables.buyers} b SET version = b.version + 1,
         purchase_count = b.purchase_count + 1, purchased = b.purchased + ${$.amount}::numeric,
@@ -156,7 +142,6 @@ const buyersTurn = (tables: Tables, $: Parameters): string => `
         is_redeemed = b.is_redeemed OR (earning.is_redeeming AND earning.is_recurring),
         channel_id = CASE WHEN earning.is_redeeming AND NOT earning.is_recurring THEN NULL ELSE b.channel_id END
       FROM earning CROSS JOIN at CROSS JOIN buyer WHERE b.user_id = ${$.buyer} AND b.version = buyer.version
-        AND (NOT earning.is_redeeming OR EXISTS (SELECT FROM taken))
       RETURNING b.user_id
     ),
     -- Lock 1 for a new buyer. No row if a concurrent call has inserted it: then nothing below is written.
@@ -166,22 +151,33 @@ const buyersTurn = (tables: Tables, $: Parameters): string => `
       FROM earning CROSS JOIN at CROSS JOIN buyer b WHERE b.user_id IS NULL
       ON CONFLICT DO NOTHING
       RETURNING user_id
+    ),
+    -- Lock 2: counts the redemption. After a wait for the lock, PostgreSQL tests the newest version of the row. No row
+    -- if the coupon is used up by then: redeemed fails.
+    taken AS (
+      UPDATE ${tables.referrals} r SET redemptions = r.redemptions + 1
+      FROM updated CROSS JOIN earning
+      WHERE earning.is_redeeming AND r.id = earning.channel_id AND NOT ${isUsedUp}
+      RETURNING r.id
     )`;
 
 const purchaseAndRedemption = (tables: Tables, $: Parameters): string => `
-    -- Inserts the purchase, if lock 1 is held. It guards the writes below: each depends on its row.
+    -- Inserts the purchase, if lock 1 is held. It guards the writes below: each depends on its row. count(*) >= 0 is
+    -- always true: it makes PostgreSQL execute taken first, so that lock 2 precedes the locks below.
     purchased AS (
       INSERT INTO ${tables.purchases} (user_id, reference, amount, purchased_at, source, referral_id, channel_id,
         referrer_id, mode, rate, room, is_revenue, no_commission, created_at)
       SELECT ${$.buyer}, ${$.reference}, ${$.amount}::numeric, at.purchased_at, source, referral_id, channel_id,
         referrer_id, mode, rate, room, is_revenue, no_commission, at.now
       FROM earning CROSS JOIN at CROSS JOIN (SELECT FROM updated UNION ALL SELECT FROM inserted) AS turn
+      WHERE (SELECT count(*) FROM taken) >= 0
       RETURNING *
     ),
-    -- Inserts the first use of the applied coupon. The primary key refuses a second use.
+    -- Inserts the first use of the applied coupon. The primary key refuses a second use. 0 is no channel: if the coupon
+    -- is used up, the foreign key refuses it, and PostgreSQL undoes the whole statement.
     redeemed AS (
       INSERT INTO ${tables.redemptions} (user_id, channel_id, reference, is_kept, created_at)
-      SELECT ${$.buyer}, earning.channel_id, ${$.reference}, earning.is_recurring, at.now
+      SELECT ${$.buyer}, coalesce((SELECT id FROM taken), 0), ${$.reference}, earning.is_recurring, at.now
       FROM earning CROSS JOIN at CROSS JOIN purchased WHERE earning.is_redeeming
     )`;
 
