@@ -95,9 +95,10 @@ const catalogue = {
   },
   REFERRAL_EXISTS: {
     status: 409,
-    text: (existing: string | null, instead: string) =>
+    text: (existing: string | null, instead: string, field?: string) =>
       'This user already has a referral with the same redirectTo, label and target' +
-      `${existing === null ? '' : `; its code is ${quoted(existing)}`}. ` +
+      `${existing === null ? '' : `; its code is ${quoted(existing)}`}` +
+      `${field === undefined ? '' : `, and its ${field} is not the given one`}. ` +
       `Use it, or change it with referralCodes.update, or ${instead}.`,
   },
   CODES_EXHAUSTED: {
@@ -190,6 +191,10 @@ const catalogue = {
     status: 429,
     text: () => 'Too many attempts. Try again in a minute.',
   },
+  COUPON_USED_UP: {
+    status: 400,
+    text: (code: string) => `The coupon ${show(code)} is used up: as many buyers as it allows have redeemed it.`,
+  },
   PAYOUT_UNCLEAR: {
     status: 500,
     text: (id: number, key: string, result: string, nextAttemptAt: Date | null) =>
@@ -251,7 +256,10 @@ export class ReferralError extends Error {
   readonly status: number;
   /** Whether a client may read the message: true for every status below 500. Koa and `http-errors` use the same name. */
   readonly expose: boolean;
-  /** The name of the wrong option or field, escaped and cut as in the message; only for `INVALID_OPTION`, `UNKNOWN_OPTION` and `INVALID_INPUT`. */
+  /**
+   * The name of the wrong option or field, escaped and cut as in the message, for `INVALID_OPTION`, `UNKNOWN_OPTION` and
+   * `INVALID_INPUT`; for `REFERRAL_EXISTS`, the field in which the existing referral differs from the input, if there is one.
+   */
   readonly field?: string;
   /**
    * Whether the call may have happened; only for `DATABASE_UNAVAILABLE` and `CLOSED`. `'none'`: it has changed nothing,
@@ -294,6 +302,12 @@ export function detailedError<C extends ReferralErrorCode>(
 ): ReferralError {
   const text = catalogue[code].text as (...facts: unknown[]) => string;
   return new ReferralError(code, text(...facts), details);
+}
+
+/** Creates the error of a referral that exists, but with another value in a field than the given one. */
+export function otherReferralExists(code: string, field: string): ReferralError {
+  const instead = `give the one with the other ${field} another label`;
+  return new ReferralError('REFERRAL_EXISTS', catalogue.REFERRAL_EXISTS.text(code, instead, field), { field });
 }
 
 /** Creates the error of an input field with a wrong value. It is thrown before anything is written. */

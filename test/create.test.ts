@@ -1,4 +1,4 @@
-import { Referral } from '../lib';
+import { type CreateReferralInput, Referral, type ReferralProgram } from '../lib';
 import {
   closeAll,
   Country,
@@ -134,6 +134,7 @@ describe('codes', () => {
     });
     await expect(Referral.create({ ...given, code: 'different' })).rejects.toMatchObject({
       code: 'REFERRAL_EXISTS',
+      field: 'code',
       message: expect.stringContaining('"Anna_2026-x"'),
     });
     expect(await Referral.findByCode('different')).toBeNull();
@@ -171,6 +172,68 @@ describe('codes', () => {
       await own.referrals.close();
     },
   );
+});
+
+describe('an existing referral with another value than the given one', () => {
+  const soon = new Date('2026-12-24T18:00:00.123Z');
+  const later = new Date('2026-12-24T18:00:00.124Z');
+  const limited = { user: 'limits', redirectTo: '/limited', expiredAt: soon, allowedUses: 5 };
+  const open = { user: 'limits', redirectTo: '/open' };
+  let programs: ReferralProgram[];
+
+  beforeAll(async () => {
+    programs = [
+      await host.referrals.programs.create({ name: 'a' }),
+      await host.referrals.programs.create({ name: 'b' }),
+    ];
+    await Referral.create({ ...limited, code: 'LIMITED', program: programs[0]! });
+    await Referral.create({ ...open, code: 'OPEN' });
+  });
+
+  test.each<[field: string, existing: CreateReferralInput, given: () => Partial<CreateReferralInput>]>([
+    ['expiredAt', limited, () => ({ expiredAt: later })],
+    ['expiredAt', limited, () => ({ expiredAt: null })],
+    ['expiredAt', open, () => ({ expiredAt: soon })],
+    ['expiredAt', open, () => ({ expiredAt: soon, program: programs[1]! })],
+    ['allowedUses', limited, () => ({ allowedUses: 4 })],
+    ['allowedUses', limited, () => ({ allowedUses: -1 })],
+    ['allowedUses', open, () => ({ allowedUses: 0, program: programs[1]! })],
+    ['allowedUses', open, () => ({ allowedUses: 2_147_483_647 })],
+    ['code', open, () => ({ code: 'LIMITED', program: programs[1]! })],
+    ['program', limited, () => ({ program: programs[1]! })],
+  ])('is refused with the name of the field, and not changed: %s of %j', async (field, existing, given) => {
+    const rows = () => host.dataSource.getRepository(Referral).findBy({ userId: 'limits' });
+    const before = await rows();
+    const call = (options = {}) => Referral.create({ ...existing, ...given() }, options);
+    const refusal = {
+      code: 'REFERRAL_EXISTS',
+      status: 409,
+      field,
+      message: expect.stringContaining(`its ${field} is`),
+    };
+    await expect(call()).rejects.toMatchObject(refusal);
+    await host.dataSource.transaction((manager) => expect(call({ manager })).rejects.toMatchObject(refusal));
+    expect(await rows()).toEqual(before);
+  });
+
+  test('is returned if the values are the same, or not given', async () => {
+    const same = [limited, { ...limited, expiredAt: undefined }, { user: 'limits', redirectTo: '/limited' }];
+    for (const input of same as CreateReferralInput[])
+      expect(await Referral.create(input)).toMatchObject({ code: 'LIMITED', expiredAt: soon, allowedUses: 5 });
+    for (const input of [open, { ...open, expiredAt: null, allowedUses: -1 }])
+      expect(await Referral.create(input)).toMatchObject({ code: 'OPEN', expiredAt: null, allowedUses: -1 });
+  });
+
+  test('is the same for a time that the database has with microseconds', async () => {
+    const { id } = await Referral.create({ ...open, label: 'exact', expiredAt: soon });
+    const { schema } = host.dataSource.options as { schema: string };
+    await host.dataSource.query(
+      `UPDATE "${schema}".referrals SET expired_at = '2026-12-24T18:00:00.123999Z' WHERE id = $1`,
+      [id],
+    );
+    const [stored] = await host.dataSource.getRepository(Referral).findBy({ id });
+    expect(await Referral.create({ ...open, label: 'exact', expiredAt: stored!.expiredAt })).toMatchObject({ id });
+  });
 });
 
 describe('bad input is refused by name before anything is written', () => {

@@ -183,7 +183,7 @@ describe('channels', () => {
       ...{ id: expect.any(Number), userId: '7', code: 'Plain', description: '', promoType: 'value_off' },
       ...{ promoValue: '5.00', isActive: true, isRecurring: false, startDate: host.clock.time, endDate: null },
       ...{ initialRate: '0.25', ongoingRate: '0.25', initialRatePeriodDays: 365, maxEarningsPerReferred: null },
-      ...{ createdAt: host.clock.time, totalUses: 0, totalCommission: '0.00', totalRevenue: '0.00' },
+      ...{ createdAt: host.clock.time, allowedUses: -1, totalUses: 0, totalCommission: '0.00', totalRevenue: '0.00' },
     });
     const all = {
       ...{ code: 'x'.repeat(100), description: '漢'.repeat(500), promoType: 'percent_off' as const, promoValue: '1' },

@@ -203,7 +203,7 @@ class Trial {
   /** Expects that everybody was paid what they have earned, once. */
   async expectPaid(): Promise<Record<string, unknown>> {
     const { referrals, dataSource, schema } = this.#host;
-    const all = await referrals.earnOuts.search();
+    const all = await referrals.earnOuts.search({ take: 10_000 });
     expect(all.filter(({ status }) => status === 'processing')).toEqual([]);
     const payouts = all.filter(({ mode }) => mode === 'payout');
     const completed = new Map(payouts.filter(isCompleted).map((one) => [one.idempotencyKey, one]));
@@ -220,7 +220,7 @@ class Trial {
     const got = new Map(this.#users.map((user) => [user, 0]));
     for (const { user, amount } of paid) got.set(user, got.get(user)! + cents(amount));
     let given = 0;
-    for (const { userId, initialBalance } of await referrals.credits.search()) {
+    for (const { userId, initialBalance } of await referrals.credits.search({ take: 10_000 })) {
       got.set(userId, got.get(userId)! + cents(initialBalance));
       given += cents(initialBalance);
     }
@@ -359,7 +359,7 @@ class Trial {
   /** What waits for staff: they look the payment up, and report it or have it tried again. */
   async #askStaff(): Promise<void> {
     const { earnOuts } = this.#host.referrals;
-    for (const one of await earnOuts.search({ where: { mode: 'payout', nextAttemptAt: null } })) {
+    for (const one of await earnOuts.search({ where: { mode: 'payout', nextAttemptAt: null }, take: 10_000 })) {
       if (one.status === 'failed' || one.status === 'returned') await earnOuts.retry(one);
       if (one.status !== 'processing') continue;
       const known = this.#provider.lookUp(one.idempotencyKey);
@@ -409,7 +409,10 @@ class Trial {
   async #expectSound(): Promise<void> {
     const { referrals } = this.#host;
     expect(await referrals.verify()).toMatchObject({ ok: true, problems: [] });
-    for (const { idempotencyKey: key, status } of await referrals.earnOuts.search({ where: { mode: 'payout' } })) {
+    for (const { idempotencyKey: key, status } of await referrals.earnOuts.search({
+      where: { mode: 'payout' },
+      take: 10_000,
+    })) {
       const payment = this.#provider.book.get(key);
       if (!payment || this.#provider.contradicted.has(key)) continue;
       const { state } = payment;

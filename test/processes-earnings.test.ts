@@ -154,11 +154,13 @@ class Shop {
   /** Expects that all commissions, net of refunds, are paid once, by the records of the provider and of the ledger. */
   async expectAllPaid(): Promise<void> {
     const { referrals, dataSource, schema } = this.#host;
-    const earnOuts = await referrals.earnOuts.search();
+    const earnOuts = await referrals.earnOuts.search({ take: 10_000 });
     expect(earnOuts.filter(({ status }) => status === 'processing')).toEqual([]);
     const completed = earnOuts.filter(({ status }) => status === 'completed');
     const ids = new Set(completed.map(({ id }) => id));
-    const unpaid = (await referrals.commissions.search()).filter(({ earnOutId }) => !ids.has(earnOutId!));
+    const unpaid = (await referrals.commissions.search({ take: 10_000 })).filter(
+      ({ earnOutId }) => !ids.has(earnOutId!),
+    );
     // Commissions that were refunded in full before an earn-out can stay unpaid.
     expect(unpaid.filter(({ amount }) => amount !== '0.00')).toEqual([]);
 
@@ -170,7 +172,7 @@ class Shop {
     expect(new Set(paid.map(String))).toEqual(new Set(due.map((one) => String(of(one, one.idempotencyKey)))));
     expect(paid).toHaveLength(due.length);
 
-    const credits = await referrals.credits.search();
+    const credits = await referrals.credits.search({ take: 10_000 });
     const given = credits.map(({ reference, userId, initialBalance }) => [reference, userId, cents(initialBalance)]);
     const granted = completed.filter(({ mode }) => mode === 'credits');
     expect(new Set(given.map(String))).toEqual(new Set(granted.map((one) => String(of(one, one.idempotencyKey)))));
@@ -242,7 +244,7 @@ test('eight processes that run earn-outs at once share the work, and pay each co
     await shop.expectAllPaid();
   });
   expect(new Set(await shop.calls())).toEqual(new Set([1]));
-  const failed = await referrals.earnOuts.search({ where: { status: 'failed' } });
+  const failed = await referrals.earnOuts.search({ where: { status: 'failed' }, take: 10_000 });
   for (const { userId, errorReason } of failed)
     expect([declined.includes(userId), errorReason]).toEqual([true, 'declined']);
 });
@@ -283,7 +285,7 @@ test('processes killed at any moment: what they leave behind is paid by the next
   await shop.expectAllPaid();
   const calls = await shop.calls();
   expect(Math.max(...calls)).toBeGreaterThan(1);
-  expect(await referrals.earnOuts.search({ where: { status: 'failed' } })).toEqual([]);
+  expect(await referrals.earnOuts.search({ where: { status: 'failed' }, take: 10_000 })).toEqual([]);
 });
 
 test('purchases and refunds of eight processes with the same references are counted once, whoever is killed', async () => {
@@ -349,14 +351,16 @@ test('purchases and refunds of eight processes with the same references are coun
   expect(await count('commission_entries')).toBe((buyers.length * perBuyer * 2) / 3);
   expect(await count('redemptions')).toBe(buyers.length / 2); // by whichever purchase was first
   const earned = new Map<string, number>();
-  for (const one of await referrals.commissions.search())
+  for (const one of await referrals.commissions.search({ take: 10_000 }))
     earned.set(one.userId, (earned.get(one.userId) ?? 0) + cents(one.earned));
   expect(earned.get('otto')).toBe(300 * (buyers.length / 2));
   expect(earned.get('anna')).toBe(250 * (buyers.length * perBuyer - buyers.length / 2));
   clock.advanceDays(31);
   for (const user of ['anna', 'otto']) {
     const totals = await referrals.accounts.totals(user);
-    const left = (await referrals.commissions.search({ where: { userId: user } })).map(({ amount }) => cents(amount));
+    const left = (await referrals.commissions.search({ where: { userId: user }, take: 10_000 })).map(({ amount }) =>
+      cents(amount),
+    );
     const sum = left.reduce((all, one) => all + one, 0);
     expect([cents(totals.creditsEarned), cents(totals.totalCreditsEarned)]).toEqual([sum, sum]);
     const referred = user === 'anna' ? buyers.length : buyers.length / 2;

@@ -353,7 +353,7 @@ class Names {
 
 /** The earn-outs in the order of the model's. */
 async function earnOutsOf({ earnOuts }: Referrals): Promise<ReferralEarnOut[]> {
-  const all = await earnOuts.search();
+  const all = await earnOuts.search({ take: 10_000 });
   return all.sort((a, b) => compared([+a.createdAt, a.userId, a.mode, a.id], [+b.createdAt, b.userId, b.mode, b.id]));
 }
 
@@ -456,7 +456,7 @@ async function expectSame({ referrals, paid, told }: Shop, model: EarningsModel)
   expect(new Set(earnOuts.map(({ idempotencyKey }) => idempotencyKey)).size).toBe(earnOuts.length);
 
   const place = new Map(earnOuts.map(({ id }, n) => [id, n]));
-  const commissions = await referrals.commissions.search();
+  const commissions = await referrals.commissions.search({ take: 10_000 });
   expect(
     commissions.map((one) => [
       ...[one.userId, one.refereeId, one.purchase, one.mode, units(one.earned), units(one.amount), one.status],

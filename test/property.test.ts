@@ -187,6 +187,7 @@ async function compare(
   }
   const owners = await referrals.credits.search({
     where: users.map((who) => ({ userId: name(who) })),
+    take: 10_000,
   });
   const balances = owners.map(({ userId, initialBalance, currentBalance }) => [
     userId,

@@ -455,12 +455,13 @@ CREATE TABLE referrals (
   program_id bigint,
   allowed_uses integer DEFAULT '-1'::integer NOT NULL,
   uses integer DEFAULT 0 NOT NULL,
+  redemptions integer DEFAULT 0 NOT NULL,
   CONSTRAINT pk_referrals PRIMARY KEY (id),
   CONSTRAINT ck_referrals_uses CHECK (uses >= 0 AND (allowed_uses = '-1'::integer OR uses <= allowed_uses))
 );
 CREATE INDEX ix_referrals_program ON referrals USING btree (program_id) WHERE program_id IS NOT NULL;
 CREATE INDEX ix_referrals_user ON referrals USING btree (user_id);
-CREATE UNIQUE INDEX uq_referrals_code ON referrals USING btree (lower(code::text));
+CREATE UNIQUE INDEX uq_referrals_code ON referrals USING btree (lower(code::text COLLATE "C"));
 CREATE UNIQUE INDEX uq_referrals_identity ON referrals USING btree (COALESCE(user_id, ''::character varying), label, COALESCE(target_type, ''::character varying), COALESCE(target_id, ''::character varying), md5(redirect_to::text));
 
 ALTER TABLE referral_accounts ADD CONSTRAINT fk_referral_accounts_referral

@@ -2,8 +2,15 @@ import type { Request } from 'express';
 import { field } from './forms';
 import type { NewUser } from './sign-up';
 
-/** Returns the same text for each spelling of an address, because people write addresses in upper and lower case. */
-export const normalisedEmail = (email: string): string => email.normalize('NFKC').trim().toLowerCase();
+/**
+ * Returns the same text for each spelling of an address, because people write addresses in upper and lower case. It folds
+ * A to Z alone: other letters, such as İ, belong to addresses of their own.
+ */
+export const normalisedEmail = (email: string): string =>
+  email
+    .normalize('NFKC')
+    .trim()
+    .replace(/[A-Z]/g, (letter) => letter.toLowerCase());
 
 type Outcome = { newUser: NewUser; problem?: undefined } | { newUser?: undefined; problem: string };
 

@@ -62,7 +62,7 @@ export interface RecordsByManager {
 
 /** The calls that the methods of records make. Each goes to the record's manager. */
 export interface RecordCalls {
-  /** Returns a manager's records whose fields have these values, oldest first. */
+  /** Returns all records of a manager whose fields have these values, oldest first. */
   find<M extends keyof RecordsByManager>(
     manager: M,
     where: Partial<RecordsByManager[M]>,

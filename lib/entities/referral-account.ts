@@ -38,7 +38,10 @@ export class ReferralAccount extends ReferralRecord<AccountChanges> {
   @Column({ name: 'payout_email', type: 'varchar', length: lengths.email, nullable: true })
   readonly payoutEmail!: string | null;
 
-  /** The user's own referral; null until `accounts.of` or `accounts.create` is called for the user. */
+  /**
+   * The user's own referral, the first one to `baseUrl` that is neither expired nor a channel; null until `accounts.of` or
+   * `accounts.create` is called for the user.
+   */
   @Column({ name: 'referral_id', type: 'bigint', nullable: true, transformer: bigintAsNumber })
   readonly referralId!: number | null;
 

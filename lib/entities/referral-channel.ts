@@ -33,13 +33,16 @@ export class ReferralChannel extends ReferralRecord<ChannelChanges> {
   readonly id!: number;
 
   /**
-   * The owner, who earns the commissions. This field and the next four are no columns: only `referrals.channels` loads
+   * The owner, who earns the commissions. This field and the next five are no columns: only `referrals.channels` loads
    * them.
    */
   readonly userId!: string;
 
   /** The code that buyers type, in any case. */
   readonly code!: string;
+
+  /** How many buyers may redeem the coupon, and how many sign-ups may use the code; -1 for unlimited. */
+  readonly allowedUses!: number;
 
   /** How many users have redeemed the coupon. */
   readonly totalUses!: number;

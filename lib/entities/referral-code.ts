@@ -24,7 +24,7 @@ export class ReferralCode extends ReferralRecord<ReferralCodeChanges> {
   /** From this time on clicks and sign-ups do not count; null for never. */
   readonly expiredAt!: Date | null;
   readonly createdAt!: Date;
-  /** How many sign-ups may use the code; -1 for unlimited. */
+  /** How many sign-ups may use the code, and how many buyers may redeem it if it is a coupon; -1 for unlimited. */
   readonly allowedUses!: number;
   /** How many sign-ups have used it. */
   readonly uses!: number;

@@ -20,7 +20,7 @@ const signupFields: FieldsOf<RecordSignupOptions> = { code: true, manager: true 
  * `redirectTo` and `expiredAt` of a row through TypeORM.
  */
 @Entity({ name: 'referrals' })
-@Index('uq_referrals_code', { synchronize: false }) // on lower(code)
+@Index('uq_referrals_code', { synchronize: false }) // on lower(code COLLATE "C")
 @Index('uq_referrals_identity', { synchronize: false }) // on user, label, target and the MD5 of the destination
 @Index('ix_referrals_user', ['userId'])
 @Index('ix_referrals_program', ['programId'], { where: '(program_id IS NOT NULL)' })
@@ -64,13 +64,20 @@ export class Referral {
   @Column({ name: 'program_id', type: 'bigint', nullable: true, transformer: bigintAsNumber })
   programId!: number | null;
 
-  /** How many sign-ups may use the referral; -1 for unlimited. */
+  /**
+   * How many sign-ups may use the referral; -1 for unlimited. If it is a channel, also how many buyers may redeem the
+   * coupon. The two are counted apart.
+   */
   @Column({ name: 'allowed_uses', type: 'integer', default: -1 })
   allowedUses!: number;
 
   /** How many sign-ups have used the referral. */
   @Column({ name: 'uses', type: 'integer', default: 0 })
   readonly uses!: number;
+
+  /** How many buyers have redeemed the coupon, if the referral is a channel. */
+  @Column({ name: 'redemptions', type: 'integer', default: 0, select: false })
+  readonly redemptions!: number;
 
   /**
    * From this time on a click is redirected, but not recorded or attributed, and the code can't be typed at a sign-up.
@@ -102,8 +109,8 @@ export class Referral {
    *
    * @param options.manager the host's transaction. Default: the call is a transaction of its own.
    * @throws ReferralError `INVALID_INPUT` naming the field, before anything is written; `CODE_TAKEN` if the given
-   * `code` belongs to another referral; `REFERRAL_EXISTS` if the referral exists with another `code` or `program`;
-   * `CODES_EXHAUSTED`; `DATABASE_UNAVAILABLE`.
+   * `code` belongs to another referral; `REFERRAL_EXISTS` naming the field if the referral exists with another `code`,
+   * `program`, `expiredAt` or `allowedUses` than the given one; `CODES_EXHAUSTED`; `DATABASE_UNAVAILABLE`.
    */
   static async create(input: CreateReferralInput, options: WithManager = {}): Promise<Referral> {
     const given = optionsOf('Referral.create', options);

@@ -1,6 +1,7 @@
 import type { EntityManager } from 'typeorm';
 import type { Clock } from '../database/clock';
 import type { Database } from '../database/database';
+import { folded } from '../database/folding';
 import { type Placeholders, sql } from '../database/named-parameters';
 import { debug } from '../debug';
 import { Referral } from '../entities/referral';
@@ -83,7 +84,7 @@ export class Attribution {
       ($, isInWindow) => [
         this.#touches(`user_id = ${$.user} AND ${isInWindow('touched_at')}`),
         `(SELECT id, ${$.carriedAt}::timestamptz FROM ${referrals}
-          WHERE lower(code) = lower(${$.code}) AND ${isInWindow(`${$.carriedAt}::timestamptz`)})`,
+          WHERE ${folded('code')} = ${folded($.code)} AND ${isInWindow(`${$.carriedAt}::timestamptz`)})`,
       ],
       manager,
     );

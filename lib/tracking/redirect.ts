@@ -22,3 +22,10 @@ export function safeDestination(
     redirect.allowedOrigins.has(url.origin);
   return isAllowed ? url.href : null;
 }
+
+/** Whether a stored destination is `baseUrl`, however it is written: `/`, or with or without the slash at its end. */
+export function isBaseUrl(destination: string, settings: Pick<Settings, 'baseUrl' | 'redirect'>): boolean {
+  const withoutSlash = (url: string): string => url.replace(/\/$/, '');
+  const href = safeDestination(destination, settings);
+  return href !== null && withoutSlash(href) === withoutSlash(settings.baseUrl.href);
+}

@@ -1,10 +1,11 @@
 import type { EntityManager } from 'typeorm';
 import type { Clock } from '../database/clock';
 import type { Database } from '../database/database';
+import { folded } from '../database/folding';
 import { sql } from '../database/named-parameters';
 import { overtaken, retryOvertaken } from '../database/retry';
 import { Referral } from '../entities/referral';
-import { invalid, referralError } from '../errors';
+import { invalid, otherReferralExists, referralError } from '../errors';
 import {
   allowedUsesOf,
   codeOf,
@@ -18,7 +19,6 @@ import {
 } from '../input';
 import { lengths } from '../limits';
 import type { Settings } from '../options';
-import { quoted } from '../shown';
 import type { WithManager } from '../types/common';
 import type { CreateReferralInput, ReferralDraft } from '../types/referrals';
 import { safeDestination } from './redirect';
@@ -32,17 +32,19 @@ const fields: FieldsOf<CreateReferralInput> = {
   ...({ expiredAt: true, program: true, allowedUses: true } as const),
 };
 
-/** The fields of the input that only a new referral takes. */
-interface NewReferral {
-  expiredAt: Date | null;
+/** The fields of the input that are no part of a referral's identity. An existing one keeps its own. */
+interface GivenTerms {
+  /** Undefined if it is not given: null means never. */
+  expiredAt: Date | null | undefined;
   programId: number | null;
-  allowedUses: number;
+  /** Null if it is not given. */
+  allowedUses: number | null;
 }
 
 /** A checked input, and the code that the referral gets if it does not exist. */
 export interface ReferralPlan {
   readonly draft: ReferralDraft;
-  readonly terms: NewReferral;
+  readonly terms: GivenTerms;
   /** The code of the input; null for one of the option `generateCode`. */
   readonly given: string | null;
   readonly code: string;
@@ -96,15 +98,13 @@ export class ReferralCreation {
     { draft, terms, given, code, tries }: ReferralPlan,
     manager: EntityManager | undefined,
   ): Promise<CreatedReferral | typeof overtaken> {
-    const found = await this.#getOrCreate(draft, code, terms, manager);
+    const found = await this.#getOrCreate(draft, given, code, terms, manager);
     if (!found) {
       if (given !== null && tries > 1) throw referralError('CODE_TAKEN', given);
       return overtaken;
     }
-    refuseOtherCode(found.referral, given);
     // Another call has set the program of the referral after this statement's snapshot.
     if (terms.programId !== null && found.referral.programId === null) return overtaken;
-    refuseOtherProgram(found.referral, terms.programId);
     return found;
   }
 
@@ -127,9 +127,9 @@ export class ReferralCreation {
       },
       given: input.code === undefined ? null : codeOf('code', input.code),
       terms: {
-        expiredAt: dateOf('expiredAt', input.expiredAt),
+        expiredAt: input.expiredAt === undefined ? undefined : dateOf('expiredAt', input.expiredAt),
         programId: isNothing(input.program) ? null : recordIdOf('program', input.program),
-        allowedUses: allowedUsesOf(input.allowedUses ?? -1),
+        allowedUses: isNothing(input.allowedUses) ? null : allowedUsesOf(input.allowedUses),
       },
     };
   }
@@ -138,19 +138,23 @@ export class ReferralCreation {
    * Returns the existing row or inserts it, in one statement. If two calls insert the same row, a unique index makes
    * the second one wait in `ON CONFLICT` for the commit of the first. It then returns null, and the next attempt finds
    * the row in a new snapshot.
+   *
+   * @throws ReferralError `REFERRAL_EXISTS` if the existing row has another value than a given one.
    */
   async #getOrCreate(
     draft: ReferralDraft,
+    given: string | null,
     code: string,
-    terms: NewReferral,
+    terms: GivenTerms,
     manager: EntityManager | undefined,
   ): Promise<CreatedReferral | null> {
     const { referrals, programs } = this.#database.tables;
     const { userId: user, label, redirectTo, targetType, targetId } = draft;
-    const { expiredAt, programId: program, allowedUses } = terms;
+    const { expiredAt = null, programId: program, allowedUses } = terms;
     const parameters = {
-      ...{ user, label, redirectTo, targetType, targetId, code },
-      ...{ expiredAt, now: this.#clock.parameter(), program, allowedUses },
+      ...{ user, label, redirectTo, targetType, targetId, given, code },
+      ...{ expiredAt, isExpiryGiven: terms.expiredAt !== undefined, program, allowedUses },
+      now: this.#clock.parameter(),
     };
     const query = sql(
       parameters,
@@ -165,14 +169,24 @@ export class ReferralCreation {
            AND coalesce(target_id, '') = coalesce(${$.targetId}, '')
            AND redirect_to = ${$.redirectTo}
        ),
+       -- The field in which the existing referral differs from the input. A Date has milliseconds.
+       other AS (
+         SELECT CASE WHEN ${folded('code')} <> ${folded(`${$.given}::text`)} THEN 'code'
+           WHEN program_id <> ${$.program}::bigint THEN 'program'
+           WHEN ${$.isExpiryGiven}::boolean
+             AND date_trunc('milliseconds', expired_at) IS DISTINCT FROM ${$.expiredAt}::timestamptz THEN 'expiredAt'
+           WHEN allowed_uses <> ${$.allowedUses}::integer THEN 'allowedUses' END AS field
+         FROM existing
+       ),
        -- The program, with a row lock that prevents its deletion before the commit.
        program AS (
          SELECT id FROM ${programs} WHERE id = ${$.program} FOR KEY SHARE
        ),
-       -- Sets the program of an existing referral that has none.
+       -- Sets the program of an existing referral that has none, unless the call is refused.
        adopted AS (
          UPDATE ${referrals} SET program_id = ${$.program}
          WHERE id IN (SELECT id FROM existing) AND program_id IS NULL AND EXISTS (SELECT FROM program)
+           AND (SELECT field FROM other) IS NULL
          RETURNING *
        ),
        -- Inserts the referral if there is none. If the code or the identity exists already, it inserts nothing.
@@ -180,30 +194,34 @@ export class ReferralCreation {
          INSERT INTO ${referrals}
            (user_id, label, redirect_to, target_type, target_id, code, expired_at, created_at, program_id, allowed_uses)
          SELECT ${$.user}, ${$.label}, ${$.redirectTo}, ${$.targetType}, ${$.targetId}, ${$.code}, ${$.expiredAt},
-           coalesce(${$.now}::timestamptz, now()), ${$.program}, ${$.allowedUses}::integer
+           coalesce(${$.now}::timestamptz, now()), ${$.program}, coalesce(${$.allowedUses}::integer, -1)
          WHERE NOT EXISTS (SELECT FROM existing) AND (${$.program}::bigint IS NULL OR EXISTS (SELECT FROM program))
          ON CONFLICT DO NOTHING
          RETURNING *
        )
-       SELECT ${$.program}::bigint IS NULL OR EXISTS (SELECT FROM program) AS "isKnownProgram", "isNew", ${this.#columns}
+       SELECT ${$.program}::bigint IS NULL OR EXISTS (SELECT FROM program) AS "isKnownProgram", "isNew",
+         (SELECT field FROM other) AS "otherField", ${this.#columns}
        FROM (SELECT) AS always
        LEFT JOIN (
          SELECT false AS "isNew", * FROM existing WHERE NOT EXISTS (SELECT FROM adopted)
          UNION ALL SELECT false, * FROM adopted UNION ALL SELECT true, * FROM created
        ) AS found ON true`,
     );
-    const [row] = await this.#database.query<{ isKnownProgram: boolean; isNew: boolean | null }>(query, manager);
-    if (!row!.isKnownProgram) throw invalid('program', 'a program that exists, or its id', program);
-    return row!.isNew === null ? null : { referral: this.#database.entity(Referral, row!), isNew: row!.isNew };
+    const [row] = await this.#database.query<FoundRow>(query, manager);
+    const { isKnownProgram, isNew, otherField } = row!;
+    if (!isKnownProgram) throw invalid('program', 'a program that exists, or its id', program);
+    if (isNew === null) return null;
+    const referral = this.#database.entity(Referral, row!);
+    if (otherField !== null) throw otherReferralExists(referral.code, otherField);
+    return { referral, isNew };
   }
 }
 
-function refuseOtherCode({ code: existing }: Referral, code: string | null): void {
-  if (code !== null && existing.toLowerCase() !== code.toLowerCase())
-    throw referralError('REFERRAL_EXISTS', existing, `give the one with the code ${quoted(code)} another label`);
-}
-
-function refuseOtherProgram({ code, programId: existing }: Referral, programId: number | null): void {
-  if (programId !== null && existing !== programId)
-    throw referralError('REFERRAL_EXISTS', code, `give the one with the program ${programId} another label`);
+/** The columns of the referral, or nulls if there is none. */
+interface FoundRow {
+  isKnownProgram: boolean;
+  /** Null if there is no referral: another call has just inserted it, or another referral has the code. */
+  isNew: boolean | null;
+  /** The name of a field of the input of which the existing referral has another value. */
+  otherField: string | null;
 }

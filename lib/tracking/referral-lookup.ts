@@ -2,6 +2,7 @@ import { LRUCache } from 'lru-cache';
 import type { EntityManager } from 'typeorm';
 import type { Clock } from '../database/clock';
 import type { Database } from '../database/database';
+import { fold, folded } from '../database/folding';
 import { sql } from '../database/named-parameters';
 import { isAway } from '../database/unavailable';
 import { Referral } from '../entities/referral';
@@ -48,7 +49,7 @@ export class ReferralLookup {
    */
   find(code: string, manager?: EntityManager): Link | Promise<Link | undefined> | undefined {
     if (!isCode(code)) return undefined;
-    const key = code.toLowerCase();
+    const key = fold(code);
     const known = this.#cache.get(key);
     if (known) return known;
     if (manager) return this.#load(key, manager);
@@ -62,7 +63,7 @@ export class ReferralLookup {
 
   /** Removes a link from the cache, after it was changed or turned out to be outdated. */
   forget(code: string): void {
-    this.#cache.delete(code.toLowerCase());
+    this.#cache.delete(fold(code));
   }
 
   async findByCode(code: string, manager?: EntityManager): Promise<Referral | null> {
@@ -70,7 +71,7 @@ export class ReferralLookup {
     const { referrals } = this.#database.tables;
     const query = sql(
       { code },
-      ($) => `SELECT ${this.#columns}, now() FROM ${referrals} WHERE lower(code) = lower(${$.code})`,
+      ($) => `SELECT ${this.#columns}, now() FROM ${referrals} WHERE ${folded('code')} = ${folded($.code)}`,
     );
     const [row] = await this.#database.query<{ now: Date }>(query, manager);
     if (!row) return null;

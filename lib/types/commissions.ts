@@ -31,6 +31,11 @@ export interface ChannelInput {
   user: UserRef;
   /** What buyers type, 1–100 of `[A-Za-z0-9_-]`. Unique among all referrals, without regard to case. */
   code: string;
+  /**
+   * How many buyers may redeem the coupon; -1 for unlimited. As many sign-ups may use the code, which are counted apart.
+   * It can be set below the redemptions so far, but not below the sign-ups. Default -1.
+   */
+  allowedUses?: number;
   /** Up to 500 characters. Default `''`. */
   description?: string;
   /** Whether the discount, `promoValue`, is a share of the price or an amount. */

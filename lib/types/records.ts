@@ -25,7 +25,7 @@ export interface Search<Fields extends object> extends Omit<ReadOptions<FieldOf<
   where?: SearchWhere<Fields> | SearchWhere<Fields>[];
   /** The order, as for TypeORM's `find`. Default: oldest first. */
   order?: { [Field in FieldOf<Fields>]?: FindOptionsOrderValue };
-  /** How many to return at most, from 0. Default: all. */
+  /** How many to return at most, from 0. Default 100. */
   take?: number;
   /** How many to skip, from 0. Default 0. */
   skip?: number;

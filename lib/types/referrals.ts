@@ -19,16 +19,25 @@ export interface CreateReferralInput {
   label?: string;
   /** What the link is about. Default: nothing. */
   target?: TargetRef | null;
-  /** The code, 1–100 of `[A-Za-z0-9_-]`, unique without regard to case. Default: from the option `generateCode`. */
+  /**
+   * The code, 1–100 of `[A-Za-z0-9_-]`, unique without regard to case. For an existing referral with another code the
+   * call throws. Default: from the option `generateCode`.
+   */
   code?: string;
-  /** From this time on clicks do not count. Ignored if the referral exists. Default: never. */
+  /**
+   * From this time on clicks do not count; null for never. For an existing referral with another time the call throws.
+   * Default: never, or that of the existing referral.
+   */
   expiredAt?: Date | null;
   /**
    * The program whose terms apply to later sign-ups. An existing referral without a program gets it; for one with
    * another program the call throws. Default: none, so that sign-ups get no credit.
    */
   program?: RecordRef | null;
-  /** How many sign-ups may use the referral; -1 for unlimited. Ignored if the referral exists. Default -1. */
+  /**
+   * How many sign-ups may use the referral; -1 for unlimited. For an existing referral with another number the call
+   * throws. Default: -1, or that of the existing referral.
+   */
   allowedUses?: number;
 }
 

@@ -66,6 +66,8 @@ export async function storePast(
       SELECT referee, min(at), min(channel_id), count(*), sum(paid) FROM past GROUP BY referee ORDER BY 2`);
     await sql(`INSERT INTO @referral_redemptions (user_id, channel_id, reference, created_at)
       SELECT referee, channel_id, reference, at FROM past WHERE is_first AND channel_id IS NOT NULL ORDER BY at`);
+    await sql(`UPDATE @referrals r SET redemptions = r.redemptions + d.count
+      FROM (SELECT channel_id, count(*) FROM past WHERE is_first AND channel_id IS NOT NULL GROUP BY 1) d WHERE d.channel_id = r.id`);
     await sql(`INSERT INTO @referral_purchases (user_id, reference, amount, refunded, refund_count, purchased_at, source, referral_id,
         channel_id, referrer_id, mode, rate, is_revenue, created_at)
       SELECT referee, reference, paid, refund, (refund > 0)::integer, at, CASE WHEN channel_id IS NULL THEN 'sign-up' WHEN is_first THEN 'coupon'

@@ -112,6 +112,26 @@ export async function openDataSource(
   return dataSource;
 }
 
+/**
+ * Creates a database with a locale, such as `LOCALE_PROVIDER icu ICU_LOCALE 'tr-TR'`, and returns its URL. It is dropped
+ * when the test file has closed what it opened later.
+ */
+export async function createDatabase(locale: string): Promise<string> {
+  const admin = new DataSource({ type: 'postgres', url: databaseUrl() });
+  await admin.initialize();
+  const name = `test_${randomBytes(6).toString('hex')}`;
+  await admin.query(`CREATE DATABASE ${name} TEMPLATE template0 ENCODING 'UTF8' ${locale}`);
+  opened.push({
+    async destroy() {
+      await admin.query(`DROP DATABASE ${name} WITH (FORCE)`);
+      await admin.destroy();
+    },
+  });
+  const url = new URL(databaseUrl());
+  url.pathname = `/${name}`;
+  return url.href;
+}
+
 /** Closes everything that a test file opened; for `afterAll`. */
 export async function closeAll(): Promise<void> {
   for (const resource of opened.splice(0).reverse()) await resource.destroy();

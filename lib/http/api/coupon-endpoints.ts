@@ -18,6 +18,7 @@ const refusals: Record<CouponRefusal, { code: string; detail: string }> = {
   COUPON_EXPIRED: { code: 'code_expired', detail: 'This coupon has expired.' },
   COUPON_OWN: { code: 'self_referral', detail: 'This coupon is your own. Only other customers can use it.' },
   COUPON_REDEEMED: { code: 'already_redeemed', detail: 'You have used this coupon already.' },
+  COUPON_USED_UP: { code: 'code_used_up', detail: 'This coupon is used up.' },
 };
 
 const maxCodeLength = 100;

@@ -8,7 +8,7 @@ import { shownAmount } from '../../entities/columns';
 import { Referral } from '../../entities/referral';
 import { ReferralChannel } from '../../entities/referral-channel';
 import { invalid, referralError } from '../../errors';
-import { codeOf, objectOf, someUserIdOf } from '../../input';
+import { allowedUsesOf, codeOf, objectOf, someUserIdOf } from '../../input';
 import type { Settings } from '../../options';
 import type { ReferralCreation } from '../../tracking/referral-creation';
 import type { ReferralLookup } from '../../tracking/referral-lookup';
@@ -73,10 +73,10 @@ export class ChannelManager extends RecordManager<ReferralChannel, ChannelInput,
     return isChannel ? this.get(referral.id, options) : (null as Optional<O>);
   }
 
-  /** Returns a user's channels, oldest first. @throws ReferralError `INVALID_INPUT`. */
+  /** Returns all channels of a user, oldest first. @throws ReferralError `INVALID_INPUT`. */
   async ofUser(user: UserRef, options: WithManager = {}): Promise<ReferralChannel[]> {
     const { manager } = objectOf('channels.ofUser', options, { manager: true });
-    return this.search({ where: { userId: someUserIdOf('user', user) }, manager });
+    return this.all({ userId: someUserIdOf('user', user) }, manager);
   }
 
   protected override load({ where, order, select, take, skip, fields }: CheckedSearch, manager?: EntityManager) {
@@ -90,7 +90,8 @@ export class ChannelManager extends RecordManager<ReferralChannel, ChannelInput,
       const channels = await within.find(ReferralChannel, find);
       for (const channel of channels) {
         const { referral, ...columns } = channel;
-        Object.assign(channel, columns, { userId: referral!.userId, code: referral!.code, referral: undefined });
+        const { userId, code, allowedUses } = referral!;
+        Object.assign(channel, columns, { userId, code, allowedUses, referral: undefined });
       }
       const isCounted = fields?.some((field) => field.startsWith('total')) ?? true;
       if (isCounted && channels.length > 0) await this.#count(channels, within);
@@ -125,9 +126,10 @@ export class ChannelManager extends RecordManager<ReferralChannel, ChannelInput,
   }
 
   protected async make(input: ChannelInput, manager: EntityManager): Promise<ReferralChannel> {
-    objectOf('channels.create', input, { user: true, code: true, ...channelTerms });
+    objectOf('channels.create', input, { user: true, code: true, allowedUses: true, ...channelTerms });
     const user = someUserIdOf('user', input.user);
     const code = codeOf('code', input.code);
+    const allowedUses = input.allowedUses === undefined ? undefined : allowedUsesOf(input.allowedUses);
     for (const field of ['promoType', 'promoValue'] as const)
       if (input[field] === undefined) throw invalid(field, 'a value: it has no default', undefined);
     const { ratio, maxPerReferee } = this.#settings;
@@ -142,6 +144,7 @@ export class ChannelManager extends RecordManager<ReferralChannel, ChannelInput,
     // referral. The option `generateCode` is not called in this transaction, because the code is given.
     const { referral, isNew } = await this.#creation.create({ user, code, label: code, redirectTo: '/' }, { manager });
     if (!isNew) throw referralError('CODE_TAKEN', code);
+    if (allowedUses !== undefined) await this.#changeReferral(referral.id, { allowedUses }, manager);
     await refusingDates(input, () =>
       this.insert(
         { id: referral.id, createdAt: now, ...values, ...checkedPromo(input.promoType, input.promoValue) },
@@ -152,31 +155,45 @@ export class ChannelManager extends RecordManager<ReferralChannel, ChannelInput,
   }
 
   protected async change(id: number, changes: ChannelChanges, manager: EntityManager): Promise<void> {
-    const { code } = objectOf('channels.update', changes, { code: true, ...channelTerms });
+    objectOf('channels.update', changes, { code: true, allowedUses: true, ...channelTerms });
+    const ofReferral = {
+      ...(changes.code !== undefined && { code: codeOf('code', changes.code) }),
+      ...(changes.allowedUses !== undefined && { allowedUses: allowedUsesOf(changes.allowedUses) }),
+    };
     const before = await this.get(id, { fields: ['code', 'promoType', 'promoValue'], manager });
     const values = checkedTerms(changes);
     const { promoType = before.promoType, promoValue = before.promoValue } = changes;
     Object.assign(values, checkedPromo(promoType, promoValue));
     await refusingDates(changes, () => this.write(id, values, manager));
-    if (code === undefined) return;
-    await this.#rename(id, before.code, codeOf('code', code), manager);
+    if (Object.keys(ofReferral).length === 0) return;
+    await this.#changeReferral(id, ofReferral, manager);
+    this.#lookup.forget(before.code);
   }
 
-  async #rename(id: number, before: string, code: string, manager: EntityManager): Promise<void> {
+  /** Changes the code of a channel, which is its label too, and what the code allows. */
+  async #changeReferral(
+    id: number,
+    { code, allowedUses }: Pick<ChannelChanges, 'code' | 'allowedUses'>,
+    manager: EntityManager,
+  ): Promise<void> {
     const { referrals } = this.database.tables;
-    const rename = sql(
-      { id, code },
-      ($) => `UPDATE ${referrals} SET code = ${$.code}, label = ${$.code} WHERE id = ${$.id}`,
+    const change = sql(
+      { id, code: code ?? null, allowedUses: allowedUses ?? null },
+      ($) => `
+      UPDATE ${referrals} SET code = coalesce(${$.code}, code), label = coalesce(${$.code}, label),
+        allowed_uses = coalesce(${$.allowedUses}::integer, allowed_uses)
+      WHERE id = ${$.id}`,
     );
     try {
-      await this.database.query(rename, manager);
+      await this.database.query(change, manager);
     } catch (error) {
       const constraint = violatedConstraint(error);
-      if (constraint === 'uq_referrals_code') throw referralError('CODE_TAKEN', code);
+      if (constraint === 'uq_referrals_code') throw referralError('CODE_TAKEN', code!);
       if (constraint === 'uq_referrals_identity') throw referralError('REFERRAL_EXISTS', null, 'choose another code');
+      if (constraint === 'ck_referrals_uses')
+        throw invalid('allowedUses', '-1, or at least as many as have signed up with the code', allowedUses);
       throw error;
     }
-    this.#lookup.forget(before);
   }
 
   /** Deletes the channel and its referral. */
@@ -192,11 +209,11 @@ export class ChannelManager extends RecordManager<ReferralChannel, ChannelInput,
   }
 }
 
-/** Returns the fields of a channel: its columns, and the code and owner of its referral. */
+/** Returns the fields of a channel: its columns, and those of its referral that a channel shows. */
 function fieldsOfChannels({ dataSource }: Database): Fields {
   const fields = new Map(fieldsOf(dataSource, ReferralChannel));
   const ofReferral = fieldsOf(dataSource, Referral);
-  for (const name of ['userId', 'code'])
+  for (const name of ['userId', 'code', 'allowedUses'])
     fields.set(name, { kind: ofReferral.get(name)!.kind, path: ['referral', name] });
   return fields;
 }

@@ -6,8 +6,8 @@ import { lengths } from '../../limits';
 import type { ChannelChanges, ChannelInput } from '../../types/commissions';
 import type { FieldOf } from '../../types/records';
 
-/** The fields that `channels.create` and `channels.update` share. */
-export const channelTerms: FieldsOf<Omit<ChannelChanges, 'code'>> = {
+/** The fields of a channel that `channels.create` and `channels.update` share. */
+export const channelTerms: FieldsOf<Omit<ChannelChanges, 'code' | 'allowedUses'>> = {
   description: true,
   promoType: true,
   promoValue: true,

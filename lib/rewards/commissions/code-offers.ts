@@ -1,11 +1,12 @@
 import type { Clock } from '../../database/clock';
 import type { Database } from '../../database/database';
+import { folded } from '../../database/folding';
 import { sql } from '../../database/named-parameters';
 import { timeOf } from '../../database/statement-time';
 import { shownAmount } from '../../entities/columns';
 import { ReferralChannel } from '../../entities/referral-channel';
 import type { Settings } from '../../options';
-import { isOpen } from './channel-terms';
+import { isOpen, isUsedUp } from './channel-terms';
 
 /**
  * What a code offers: a discount for the buyer who applies it, and a commission for its owner. Amounts are decimal
@@ -13,7 +14,7 @@ import { isOpen } from './channel-terms';
  */
 export interface CodeOffer {
   code: string;
-  /** The discount; null if there is none at present. */
+  /** The discount; null if there is none at present, or if the coupon is used up. */
   promo: Pick<ReferralChannel, 'promoType' | 'promoValue' | 'isRecurring'> | null;
   initialRate: string;
   ongoingRate: string;
@@ -38,7 +39,7 @@ export class CodeOffers {
 
   /** Returns the offer of a code, in any case; null if no referral has the code. */
   offerOfCode(code: string): Promise<CodeOffer | null> {
-    return this.#offer(code, (given) => `lower(r.code) = lower(${given})`);
+    return this.#offer(code, (given) => `${folded('r.code')} = ${folded(given)}`);
   }
 
   /** Returns the offer of a referral's code; null if there is no such referral. */
@@ -53,7 +54,7 @@ export class CodeOffers {
         { given, now: this.#clock.parameter() },
         ($) => `
         SELECT r.code, p.commission_ratio::text AS ratio, p.commission_max_per_referee::text AS max,
-          ${isOpen(timeOf($.now))} AS "isOpen", ${this.#database.columns(ReferralChannel, 'c', 'channel.')}
+          ${isOpen(timeOf($.now))} AND NOT ${isUsedUp} AS "isOpen", ${this.#database.columns(ReferralChannel, 'c', 'channel.')}
         FROM ${referrals} r LEFT JOIN ${programs} p ON p.id = r.program_id LEFT JOIN ${channels} c ON c.id = r.id
         WHERE ${isGiven($.given)}`,
       ),

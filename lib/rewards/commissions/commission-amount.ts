@@ -18,7 +18,8 @@ const candidates = (tables: Tables, $: Parameters): string => `
     -- The referrals that the purchase can be credited to, best first.
     candidates (rank, source, referral_id, referrer_id, ratio, max) AS (
       SELECT 1, 'coupon', c.id, NULL, NULL::numeric, NULL::numeric
-      FROM buyer b JOIN ${tables.channels} c ON c.id = b.channel_id CROSS JOIN at WHERE ${isOn('at.purchased_at')}
+      FROM buyer b JOIN ${tables.channels} c ON c.id = b.channel_id JOIN ${tables.referrals} r ON r.id = c.id CROSS JOIN at
+      WHERE ${isOn('at.purchased_at')}
       UNION ALL SELECT 2, 'sign-up', referral_id, referrer_id, commission_ratio, commission_max_per_referee
       FROM ${tables.signups} WHERE user_id = ${$.buyer} AND referrer_id IS NOT NULL
       UNION ALL SELECT 3, 'attribution', r.id, NULL, program.commission_ratio, program.commission_max_per_referee

@@ -2,6 +2,7 @@ import type { Request } from 'express';
 import type { EntityManager } from 'typeorm';
 import type { Clock } from '../../database/clock';
 import type { Database } from '../../database/database';
+import { folded } from '../../database/folding';
 import { sql } from '../../database/named-parameters';
 import { overtaken, retryOvertaken } from '../../database/retry';
 import { timeOf } from '../../database/statement-time';
@@ -12,7 +13,7 @@ import type { Settings } from '../../options';
 import type { Coupon, Quote } from '../../types/commissions';
 import type { Amount, UserRef, WithManager } from '../../types/common';
 import { takeTurn } from '../records/buyer-turn';
-import { discount, isOn, isOpen } from './channel-terms';
+import { discount, isOn, isOpen, isUsedUp } from './channel-terms';
 
 export interface ApplyOptions extends WithManager {
   /** The request of the user, for the option `isSamePerson`. */
@@ -46,10 +47,10 @@ export class Coupons {
 
   /**
    * Applies a coupon by its code, in any case. It replaces the coupon that was applied before. The next purchase
-   * redeems it.
+   * redeems it, unless other buyers have used it up by then (`allowedUses`): to apply it keeps no place.
    *
-   * @throws ReferralError `COUPON_NOT_FOUND`, `COUPON_INACTIVE`, `COUPON_EXPIRED`, `COUPON_OWN`, `COUPON_REDEEMED`;
-   * `INVALID_INPUT`; `DATABASE_UNAVAILABLE`.
+   * @throws ReferralError `COUPON_NOT_FOUND`, `COUPON_INACTIVE`, `COUPON_EXPIRED`, `COUPON_OWN`, `COUPON_REDEEMED`,
+   * `COUPON_USED_UP`; `INVALID_INPUT`; `DATABASE_UNAVAILABLE`.
    */
   async apply(user: UserRef, code: string, options: ApplyOptions = {}): Promise<Coupon> {
     const { req, manager } = objectOf('coupons.apply', options, { req: true, manager: true });
@@ -92,12 +93,16 @@ export class Coupons {
 
   /**
    * Returns what a purchase of an amount costs the buyer. In a transaction, it locks the buyer's row, so that the
-   * coupon can't change before the transaction ends.
+   * coupon can't change before the transaction ends, and the code of a coupon with `allowedUses`, so that other buyers
+   * can't use it up.
    */
   async quote(user: UserRef, amount: Amount, options: WithManager = {}): Promise<Quote> {
     const { manager } = objectOf('quote', options, { manager: true });
     const checked = { user: someUserIdOf('user', user), amount: amountOf('amount', amount, 'not negative') };
-    if (manager?.queryRunner?.isTransactionActive) await takeTurn(this.#database, checked.user, manager);
+    if (manager?.queryRunner?.isTransactionActive) {
+      await takeTurn(this.#database, checked.user, manager);
+      await this.#lockLimited(checked.user, manager);
+    }
     const parameters = { ...checked, now: this.#clock.parameter() };
     const { buyers, channels, referrals } = this.#database.tables;
     const [row] = await this.#database.query<QuoteRow>(
@@ -118,6 +123,22 @@ export class Coupons {
     return { amount: shownAmount(price), discount: shownAmount(off), total: shownAmount(total), code };
   }
 
+  /** Locks the referral of the coupon that a user has applied, and not yet redeemed, if it has a limit. */
+  async #lockLimited(userId: string, manager: EntityManager): Promise<void> {
+    const { buyers, referrals } = this.#database.tables;
+    await this.#database.query(
+      sql(
+        { user: userId },
+        ($) => `
+        SELECT FROM ${referrals} r
+        WHERE r.id = (SELECT channel_id FROM ${buyers} WHERE user_id = ${$.user} AND NOT is_redeemed)
+          AND r.allowed_uses <> -1
+        FOR NO KEY UPDATE`,
+      ),
+      manager,
+    );
+  }
+
   /** Returns the channel of a code, if there is one, and prevents its deletion with a row lock (`FOR KEY SHARE`). */
   async #channelOfCode(
     code: string,
@@ -130,10 +151,11 @@ export class Coupons {
         { user: userId, code, now: this.#clock.parameter() },
         ($) => `
         SELECT c.id, r.user_id AS "ownerId", ${isOpen('at.now')} AS "isOpen",
-          coalesce(c.is_active AND c.end_date <= at.now, false) AS "isExpired",
+          coalesce(c.is_active AND c.end_date <= at.now, false) AS "isExpired", ${isUsedUp} AS "isUsedUp",
           EXISTS (SELECT FROM ${redemptions} WHERE user_id = ${$.user} AND channel_id = c.id) AS "isRedeemed"
         FROM (SELECT ${timeOf($.now)} AS now) AS at
-        CROSS JOIN ${referrals} r JOIN ${channels} c ON c.id = r.id WHERE lower(r.code) = lower(${$.code})
+        CROSS JOIN ${referrals} r JOIN ${channels} c ON c.id = r.id
+        WHERE ${folded('r.code')} = ${folded($.code)}
         FOR KEY SHARE OF c`,
       ),
       manager,
@@ -196,7 +218,8 @@ function refusalOf(channel: CouponChannelRow | undefined, userId: string): Coupo
   if (!channel) return 'COUPON_NOT_FOUND';
   if (channel.isExpired) return 'COUPON_EXPIRED';
   if (!channel.isOpen) return 'COUPON_INACTIVE';
-  return channel.ownerId === userId ? 'COUPON_OWN' : null;
+  if (channel.ownerId === userId) return 'COUPON_OWN';
+  return channel.isUsedUp && !channel.isRedeemed ? 'COUPON_USED_UP' : null;
 }
 
 /** The channel of a code, and its state for a user. */
@@ -205,6 +228,8 @@ interface CouponChannelRow {
   ownerId: string | null;
   isOpen: boolean;
   isExpired: boolean;
+  /** Whether as many buyers as the code allows have redeemed its coupon. */
+  isUsedUp: boolean;
   /** Whether the user has redeemed its coupon. */
   isRedeemed: boolean;
 }

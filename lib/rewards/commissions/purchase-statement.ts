@@ -3,6 +3,7 @@ import { type Placeholders, type Statement, statement } from '../../database/nam
 import { timeOf } from '../../database/statement-time';
 import { ReferralCommission } from '../../entities/referral-commission';
 import { ReferralPurchase } from '../../entities/referral-purchase';
+import { isUsedUp } from './channel-terms';
 import { commissionAmount } from './commission-amount';
 
 export interface PurchaseParameters {
@@ -56,18 +57,20 @@ type Parameters = Placeholders<PurchaseParameters>;
  * Locks, in this order, all held until the transaction ends:
  *
  * 1. `referral_buyers`, the row of the buyer (`updated` or `inserted`): one call at a time for each buyer.
- * 2. Rows that belong to this buyer: purchase, redemption, commission, and the referee row of buyer and referrer. Their
+ * 2. `referrals`, the row of the coupon (`taken`): only for the purchase that redeems it. Before lock 4, as in a sign-up.
+ * 3. Rows that belong to this buyer: purchase, redemption, commission, and the referee row of buyer and referrer. Their
  *    order does not matter, because the other calls that change them hold lock 1. Only a sign-up of the buyer can
  *    insert the referee row at the same time; the unique key makes one of the two wait.
- * 3. `referral_accounts`, the row of the referrer (`account`): only if it is new or counts one more user.
- * 4. `referral_account_totals`, the row of referrer, channel and mode (`added`).
- * 5. The referral of the commission and the channel of the redemption: their foreign keys take a lock that prevents the
+ * 4. `referral_accounts`, the row of the referrer (`account`): only if it is new or counts one more user.
+ * 5. `referral_account_totals`, the row of referrer, channel and mode (`added`).
+ * 6. The referral of the commission and the channel of the redemption: their foreign keys take a lock that prevents the
  *    deletion (`FOR KEY SHARE`).
  *
- * Purchases of many buyers lock the same rows of 3 and 4. So these locks come last, and always in this order.
+ * Purchases of many buyers lock the same rows of 2, 4 and 5, always in this order.
  *
  * The column `version` of the buyer's row is an optimistic lock. If another call has changed the row since the snapshot
- * of this statement, nothing is written: the result has no purchase, and the caller retries.
+ * of this statement, nothing is written: the result has no purchase, and the caller retries. If other buyers have used
+ * up the coupon since the snapshot, the statement fails, and the caller retries too: the next snapshot has it off.
  */
 export function purchaseStatement(database: Database): Statement<PurchaseParameters> {
   const { tables } = database;
@@ -148,22 +151,33 @@ const buyersTurn = (tables: Tables, $: Parameters): string => `
       FROM earning CROSS JOIN at CROSS JOIN buyer b WHERE b.user_id IS NULL
       ON CONFLICT DO NOTHING
       RETURNING user_id
+    ),
+    -- Lock 2: counts the redemption. After a wait for the lock, PostgreSQL tests the newest version of the row. No row
+    -- if the coupon is used up by then: redeemed fails.
+    taken AS (
+      UPDATE ${tables.referrals} r SET redemptions = r.redemptions + 1
+      FROM updated CROSS JOIN earning
+      WHERE earning.is_redeeming AND r.id = earning.channel_id AND NOT ${isUsedUp}
+      RETURNING r.id
     )`;
 
 const purchaseAndRedemption = (tables: Tables, $: Parameters): string => `
-    -- Inserts the purchase, if lock 1 is held. It guards the writes below: each depends on its row.
+    -- Inserts the purchase, if lock 1 is held. It guards the writes below: each depends on its row. count(*) >= 0 is
+    -- always true: it makes PostgreSQL execute taken first, so that lock 2 precedes the locks below.
     purchased AS (
       INSERT INTO ${tables.purchases} (user_id, reference, amount, purchased_at, source, referral_id, channel_id,
         referrer_id, mode, rate, room, is_revenue, no_commission, created_at)
       SELECT ${$.buyer}, ${$.reference}, ${$.amount}::numeric, at.purchased_at, source, referral_id, channel_id,
         referrer_id, mode, rate, room, is_revenue, no_commission, at.now
       FROM earning CROSS JOIN at CROSS JOIN (SELECT FROM updated UNION ALL SELECT FROM inserted) AS turn
+      WHERE (SELECT count(*) FROM taken) >= 0
       RETURNING *
     ),
-    -- Inserts the first use of the applied coupon. The primary key refuses a second use.
+    -- Inserts the first use of the applied coupon. The primary key refuses a second use. 0 is no channel: if the coupon
+    -- is used up, the foreign key refuses it, and PostgreSQL undoes the whole statement.
     redeemed AS (
       INSERT INTO ${tables.redemptions} (user_id, channel_id, reference, is_kept, created_at)
-      SELECT ${$.buyer}, earning.channel_id, ${$.reference}, earning.is_recurring, at.now
+      SELECT ${$.buyer}, coalesce((SELECT id FROM taken), 0), ${$.reference}, earning.is_recurring, at.now
       FROM earning CROSS JOIN at CROSS JOIN purchased WHERE earning.is_redeeming
     )`;
 
@@ -206,7 +220,7 @@ export const sharedRows = (
   net = 'earning.earned',
   revenue = `${$.amount}::numeric`,
 ): string => `
-    -- Lock 3. PostgreSQL checks the constraints on the values to insert even if it updates. So users_upgraded must not
+    -- Lock 4. PostgreSQL checks the constraints on the values to insert even if it updates. So users_upgraded must not
     -- exceed users_referred in these values.
     account AS (
       INSERT INTO ${tables.accounts} AS a (user_id, users_referred, users_upgraded, created_at, updated_at)
@@ -218,8 +232,8 @@ export const sharedRows = (
         users_upgraded = a.users_upgraded + (SELECT is_upgrade::integer FROM earning)
       RETURNING user_id
     ),
-    -- Lock 4. Also tells the next run when the commission can be paid (due_at, with the terms 1 for a new row).
-    -- count(*) >= 0 is always true. It makes PostgreSQL execute account first, so that lock 3 precedes lock 4.
+    -- Lock 5. Also tells the next run when the commission can be paid (due_at, with the terms 1 for a new row).
+    -- count(*) >= 0 is always true. It makes PostgreSQL execute account first, so that lock 4 precedes lock 5.
     added AS (
       INSERT INTO ${tables.totals} AS t (user_id, channel_id, mode, commissions, amount, matured, matured_amount,
         matured_until, redemptions, revenue, due_at, due_terms)

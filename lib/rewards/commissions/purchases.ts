@@ -60,11 +60,11 @@ export interface MadePurchase extends RecordedPurchase {
   mayWait: boolean;
 }
 
-/** These foreign keys refuse a purchase whose referral or channel was deleted after the statement's snapshot. */
-const deletedMeanwhile = new Set<string | null>([
-  'fk_referral_commissions_referral',
-  'fk_referral_redemptions_channel',
-]);
+/**
+ * These foreign keys refuse a purchase whose referral or channel was deleted after the statement's snapshot, or whose
+ * coupon was used up.
+ */
+const goneMeanwhile = new Set<string | null>(['fk_referral_commissions_referral', 'fk_referral_redemptions_channel']);
 
 /**
  * Records purchases and refunds, and what they earn the referrers. The commission is computed in
@@ -209,7 +209,7 @@ export class Purchases {
       const [row] = await this.#database.attempt((within) => this.#database.query<PurchaseRow>(query, within), manager);
       return row!;
     } catch (error) {
-      if (deletedMeanwhile.has(violatedConstraint(error))) return overtaken;
+      if (goneMeanwhile.has(violatedConstraint(error))) return overtaken;
       throw error;
     }
   }

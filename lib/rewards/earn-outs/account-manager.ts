@@ -10,6 +10,7 @@ import { ReferralAccount } from '../../entities/referral-account';
 import { invalid, referralError } from '../../errors';
 import { emailOf, objectOf, someUserIdOf } from '../../input';
 import type { Settings } from '../../options';
+import { isBaseUrl } from '../../tracking/redirect';
 import type { ReferralCreation, ReferralPlan } from '../../tracking/referral-creation';
 import type { UserRef, WithManager } from '../../types/common';
 import type { AccountChanges, AccountInput, AccountTotals, BlockedEarnings, EarningMode } from '../../types/earn-outs';
@@ -20,8 +21,8 @@ import { periodEnd, periodStart } from './schedule';
 import { termsOf } from './terms';
 import { Waiting } from './waiting';
 
-/** `referrals.accounts`: the referral settings and totals of users. */
-export class AccountManager extends RecordManager<ReferralAccount, AccountInput, AccountChanges, ReferralPlan> {
+/** `referrals.accounts`: the referral settings and totals of users. A plan is null if the user has a referral to use. */
+export class AccountManager extends RecordManager<ReferralAccount, AccountInput, AccountChanges, ReferralPlan | null> {
   readonly #clock: Clock;
   readonly #creation: ReferralCreation;
   readonly #settings: Settings;
@@ -39,7 +40,8 @@ export class AccountManager extends RecordManager<ReferralAccount, AccountInput,
   }
 
   /**
-   * Returns a user's account. The first call for a user creates it, together with a referral that has a code.
+   * Returns a user's account. The first call for a user creates it. The account's referral is the user's first one to
+   * `baseUrl` that is neither expired nor a channel; if there is none, the call creates it.
    *
    * @throws ReferralError `INVALID_INPUT`; `DATABASE_UNAVAILABLE`.
    */
@@ -134,31 +136,80 @@ export class AccountManager extends RecordManager<ReferralAccount, AccountInput,
     };
   }
 
-  protected override async plan(input: AccountInput, _manager: unknown, before?: ReferralPlan): Promise<ReferralPlan> {
-    const { user } = objectOf('accounts.create', input, { user: true });
-    return this.#creation.plan({ user: someUserIdOf('user', user), redirectTo: '/' }, before);
+  protected override async plan(
+    input: AccountInput,
+    manager: EntityManager | undefined,
+    before?: ReferralPlan | null,
+  ): Promise<ReferralPlan | null> {
+    const user = someUserIdOf('user', objectOf('accounts.create', input, { user: true }).user);
+    if ((await this.#ownReferral(user, manager)) !== null) return null;
+    return this.#creation.plan({ user, redirectTo: '/' }, before ?? undefined);
   }
 
   protected async make(
     { user }: AccountInput,
     manager: EntityManager,
-    plan: ReferralPlan,
+    plan: ReferralPlan | null,
   ): Promise<ReferralAccount | typeof overtaken> {
+    const userId = someUserIdOf('user', user);
+    // Looked up again, because another call may have created or deleted it since the plan.
+    const own = await this.#ownReferral(userId, manager);
+    if (own !== null) return (await this.#accountWith(own, userId, manager)) ?? overtaken;
+    if (plan === null) return overtaken;
     const created = await this.#creation.make(plan, manager);
     if (created === overtaken) return overtaken;
-    const { accounts } = this.database.tables;
+    const account = await this.#accountWith(created.referral.id, userId, manager);
+    // Another call has given the account a referral in the meantime. The one that was created here is rolled back.
+    return account?.referralId === created.referral.id ? account : overtaken;
+  }
+
+  /** Returns the user's account, with a referral if it has none yet; null if that referral was deleted. */
+  async #accountWith(referral: number, user: string, manager: EntityManager): Promise<ReferralAccount | null> {
+    const { accounts, referrals } = this.database.tables;
     const [row] = await this.database.query<object>(
       sql(
-        { user: someUserIdOf('user', user), referral: created.referral.id, now: this.#clock.parameter() },
+        { user, referral, now: this.#clock.parameter() },
         ($) => `
         INSERT INTO ${accounts} AS a (user_id, referral_id, created_at, updated_at)
-        SELECT ${$.user}, ${$.referral}, now, now FROM (SELECT ${timeOf($.now)} AS now) AS at
+        SELECT ${$.user}, r.id, now, now
+        FROM (SELECT id FROM ${referrals} WHERE id = ${$.referral} FOR KEY SHARE) AS r
+        CROSS JOIN (SELECT ${timeOf($.now)} AS now) AS at
         ON CONFLICT (user_id) DO UPDATE SET referral_id = coalesce(a.referral_id, excluded.referral_id)
         RETURNING ${this.database.columns(ReferralAccount)}`,
       ),
       manager,
     );
-    return this.database.entity(ReferralAccount, row!);
+    return row ? this.database.entity(ReferralAccount, row) : null;
+  }
+
+  /**
+   * Returns the id of the referral that the user's account has; else of the first one to `baseUrl` that is neither
+   * expired nor a channel; null if there is none. It reads each destination once, because a user may have many referrals.
+   */
+  async #ownReferral(user: string, manager: EntityManager | undefined): Promise<number | null> {
+    const { accounts, referrals, channels } = this.database.tables;
+    const rows = await this.database.query<{ id: string; redirectTo: string | null }>(
+      sql(
+        { user, now: this.#clock.parameter() },
+        ($) => `
+        WITH
+        -- The referral of the account.
+        known AS (
+          SELECT referral_id FROM ${accounts} WHERE user_id = ${$.user} AND referral_id IS NOT NULL
+        ),
+        -- The first referral to each destination.
+        candidates AS (
+          SELECT min(r.id) AS id, r.redirect_to FROM ${referrals} r
+          WHERE r.user_id = ${$.user} AND (r.expired_at > ${timeOf($.now)}) IS NOT FALSE
+            AND NOT EXISTS (SELECT FROM ${channels} c WHERE c.id = r.id) AND NOT EXISTS (SELECT FROM known)
+          GROUP BY r.redirect_to
+        )
+        SELECT referral_id AS id, NULL AS "redirectTo" FROM known UNION ALL SELECT * FROM candidates ORDER BY id`,
+      ),
+      manager,
+    );
+    const own = rows.find(({ redirectTo }) => redirectTo === null || isBaseUrl(redirectTo, this.#settings));
+    return own ? Number(own.id) : null;
   }
 
   protected async change(id: number, changes: AccountChanges, manager: EntityManager): Promise<void> {

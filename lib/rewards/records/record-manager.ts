@@ -73,17 +73,26 @@ export abstract class RecordManager<
     return records.map((record) => this.#as(record, plain, fields)) as As<R, O>[];
   }
 
-  /** Returns the records that match. Default: all of them, oldest first. @throws ReferralError `INVALID_INPUT`. */
+  /**
+   * Returns the records that match, oldest first: at most 100, unless `take` says otherwise.
+   *
+   * @throws ReferralError `INVALID_INPUT`.
+   */
   async search<const O extends Search<R> = NoOptions>(search: O = {} as O): Promise<As<R, O>[]> {
     const given = objectOf<Search<R>>('search', search, {
       ...{ where: true, order: true, take: true, skip: true, fields: true, plain: true, manager: true },
     });
-    const { where = {}, order, fields, plain = false, manager } = given;
+    const { where = {}, order, take = defaultTake, skip, fields, plain = false, manager } = given;
     booleanOf('plain', plain);
-    const checked = { ...this.#checkedSearch(where, order, fields), ...takeAndSkipOf(given) };
+    const checked = { ...this.#checkedSearch(where, order, fields), ...takeAndSkipOf({ take, skip }) };
     // With joins, TypeORM treats a `take` of 0 as no limit.
     const found = checked.take === 0 ? [] : await this.load(checked, manager);
     return found.map((record) => this.#as(record, plain, fields)) as As<R, O>[];
+  }
+
+  /** Returns all records that match, oldest first, however many there are. @internal */
+  async all(where: object, manager: EntityManager | undefined): Promise<R[]> {
+    return this.load(this.#checkedSearch(where, undefined, undefined), manager);
   }
 
   /** Returns how many records match. Default: counts all. @throws ReferralError `INVALID_INPUT`. */
@@ -247,6 +256,9 @@ export abstract class RecordManager<
     return plain ? this.plain(record, fields) : record;
   }
 }
+
+/** How many records a `search` without `take` returns at most. */
+const defaultTake = 100;
 
 /** How many ids an `AMBIGUOUS` error names. */
 const maxNamed = 10;

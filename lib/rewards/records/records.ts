@@ -21,7 +21,7 @@ export function recordCalls(managers: Managers): RecordCalls {
       where: Partial<RecordsByManager[M]>,
       options: WithManager,
     ): Promise<RecordsByManager[M][]> {
-      const found = await byName[manager].search({ where, manager: options.manager });
+      const found = await byName[manager].all(where, options.manager);
       return found as unknown as RecordsByManager[M][];
     },
 

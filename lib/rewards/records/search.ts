@@ -1,4 +1,4 @@
-import { And, type DataSource, Equal, FindOperator, IsNull } from 'typeorm';
+import { And, type DataSource, Equal, FindOperator, IsNull, Not, Or, Raw } from 'typeorm';
 import { loadedColumns } from '../../database/mapping';
 import { invalid } from '../../errors';
 import { fieldsIn, isDate, isStorable, listOf, unknownField } from '../../input';
@@ -79,7 +79,7 @@ function checkedCondition({ fields, only }: Searchable, where: unknown, takes: s
   for (const [name, value] of entriesOf('where', where, [...fields.keys()], takes)) {
     const { kind, path } = fields.get(name)!;
     checkValue(`where.${name}`, kind, value);
-    put(checked, path, value === null ? IsNull() : value);
+    put(checked, path, value === null ? IsNull() : withFoldedLikes(value));
   }
   for (const [name, condition] of Object.entries(only)) {
     const given = checked[name];
@@ -143,6 +143,26 @@ function isOperator(value: unknown): value is FindOperator<unknown> {
   } catch {
     return false; // a proxy that throws
   }
+}
+
+/** How many patterns of `ILike` were rewritten. The name of a parameter must be unique within a query. */
+let patterns = 0;
+
+/**
+ * Makes `ILike` fold A to Z alone, as codes are compared, also inside of other operators. By itself it follows the rules
+ * of the database: under Turkish ones, `ILike('spring')` does not find `SPRING`.
+ */
+function withFoldedLikes(value: unknown): unknown {
+  if (!isOperator(value)) return value;
+  const { type, child } = value;
+  const inner: unknown = value.value;
+  if (type === 'not' && child) return Not(withFoldedLikes(child));
+  if (type === 'and')
+    return And(...((inner as FindOperator<unknown>[]).map(withFoldedLikes) as FindOperator<unknown>[]));
+  if (type === 'or') return Or(...((inner as FindOperator<unknown>[]).map(withFoldedLikes) as FindOperator<unknown>[]));
+  if (type !== 'ilike') return value;
+  const parameter = `referral_pattern_${++patterns}`;
+  return Raw((column) => `${column} ILIKE :${parameter} COLLATE "C"`, { [parameter]: inner });
 }
 
 const directions = new Set<unknown>(['asc', 'desc', 'ASC', 'DESC', 1, -1]);

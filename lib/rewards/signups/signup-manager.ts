@@ -1,5 +1,6 @@
 import type { EntityManager } from 'typeorm';
 import type { Database } from '../../database/database';
+import { folded } from '../../database/folding';
 import { type Query, sql } from '../../database/named-parameters';
 import { overtaken } from '../../database/retry';
 import { ReferralSignup } from '../../entities/referral-signup';
@@ -59,8 +60,9 @@ export class SignupManager extends RecordManager<ReferralSignup, SignupInput, ob
     const query = sql(
       { referralId, typed, then: weighed.choice },
       ($) => `
-        SELECT r.code, coalesce(named.id = r.id, lower(${$.then}::text) = lower(${$.typed}::text), false) AS "isSame"
-        FROM ${referrals} r LEFT JOIN ${referrals} named ON lower(named.code) = lower(${$.typed}::text)
+        SELECT r.code,
+          coalesce(named.id = r.id, ${folded(`${$.then}::text`)} = ${folded(`${$.typed}::text`)}, false) AS "isSame"
+        FROM ${referrals} r LEFT JOIN ${referrals} named ON ${folded('named.code')} = ${folded(`${$.typed}::text`)}
         WHERE r.id = ${$.referralId}`,
     );
     const [row] = await this.database.query<{ code: string; isSame: boolean }>(query, manager);

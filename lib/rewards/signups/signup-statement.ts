@@ -1,4 +1,5 @@
 import type { Database } from '../../database/database';
+import { folded } from '../../database/folding';
 import { type Placeholders, type Statement, statement } from '../../database/named-parameters';
 import { timeOf } from '../../database/statement-time';
 import { ReferralCredit } from '../../entities/referral-credit';
@@ -132,7 +133,7 @@ export function signupStatement(database: Database, secondLook: SecondLook): Sta
 /** SQL: whether the owner of a referral, or its code if that was typed, changed after the referral was chosen. */
 function isStale(referral: string, { owner, typedCode }: Placeholders<SignupParameters>): string {
   return `${referral}.user_id IS DISTINCT FROM ${owner}
-    OR coalesce(lower(${referral}.code) <> lower(${typedCode}::text), false)`;
+    OR coalesce(${folded(`${referral}.code`)} <> ${folded(`${typedCode}::text`)}, false)`;
 }
 
 /** SQL: whether a typed code has expired. A user who came through the link before can still sign up with it. */

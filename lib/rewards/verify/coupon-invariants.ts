@@ -53,6 +53,14 @@ export function couponInvariants(tables: Database['tables']): Invariant[] {
       isBroken: `initial_rate NOT BETWEEN 0 AND 1 OR ongoing_rate NOT BETWEEN 0 AND 1 OR promo_value < 0
         OR (promo_type = 'percent_off' AND promo_value > 1)`,
     }),
+    {
+      name: 'redemptions of a code = redeemed coupons',
+      table: 'referrals',
+      sql: `SELECT r.id, coalesce(d.count, 0) AS expected, r.redemptions AS found
+       FROM ${tables.referrals} r
+       LEFT JOIN (SELECT channel_id, count(*) FROM ${tables.redemptions} GROUP BY 1) d ON d.channel_id = r.id
+       WHERE r.redemptions <> coalesce(d.count, 0)`,
+    },
     channels('every channel is a referral of somebody', {
       expected: 'id',
       found: 'owner_id',
