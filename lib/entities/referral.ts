@@ -39,7 +39,10 @@ export class Referral {
   @Column({ name: 'label', type: 'varchar', length: lengths.label, default: '' })
   label!: string;
 
-  /** The code in the link, 1–100 of `[A-Za-z0-9_-]`, unique without regard to case. */
+  /**
+   * The code in the link, 1–100 of `[A-Za-z0-9_-]`, unique without regard to case. `referralCodes.update` changes it: the
+   * codes before go on working, and no other referral ever gets them.
+   */
   @Column({ name: 'code', type: 'varchar', length: lengths.code })
   code!: string;
 
@@ -97,7 +100,8 @@ export class Referral {
    *
    * @param options.manager the host's transaction. Default: the call is a transaction of its own.
    * @throws ReferralError `INVALID_INPUT` naming the field, before anything is written; `CODE_TAKEN` if the given
-   * `code` belongs to another referral; `REFERRAL_EXISTS` if the referral exists with another `code` or `program`;
+   * `code` belongs to another referral, or did before; `REFERRAL_EXISTS` if the referral exists with another `code` or
+   * `program`;
    * `CODES_EXHAUSTED`; `DATABASE_UNAVAILABLE`.
    */
   static async create(input: CreateReferralInput, options: WithManager = {}): Promise<Referral> {
@@ -171,7 +175,7 @@ export class Referral {
     return registry.instanceFor('Referral.responsesForReferrer', options).referrals.responsesForReferrer(user, options);
   }
 
-  /** Returns the referral with this code, in any case; null if there is none. */
+  /** Returns the referral that has this code, or once had it, in any case; null if there is none. */
   static async findByCode(code: string, options: WithManager = {}): Promise<Referral | null> {
     return registry.instanceFor('Referral.findByCode', options).referrals.findByCode(code, options);
   }

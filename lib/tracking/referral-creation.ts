@@ -1,6 +1,8 @@
 import type { EntityManager } from 'typeorm';
 import type { Clock } from '../database/clock';
+import { foldedCode, isCodeOf } from '../database/codes';
 import type { Database } from '../database/database';
+import { violatedConstraint } from '../database/driver-errors';
 import { sql } from '../database/named-parameters';
 import { overtaken, retryOvertaken } from '../database/retry';
 import { Referral } from '../entities/referral';
@@ -55,6 +57,11 @@ export interface CreatedReferral {
   isNew: boolean;
 }
 
+/** A referral, and whether the code of the plan is one of its codes, at present or in the past. */
+interface FoundReferral extends CreatedReferral {
+  isItsCode: boolean;
+}
+
 /** Creates referrals. */
 export class ReferralCreation {
   readonly #database: Database;
@@ -100,11 +107,17 @@ export class ReferralCreation {
       if (given !== null && tries > 1) throw referralError('CODE_TAKEN', given);
       return overtaken;
     }
-    refuseOtherCode(found.referral, given);
+    if (given !== null && !found.isItsCode)
+      throw referralError(
+        'REFERRAL_EXISTS',
+        found.referral.code,
+        `give the one with the code "${given}" another label`,
+      );
     // Another call has set the program of the referral after this statement's snapshot.
     if (terms.programId !== null && found.referral.programId === null) return overtaken;
     refuseOtherProgram(found.referral, terms.programId);
-    return found;
+    const { referral, isNew } = found;
+    return { referral, isNew };
   }
 
   /** Returns a destination that the options allow. Throws `INVALID_INPUT` for any other. */
@@ -137,14 +150,17 @@ export class ReferralCreation {
    * Returns the existing row or inserts it, in one statement. If two calls insert the same row, a unique index makes
    * the second one wait in `ON CONFLICT` for the commit of the first. It then returns null, and the next attempt finds
    * the row in a new snapshot.
+   *
+   * A code that was given out is seen in the snapshot, or refused by the unique index on codes. If a referral got the code
+   * and lost it again after the snapshot, the primary key of the aliases refuses the whole statement.
    */
   async #getOrCreate(
     draft: ReferralDraft,
     code: string,
     terms: NewReferral,
     manager: EntityManager | undefined,
-  ): Promise<CreatedReferral | null> {
-    const { referrals, programs } = this.#database.tables;
+  ): Promise<FoundReferral | null> {
+    const { referrals, aliases, programs } = this.#database.tables;
     const { userId: user, label, redirectTo, targetType, targetId } = draft;
     const { expiredAt, programId: program, allowedUses } = terms;
     const parameters = {
@@ -174,32 +190,50 @@ export class ReferralCreation {
          WHERE id IN (SELECT id FROM existing) AND program_id IS NULL AND EXISTS (SELECT FROM program)
          RETURNING *
        ),
-       -- Inserts the referral if there is none. If the code or the identity exists already, it inserts nothing.
+       -- Inserts the referral if there is none. If the code or the identity exists already, or another referral once had
+       -- the code, it inserts nothing.
        created AS (
          INSERT INTO ${referrals}
            (user_id, label, redirect_to, target_type, target_id, code, expired_at, created_at, program_id, allowed_uses)
-         SELECT ${$.user}, ${$.label}, ${$.redirectTo}, ${$.targetType}, ${$.targetId}, ${$.code}, ${$.expiredAt},
+         SELECT ${$.user}, ${$.label}, ${$.redirectTo}, ${$.targetType}, ${$.targetId}, ${$.code}::text, ${$.expiredAt},
            coalesce(${$.now}::timestamptz, now()), ${$.program}, ${$.allowedUses}::integer
          WHERE NOT EXISTS (SELECT FROM existing) AND (${$.program}::bigint IS NULL OR EXISTS (SELECT FROM program))
+           AND NOT EXISTS (SELECT FROM ${aliases} WHERE code = ${foldedCode(`${$.code}::text`)})
          ON CONFLICT DO NOTHING
          RETURNING *
+       ),
+       -- Gives the code to the new referral for good.
+       kept AS (
+         INSERT INTO ${aliases} (code, referral_id) SELECT ${foldedCode('code')}, id FROM created
        )
-       SELECT ${$.program}::bigint IS NULL OR EXISTS (SELECT FROM program) AS "isKnownProgram", "isNew", ${this.#columns}
+       SELECT ${$.program}::bigint IS NULL OR EXISTS (SELECT FROM program) AS "isKnownProgram", "isNew",
+         ${foldedCode('code')} = ${foldedCode(`${$.code}::text`)}
+           OR ${isCodeOf(this.#database.tables, `${$.code}::text`, 'found.id')} AS "isItsCode",
+         ${this.#columns}
        FROM (SELECT) AS always
        LEFT JOIN (
          SELECT false AS "isNew", * FROM existing WHERE NOT EXISTS (SELECT FROM adopted)
          UNION ALL SELECT false, * FROM adopted UNION ALL SELECT true, * FROM created
        ) AS found ON true`,
     );
-    const [row] = await this.#database.query<{ isKnownProgram: boolean; isNew: boolean | null }>(query, manager);
-    if (!row!.isKnownProgram) throw invalid('program', 'a program that exists, or its id', program);
-    return row!.isNew === null ? null : { referral: this.#database.entity(Referral, row!), isNew: row!.isNew };
+    const [row] = await this.#database.query<CreationRow>(query, manager).catch((error: unknown) => {
+      if (violatedConstraint(error) !== 'pk_referral_aliases') throw error;
+      // The host's transaction is aborted: it can't try another code.
+      if (manager?.queryRunner?.isTransactionActive) throw referralError('CODE_TAKEN', code);
+      return [{ isKnownProgram: true, isNew: null, isItsCode: null }];
+    });
+    const { isKnownProgram, isNew, isItsCode } = row!;
+    if (!isKnownProgram) throw invalid('program', 'a program that exists, or its id', program);
+    if (isNew === null) return null;
+    return { referral: this.#database.entity(Referral, row!), isNew, isItsCode: isItsCode! };
   }
 }
 
-function refuseOtherCode({ code: existing }: Referral, code: string | null): void {
-  if (code !== null && existing.toLowerCase() !== code.toLowerCase())
-    throw referralError('REFERRAL_EXISTS', existing, `give the one with the code "${code}" another label`);
+/** The result: nulls, besides the columns, if the code or the referral belongs to another call. */
+interface CreationRow {
+  isKnownProgram: boolean;
+  isNew: boolean | null;
+  isItsCode: boolean | null;
 }
 
 function refuseOtherProgram({ code, programId: existing }: Referral, programId: number | null): void {

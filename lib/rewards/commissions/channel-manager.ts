@@ -1,5 +1,6 @@
 import type { EntityManager } from 'typeorm';
 import type { Clock } from '../../database/clock';
+import { takeCode } from '../../database/codes';
 import type { Database } from '../../database/database';
 import { violatedConstraint } from '../../database/driver-errors';
 import { sql } from '../../database/named-parameters';
@@ -54,7 +55,7 @@ export class ChannelManager extends RecordManager<ReferralChannel, ChannelInput,
   }
 
   /**
-   * Returns the channel of a code, in any case; with `optional`, null if there is none.
+   * Returns the channel that has a code, or once had it, in any case; with `optional`, null if there is none.
    *
    * @throws ReferralError `NOT_FOUND`.
    */
@@ -147,17 +148,18 @@ export class ChannelManager extends RecordManager<ReferralChannel, ChannelInput,
 
   protected async change(id: number, changes: ChannelChanges, manager: EntityManager): Promise<void> {
     const { code } = objectOf('channels.update', changes, { code: true, ...channelTerms });
-    const before = await this.get(id, { fields: ['code', 'promoType', 'promoValue'], manager });
+    const before = await this.get(id, { fields: ['promoType', 'promoValue'], manager });
     const values = checkedTerms(changes);
     const { promoType = before.promoType, promoValue = before.promoValue } = changes;
     Object.assign(values, checkedPromo(promoType, promoValue));
     await refusingDates(changes, () => this.write(id, values, manager));
     if (code === undefined) return;
-    await this.#rename(id, before.code, codeOf('code', code), manager);
+    await this.#rename(id, codeOf('code', code), manager);
   }
 
-  async #rename(id: number, before: string, code: string, manager: EntityManager): Promise<void> {
+  async #rename(id: number, code: string, manager: EntityManager): Promise<void> {
     const { referrals } = this.database.tables;
+    await takeCode(this.database, id, code, manager);
     const rename = sql(
       { id, code },
       ($) => `UPDATE ${referrals} SET code = ${$.code}, label = ${$.code} WHERE id = ${$.id}`,
@@ -170,19 +172,18 @@ export class ChannelManager extends RecordManager<ReferralChannel, ChannelInput,
       if (constraint === 'uq_referrals_identity') throw referralError('REFERRAL_EXISTS', null, 'choose another code');
       throw error;
     }
-    this.#lookup.forget(before);
+    this.#lookup.forget(id);
   }
 
   /** Deletes the channel and its referral. */
   protected async remove(id: number, manager: EntityManager): Promise<void> {
-    const { code } = await this.get(id, { fields: ['code'], manager });
     await this.erase(id, manager);
     const { referrals } = this.database.tables;
     await this.database.query(
       sql({ id }, ($) => `DELETE FROM ${referrals} WHERE id = ${$.id}`),
       manager,
     );
-    this.#lookup.forget(code);
+    this.#lookup.forget(id);
   }
 }
 

@@ -1,6 +1,7 @@
 import type { Request } from 'express';
 import type { EntityManager } from 'typeorm';
 import type { Clock } from '../../database/clock';
+import { idOfCode } from '../../database/codes';
 import type { Database } from '../../database/database';
 import { sql } from '../../database/named-parameters';
 import { overtaken, retryOvertaken } from '../../database/retry';
@@ -133,7 +134,8 @@ export class Coupons {
           coalesce(c.is_active AND c.end_date <= at.now, false) AS "isExpired",
           EXISTS (SELECT FROM ${redemptions} WHERE user_id = ${$.user} AND channel_id = c.id) AS "isRedeemed"
         FROM (SELECT ${timeOf($.now)} AS now) AS at
-        CROSS JOIN ${referrals} r JOIN ${channels} c ON c.id = r.id WHERE lower(r.code) = lower(${$.code})
+        CROSS JOIN ${referrals} r JOIN ${channels} c ON c.id = r.id
+        WHERE r.id = ${idOfCode(this.#database.tables, $.code)}
         FOR KEY SHARE OF c`,
       ),
       manager,

@@ -1,3 +1,4 @@
+import { foldedCode } from '../../database/codes';
 import type { Database } from '../../database/database';
 import { type Check, checksOn, type Invariant } from './invariant';
 
@@ -18,6 +19,12 @@ export function signupInvariants(tables: Database['tables']): Invariant[] {
       table: 'referrals',
       sql: `SELECT id, allowed_uses AS expected, uses AS found FROM ${referrals}
        WHERE allowed_uses <> -1 AND uses > allowed_uses`,
+    },
+    {
+      name: 'a code leads to its referral',
+      table: 'referrals',
+      sql: `SELECT r.id, r.id AS expected, a.referral_id AS found FROM ${referrals} r
+       JOIN ${tables.aliases} a ON a.code = ${foldedCode('r.code')} WHERE a.referral_id <> r.id`,
     },
     ...checksOn(`${usages} u LEFT JOIN ${signups} s ON s.user_id = u.user_id`, [
       {
