@@ -2,7 +2,7 @@ import { createHmac, randomUUID } from 'node:crypto';
 import type { RequestHandler } from 'express';
 import request from 'supertest';
 import type { EntityManager } from 'typeorm';
-import { Referral, ReferralResponse, ReferralSignup, ReferralVisitor } from '../lib';
+import { Referral, ReferralResponse, type ReferralSignup, ReferralVisitor } from '../lib';
 import { VisitorTokens } from '../lib/tracking/visitor-token';
 import {
   browserOf,
@@ -29,12 +29,24 @@ let count = 0;
 const fresh = (word = 'x'): string => `${word}-${++count}`;
 
 /** Routes of a host: a registration that does not sign in, a response, and pages with their own `Cache-Control`. */
-const routes: Parameters<typeof startHost>[1] = (app) => {
+const routes: Parameters<typeof startHost>[1] = (app, dataSource) => {
   const handled =
     (work: (...args: Parameters<RequestHandler>) => Promise<unknown>): RequestHandler =>
     (req, res, next) =>
       work(req, res, next).then((result) => res.json(result), next);
   app.post('/register/:id', handled((req) => Referral.recordSignup(req, String(req.params['id'])))); // prettier-ignore
+  app.post(
+    '/undone/:id',
+    handled(async (req) => {
+      let signup: unknown;
+      const work = dataSource.transaction(async (manager: EntityManager) => {
+        signup = await Referral.recordSignup(req, String(req.params['id']), { manager });
+        throw new Error('undone');
+      });
+      await work.catch(() => undefined);
+      return signup;
+    }),
+  );
   app.post('/respond', handled((req) => Referral.recordResponse(req, 'TRIED'))); // prettier-ignore
   app.post('/enter/:id', (req, _res, next) => {
     req.session.userId = req.params.id; // signs in, and goes on in the same request
@@ -417,11 +429,15 @@ describe('one visitor id belongs to one user', () => {
     expect(await whose([visit, await login(first)])).toBe(later.code);
   });
 
-  test('a sign-up makes it the user’s before the first page, also in the host’s transaction', async () => {
+  test('a sign-up makes it the user’s before the first page, once it is committed', async () => {
     const referral = await link();
     const visit = await click(referral.code);
     const signUp = async (user: string) =>
       (await request(host.app).post(`/register/${user}`).set('Cookie', visit)).body as ReferralSignup | null;
+    const undone = await request(host.app)
+      .post(`/undone/${fresh('user')}`)
+      .set('Cookie', visit);
+    expect(undone.body).toMatchObject({ referralId: referral.id });
     const first = fresh('user');
     expect(await signUp(first)).toMatchObject({ userId: first, referralId: referral.id });
     expect(await signUp(fresh('user'))).toBeNull();

@@ -32,9 +32,9 @@ import { ReferralVisitor } from './referral-visitor';
  */
 export const entityOf = {
   referrals: Referral,
-  aliases: ReferralAlias,
   responses: ReferralResponse,
   dailyCounts: ReferralDailyCount,
+  aliases: ReferralAlias,
   visitors: ReferralVisitor,
   programs: ReferralProgram,
   creditTypes: ReferralCreditType,

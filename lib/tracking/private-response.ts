@@ -1,8 +1,8 @@
 import type { ServerResponse } from 'node:http';
 import onHeaders from 'on-headers';
 
-/** Headers with which a host or its server tells shared caches more than `Cache-Control` does. */
-const forSharedCaches = /(^|-)cdn-cache-control$|^surrogate-control$/;
+/** Headers that tell a shared cache more than `Cache-Control` does, and count before it. */
+const forSharedCaches = ['CDN-Cache-Control', 'Cloudflare-CDN-Cache-Control', 'Surrogate-Control'];
 
 /**
  * Keeps a response out of shared caches if it is sent with a cookie of ours: others would get the cookie from there. This
@@ -11,12 +11,14 @@ const forSharedCaches = /(^|-)cdn-cache-control$|^surrogate-control$/;
 export function keepPrivate(res: ServerResponse, hasCookie: () => boolean): void {
   onHeaders(res, () => {
     if (!hasCookie()) return;
-    const directives = String(res.getHeader('Cache-Control') ?? '')
-      .toLowerCase()
-      .split(',')
-      .map((directive) => directive.trim());
-    for (const name of res.getHeaderNames()) if (forSharedCaches.test(name)) res.removeHeader(name);
-    if (directives.includes('no-store') || (directives.includes('private') && !directives.includes('public'))) return;
-    res.setHeader('Cache-Control', directives.includes('no-cache') ? 'private, no-cache' : 'private');
+    for (const name of forSharedCaches) if (res.hasHeader(name)) res.removeHeader(name);
+    const given = String(res.getHeader('Cache-Control') ?? '');
+    if (has(given, 'no-store') || (has(given, 'private') && !has(given, 'public'))) return;
+    res.setHeader('Cache-Control', has(given, 'no-cache') ? 'private, no-cache' : 'private');
   });
+}
+
+/** Whether a value of `Cache-Control` has a directive, without a value of its own. */
+function has(value: string, directive: string): boolean {
+  return value === directive || value.split(',').some((one) => one.trim().toLowerCase() === directive);
 }
