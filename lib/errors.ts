@@ -91,7 +91,8 @@ const catalogue = {
   CODE_TAKEN: {
     status: 409,
     text: (code: string) =>
-      `The code ${quoted(code)} belongs to another referral (codes are compared without regard to case). Give another code.`,
+      `The code ${quoted(code)} belongs to another referral, or did before (codes are compared without regard to case, and ` +
+      'are never given a second time). Give another code.',
   },
   REFERRAL_EXISTS: {
     status: 409,

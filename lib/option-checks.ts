@@ -83,6 +83,7 @@ const checks = {
     ],
     domain: ['a domain name', (value) => typeof value === 'string' && /^\.?[a-z0-9-]+(\.[a-z0-9-]+)*$/i.test(value)],
     secure: ["true, false or 'auto'", (value) => typeof value === 'boolean' || value === 'auto'],
+    sameSite: isOneOf('lax', 'none', 'strict'),
   },
   codeParameter: isParameter,
   redirect: {

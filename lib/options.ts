@@ -6,6 +6,7 @@ import type { ReferralEarnOut } from './entities/referral-earn-out';
 import type { ReferralResponse } from './entities/referral-response';
 import { dayMs } from './limits';
 import { checkedOptions } from './option-checks';
+import { cookieSettings } from './option-cookie';
 import { addressOfRequest, csrfFieldOfHost, randomCode, safeReporter } from './option-defaults';
 import type { Amount, UserRef } from './types/common';
 import type { PayoutResult } from './types/earn-outs';
@@ -62,7 +63,11 @@ export interface ReferralsOptions {
    */
   visitor?: 'cookie' | 'session';
   cookie?: {
-    /** The name of the cookie, 1–100 of `[A-Za-z0-9_-]`. Default `'referral'`. */
+    /**
+     * The name of the cookie, 1–100 of `[A-Za-z0-9_-]`. Default: `'__Host-referral'` if `baseUrl` is https, the cookie is
+     * Secure and `domain` is not set: browsers take a cookie of that name from this host only, not from a subdomain.
+     * Otherwise `'referral'`. A name with `__Host-` is refused together with `domain`.
+     */
     name?: string;
     /** How long an attribution lasts after the click, in days; with `visitor: 'session'` as well. Default 30. */
     maxAgeDays?: number;
@@ -71,8 +76,14 @@ export interface ReferralsOptions {
      * only.
      */
     domain?: string;
-    /** The `Secure` attribute. Default `'auto'`: set if `req.secure` is true, which respects `trust proxy`. */
+    /** The `Secure` attribute. Default `'auto'`: set if `baseUrl` is https, which is what the browser sees. */
     secure?: boolean | 'auto';
+    /**
+     * The `SameSite` attribute. Default `'lax'`: a POST from another site comes without the cookie. `'none'`, for a
+     * sign-up that comes back by such a POST (Sign in with Apple, SAML), needs a cookie that is Secure. With `'strict'` a
+     * request that another site has led to comes without it, such as the page that a click is redirected to.
+     */
+    sameSite?: 'lax' | 'none' | 'strict';
   };
   /**
    * The query parameter that makes any page a click, as in `/pricing?referral_code=CODE`. `false` for none. Default
@@ -260,12 +271,7 @@ export function settingsOf(given: ReferralsOptions) {
     user: options.user,
     linkPath: (options.linkPath ?? '/r').replace(/\/$/, ''),
     visitor: options.visitor ?? 'cookie',
-    cookie: {
-      name: cookie.name ?? 'referral',
-      maxAgeMs: (cookie.maxAgeDays ?? 30) * dayMs,
-      domain: cookie.domain,
-      secure: cookie.secure ?? 'auto',
-    },
+    cookie: cookieSettings(cookie, baseUrl),
     codeParameter: options.codeParameter ?? 'referral_code',
     redirect: {
       parameter: redirect.parameter ?? 'redirect_to',

@@ -10,6 +10,7 @@ import { RefuseNanAndInfinity1794000000001 } from './1794000000001-refuse-nan-an
 import { CompleteCreditLedger1795000000000 } from './1795000000000-complete-credit-ledger';
 import { AddLateAttribution1796000000000 } from './1796000000000-add-late-attribution';
 import { CountCompletions1796000000001 } from './1796000000001-count-completions';
+import { KeepOldCodes1797000000000 } from './1797000000000-keep-old-codes';
 import { FoldCodesAsAscii1798000000000 } from './1798000000000-fold-codes-as-ascii';
 import { LimitCouponRedemptions1798000000001 } from './1798000000001-limit-coupon-redemptions';
 import { migrationLock } from './once';
@@ -25,6 +26,7 @@ export const migrations: (new () => MigrationInterface)[] = [
   CompleteCreditLedger1795000000000,
   AddLateAttribution1796000000000,
   CountCompletions1796000000001,
+  KeepOldCodes1797000000000,
   FoldCodesAsAscii1798000000000,
   LimitCouponRedemptions1798000000001,
 ];

@@ -62,20 +62,18 @@ describe('GET /r/:code', () => {
     },
   );
 
-  test('sets a cookie that scripts and other sites do not get, marked Secure under https', async () => {
+  test('sets a cookie that scripts, other sites and subdomains do not get', async () => {
     const [line] = (await request(host.app).get(path)).headers['set-cookie'] as unknown as string[];
-    expect(line).toMatch(/^referral=v1\.Spring-Sale_1\.[^;]+; Max-Age=2592000; Path=\/; HttpOnly; SameSite=Lax$/);
-    const [secure] = (await request(host.app).get(path).set('X-Forwarded-Proto', 'https')).headers[
-      'set-cookie'
-    ] as unknown as string[];
-    expect(secure!.split('; ')).toEqual(expect.arrayContaining(['Secure', 'HttpOnly', 'SameSite=Lax', 'Path=/']));
+    const token = `v2\\.${referral.id}\\.[^;]+`;
+    const attributes = 'Max-Age=2592000; Path=/; HttpOnly; Secure; SameSite=Lax';
+    expect(line).toMatch(new RegExp(`^__Host-referral=${token}; ${attributes}$`));
   });
 
   test('of a signed-in user is recorded under the user, and clears the cookie', async () => {
     const browser = host.browser();
     await browser.post('/login/carl');
     const click = await browser.get(path);
-    expect(cookieOf(click)).toBe('referral=');
+    expect(cookieOf(click)).toBe('__Host-referral=');
     const [response] = await referral.filteredResponses({ take: 1 });
     expect(response).toMatchObject({ userId: 'carl', action: 'RESPONDED' });
   });
@@ -92,7 +90,7 @@ describe('GET /r/:code', () => {
     const forged = '00000000-0000-4000-8000-000000000000';
     await request(host.app)
       .get(`${path}?visitorId=${forged}`)
-      .set('Cookie', `referral=v1.Spring-Sale_1.${forged}.mwq.AAAA`);
+      .set('Cookie', `__Host-referral=v2.${referral.id}.${forged}.mwq.AAAA`);
     const [response] = await referral.filteredResponses({ take: 1 });
     expect(response!.visitorId).not.toBe(forged);
   });
@@ -199,7 +197,7 @@ describe('?referral_code= on any page', () => {
     const page = await browser.get(`/whose?x=1&referral_code=${referral.code.toUpperCase()}`);
     expect([page.status, page.body]).toEqual([200, { code: referral.code }]);
     expect(page.headers['cache-control']).toBe('private');
-    expect(cookieOf(page)).toMatch(/^referral=v1\./);
+    expect(cookieOf(page)).toMatch(/^__Host-referral=v2\./);
     expect((await browser.get('/whose')).body).toEqual({ code: referral.code });
     expect(await referral.responseCount()).toBe(before + 1);
   });

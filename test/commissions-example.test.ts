@@ -15,7 +15,7 @@ import {
   refund,
   sponsor,
 } from '../examples/commissions/commissions';
-import { databaseUrl, patient, TestClock } from './support/host';
+import { browserOf, databaseUrl, patient, TestClock } from './support/host';
 
 /** A provider that pays once for each key. Each call of `pay` does what the next of `manners` says. */
 class FakeProvider implements Provider {
@@ -140,7 +140,7 @@ test('the example does what it says', () =>
     });
     expect(await channel.refresh()).toMatchObject({ totalUses: 1, totalCommission: '23.46', totalRevenue: '78.20' });
 
-    const browser = request.agent(app);
+    const browser = browserOf(app);
     await browser.get('/r/SUMMER20').set('user-agent', 'Mozilla/5.0 Firefox/140.0').expect(302);
     const { body: metadata } = await browser.get('/checkout');
     expect(metadata).toEqual({ buyer: '3', visitorId: expect.any(String) });

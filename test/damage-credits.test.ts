@@ -302,7 +302,7 @@ async function columnsOf(): Promise<Column[]> {
 
 test('the tables are those of sign-ups and credits', () => {
   const others =
-    /account|buyer|channel|commission|daily|earn_out|purchase|redemption|referee|refund|response|attribution/;
+    /account|alias|buyer|channel|commission|daily|earn_out|purchase|redemption|referee|refund|response|attribution|visitor/;
   const names = entities.map((entity) => world.dataSource.getMetadata(entity).tableName);
   expect(names.filter((name) => !others.test(name) && name !== 'referral_signup_refusals').sort()).toEqual(
     [...damagedTables].sort(),

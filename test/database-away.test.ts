@@ -64,7 +64,7 @@ async function visitorsSee(unseenCode: string): Promise<void> {
   host.errors.length = 0;
   const click = await request(host.app).get(`/r/${known.code}`);
   expect([click.status, click.headers['location']]).toEqual([302, 'https://shop.example/known']);
-  expect(cookieOf(click)).toMatch(/^referral=v1\./);
+  expect(cookieOf(click)).toMatch(/^__Host-referral=v2\./);
   expect(host.errors).toMatchObject([{ code: 'DATABASE_UNAVAILABLE', status: 503 }]);
 
   // The one who clicked is attributed, and pages go on.
@@ -123,7 +123,7 @@ test('a statement that took too long is called off at the server too, and counte
     await manager.query('SELECT 1 FROM referrals WHERE id = $1 FOR UPDATE', [known.id]);
     for (let click = 0; click < 3; click++) {
       const answer = await request(host.app).get(`/r/${known.code}`);
-      expect([answer.status, cookieOf(answer)]).toEqual([302, expect.stringMatching(/^referral=v1/)]);
+      expect([answer.status, cookieOf(answer)]).toEqual([302, expect.stringMatching(/^__Host-referral=v2/)]);
       visitors.push(visitorOf(answer));
     }
     await waitFor(async () => {

@@ -65,7 +65,7 @@ test('the application and its jobs run under a role that owns nothing', async ()
   }
   const { code } = await Referral.create({ user: 'anna', redirectTo: '/' });
   const click = await request(app).get(`/r/${code}`).set('X-Forwarded-Proto', 'https').expect(302);
-  expect(click.headers['set-cookie']).toEqual([expect.stringMatching(/^referral=.*; Secure/)]);
+  expect(click.headers['set-cookie']).toEqual([expect.stringMatching(/^__Host-referral=.*; Secure/)]);
   await referrals.signups.create({ user: 'carl', code });
   await referrals.recordPurchase('carl', { amount: '10', reference: 'order-1' });
   await request(app).get('/api/v2/referral/config/').expect(401);

@@ -33,7 +33,9 @@ describe('from a shared link to a recorded purchase', () => {
     expect((await browser.post('/login/bob')).status).toBe(204);
     const first = await browser.get('/whose');
     expect(first.body).toEqual({ code: referral.code });
-    expect(first.headers['set-cookie']).toEqual(['referral=; Max-Age=0; Path=/; HttpOnly; SameSite=Lax']);
+    expect(first.headers['set-cookie']).toEqual([
+      '__Host-referral=; Max-Age=0; Path=/; HttpOnly; Secure; SameSite=Lax',
+    ]);
     expect((await browser.get('/whose')).headers['set-cookie']).toBeUndefined();
 
     const bought = await browser.post('/buy');

@@ -23,6 +23,7 @@ async function tables(dataSource: DataSource, schema: string): Promise<string[]>
 const ours = [
   'referral_account_totals',
   'referral_accounts',
+  'referral_aliases',
   'referral_buyers',
   'referral_channels',
   'referral_commission_entries',
@@ -45,6 +46,7 @@ const ours = [
   'referral_signups',
   'referral_usages',
   'referral_user_counts',
+  'referral_visitors',
   'referrals',
 ];
 

@@ -45,6 +45,7 @@ describe('a wrong option is refused by name, with what it takes and what it got'
     ['cookie.maxAgeDays', { cookie: { maxAgeDays: 0 } }],
     ['cookie.domain', { cookie: { domain: 'a; Secure' } }],
     ['cookie.secure', { cookie: { secure: 'yes' } }],
+    ['cookie.sameSite', { cookie: { sameSite: 'None' } }],
     ['codeParameter', { codeParameter: true }],
     ['redirect.parameter', { redirect: { parameter: 'a&b' } }],
     ['redirect.allowedOrigins', { redirect: { allowedOrigins: ['docs.shop.example'] } }],
@@ -91,7 +92,7 @@ describe('a wrong option is refused by name, with what it takes and what it got'
 
   test.each([
     ['basUrl', { basUrl: baseUrl }],
-    ['cookie.sameSite', { cookie: { sameSite: 'none' } }],
+    ['cookie.path', { cookie: { path: '/' } }],
     ['__proto__', JSON.parse('{"__proto__": 1}') as object],
   ])('unknown: %s', (option, options) => {
     const given = Object.defineProperties(

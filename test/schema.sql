@@ -40,6 +40,12 @@ CREATE TABLE referral_accounts (
 CREATE INDEX ix_referral_accounts_id ON referral_accounts USING btree (id);
 CREATE INDEX ix_referral_accounts_referral ON referral_accounts USING btree (referral_id);
 
+CREATE TABLE referral_aliases (
+  code character varying(100) NOT NULL,
+  referral_id bigint NOT NULL,
+  CONSTRAINT pk_referral_aliases PRIMARY KEY (code)
+);
+
 CREATE TABLE referral_buyers (
   user_id character varying(128) NOT NULL,
   first_purchase_at timestamp with time zone,
@@ -441,6 +447,12 @@ CREATE TABLE referral_user_counts (
   CONSTRAINT pk_referral_user_counts PRIMARY KEY (user_id),
   CONSTRAINT ck_referral_user_counts_finite CHECK (abs(granted) < 'Infinity'::numeric AND abs(uncounted_usage) < 'Infinity'::numeric)
 ) WITH (fillfactor=80);
+
+CREATE TABLE referral_visitors (
+  visitor_id uuid NOT NULL,
+  user_id character varying(128) NOT NULL,
+  CONSTRAINT pk_referral_visitors PRIMARY KEY (visitor_id)
+);
 
 CREATE TABLE referrals (
   id bigint GENERATED ALWAYS AS IDENTITY NOT NULL,

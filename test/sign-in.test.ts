@@ -53,7 +53,7 @@ test('two tabs at once: each response is linked once, with one event', async () 
   );
   for (const tab of tabs) {
     expect(tab.body).toEqual({ code: a.code });
-    expect(cookieOf(tab)).toBe('referral=');
+    expect(cookieOf(tab)).toBe('__Host-referral=');
   }
   expect(events).toHaveLength(5);
   expect(new Set(events).size).toBe(5);
@@ -131,7 +131,7 @@ describe('a click that could not be recorded', () => {
     const next = await request(host.app)
       .get('/whose')
       .set('Cookie', `${cookieOf(click)}; ${login}`);
-    expect([next.body, cookieOf(next)]).toEqual([{ code: a.code }, 'referral=']);
+    expect([next.body, cookieOf(next)]).toEqual([{ code: a.code }, '__Host-referral=']);
     expect(await responses(a)).toMatchObject([{ userId: 'lost-too' }]);
   });
 });

@@ -31,6 +31,17 @@ beforeAll(async () => {
   await referrals.creditTransactions.create({ credit: reward!, value: '5', reference: 'spent' });
 });
 
+test('finds a code that leads to another referral', async () => {
+  const { dataSource, referrals } = host;
+  const { schema } = dataSource.options as { schema: string };
+  const alias = (id: string): Promise<unknown> =>
+    dataSource.query(`UPDATE "${schema}".referral_aliases SET referral_id = referral_id ${id}`);
+  await alias('+ 1');
+  const { problems } = await referrals.verify();
+  expect(problems).toMatchObject([{ invariant: 'a code leads to its referral', table: 'referrals' }]);
+  await alias('- 1');
+});
+
 test('finds nothing where nothing is wrong, and says how much it looked at', async () => {
   // 1 type, 1 program, 1 referral, 2 sign-ups, 2 referees, 1 account, 2 usages, 1 row of counts, 3 credits, 5 spends, and of
   // the entries 3 opening balances, 5 of spends, a refund, a release, an adjustment.

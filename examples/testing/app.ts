@@ -11,15 +11,17 @@ declare module 'express-session' {
 
 export interface AppOptions {
   dataSource: DataSource;
+  /** The public address of the site. */
+  baseUrl: string;
   /** For tests. Without it, as in production, the database's time counts. */
   clock?: () => Date;
 }
 
 /** The application under test. A function, so that each test file gets an application of its own. */
-export function createApp({ dataSource, clock }: AppOptions): { app: Express; referrals: Referrals } {
+export function createApp({ dataSource, baseUrl, clock }: AppOptions): { app: Express; referrals: Referrals } {
   const referrals = createReferrals({
     dataSource,
-    baseUrl: 'https://shop.example',
+    baseUrl,
     secret: process.env['REFERRALS_SECRET'] ?? 'a development secret of 32 characters or more',
     user: (req) => req.session.userId,
     commission: { ratio: '0.25', pendingDays: 30 },

@@ -1,6 +1,7 @@
 import { Referral } from './referral';
 import { ReferralAccount } from './referral-account';
 import { ReferralAccountTotal } from './referral-account-total';
+import { ReferralAlias } from './referral-alias';
 import { ReferralBuyer } from './referral-buyer';
 import { ReferralChannel } from './referral-channel';
 import { ReferralCommission } from './referral-commission';
@@ -23,6 +24,7 @@ import { ReferralSignup } from './referral-signup';
 import { ReferralSignupRefusal } from './referral-signup-refusal';
 import { ReferralUsage } from './referral-usage';
 import { ReferralUserCount } from './referral-user-count';
+import { ReferralVisitor } from './referral-visitor';
 
 /**
  * The entities, by the names of their tables in `database.tables`. This is the only list of entities. A new entity is
@@ -32,6 +34,8 @@ export const entityOf = {
   referrals: Referral,
   responses: ReferralResponse,
   dailyCounts: ReferralDailyCount,
+  aliases: ReferralAlias,
+  visitors: ReferralVisitor,
   programs: ReferralProgram,
   creditTypes: ReferralCreditType,
   signups: ReferralSignup,

@@ -44,7 +44,10 @@ export class Referral {
   @Column({ name: 'label', type: 'varchar', length: lengths.label, default: '' })
   label!: string;
 
-  /** The code in the link, 1–100 of `[A-Za-z0-9_-]`, unique without regard to case. */
+  /**
+   * The code in the link, 1–100 of `[A-Za-z0-9_-]`, unique without regard to case. `referralCodes.update` changes it: the
+   * codes before go on working, and no other referral ever gets them.
+   */
   @Column({ name: 'code', type: 'varchar', length: lengths.code })
   code!: string;
 
@@ -109,8 +112,8 @@ export class Referral {
    *
    * @param options.manager the host's transaction. Default: the call is a transaction of its own.
    * @throws ReferralError `INVALID_INPUT` naming the field, before anything is written; `CODE_TAKEN` if the given
-   * `code` belongs to another referral; `REFERRAL_EXISTS` naming the field if the referral exists with another `code`,
-   * `program`, `expiredAt` or `allowedUses` than the given one; `CODES_EXHAUSTED`; `DATABASE_UNAVAILABLE`.
+   * `code` belongs to another referral, or did before; `REFERRAL_EXISTS` naming the field if the referral exists with
+   * another `code`, `program`, `expiredAt` or `allowedUses` than the given one; `CODES_EXHAUSTED`; `DATABASE_UNAVAILABLE`.
    */
   static async create(input: CreateReferralInput, options: WithManager = {}): Promise<Referral> {
     const given = optionsOf('Referral.create', options);
@@ -189,7 +192,7 @@ export class Referral {
     return registry.instanceFor('Referral.responsesForReferrer', given).referrals.responsesForReferrer(user, given);
   }
 
-  /** Returns the referral with this code, in any case; null if there is none. */
+  /** Returns the referral that has this code, or once had it, in any case; null if there is none. */
   static async findByCode(code: string, options: WithManager = {}): Promise<Referral | null> {
     const given = optionsOf('Referral.findByCode', options);
     return registry.instanceFor('Referral.findByCode', given).referrals.findByCode(code, given);

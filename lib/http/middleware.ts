@@ -1,4 +1,4 @@
-import type { Request, RequestHandler, Response } from 'express';
+import type { Request, RequestHandler } from 'express';
 import type { Tracking } from '../tracking/tracking';
 import type { Visitor } from '../tracking/visitor';
 import { templateHelpers } from './template-helpers';
@@ -19,13 +19,10 @@ export function middleware(tracking: Tracking): RequestHandler {
   const { codeParameter } = settings;
   const helpers = templateHelpers(tracking);
 
-  async function arrive(visitor: Visitor, code: string | null, res: Response): Promise<void> {
+  async function arrive(visitor: Visitor, code: string | null): Promise<void> {
     await visitor.signIn();
     const link = code === null ? undefined : await lookup.find(code);
-    if (!link) return;
-    // The response may set the visitor's cookie, so no shared cache may store it.
-    if (!res.hasHeader('Cache-Control')) res.setHeader('Cache-Control', 'private');
-    await visitor.click(link);
+    if (link) await visitor.click(link);
   }
 
   return function referrals(req, res, next) {
@@ -42,7 +39,7 @@ export function middleware(tracking: Tracking): RequestHandler {
     if (code === null && !store.carries(req)) return next();
     const visitor = visitors.meet(req, res);
     if (code === null && visitor.touch === null) return next();
-    void arrive(visitor, code, res)
+    void arrive(visitor, code)
       .catch(settings.onError) // the page is shown even if its click fails
       .then(() => next());
   };

@@ -87,7 +87,7 @@ export function wireRewards(settings: Settings, tracking: Tracking): Rewards {
   const programs = new ProgramManager(database, creditTypes);
   const choice = new SignupChoice(lookup, attribution, visitors, settings);
   const grants = new Grants(database, events, settings);
-  const buyersReferrals = new BuyersReferrals(database, lookup, attribution, settings);
+  const buyersReferrals = new BuyersReferrals(lookup, attribution, settings);
   const late = new LateAttributions(database, clock, events, buyersReferrals, settings);
   const signups = new Signups(database, clock, events, choice, grants, late);
   // Pages wait for the database as long as tracking does.

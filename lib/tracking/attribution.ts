@@ -1,7 +1,7 @@
 import type { EntityManager } from 'typeorm';
 import type { Clock } from '../database/clock';
+import { idOfCode } from '../database/codes';
 import type { Database } from '../database/database';
-import { folded } from '../database/folding';
 import { type Placeholders, sql } from '../database/named-parameters';
 import { debug } from '../debug';
 import { Referral } from '../entities/referral';
@@ -9,6 +9,7 @@ import { dayMs } from '../limits';
 import type { Settings } from '../options';
 import { quoted } from '../shown';
 import type { ReferralLookup } from './referral-lookup';
+import { isOthersSql } from './visitor-owners';
 import type { Touch } from './visitor-token';
 
 /** The referral that a visitor is attributed to, and the time of the touch that decided it. */
@@ -60,7 +61,7 @@ export class Attribution {
    */
   async ofTouch(touch: Touch, manager?: EntityManager): Promise<Attributed | null> {
     if (!this.#isInWindow(touch)) return null;
-    const link = await this.#lookup.find(touch.code, manager);
+    const link = await this.#lookup.find(touch.referral, manager);
     return link
       ? { referral: this.#database.entity(Referral, { ...link.referral }), touchedAt: touch.clickedAt }
       : null;
@@ -74,17 +75,19 @@ export class Attribution {
    * before their responses are linked to the user. It competes with the user's recorded touches.
    */
   async ofUser(userId: string, carried: Touch | null, manager?: EntityManager): Promise<Attributed | null> {
-    const { referrals } = this.#database.tables;
+    const { tables } = this.#database;
+    const isCode = typeof carried?.referral === 'string';
+    const carriedId = (given: string): string => (isCode ? idOfCode(tables, `${given}::text`) : `${given}::bigint`);
     const parameters = {
-      ...{ user: userId, code: carried?.code ?? null, ...this.#window() },
+      ...{ user: userId, carried: carried?.referral ?? null, ...this.#window() },
       carriedAt: carried?.clickedAt ?? null,
     };
     const won = await this.#winner(
       parameters,
       ($, isInWindow) => [
         this.#touches(`user_id = ${$.user} AND ${isInWindow('touched_at')}`),
-        `(SELECT id, ${$.carriedAt}::timestamptz FROM ${referrals}
-          WHERE ${folded('code')} = ${folded($.code)} AND ${isInWindow(`${$.carriedAt}::timestamptz`)})`,
+        `(SELECT id, ${$.carriedAt}::timestamptz FROM ${tables.referrals}
+          WHERE id = ${carriedId($.carried)} AND ${isInWindow(`${$.carriedAt}::timestamptz`)})`,
       ],
       manager,
     );
@@ -94,14 +97,15 @@ export class Attribution {
 
   /**
    * Returns the attribution of a visitor to a user: the visitor's touches count that have no user yet, and those that
-   * were linked to this user. Touches that were linked to another user are that user's.
+   * were linked to this user. Touches that were linked to another user are that user's, and so is the visitor.
    */
   ofVisitor(visitorId: string, userId: string, manager?: EntityManager): Promise<Attributed | null> {
     return this.#winner(
       { visitor: visitorId, user: userId, ...this.#window() },
       ($, isInWindow) =>
         ['user_id IS NULL', `user_id = ${$.user}`].map((whose) =>
-          this.#touches(`${whose} AND visitor_id = ${$.visitor} AND ${isInWindow('touched_at')}`),
+          this.#touches(`${whose} AND visitor_id = ${$.visitor} AND ${isInWindow('touched_at')}
+            AND NOT ${isOthersSql(this.#database.tables, $.visitor, $.user)}`),
         ),
       manager,
     );

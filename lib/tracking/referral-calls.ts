@@ -63,8 +63,10 @@ export function referralCalls(parts: Parts): ReferralCalls {
       const attributed = await visitor.attributed(options.manager);
       if (!attributed) return null;
       const { referral, touchedAt } = attributed;
-      const about = { referralId: referral.id, userId: await visitor.userId(), action, target, touchedAt };
-      return responses.record(visitor.facts(about), options.manager);
+      const userId = await visitor.userId();
+      const about = { referralId: referral.id, userId, action, target, touchedAt };
+      const touch = await visitor.touchOf(userId, options.manager);
+      return responses.record(visitor.facts(about, touch), options.manager);
     },
 
     async respond(
@@ -76,14 +78,15 @@ export function referralCalls(parts: Parts): ReferralCalls {
       const visitor = visitors.seen(req, 'referral.respond');
       const target = checked(action, options);
       const userId = userIdOf('user', options.user) ?? (await visitor.userId());
-      const facts = visitor.facts({ referralId: referral.id, userId, action, target, touchedAt: null });
+      const touch = await visitor.touchOf(userId, options.manager);
+      const facts = visitor.facts({ referralId: referral.id, userId, action, target, touchedAt: null }, touch);
       // A visitor who is not signed in needs a visitor id: the response is found by it at sign-in.
       const isCarried = userId === null && !options.manager && !req.res!.headersSent && (await visitor.consents());
       if (isCarried) facts.visitorId ??= newVisitorId();
       const response = await responses.record(facts, options.manager);
       if (response && userId !== null) await arrived(userId, options.manager);
       visitor.touched();
-      if (response && isCarried) visitor.carry(referral, response.visitorId!, response.touchedAt);
+      if (response && isCarried) await visitor.carry(referral, response.visitorId!, response.touchedAt);
       return response;
     },
 
@@ -95,7 +98,7 @@ export function referralCalls(parts: Parts): ReferralCalls {
     async responsesForRequest(req: Request, options: ListOptions): Promise<ReferralResponse[]> {
       const visitor = visitors.seen(req, 'Referral.responsesForRequest');
       const userId = await visitor.userId();
-      const visitorId = visitor.touch?.visitorId ?? null;
+      const visitorId = (await visitor.touchOf(userId, options.manager))?.visitorId ?? null;
       return userId === null && visitorId === null ? [] : responses.listForVisitor(userId, visitorId, options);
     },
 
@@ -115,6 +118,7 @@ export function referralCalls(parts: Parts): ReferralCalls {
     ): Promise<ReferralResponse[]> {
       const userId = someUserIdOf('user', user);
       const linked = await responses.link(visitorIdOf('visitorId', visitorId), userId, referralId, manager);
+      if (linked === null) return [];
       await arrived(userId, manager);
       return linked;
     },

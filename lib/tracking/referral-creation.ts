@@ -1,6 +1,8 @@
 import type { EntityManager } from 'typeorm';
 import type { Clock } from '../database/clock';
+import { isCodeOf } from '../database/codes';
 import type { Database } from '../database/database';
+import { violatedConstraint } from '../database/driver-errors';
 import { folded } from '../database/folding';
 import { sql } from '../database/named-parameters';
 import { overtaken, retryOvertaken } from '../database/retry';
@@ -148,7 +150,7 @@ export class ReferralCreation {
     terms: GivenTerms,
     manager: EntityManager | undefined,
   ): Promise<CreatedReferral | null> {
-    const { referrals, programs } = this.#database.tables;
+    const { referrals, aliases, programs } = this.#database.tables;
     const { userId: user, label, redirectTo, targetType, targetId } = draft;
     const { expiredAt = null, programId: program, allowedUses } = terms;
     const parameters = {
@@ -171,7 +173,8 @@ export class ReferralCreation {
        ),
        -- The field in which the existing referral differs from the input. A Date has milliseconds.
        other AS (
-         SELECT CASE WHEN ${folded('code')} <> ${folded(`${$.given}::text`)} THEN 'code'
+         SELECT CASE WHEN ${folded('code')} <> ${folded(`${$.given}::text`)}
+             AND NOT ${isCodeOf(this.#database.tables, `${$.given}::text`, 'existing.id')} THEN 'code'
            WHEN program_id <> ${$.program}::bigint THEN 'program'
            WHEN ${$.isExpiryGiven}::boolean
              AND date_trunc('milliseconds', expired_at) IS DISTINCT FROM ${$.expiredAt}::timestamptz THEN 'expiredAt'
@@ -189,15 +192,21 @@ export class ReferralCreation {
            AND (SELECT field FROM other) IS NULL
          RETURNING *
        ),
-       -- Inserts the referral if there is none. If the code or the identity exists already, it inserts nothing.
+       -- Inserts the referral if there is none. If the code or the identity exists already, or another referral once had
+       -- the code, it inserts nothing.
        created AS (
          INSERT INTO ${referrals}
            (user_id, label, redirect_to, target_type, target_id, code, expired_at, created_at, program_id, allowed_uses)
-         SELECT ${$.user}, ${$.label}, ${$.redirectTo}, ${$.targetType}, ${$.targetId}, ${$.code}, ${$.expiredAt},
+         SELECT ${$.user}, ${$.label}, ${$.redirectTo}, ${$.targetType}, ${$.targetId}, ${$.code}::text, ${$.expiredAt},
            coalesce(${$.now}::timestamptz, now()), ${$.program}, coalesce(${$.allowedUses}::integer, -1)
          WHERE NOT EXISTS (SELECT FROM existing) AND (${$.program}::bigint IS NULL OR EXISTS (SELECT FROM program))
+           AND NOT EXISTS (SELECT FROM ${aliases} WHERE code = ${folded(`${$.code}::text`)})
          ON CONFLICT DO NOTHING
          RETURNING *
+       ),
+       -- Gives the code to the new referral for good.
+       kept AS (
+         INSERT INTO ${aliases} (code, referral_id) SELECT ${folded('code')}, id FROM created
        )
        SELECT ${$.program}::bigint IS NULL OR EXISTS (SELECT FROM program) AS "isKnownProgram", "isNew",
          (SELECT field FROM other) AS "otherField", ${this.#columns}
@@ -207,7 +216,12 @@ export class ReferralCreation {
          UNION ALL SELECT false, * FROM adopted UNION ALL SELECT true, * FROM created
        ) AS found ON true`,
     );
-    const [row] = await this.#database.query<FoundRow>(query, manager);
+    const [row] = await this.#database.query<FoundRow>(query, manager).catch((error: unknown) => {
+      if (violatedConstraint(error) !== 'pk_referral_aliases') throw error;
+      // The host's transaction is aborted: it can't try another code.
+      if (manager?.queryRunner?.isTransactionActive) throw referralError('CODE_TAKEN', code);
+      return [{ isKnownProgram: true, isNew: null, otherField: null }];
+    });
     const { isKnownProgram, isNew, otherField } = row!;
     if (!isKnownProgram) throw invalid('program', 'a program that exists, or its id', program);
     if (isNew === null) return null;

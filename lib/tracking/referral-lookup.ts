@@ -1,9 +1,10 @@
 import { LRUCache } from 'lru-cache';
 import type { EntityManager } from 'typeorm';
 import type { Clock } from '../database/clock';
+import { idOfCode } from '../database/codes';
 import type { Database } from '../database/database';
-import { fold, folded } from '../database/folding';
-import { sql } from '../database/named-parameters';
+import { fold } from '../database/folding';
+import { type Placeholders, sql } from '../database/named-parameters';
 import { isAway } from '../database/unavailable';
 import { Referral } from '../entities/referral';
 import { isCode } from '../input';
@@ -17,40 +18,45 @@ export interface Link {
   readonly destination: string;
 }
 
-/** Finds referrals by their code, and caches them for a short time. */
+/** What names a referral: its id, or one of its codes, at present or in the past. */
+export type Named = number | string;
+
+/** Finds referrals by their id or a code, and caches them for a short time. */
 export class ReferralLookup {
   readonly #database: Database;
   readonly #clock: Clock;
   readonly #settings: Settings;
   readonly #columns: string;
-  readonly #cache: LRUCache<string, Link>;
+  /** The links, by the id of the referral. */
+  readonly #links: LRUCache<number, Link>;
+  /** The ids of referrals, by code in lower case. A referral has several codes if its code was changed. */
+  readonly #ids: LRUCache<string, number>;
   /**
    * The look-ups in progress, so that concurrent ones share a query. They are not in the cache, where misses would
    * displace links.
    */
-  readonly #lookUps = new Map<string, Promise<Link | undefined>>();
+  readonly #lookUps = new Map<Named, Promise<Link | undefined>>();
 
   constructor(database: Database, clock: Clock, settings: Settings) {
     this.#database = database;
     this.#clock = clock;
     this.#settings = settings;
     this.#columns = database.columns(Referral);
-    this.#cache = new LRUCache({
-      max: settings.linkCache.max,
-      ttl: settings.linkCache.ttlMs,
-      noDeleteOnStaleGet: true, // a stale link is used while the database is away
-    });
+    const { max, ttlMs: ttl } = settings.linkCache;
+    const options = { max, ttl, noDeleteOnStaleGet: true }; // a stale link is used while the database is away
+    this.#links = new LRUCache(options);
+    this.#ids = new LRUCache(options);
   }
 
   /**
-   * Returns the link of a code, from the cache if possible. Concurrent look-ups share one query. A miss is not cached.
-   * With a manager, the query runs on the manager's connection, because the pool may have no other connection until the
-   * transaction ends.
+   * Returns the link of a referral, from the cache if possible. Concurrent look-ups share one query. A miss is not
+   * cached. With a manager, the query runs on the manager's connection, because the pool may have no other connection
+   * until the transaction ends.
    */
-  find(code: string, manager?: EntityManager): Link | Promise<Link | undefined> | undefined {
-    if (!isCode(code)) return undefined;
-    const key = fold(code);
-    const known = this.#cache.get(key);
+  find(named: Named, manager?: EntityManager): Link | Promise<Link | undefined> | undefined {
+    if (typeof named === 'string' && !isCode(named)) return undefined;
+    const key = typeof named === 'string' ? fold(named) : named;
+    const known = this.#cached(key);
     if (known) return known;
     if (manager) return this.#load(key, manager);
     let lookUp = this.#lookUps.get(key);
@@ -61,40 +67,58 @@ export class ReferralLookup {
     return lookUp;
   }
 
-  /** Removes a link from the cache, after it was changed or turned out to be outdated. */
-  forget(code: string): void {
-    this.#cache.delete(fold(code));
+  /** Removes a link from the cache, after the referral was changed or the link turned out to be outdated. */
+  forget(id: number): void {
+    this.#links.delete(id);
   }
 
+  /** Returns the referral that has a code, or once had it. */
   async findByCode(code: string, manager?: EntityManager): Promise<Referral | null> {
-    if (!isCode(code)) return null;
+    return isCode(code) ? this.#read({ code }, ($) => idOfCode(this.#database.tables, $.code), manager) : null;
+  }
+
+  async findById(id: number, manager?: EntityManager): Promise<Referral | null> {
+    return this.#read({ id }, ($) => $.id, manager);
+  }
+
+  async #read<P extends object>(
+    parameters: P,
+    id: ($: Placeholders<P>) => string,
+    manager: EntityManager | undefined,
+  ): Promise<Referral | null> {
     const { referrals } = this.#database.tables;
-    const query = sql(
-      { code },
-      ($) => `SELECT ${this.#columns}, now() FROM ${referrals} WHERE ${folded('code')} = ${folded($.code)}`,
-    );
+    const query = sql(parameters, ($) => `SELECT ${this.#columns}, now() FROM ${referrals} WHERE id = ${id($)}`);
     const [row] = await this.#database.query<{ now: Date }>(query, manager);
     if (!row) return null;
     if (!manager) this.#clock.learn(row.now); // in a transaction, now() is the time at which it began
     return this.#database.entity(Referral, row);
   }
 
-  async #lookUp(key: string): Promise<Link | undefined> {
+  #cached(key: Named, options?: { allowStale: boolean }): Link | undefined {
+    const id = typeof key === 'number' ? key : this.#ids.get(key, options);
+    return id === undefined ? undefined : this.#links.get(id, options);
+  }
+
+  async #lookUp(key: Named): Promise<Link | undefined> {
     try {
       const link = await this.#load(key);
-      if (link) this.#cache.set(key, link);
-      else this.#cache.delete(key);
+      if (typeof key === 'string') {
+        if (link) this.#ids.set(key, link.referral.id);
+        else this.#ids.delete(key);
+      }
+      if (link) this.#links.set(link.referral.id, link);
+      else if (typeof key === 'number') this.#links.delete(key);
       return link;
     } catch (error) {
       // While the database is unavailable, a cached link is used even if it is stale.
-      const outdated = this.#cache.get(key, { allowStale: true });
+      const outdated = this.#cached(key, { allowStale: true });
       if (outdated && isAway(error)) return outdated;
       throw error;
     }
   }
 
-  async #load(code: string, manager?: EntityManager): Promise<Link | undefined> {
-    const referral = await this.findByCode(code, manager);
+  async #load(key: Named, manager?: EntityManager): Promise<Link | undefined> {
+    const referral = await (typeof key === 'number' ? this.findById(key, manager) : this.findByCode(key, manager));
     if (!referral) return undefined;
     const destination = safeDestination(referral.redirectTo, this.#settings) ?? this.#settings.baseUrl.href;
     return { referral, destination };

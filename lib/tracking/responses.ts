@@ -9,6 +9,7 @@ import { takeAndSkipOf } from '../input';
 import type { Settings } from '../options';
 import type { ListOptions } from '../types/common';
 import { type Batch, batchFields, batchOf, insertResponses, type NewResponse } from './response-insert';
+import { claimSql } from './visitor-owners';
 import type { Touch } from './visitor-token';
 
 /** Records, links, counts and lists responses. */
@@ -70,22 +71,27 @@ export class Responses {
   }
 
   /**
-   * Sets the user on the visitor's responses that have none, to one referral or to all. Concurrent calls link each
-   * response once: the statement locks the rows in the order of their keys, and PostgreSQL tests `user_id IS NULL`
-   * again on each row once it is locked.
+   * Makes the visitor id the user's, and sets the user on the visitor's responses that have none, to one referral or to
+   * all. Concurrent calls link each response once: the statement locks the rows in the order of their keys, and
+   * PostgreSQL tests `user_id IS NULL` again on each row once it is locked.
+   *
+   * @returns the responses that the call has changed; null if the visitor id is another user's.
    */
   async link(
     visitorId: string,
     userId: string,
     referralId: number | null,
     manager?: EntityManager,
-  ): Promise<ReferralResponse[]> {
-    const { responses } = this.#database.tables;
+  ): Promise<ReferralResponse[] | null> {
+    const { tables } = this.#database;
+    const { responses } = tables;
     const query = sql(
       { visitor: visitorId, user: userId, referral: referralId },
-      ($) => `WITH found AS (
+      ($) => `WITH owner AS (
+         ${claimSql(tables, $.visitor, $.user)}
+       ), found AS (
          SELECT referral_id, id FROM ${responses}
-         WHERE visitor_id = ${$.visitor} AND user_id IS NULL
+         WHERE visitor_id = ${$.visitor} AND user_id IS NULL AND EXISTS (SELECT FROM owner WHERE owner.user_id = ${$.user})
            AND (${$.referral}::bigint IS NULL OR referral_id = ${$.referral})
          ORDER BY referral_id, id FOR UPDATE
        ), linked AS (
@@ -93,10 +99,12 @@ export class Responses {
          FROM found WHERE r.referral_id = found.referral_id AND r.id = found.id
          RETURNING r.*
        )
-       SELECT ${this.#columns} FROM linked ORDER BY created_at, id`,
+       SELECT owner.user_id = ${$.user} AS "isOwner", ${this.#database.columns(ReferralResponse, 'linked')}
+       FROM owner LEFT JOIN linked ON true ORDER BY linked.created_at, linked.id`,
     );
-    const rows = await this.#database.query<object>(query, manager);
-    const linked = rows.map((row) => this.#database.entity(ReferralResponse, row));
+    const rows = await this.#database.query<{ isOwner: boolean; id: string | null }>(query, manager);
+    if (!rows[0]!.isOwner) return null;
+    const linked = rows.filter(({ id }) => id !== null).map((row) => this.#database.entity(ReferralResponse, row));
     for (const response of linked) this.#events.emit(manager, 'userLinkedToResponse', response);
     return linked;
   }

@@ -1,3 +1,4 @@
+import { LRUCache } from 'lru-cache';
 import { Clock } from '../database/clock';
 import { Database } from '../database/database';
 import { Events } from '../database/events';
@@ -11,6 +12,7 @@ import { ReferralCreation } from './referral-creation';
 import { ReferralLookup } from './referral-lookup';
 import { Responses } from './responses';
 import type { VisitorParts } from './visitor';
+import { VisitorOwners } from './visitor-owners';
 import { visitorStore } from './visitor-store';
 import { Visitors } from './visitors';
 
@@ -38,7 +40,9 @@ export function wireTracking(settings: Settings): Tracking {
   const attribution = new Attribution(database, clock, lookup, settings);
   const store = visitorStore(settings, clock);
   const attributedUsers = new AttributedUsers();
-  const parts = { settings, clock, lookup, recorder, responses, attribution, attributedUsers, store };
+  const owners = new VisitorOwners(database);
+  const signedIn = new LRUCache<string, true>({ max: 10_000, ttl: 60_000 });
+  const parts = { settings, clock, lookup, recorder, responses, attribution, attributedUsers, owners, signedIn, store };
   const visitors = new Visitors(parts);
   const calls = referralCalls({ settings, database, lookup, creation, responses, visitors, attributedUsers });
 

@@ -1,10 +1,11 @@
-import { parseCookie, stringifySetCookie } from 'cookie';
+import { stringifySetCookie } from 'cookie';
 import type { Request, Response } from 'express';
 import type { Clock } from '../database/clock';
 import { referralError } from '../errors';
 import { isCode } from '../input';
 import type { Settings } from '../options';
-import { type Touch, VisitorTokens } from './visitor-token';
+import { keepPrivate } from './private-response';
+import { type IdTouch, type Touch, VisitorTokens } from './visitor-token';
 
 /** Stores a visitor's {@link Touch} between requests: in the cookie or in the session. */
 export interface VisitorStore {
@@ -14,7 +15,7 @@ export interface VisitorStore {
    * Returns the request's touch. Null if there is none, or if it is forged, damaged or older than `cookie.maxAgeDays`.
    */
   read(req: Request): Touch | null;
-  write(req: Request, res: Response, touch: Touch): void;
+  write(req: Request, res: Response, touch: IdTouch): void;
   clear(req: Request, res: Response): void;
 }
 
@@ -24,48 +25,80 @@ export function visitorStore(settings: Settings, clock: Clock): VisitorStore {
   return settings.visitor === 'cookie' ? cookieStore(settings, isFresh) : sessionStore(isFresh);
 }
 
-function cookieStore({ cookie, secrets }: Settings, isFresh: (touch: Touch) => boolean): VisitorStore {
-  const tokens = new VisitorTokens(secrets);
-  const mark = `${cookie.name}=`;
-  /** Returns the part of `Set-Cookie` after the value. It is the same for each visitor, so it is built once. */
-  const attributes = (secure: boolean, maxAgeMs: number): string => {
-    const maxAge = Math.floor(maxAgeMs / 1000);
-    const { domain } = cookie;
-    const empty = stringifySetCookie(cookie.name, '', {
-      ...{ maxAge, domain, path: '/', httpOnly: true, sameSite: 'lax', secure },
-    });
-    return empty.slice(mark.length);
-  };
-  const [plain, secure] = [false, true].map((isSecure) => ({
-    kept: attributes(isSecure, cookie.maxAgeMs),
-    cleared: attributes(isSecure, 0),
-  })) as [Record<'kept' | 'cleared', string>, Record<'kept' | 'cleared', string>];
+function cookieStore(settings: Settings, isFresh: (touch: Touch) => boolean): VisitorStore {
+  const { names, maxAgeMs, domain, isSecure: secure, sameSite, audiences } = settings.cookie;
+  const [{ name: written }] = names;
+  const marks = names.map(({ name }) => `${name}=`);
+  const mark = `${written}=`;
+  const tokens = new VisitorTokens(settings.secrets, audiences);
+  /** Returns a line of `Set-Cookie` with an empty value. */
+  const line = (name: string, maxAge: number, of: string | undefined): string =>
+    stringifySetCookie(name, '', { maxAge, domain: of, path: '/', httpOnly: true, sameSite, secure });
+  // They are the same for each visitor, so they are built once.
+  const attributes = line(written, Math.floor(maxAgeMs / 1000), domain).slice(mark.length);
+  const [current, ...former] = names.map(({ name, domains }) => ({
+    name,
+    cleared: domains.map((of) => line(name, 0, of)),
+  }));
+  const clearsFormer = new Set(former.flatMap(({ cleared }) => cleared));
+  const isOurs = (header: string): boolean => header.startsWith(mark) || clearsFormer.has(header);
 
-  const set = (req: Request, res: Response, value: string, how: 'kept' | 'cleared'): void => {
-    const isSecure = cookie.secure === 'auto' ? req.secure : cookie.secure;
-    const line = mark + value + (isSecure ? secure : plain)[how];
-    const before = res.getHeader('Set-Cookie');
+  /** Sets the lines, and clears the cookies of former names that the request has. */
+  const set = (req: Request, res: Response, lines: readonly string[]): void => {
+    const header = req.headers.cookie ?? '';
+    const outdated = former.flatMap(({ name, cleared }) => (valuesOf(header, name).length > 0 ? cleared : []));
+    const before = cookiesIn(res);
     // A response sets the cookie once: a later write in the same request replaces an earlier one.
-    const others = before === undefined ? [] : [before].flat().filter((other) => !String(other).startsWith(mark));
-    res.setHeader('Set-Cookie', others.length === 0 ? line : [...(others as string[]), line]);
+    const others = before.filter((one) => !isOurs(one));
+    if (others.length === before.length) keepPrivate(res, () => cookiesIn(res).some(isOurs));
+    const all = [...others, ...lines, ...outdated];
+    res.setHeader('Set-Cookie', all.length === 1 ? all[0]! : all); // an array takes Node.js longer to write
   };
   return {
-    carries: (req) => req.headers.cookie?.includes(mark) === true,
-    read(req) {
-      const header = req.headers.cookie;
-      if (!header?.includes(mark)) return null;
-      const token = parseCookie(header)[cookie.name];
-      const touch = token ? tokens.read(token) : null;
-      return touch && isFresh(touch) ? touch : null;
+    carries: ({ headers: { cookie } }) => cookie !== undefined && marks.some((one) => cookie.includes(one)),
+    read({ headers: { cookie } }) {
+      if (cookie === undefined) return null;
+      for (const { name, isOnlyV1 } of names) {
+        let newest: Touch | null = null;
+        for (const token of valuesOf(cookie, name)) {
+          const touch = tokens.read(token);
+          if (!touch || !isFresh(touch) || (isOnlyV1 && typeof touch.referral === 'number')) continue;
+          if (!newest || touch.clickedAt > newest.clickedAt) newest = touch;
+        }
+        if (newest) return newest;
+      }
+      return null;
     },
-    write: (req, res, touch) => set(req, res, tokens.sign(touch), 'kept'),
-    clear: (req, res) => set(req, res, '', 'cleared'),
+    write: (req, res, touch) => set(req, res, [mark + tokens.sign(touch) + attributes]),
+    clear: (req, res) => set(req, res, current!.cleared),
   };
+}
+
+/** The lines of `Set-Cookie` of a response. */
+function cookiesIn(res: Response): string[] {
+  const lines = res.getHeader('Set-Cookie');
+  if (typeof lines === 'string') return [lines];
+  return lines === undefined ? [] : [lines].flat().map(String);
+}
+
+/**
+ * Returns the values of all cookies of a name. There may be several: of this host and of its domain, or from a subdomain.
+ */
+function valuesOf(header: string, name: string): string[] {
+  const mark = `${name}=`;
+  if (!header.includes(mark)) return [];
+  return header
+    .split(';')
+    .map((pair) => pair.trim())
+    .filter((pair) => pair.startsWith(mark))
+    .map((pair) => pair.slice(mark.length));
 }
 
 /** What `req.session.referral` holds: plain data, as session stores serialise it. */
 interface StoredTouch {
-  code: string;
+  referralId?: number;
+  /** In place of `referralId`, in a session of an older version. */
+  code?: string;
   visitorId: string;
   /** The time of the touch, in milliseconds since 1970. */
   clickedAt: number;
@@ -81,12 +114,16 @@ function sessionStore(isFresh: (touch: Touch) => boolean): VisitorStore {
     carries: (req) => session(req).referral !== undefined,
     read(req) {
       const stored = session(req).referral;
-      if (!stored || !isCode(stored.code)) return null;
-      const touch = { code: stored.code, visitorId: stored.visitorId, clickedAt: new Date(stored.clickedAt) };
+      if (!stored) return null;
+      const { referralId, code, visitorId, clickedAt } = stored;
+      const referral = Number.isSafeInteger(referralId) ? referralId : code;
+      if (typeof referral !== 'number' && !isCode(referral)) return null;
+      const touch = { referral, visitorId, clickedAt: new Date(clickedAt) };
       return isFresh(touch) ? touch : null;
     },
-    write(req, _res, { code, visitorId, clickedAt }) {
-      session(req).referral = { code, visitorId, clickedAt: clickedAt.getTime() };
+    write(req, res, { referral, visitorId, clickedAt }) {
+      session(req).referral = { referralId: referral, visitorId, clickedAt: clickedAt.getTime() };
+      keepPrivate(res, () => true); // the session may set its own cookie
     },
     clear(req) {
       delete session(req).referral;

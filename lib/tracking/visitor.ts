@@ -1,4 +1,5 @@
 import type { Request, Response } from 'express';
+import type { LRUCache } from 'lru-cache';
 import type { EntityManager } from 'typeorm';
 import type { Clock } from '../database/clock';
 import { isAway } from '../database/unavailable';
@@ -14,8 +15,9 @@ import type { Link, ReferralLookup } from './referral-lookup';
 import { type RequestFacts, requestFacts } from './request-facts';
 import type { Responses } from './responses';
 import { isPromise, signedInUser } from './signed-in-user';
+import type { VisitorOwners } from './visitor-owners';
 import type { VisitorStore } from './visitor-store';
-import { newVisitorId, type Touch } from './visitor-token';
+import { type IdTouch, newVisitorId, type Touch } from './visitor-token';
 
 /** The parts that a visitor uses. */
 export interface VisitorParts {
@@ -26,6 +28,9 @@ export interface VisitorParts {
   readonly responses: Responses;
   readonly attribution: Attribution;
   readonly attributedUsers: AttributedUsers;
+  readonly owners: VisitorOwners;
+  /** The sign-ins that this process has completed lately: `<user> <visitor id> <time of the touch>`. */
+  readonly signedIn: LRUCache<string, true>;
   readonly store: VisitorStore;
 }
 
@@ -64,29 +69,44 @@ export class Visitor {
 
   /**
    * If a user is signed in and the visitor still carries a touch, sets the user on the visitor's responses and clears
-   * the touch. An error is reported. The touch then stays, so that the next request tries again.
+   * the touch. An error is reported. The touch then stays, so that the next request tries again. A cookie that comes
+   * again after that, for example because the browser has not got the response, costs no query.
    */
   async signIn(): Promise<void> {
     const { touch } = this;
     if (!touch || this.#isSignInTried) return;
     this.#isSignInTried = true;
-    const { attributedUsers, lookup, responses, store } = this.#parts;
+    const { signedIn, store } = this.#parts;
     try {
       const userId = await this.userId();
       if (userId === null) return;
-      const linked = await responses.link(touch.visitorId, userId, null);
-      const link = await lookup.find(touch.code);
-      const isOnRecord = linked.some(
-        (response) =>
-          response.referralId === link?.referral.id && response.touchedAt.getTime() >= touch.clickedAt.getTime(),
-      );
-      if (link && !isOnRecord) await responses.restoreClick(touch, link.referral, userId);
-      await attributedUsers.arrived(userId); // before the touch is cleared, so that the next request tries again
+      const key = `${userId} ${touch.visitorId} ${touch.clickedAt.getTime()}`;
+      if (!signedIn.has(key)) {
+        await this.#link(touch, userId);
+        signedIn.set(key, true);
+      }
       this.touch = null;
       store.clear(this.#req, this.#res);
     } catch (error) {
       this.#report(error);
     }
+  }
+
+  /**
+   * Sets the user on the visitor's responses, and inserts the carried click if it is not among them. Does nothing if the
+   * visitor id is another user's.
+   */
+  async #link(touch: Touch, userId: string): Promise<void> {
+    const { attributedUsers, lookup, responses } = this.#parts;
+    const linked = await responses.link(touch.visitorId, userId, null);
+    if (linked === null) return;
+    const link = await lookup.find(touch.referral);
+    const isOnRecord = linked.some(
+      (response) =>
+        response.referralId === link?.referral.id && response.touchedAt.getTime() >= touch.clickedAt.getTime(),
+    );
+    if (link && !isOnRecord) await responses.restoreClick(touch, link.referral, userId);
+    await attributedUsers.arrived(userId); // before the touch is cleared, so that the next request tries again
   }
 
   /**
@@ -110,7 +130,7 @@ export class Visitor {
     if (recordedAt === null) {
       debug('%s: not counted: expired or deleted', referral.code);
       // The database decides. If this process has cached the referral as valid, the cache is outdated.
-      if (!isExpired) lookup.forget(referral.code);
+      if (!isExpired) lookup.forget(referral.id);
       return;
     }
     const isRecorded = recordedAt !== 'failed';
@@ -118,7 +138,7 @@ export class Visitor {
     if (isRecorded && userId !== null)
       await this.#parts.attributedUsers.arrived(userId).catch((error: unknown) => this.#report(error));
     this.touched();
-    if (userId === null || !isRecorded) this.carry(referral, visitorId, isRecorded ? recordedAt : arrivedAt);
+    if (userId === null || !isRecorded) await this.carry(referral, visitorId, isRecorded ? recordedAt : arrivedAt);
     else if (!this.touch) store.clear(this.#req, this.#res); // if signIn() has failed, the touch stays for a retry
   }
 
@@ -126,7 +146,8 @@ export class Visitor {
   async #recordClick(referral: Referral, userId: string | null, visitorId: string): Promise<Date | 'failed' | null> {
     if (!this.#hasDatabase) return 'failed';
     const { clock, recorder } = this.#parts;
-    const click = this.facts({ referralId: referral.id, userId, action: RESPONDED, target: null, touchedAt: null });
+    const about = { referralId: referral.id, userId, action: RESPONDED, target: null, touchedAt: null };
+    const click = this.facts(about, null);
     click.visitorId = visitorId;
     click.createdAt = clock.parameter();
     try {
@@ -138,11 +159,29 @@ export class Visitor {
   }
 
   /** Stores a touch for the visitor until sign-in. Under first-touch, an earlier touch in the window stays. */
-  carry({ code }: Referral, visitorId: string, clickedAt: Date): void {
+  async carry({ id }: Referral, visitorId: string, clickedAt: Date): Promise<void> {
     const { attribution, store } = this.#parts;
     const before = this.touch;
-    this.touch = attribution.carried(before, { code, visitorId, clickedAt });
-    if (this.touch !== before) store.write(this.#req, this.#res, this.touch);
+    const click = { referral: id, visitorId, clickedAt };
+    const touch = attribution.carried(before, click) === click ? click : await this.#renewed(before!);
+    if (!touch) return;
+    this.touch = touch;
+    store.write(this.#req, this.#res, touch);
+  }
+
+  /**
+   * Returns the touch of a token of the form `v1` with the id of its referral. Null for a touch that has the id, or whose
+   * referral can't be found now: it stays as it is.
+   */
+  async #renewed({ referral, ...touch }: Touch): Promise<IdTouch | null> {
+    if (typeof referral === 'number') return null;
+    try {
+      const link = await this.#parts.lookup.find(referral);
+      return link ? { ...touch, referral: link.referral.id } : null;
+    } catch (error) {
+      this.#report(error);
+      return null;
+    }
   }
 
   /** Clears the cached attribution, after this request has recorded a touch. */
@@ -167,13 +206,23 @@ export class Visitor {
 
   async #attribute(userId: string | null, manager?: EntityManager): Promise<Attributed | null> {
     const { attribution } = this.#parts;
-    if (userId !== null) return attribution.ofUser(userId, this.touch, manager);
+    if (userId !== null) return attribution.ofUser(userId, await this.touchOf(userId, manager), manager);
     return this.touch && attribution.ofTouch(this.touch, manager);
   }
 
-  /** Returns the fields of a response by this visitor. */
-  facts(about: RequestFacts) {
-    return requestFacts(this.#req, this.#parts.settings, this.touch?.visitorId ?? null, about);
+  /**
+   * Returns the touch that the visitor carries, if it may count for a user: the visitor id becomes the user's, unless it is
+   * another user's. For nobody (null), returns the touch as it is.
+   */
+  async touchOf(userId: string | null, manager?: EntityManager): Promise<Touch | null> {
+    const { touch } = this;
+    if (touch === null || userId === null) return touch;
+    return (await this.#parts.owners.claim(touch.visitorId, userId, manager)) ? touch : null;
+  }
+
+  /** Returns the fields of a response by this visitor, who carries a touch or not. */
+  facts(about: RequestFacts, touch: Touch | null) {
+    return requestFacts(this.#req, this.#parts.settings, touch && touch.visitorId, about);
   }
 
   /**

@@ -85,11 +85,11 @@ export interface PurchaseInput extends WithManager {
    * `code` and `visitorId`. Default: the attribution of the buyer is looked up.
    */
   referral?: RecordRef | null | undefined;
-  /** The same by the code of the referral, in any case. */
+  /** The same by a code that the referral has or once had, in any case. */
   code?: string | null | undefined;
   /**
    * The same by the visitor whose touches count, as `referrals.visitorId(req)` returned it at the checkout. Without
-   * touches there is no attribution.
+   * touches, and for a visitor who is another user, there is no attribution.
    */
   visitorId?: string | null | undefined;
 }

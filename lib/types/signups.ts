@@ -75,7 +75,10 @@ export interface ReferralCodeInput extends CodeTerms, Omit<CreateReferralInput, 
  * has the same program, and apply to later sign-ups only.
  */
 export interface ReferralCodeChanges extends CodeTerms {
-  /** 1–100 of `[A-Za-z0-9_-]`, unique without regard to case. */
+  /**
+   * 1–100 of `[A-Za-z0-9_-]`, unique without regard to case, also among codes of the past. The code so far goes on leading
+   * to the referral.
+   */
   code?: string;
   /** Up to 100 characters. */
   label?: string;

@@ -1,6 +1,6 @@
-import request from 'supertest';
 import { Referral, type ReferralCreditType } from '../../lib';
 import { type EarningsHost, startEarnings } from './earnings';
+import { browserOf } from './host';
 
 /**
  * A small world with every kind of row that sign-ups, usage and credits have, made by the public calls:
@@ -43,7 +43,7 @@ export async function startCreditWorld(): Promise<EarningsHost> {
   await referrals.recordUsage('nobody', { amount: '0', reference: 'nothing' });
   later();
   for (const user of ['carl', 'dora']) await signups.create({ user, code });
-  const browser = request.agent(app);
+  const browser = browserOf(app);
   await browser.get(`/r/${code}`).set('User-Agent', 'Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0').expect(302);
   await browser.post('/sign-up/emil').expect(204);
   await signups.create({ user: 'gina', code: 'SITE' });

@@ -206,7 +206,16 @@ export async function startHost(
   app.use(((error, _req, res, _next) => {
     res.status(error.status ?? 500).json({ code: error.code, message: error.message });
   }) as express.ErrorRequestHandler);
-  return { app, dataSource, referrals, errors, browser: () => request.agent(app) };
+  return { app, dataSource, referrals, errors, browser: () => browserOf(app) };
+}
+
+/** An agent that keeps its cookies, as one browser does. It sends those that are Secure too, as over https. */
+export function browserOf(app: Express): ReturnType<typeof request.agent> {
+  const agent = request.agent(app);
+  const { jar } = agent;
+  const getCookies = jar.getCookies.bind(jar);
+  jar.getCookies = (access) => getCookies(Object.assign(access, { secure: true }));
+  return agent;
 }
 
 /** The app on a port of its own, for tests with many connections. */
@@ -252,7 +261,7 @@ export const isLate = (error: unknown): boolean =>
   /no (answer|connection) within|timeout/.test((error as Error).message);
 
 /** The cookie of ours that an answer sets, as `name=value`; null if it sets none. */
-export function cookieOf(response: request.Response, name = 'referral'): string | null {
+export function cookieOf(response: request.Response, name = '__Host-referral'): string | null {
   const lines = (response.headers['set-cookie'] ?? []) as unknown as string[];
   const line = lines.find((one) => one.startsWith(`${name}=`));
   return line ? line.split(';')[0]! : null;

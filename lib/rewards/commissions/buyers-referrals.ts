@@ -1,7 +1,5 @@
 import type { EntityManager } from 'typeorm';
-import type { Database } from '../../database/database';
-import { sql } from '../../database/named-parameters';
-import { Referral } from '../../entities/referral';
+import type { Referral } from '../../entities/referral';
 import { invalid, referralError } from '../../errors';
 import { isNothing, recordIdOf, typedCode, visitorIdOf } from '../../input';
 import type { Settings } from '../../options';
@@ -41,13 +39,11 @@ export function namingOf(input: Pick<PurchaseInput, keyof typeof namingFields>):
  * transaction of our own.
  */
 export class BuyersReferrals {
-  readonly #database: Database;
   readonly #lookup: ReferralLookup;
   readonly #attribution: Attribution;
   readonly #settings: Settings;
 
-  constructor(database: Database, lookup: ReferralLookup, attribution: Attribution, settings: Settings) {
-    this.#database = database;
+  constructor(lookup: ReferralLookup, attribution: Attribution, settings: Settings) {
     this.#lookup = lookup;
     this.#attribution = attribution;
     this.#settings = settings;
@@ -79,17 +75,9 @@ export class BuyersReferrals {
     const [[by, value]] = Object.entries(naming) as [[string, string | number]];
     const referral = await ('code' in naming
       ? this.#lookup.findByCode(naming.code, manager)
-      : this.#byId(naming.referral, manager));
+      : this.#lookup.findById(naming.referral, manager));
     if (!referral) throw referralError('NOT_FOUND', 'referral', by === 'code' ? 'code' : 'id', [value]);
     return this.#owned(referral, user, buyer, manager);
-  }
-
-  async #byId(id: number, manager: EntityManager | undefined): Promise<Referral | null> {
-    const { tables } = this.#database;
-    const columns = this.#database.columns(Referral);
-    const query = sql({ id }, ($) => `SELECT ${columns} FROM ${tables.referrals} WHERE id = ${$.id}`);
-    const [row] = await this.#database.query<object>(query, manager);
-    return row ? this.#database.entity(Referral, row) : null;
   }
 
   async #owned(

@@ -1,5 +1,6 @@
 import type { EntityManager } from 'typeorm';
 import type { Clock } from '../../database/clock';
+import { takeCode } from '../../database/codes';
 import type { Database } from '../../database/database';
 import { violatedConstraint } from '../../database/driver-errors';
 import { sql } from '../../database/named-parameters';
@@ -60,7 +61,7 @@ export class ChannelManager extends RecordManager<ReferralChannel, ChannelInput,
   }
 
   /**
-   * Returns the channel of a code, in any case; with `optional`, null if there is none.
+   * Returns the channel that has a code, or once had it, in any case; with `optional`, null if there is none.
    *
    * @throws ReferralError `NOT_FOUND`.
    */
@@ -160,14 +161,14 @@ export class ChannelManager extends RecordManager<ReferralChannel, ChannelInput,
       ...(changes.code !== undefined && { code: codeOf('code', changes.code) }),
       ...(changes.allowedUses !== undefined && { allowedUses: allowedUsesOf(changes.allowedUses) }),
     };
-    const before = await this.get(id, { fields: ['code', 'promoType', 'promoValue'], manager });
+    const before = await this.get(id, { fields: ['promoType', 'promoValue'], manager });
     const values = checkedTerms(changes);
     const { promoType = before.promoType, promoValue = before.promoValue } = changes;
     Object.assign(values, checkedPromo(promoType, promoValue));
     await refusingDates(changes, () => this.write(id, values, manager));
     if (Object.keys(ofReferral).length === 0) return;
     await this.#changeReferral(id, ofReferral, manager);
-    this.#lookup.forget(before.code);
+    this.#lookup.forget(id);
   }
 
   /** Changes the code of a channel, which is its label too, and what the code allows. */
@@ -177,6 +178,7 @@ export class ChannelManager extends RecordManager<ReferralChannel, ChannelInput,
     manager: EntityManager,
   ): Promise<void> {
     const { referrals } = this.database.tables;
+    if (code !== undefined) await takeCode(this.database, id, code, manager);
     const change = sql(
       { id, code: code ?? null, allowedUses: allowedUses ?? null },
       ($) => `
@@ -198,14 +200,13 @@ export class ChannelManager extends RecordManager<ReferralChannel, ChannelInput,
 
   /** Deletes the channel and its referral. */
   protected async remove(id: number, manager: EntityManager): Promise<void> {
-    const { code } = await this.get(id, { fields: ['code'], manager });
     await this.erase(id, manager);
     const { referrals } = this.database.tables;
     await this.database.query(
       sql({ id }, ($) => `DELETE FROM ${referrals} WHERE id = ${$.id}`),
       manager,
     );
-    this.#lookup.forget(code);
+    this.#lookup.forget(id);
   }
 }
 

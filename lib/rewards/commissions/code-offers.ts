@@ -1,6 +1,6 @@
 import type { Clock } from '../../database/clock';
+import { idOfCode } from '../../database/codes';
 import type { Database } from '../../database/database';
-import { folded } from '../../database/folding';
 import { sql } from '../../database/named-parameters';
 import { timeOf } from '../../database/statement-time';
 import { shownAmount } from '../../entities/columns';
@@ -37,17 +37,17 @@ export class CodeOffers {
     this.#settings = commission;
   }
 
-  /** Returns the offer of a code, in any case; null if no referral has the code. */
+  /** Returns the offer of a code, in any case; null if no referral has the code, or once had it. */
   offerOfCode(code: string): Promise<CodeOffer | null> {
-    return this.#offer(code, (given) => `${folded('r.code')} = ${folded(given)}`);
+    return this.#offer(code, (given) => idOfCode(this.#database.tables, given));
   }
 
   /** Returns the offer of a referral's code; null if there is no such referral. */
   offerOfReferral(id: number): Promise<CodeOffer | null> {
-    return this.#offer(id, (given) => `r.id = ${given}`);
+    return this.#offer(id, (given) => given);
   }
 
-  async #offer(given: string | number, isGiven: (given: string) => string): Promise<CodeOffer | null> {
+  async #offer(given: string | number, idOf: (given: string) => string): Promise<CodeOffer | null> {
     const { referrals, programs, channels } = this.#database.tables;
     const [row] = await this.#database.query<OfferRow>(
       sql(
@@ -56,7 +56,7 @@ export class CodeOffers {
         SELECT r.code, p.commission_ratio::text AS ratio, p.commission_max_per_referee::text AS max,
           ${isOpen(timeOf($.now))} AND NOT ${isUsedUp} AS "isOpen", ${this.#database.columns(ReferralChannel, 'c', 'channel.')}
         FROM ${referrals} r LEFT JOIN ${programs} p ON p.id = r.program_id LEFT JOIN ${channels} c ON c.id = r.id
-        WHERE ${isGiven($.given)}`,
+        WHERE r.id = ${idOf($.given)}`,
       ),
     );
     if (!row) return null;

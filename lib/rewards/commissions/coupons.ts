@@ -1,8 +1,8 @@
 import type { Request } from 'express';
 import type { EntityManager } from 'typeorm';
 import type { Clock } from '../../database/clock';
+import { idOfCode } from '../../database/codes';
 import type { Database } from '../../database/database';
-import { folded } from '../../database/folding';
 import { sql } from '../../database/named-parameters';
 import { overtaken, retryOvertaken } from '../../database/retry';
 import { timeOf } from '../../database/statement-time';
@@ -155,7 +155,7 @@ export class Coupons {
           EXISTS (SELECT FROM ${redemptions} WHERE user_id = ${$.user} AND channel_id = c.id) AS "isRedeemed"
         FROM (SELECT ${timeOf($.now)} AS now) AS at
         CROSS JOIN ${referrals} r JOIN ${channels} c ON c.id = r.id
-        WHERE ${folded('r.code')} = ${folded($.code)}
+        WHERE r.id = ${idOfCode(this.#database.tables, $.code)}
         FOR KEY SHARE OF c`,
       ),
       manager,

@@ -1,4 +1,5 @@
 import type { EntityManager } from 'typeorm';
+import { isCodeOf } from '../../database/codes';
 import type { Database } from '../../database/database';
 import { sql } from '../../database/named-parameters';
 import { ReferralProgram } from '../../entities/referral-program';
@@ -48,14 +49,15 @@ export class ProgramManager extends RecordManager<ReferralProgram, ProgramInput,
   }
 
   /**
-   * Deletes the program of a deleted code, unless it has another name, or referrals or sign-ups still use it. @internal
+   * Deletes the program that was made for a deleted referral and has one of its codes as its name, unless referrals or
+   * sign-ups still use it. @internal
    */
-  async removeOwn(id: number, code: string, manager: EntityManager): Promise<void> {
+  async removeOwn(id: number, referralId: number, manager: EntityManager): Promise<void> {
     const { programs, referrals, signups } = this.database.tables;
     await this.database.query(
       sql(
-        { id, code },
-        ($) => `DELETE FROM ${programs} WHERE id = ${$.id} AND name = ${$.code}
+        { id, referralId },
+        ($) => `DELETE FROM ${programs} WHERE id = ${$.id} AND ${isCodeOf(this.database.tables, 'name', $.referralId)}
           AND NOT EXISTS (SELECT FROM ${referrals} WHERE program_id = ${$.id})
           AND NOT EXISTS (SELECT FROM ${signups} WHERE program_id = ${$.id})`,
       ),

@@ -1,4 +1,5 @@
 import type { EntityManager } from 'typeorm';
+import { takeCode } from '../../database/codes';
 import type { Database } from '../../database/database';
 import { violatedConstraint } from '../../database/driver-errors';
 import { overtaken } from '../../database/retry';
@@ -67,7 +68,7 @@ export class ReferralCodeManager extends RecordManager<
   }
 
   /**
-   * Returns the record of a code, in any case; with `optional`, null if there is none.
+   * Returns the record that has a code, or once had it, in any case; with `optional`, null if there is none.
    *
    * @throws ReferralError `NOT_FOUND`.
    */
@@ -131,10 +132,11 @@ export class ReferralCodeManager extends RecordManager<
     const before = await this.get(id, { manager });
     const values = await this.#valuesOf(changes, manager);
     if (terms) values['programId'] = await this.#programWith(terms, before, manager);
+    if (changes.code !== undefined) await takeCode(this.database, id, changes.code, manager);
     await this.write(id, values, manager).catch((error: unknown) => {
       throw explainedConstraint(error, before, changes);
     });
-    this.#lookup.forget(before.code);
+    this.#lookup.forget(id);
   }
 
   async #valuesOf(
@@ -169,10 +171,10 @@ export class ReferralCodeManager extends RecordManager<
   }
 
   protected async remove(id: number, manager: EntityManager): Promise<void> {
-    const { code, programId } = await this.get(id, { fields: ['code', 'programId'], manager });
+    const { programId } = await this.get(id, { fields: ['programId'], manager });
     await this.erase(id, manager);
-    if (programId !== null) await this.#programs.removeOwn(programId, code, manager);
-    this.#lookup.forget(code);
+    if (programId !== null) await this.#programs.removeOwn(programId, id, manager);
+    this.#lookup.forget(id);
   }
 }
 

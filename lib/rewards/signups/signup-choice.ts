@@ -65,7 +65,7 @@ export class SignupChoice {
 
   /** Removes an outdated referral from the cache of this process. */
   forget({ referral }: ChosenReferral): void {
-    this.#lookup.forget(referral.code);
+    this.#lookup.forget(referral.id);
   }
 
   /**
@@ -103,7 +103,7 @@ export class SignupChoice {
   }
 
   async #byTouch({ req, userId, manager }: SignupRequest): Promise<WeighedReferral | null> {
-    const carried = req === null ? null : this.#visitors.seen(req, 'Referral.recordSignup').touch;
+    const carried = req && (await this.#visitors.seen(req, 'Referral.recordSignup').touchOf(userId, manager));
     const attributed = await this.#attribution.atSignup(userId, carried, manager);
     if (attributed === null) return null;
     if (attributed === 'outside-window') {

@@ -1,4 +1,5 @@
 import type { EntityManager } from 'typeorm';
+import { idOfCode } from '../../database/codes';
 import type { Database } from '../../database/database';
 import { folded } from '../../database/folding';
 import { type Query, sql } from '../../database/named-parameters';
@@ -53,17 +54,17 @@ export class SignupManager extends RecordManager<ReferralSignup, SignupInput, ob
 
   /**
    * Throws if a sign-up is an earlier one with another code. What the call has written is rolled back. A code that was
-   * renamed after the sign-up is still the same, unless another referral has it now.
+   * changed after the sign-up is still the same. Before the migration `KeepOldCodes` it could become another referral's.
    */
   async #refuseOther({ referralId, weighed }: ReferralSignup, typed: string, manager: EntityManager): Promise<void> {
     const { referrals } = this.database.tables;
     const query = sql(
       { referralId, typed, then: weighed.choice },
       ($) => `
-        SELECT r.code,
-          coalesce(named.id = r.id, ${folded(`${$.then}::text`)} = ${folded(`${$.typed}::text`)}, false) AS "isSame"
-        FROM ${referrals} r LEFT JOIN ${referrals} named ON ${folded('named.code')} = ${folded(`${$.typed}::text`)}
-        WHERE r.id = ${$.referralId}`,
+        SELECT r.code, coalesce(
+            ${idOfCode(this.database.tables, `${$.typed}::text`)} = r.id,
+            ${folded(`${$.then}::text`)} = ${folded(`${$.typed}::text`)}, false) AS "isSame"
+        FROM ${referrals} r WHERE r.id = ${$.referralId}`,
     );
     const [row] = await this.database.query<{ code: string; isSame: boolean }>(query, manager);
     const { code, isSame } = row!;

@@ -1,5 +1,4 @@
 import type { Database } from '../../database/database';
-import { folded } from '../../database/folding';
 import { type Placeholders, type Statement, statement } from '../../database/named-parameters';
 import { timeOf } from '../../database/statement-time';
 import { ReferralCredit } from '../../entities/referral-credit';
@@ -15,8 +14,8 @@ export interface SignupParameters {
   owner: string | null;
   /** The injected clock's time; null for the database's. */
   now: Date | null;
-  /** The code of the referral when it was chosen; null if the user came through its link. */
-  typedCode: string | null;
+  /** Whether the user typed a code, and did not come through a link. */
+  isTyped: boolean;
   source: 'code' | 'attribution';
   touchedAt: Date | null;
   isSelfReferral: boolean;
@@ -36,9 +35,7 @@ export interface SignupParameters {
  */
 export interface SignupRow {
   'isNew': boolean;
-  /**
-   * Whether the owner or the typed code of the referral has changed since it was chosen, or the referral is deleted.
-   */
+  /** Whether the owner of the referral has changed since it was chosen, or the referral is deleted. */
   'isStale': boolean;
   'isExpired': boolean;
   'isUsedUp': boolean;
@@ -63,7 +60,7 @@ export function signupStatement(database: Database, secondLook: SecondLook): Sta
   const { signups, referrals, programs, referees, accounts } = database.tables;
   return statement<SignupParameters>(
     {
-      ...{ user: true, referral: true, owner: true, now: true, typedCode: true },
+      ...{ user: true, referral: true, owner: true, now: true, isTyped: true },
       ...{ source: true, touchedAt: true, isSelfReferral: true, weighed: true, sides: true, isLooking: true },
     },
     ($) => `
@@ -130,15 +127,14 @@ export function signupStatement(database: Database, secondLook: SecondLook): Sta
   );
 }
 
-/** SQL: whether the owner of a referral, or its code if that was typed, changed after the referral was chosen. */
-function isStale(referral: string, { owner, typedCode }: Placeholders<SignupParameters>): string {
-  return `${referral}.user_id IS DISTINCT FROM ${owner}
-    OR coalesce(${folded(`${referral}.code`)} <> ${folded(`${typedCode}::text`)}, false)`;
+/** SQL: whether the owner of a referral changed after the referral was chosen. */
+function isStale(referral: string, { owner }: Placeholders<SignupParameters>): string {
+  return `${referral}.user_id IS DISTINCT FROM ${owner}`;
 }
 
 /** SQL: whether a typed code has expired. A user who came through the link before can still sign up with it. */
-function isExpired(referral: string, now: string, { typedCode }: Placeholders<SignupParameters>): string {
-  return `coalesce(${typedCode}::text IS NOT NULL AND ${referral}.expired_at <= ${now}, false)`;
+function isExpired(referral: string, now: string, { isTyped }: Placeholders<SignupParameters>): string {
+  return `coalesce(${isTyped}::boolean AND ${referral}.expired_at <= ${now}, false)`;
 }
 
 /** SQL: whether a referral has no uses left. */

@@ -66,8 +66,8 @@ export class Signups {
   }
 
   /**
-   * Makes the sign-up, or finds the user's earlier one; null if it is refused. The plan is overtaken if the owner or the
-   * code of the referral has changed.
+   * Makes the sign-up, or finds the user's earlier one; null if it is refused. The plan is overtaken if the owner of the
+   * referral has changed, or the referral is deleted.
    */
   async make(
     { userId, weighing }: SignupPlan,
@@ -101,7 +101,7 @@ export class Signups {
       referral: referral.id,
       owner: referral.userId,
       now: this.#clock.parameter(),
-      typedCode: source === 'code' ? referral.code : null,
+      isTyped: source === 'code',
       source,
       touchedAt,
       isSelfReferral,

@@ -6,8 +6,10 @@ import type { Invariant } from './invariant';
 
 type TableName = keyof Database['tables'];
 
-/** What holds no books: responses, whose rows may be deleted, and what is counted of them. */
-const isNoBook = new Set<string>(['responses', 'dailyCounts', 'refusals']);
+/**
+ * What holds no books: responses, whose rows may be deleted, what is counted of them, and whose they are; and names.
+ */
+const isNoBook = new Set<string>(['responses', 'dailyCounts', 'visitors', 'aliases', 'refusals']);
 
 /** References that a pass of another subject follows already. */
 const followed = new Set([

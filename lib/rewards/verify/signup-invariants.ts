@@ -1,4 +1,5 @@
 import type { Database } from '../../database/database';
+import { folded } from '../../database/folding';
 import { conditionsOn, type Invariant } from './invariant';
 
 /** The invariants of sign-ups, of usage, and of the credits that sign-ups give. */
@@ -22,6 +23,12 @@ export function signupInvariants(tables: Database['tables']): Invariant[] {
       table: 'referrals',
       sql: `SELECT id, allowed_uses AS expected, uses AS found FROM ${referrals}
        WHERE allowed_uses <> -1 AND uses > allowed_uses`,
+    },
+    {
+      name: 'a code leads to its referral',
+      table: 'referrals',
+      sql: `SELECT r.id, r.id AS expected, a.referral_id AS found FROM ${referrals} r
+       JOIN ${tables.aliases} a ON a.code = ${folded('r.code')} WHERE a.referral_id <> r.id`,
     },
     ofUsage('usage is counted for a sign-up', {
       isBroken: 'u.is_counted AND s.user_id IS NULL',
