@@ -3,6 +3,7 @@ import type { EntityManager } from 'typeorm';
 import type { Clock } from '../database/clock';
 import type { Database } from '../database/database';
 import { sql } from '../database/named-parameters';
+import { timeInResult } from '../database/result-types';
 import { Referral } from '../entities/referral';
 import { isAway } from '../errors';
 import { isCode } from '../input';
@@ -70,7 +71,8 @@ export class ReferralLookup {
     const { referrals } = this.#database.tables;
     const query = sql(
       { code },
-      ($) => `SELECT ${this.#columns}, now() FROM ${referrals} WHERE lower(code) = lower(${$.code})`,
+      ($) =>
+        `SELECT ${this.#columns}, ${timeInResult('now()')} AS now FROM ${referrals} WHERE lower(code) = lower(${$.code})`,
     );
     const [row] = await this.#database.query<{ now: Date }>(query, manager);
     if (!row) return null;

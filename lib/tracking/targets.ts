@@ -58,7 +58,7 @@ export async function loadTarget(
     metadata.primaryColumns.map((column, index) => [column.propertyName, keys[index]]),
   );
   const find = (within?: EntityManager): Promise<object | null> =>
-    database.use((using) => using.findOneBy(metadata.target, where), within);
+    database.use((using) => using.findOne(metadata.target, { where, cache: false }), within);
   try {
     return await database.attempt(find, manager); // a malformed key would abort the host's transaction
   } catch (error) {

@@ -1,6 +1,7 @@
 import { Clock } from '../database/clock';
 import { Database } from '../database/database';
 import { Events } from '../database/events';
+import { timeInResult } from '../database/result-types';
 import type { ReferralCalls } from '../entities/instance';
 import type { Settings } from '../options';
 import { AttributedUsers } from './attributed-users';
@@ -44,7 +45,7 @@ export function wireTracking(settings: Settings): Tracking {
 
   async function start(): Promise<void> {
     const [row] = await database.query<{ now: Date }>(
-      `SELECT now() FROM (SELECT) AS always LEFT JOIN (
+      `SELECT ${timeInResult('now()')} AS now FROM (SELECT) AS always LEFT JOIN (
          SELECT FROM ${database.tables.responses} WHERE false
        ) AS present ON true`,
     );

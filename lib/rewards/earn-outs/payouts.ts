@@ -111,7 +111,7 @@ export class Payouts {
    * What the other call has stored stays.
    */
   async #compare({ userId, id }: ReferralEarnOut, { status }: PayoutOutcome): Promise<void> {
-    const [now] = await this.#database.use((manager) => manager.findBy(ReferralEarnOut, { userId, id }));
+    const [now] = await this.#database.find(ReferralEarnOut, { where: { userId, id } });
     debug('earn-out %d was settled or claimed by another call, as %s', id, now?.status);
     if (now && now.status !== 'processing' && now.status !== status && (status === 'completed' || status === 'failed'))
       this.#onError(referralError('PAYOUT_CONTRADICTED', id, status, now.status, `it stays ${now.status}`));
