@@ -1,8 +1,10 @@
 import { Clock } from '../database/clock';
 import { Database } from '../database/database';
 import { Events } from '../database/events';
+import { missingParts } from '../database/missing-parts';
 import { timeInResult } from '../database/result-types';
 import type { ReferralCalls } from '../entities/instance';
+import { referralError } from '../errors';
 import type { Settings } from '../options';
 import { AttributedUsers } from './attributed-users';
 import { Attribution } from './attribution';
@@ -22,7 +24,7 @@ export interface Tracking extends VisitorParts {
   readonly creation: ReferralCreation;
   readonly visitors: Visitors;
   readonly calls: ReferralCalls;
-  /** Reads the database's time. Throws `MIGRATIONS_NOT_RUN` if the package's tables are missing. */
+  /** Reads the database's time. Throws `MIGRATIONS_NOT_RUN` if a part of the package's tables is missing. */
   start(): Promise<void>;
   /** Refuses new work, and waits for the work in progress. Clicks that wait are written. */
   close(): Promise<void>;
@@ -44,12 +46,10 @@ export function wireTracking(settings: Settings): Tracking {
   const calls = referralCalls({ settings, database, lookup, creation, responses, visitors, attributedUsers });
 
   async function start(): Promise<void> {
-    const [row] = await database.query<{ now: Date }>(
-      `SELECT ${timeInResult('now()')} AS now FROM (SELECT) AS always LEFT JOIN (
-         SELECT FROM ${database.tables.responses} WHERE false
-       ) AS present ON true`,
-    );
+    const query = missingParts(database, `${timeInResult('now()')} AS now`);
+    const [row] = await database.query<{ now: Date; missing: string[] }>(query);
     clock.learn(row!.now);
+    if (row!.missing.length > 0) throw referralError('MIGRATIONS_NOT_RUN', `missing: ${row!.missing.join(', ')}`);
   }
 
   async function close(): Promise<void> {
