@@ -2,6 +2,7 @@ import { IncomingMessage } from 'node:http';
 import type { Request, RequestHandler } from 'express';
 import type { Listener, ReferralEvents } from './database/events';
 import { watchConnections } from './database/lost-connections';
+import { refuseNames } from './database/names';
 import { entities } from './entities';
 import { registry } from './entities/instance';
 import type { Referral } from './entities/referral';
@@ -179,6 +180,8 @@ export function createReferrals(options: ReferralsOptions): Referrals {
   if (!dataSource.isInitialized) throw referralError('NOT_INITIALIZED');
   const missing = entities.filter((entity) => !dataSource.hasMetadata(entity)).map(({ name }) => name);
   if (missing.length > 0) throw referralError('ENTITIES_MISSING', missing);
+
+  refuseNames(dataSource);
 
   const unknown = settings.targetTypes.find((type) => typeof type === 'function' && !dataSource.hasMetadata(type));
   if (unknown)

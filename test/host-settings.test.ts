@@ -1,12 +1,10 @@
-import type { Request, Response } from 'express';
 import pg from 'pg';
 import request from 'supertest';
 import { DataSource } from 'typeorm';
 import { Referral, ReferralResponse } from '../lib';
-import { mount } from './support/api';
-import { firefox, makeWorld, terms } from './support/call-world';
-import { entries } from './support/calls';
-import { closeAll, databaseUrl, type Host, openDataSource, startHost, StatementLog } from './support/host';
+import { resultsOfAll } from './support/all-calls';
+import { firefox } from './support/call-world';
+import { closeAll, databaseUrl, openDataSource, startHost, StatementLog } from './support/host';
 
 afterAll(closeAll);
 
@@ -60,69 +58,6 @@ const parserSets: Record<string, Record<number, Parse>> = {
   },
 };
 
-/** A target is a row of the host's, which is read with the host's parsers. */
-const names = Object.keys(entries).filter((name) => name !== 'referrals.close' && !name.endsWith('loadTarget'));
-
-/** Makes every call and every request once, in a world of their own. Returns what each returned. */
-async function resultsOfAll(parsers: Record<number, Parse>): Promise<Record<string, string>> {
-  const world = await makeWorld();
-  return withParsers(parsers, async () => {
-    const dataSource = await openDataSource({ schema: world.schema, migrate: false });
-    const pages = new Map<string, (req: Request, res: Response) => void>();
-    const options = { dataSource, clock: world.clock.read, ...terms, user: (req: Request) => req.get('authorization') };
-    const payout = { earnOuts: { payout: () => undefined } };
-    const host: Host = await startHost({ ...options, ...payout }, (app) => {
-      app.use(mount, (req, res, next) => void host.referrals.api(req, res, next));
-      app.get('/page/:key', (req, res, next) => {
-        const page = pages.get(req.params.key);
-        if (page) page(req, res);
-        else next();
-      });
-    });
-    const inPage = async <T>(cookie: string, work: (req: Request, res: Response) => T | Promise<T>): Promise<T> => {
-      let result: T;
-      pages.set('own', (req, res) => {
-        void (async () => (result = await work(req, res)))().then(
-          () => res.end(),
-          (error: Error) => res.status(500).send(error.stack),
-        );
-      });
-      const { status, text } = await request(host.app)
-        .get('/page/own')
-        .set({ 'Cookie': cookie, 'User-Agent': firefox });
-      if (status !== 200) throw new Error(text);
-      return result!;
-    };
-    const results: Record<string, string> = {};
-    for (const name of names) {
-      const entry = entries[name]!;
-      const call = typeof entry === 'function' ? entry : entry.alone;
-      const payouts = () => Promise.resolve('unknown' as const);
-      results[name] = shown(await call({ host, world, options: {}, inPage, onProgress: undefined, payouts }));
-    }
-    expect(host.errors).toEqual([]);
-    return results;
-  });
-}
-
-/** A result as text with the types of its values, without what differs from run to run. */
-function shown(result: unknown): string {
-  const isResponse = typeof result === 'object' && result !== null && 'headers' in result && 'body' in result;
-  const value = isResponse ? (result as request.Response).body : result;
-  const replace = function (this: Record<string, unknown>, key: string, text: unknown): unknown {
-    const raw = this[key];
-    if (raw instanceof Date)
-      return Math.abs(raw.getTime() - Date.now()) < 3_600_000 ? 'Date now' : `Date ${raw.toISOString()}`;
-    if (typeof raw === 'bigint') return `bigint ${raw}`;
-    if (raw instanceof Map || raw instanceof Set) return [...raw];
-    return text;
-  };
-  return (JSON.stringify(value, replace, 1) ?? 'undefined')
-    .replace(/\b[0-9a-f]{8}-[0-9a-f-]{27}\b/g, 'UUID')
-    .replace(/\bname-\d+\b/gi, 'NAME')
-    .replace(/\b[A-HJ-NP-Z2-9]{10}\b/g, 'CODE');
-}
-
 describe('what fails after a commit', () => {
   test('does not count a click twice', async () => {
     const logger = Object.assign(new StatementLog(), {
@@ -168,17 +103,17 @@ afterEach(closeAll);
 
 let expected: Record<string, string>;
 beforeAll(async () => {
-  expected = await resultsOfAll({});
+  expected = await resultsOfAll();
   await closeAll();
 });
 
 describe('every call returns the same', () => {
   test('twice', async () => {
-    expect(await resultsOfAll({})).toEqual(expected);
+    expect(await resultsOfAll()).toEqual(expected);
   });
 
   test.each(Object.keys(parserSets))('if the host makes %s of the values that the driver reads', async (name) => {
-    expect(await resultsOfAll(parserSets[name]!)).toEqual(expected);
+    expect(await resultsOfAll({}, (work) => withParsers(parserSets[name]!, work))).toEqual(expected);
   });
 
   test.each([
@@ -204,7 +139,7 @@ describe('every call returns the same', () => {
         await admin.query(`ALTER ROLE ${role} SET ${name} = '${value}'`);
       await admin.query(`ALTER ROLE ${role} SET search_path = ${role}, public`);
       process.env['TEST_DATABASE_URL'] = url.href;
-      expect(await resultsOfAll({})).toEqual(expected);
+      expect(await resultsOfAll()).toEqual(expected);
     } finally {
       process.env['TEST_DATABASE_URL'] = before;
       await closeAll();

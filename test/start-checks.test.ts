@@ -45,7 +45,10 @@ describe('MIGRATIONS_NOT_RUN names what is missing', () => {
     ['DROP INDEX @ix_referrals_user', 'the index ix_referrals_user of '],
     ['ALTER TABLE @referral_responses DROP COLUMN user_agent', 'the column user_agent of '],
     ['ALTER TABLE @referral_usages DROP CONSTRAINT pk_referral_usages', 'the constraint pk_referral_usages of '],
-    ['ALTER TABLE @referral_programs DROP CONSTRAINT ck_referral_programs_commission', 'the constraint ck_referral_programs_'],
+    [
+      'ALTER TABLE @referral_programs DROP CONSTRAINT ck_referral_programs_commission',
+      'the constraint ck_referral_programs_',
+    ],
     ['ALTER TABLE @referrals DROP CONSTRAINT fk_referrals_program', 'the constraint fk_referrals_program of '],
     ['DROP TABLE @referral_signup_refusals', 'the table referral_signup_refusals'],
   ])('after %s', async (statement, missing) => {

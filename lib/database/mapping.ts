@@ -36,9 +36,9 @@ export class Mapping {
 
   /** Returns the table of an entity, quoted and with the host's schema. */
   table(entity: new () => object): string {
-    const { tablePath } = this.dataSource.getMetadata(entity);
-    return tablePath
-      .split('.')
+    const { schema, tableName } = this.dataSource.getMetadata(entity);
+    return [schema, tableName]
+      .filter((part) => part !== undefined)
       .map((part) => this.dataSource.driver.escape(part))
       .join('.');
   }

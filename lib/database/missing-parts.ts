@@ -60,9 +60,18 @@ function partsOf(metadata: EntityMetadata, table: string): Part[] {
     names.map((name) => ({ kind, table, name: name! }));
   return [
     ...named('table', [tableName]),
-    ...named('column', columns.map(({ databaseName }) => databaseName)),
-    ...named('index', indices.map(({ name }) => name)),
+    ...named(
+      'column',
+      columns.map(({ databaseName }) => databaseName),
+    ),
+    ...named(
+      'index',
+      indices.map(({ name }) => name),
+    ),
     ...named('constraint', [primaryColumns[0]!.primaryKeyConstraintName]),
-    ...named('constraint', [...checks, ...foreignKeys].map(({ name }) => name)),
+    ...named(
+      'constraint',
+      [...checks, ...foreignKeys].map(({ name }) => name),
+    ),
   ];
 }
