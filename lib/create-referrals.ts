@@ -1,7 +1,7 @@
 import { IncomingMessage } from 'node:http';
 import type { Request, RequestHandler } from 'express';
+import { attach } from './database/attachment';
 import type { Listener, ReferralEvents } from './database/events';
-import { watchConnections } from './database/lost-connections';
 import { refuseNames } from './database/names';
 import { entities } from './entities';
 import { registry } from './entities/instance';
@@ -183,7 +183,7 @@ export function createReferrals(options: ReferralsOptions): Referrals {
 
   refuseNames(dataSource);
 
-  const unknown = settings.targetTypes.find((type) => typeof type === 'function' && !dataSource.hasMetadata(type));
+  const unknown = settings.targetTypes.find((type) => typeof type !== 'string' && !dataSource.hasMetadata(type));
   if (unknown)
     throw referralError('INVALID_OPTION', 'targetTypes', 'entity classes of the DataSource, or words', unknown);
 
@@ -200,18 +200,15 @@ export function createReferrals(options: ReferralsOptions): Referrals {
     listenTo: () => entity,
     afterLoad: (loaded: object) => void registry.own(loaded, dataSource),
   }));
-  const subscribers = [tracking.events.subscriber, ...owners];
-  dataSource.subscribers.push(...subscribers);
-  const unwatch = watchConnections(dataSource);
+  const detach = attach(dataSource, [tracking.events.subscriber, ...owners]);
   // Reads the database's time. If the migrations have not run, the option `onError` gets an error at start-up already.
   tracking.start().catch(settings.onError);
 
   let closed: Promise<void> | null = null;
   async function close(): Promise<void> {
     await Promise.all([tracking.close(), rewards.close()]);
-    unwatch();
+    detach();
     registry.remove(dataSource);
-    for (const subscriber of subscribers) dataSource.subscribers.splice(dataSource.subscribers.indexOf(subscriber), 1);
   }
 
   return {

@@ -82,7 +82,7 @@ const catalogue = {
     status: 500,
     text: () =>
       "visitor: 'session' stores the visitor in req.session, but the request has no session. " +
-      'Write app.use(session({ … })) before app.use(referrals.middleware).',
+      'Write app.use(session({ … })) before app.use(referrals.middleware). If it is there, its store is away.',
   },
   ROUTER_MISPLACED: {
     status: 500,

@@ -1,4 +1,4 @@
-import { type DataSource, type Migration, MigrationExecutor, type MigrationInterface } from 'typeorm';
+import { type DataSource, Migration, MigrationExecutor, type MigrationInterface, type QueryRunner } from 'typeorm';
 import { refuseNames } from '../lib/database/names';
 import { CreateReferrals1790000000000 } from './1790000000000-create-referrals';
 import { CreateRewards1791000000000 } from './1791000000000-create-rewards';
@@ -8,7 +8,7 @@ import { CountCommissionHistory1794000000000 } from './1794000000000-count-commi
 import { RefuseNanAndInfinity1794000000001 } from './1794000000001-refuse-nan-and-infinity';
 import { CompleteCreditLedger1795000000000 } from './1795000000000-complete-credit-ledger';
 import { AddLateAttribution1796000000000 } from './1796000000000-add-late-attribution';
-import { locked } from './once';
+import { locked, tableOfMigrations } from './once';
 
 /** The migrations, in order, for the host's DataSource: `migrations: [...migrations, /* yours *\/]`. */
 export const migrations: (new () => MigrationInterface)[] = [
@@ -66,6 +66,14 @@ class ChosenMigrations extends MigrationExecutor {
     const ran = await this.executePendingMigrations();
     this.#isChosen = () => true;
     return ran.map(({ name }) => name);
+  }
+
+  /** Reads them from the table, because TypeORM would ask the cache of the DataSource if that is always on. */
+  protected override async loadExecutedMigrations(queryRunner: QueryRunner): Promise<Migration[]> {
+    const rows = (await queryRunner.query(
+      `SELECT "id", "timestamp", "name" FROM ${tableOfMigrations(queryRunner.connection)} ORDER BY "id" DESC`,
+    )) as { id: number; timestamp: string; name: string }[];
+    return rows.map(({ id, timestamp, name }) => new Migration(id, Number(timestamp), name));
   }
 
   /** All migrations of the DataSource, in order; while some are run, those. */

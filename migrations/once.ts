@@ -51,7 +51,8 @@ export async function once(queryRunner: QueryRunner, name: string, statements: r
 /** The SQLSTATEs of a table or index, and of a type or constraint, that exists. */
 const alreadyExists = new Set<string | undefined>(['42P07', '42710']);
 
-function tableOfMigrations({ driver, options }: DataSource): string {
+/** Returns TypeORM's table of the migrations that have run, quoted. */
+export function tableOfMigrations({ driver, options }: DataSource): string {
   const { schema } = options as { schema?: string };
   return [schema, options.migrationsTableName ?? 'migrations']
     .filter((part) => part !== undefined)

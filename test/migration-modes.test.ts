@@ -45,7 +45,7 @@ interface Given {
 async function starter({ mode, url = databaseUrl(), schema, own = inTransaction }: Given): Promise<DataSource> {
   const options: DataSourceOptions = {
     ...{ type: 'postgres', url, schema, entities, migrations: [...migrations, ...own] },
-    ...{ migrationsTransactionMode: mode, poolSize: 1 },
+    ...{ migrationsTransactionMode: mode, poolSize: 1, applicationName: schema },
   };
   return new DataSource(options).initialize();
 }
@@ -61,7 +61,9 @@ async function outcome(admin: DataSource, schema: string) {
     `SELECT name, count(*) AS times FROM "${schema}".migrations GROUP BY name`,
   );
   const [left] = await admin.query(
-    `SELECT count(*)::int AS locks FROM pg_locks WHERE locktype = 'advisory' AND objid = 73337725`,
+    `SELECT count(*)::int AS locks FROM pg_locks JOIN pg_stat_activity USING (pid)
+     WHERE locktype = 'advisory' AND application_name = $1`,
+    [schema],
   );
   return { times: Object.fromEntries(listed.map(({ name, times }) => [name, Number(times)])), ...left };
 }

@@ -3,6 +3,7 @@ import { type EntityManager, QueryFailedError, type QueryRunner, QueryRunnerAlre
 import { afterCommit, closed, databaseUnavailable, invalid } from '../errors';
 import { isManager } from '../input';
 import type { Settings } from '../options';
+import { renewAttachment } from './attachment';
 import { ConnectionWork, OwnWork } from './connection-work';
 import type { Client } from './driver';
 import { countQuery, type Find, findQuery } from './find';
@@ -130,6 +131,7 @@ export class Database extends Mapping {
    */
   async unlimited<T>(kind: 'snapshot' | 'ordinary', work: (manager: EntityManager) => Promise<T>): Promise<T> {
     if (this.#isClosed) throw closed();
+    renewAttachment(this.dataSource);
     const isolation = kind === 'snapshot' ? 'REPEATABLE READ' : 'READ COMMITTED';
     const worked = new OwnWork(this.dataSource).run((on) =>
       on.transaction(isolation, async (manager) => {
@@ -142,6 +144,7 @@ export class Database extends Mapping {
 
   /** Runs work on a connection: on that of the host's manager if it has one, else on one of our own. */
   async #on<T>(manager: EntityManager | undefined, work: (on: ConnectionWork) => Promise<T>): Promise<T> {
+    renewAttachment(this.dataSource);
     if (!manager) return this.#limited(work);
     if (!isManager(manager) || manager.connection !== this.dataSource)
       throw invalid('manager', 'an EntityManager of the DataSource that createReferrals was given', manager);

@@ -30,6 +30,12 @@ export function storedTarget(dataSource: DataSource, target: TargetRef | null | 
   return { targetType: textOf('target.type', type, lengths.targetType, 1), targetId: hostIdOf('target.id', id) };
 }
 
+/** Returns the target that an entity of a type is. The entity may be a plain object, as one of an EntitySchema is. */
+export function targetOfType(dataSource: DataSource, type: string, entity: object): { type: string; id: string } {
+  const metadata = dataSource.entityMetadatas.find(({ name }) => name === type)!;
+  return { type, id: keyOf(metadata, entity) };
+}
+
 function keyOf(metadata: EntityMetadata, entity: object): string {
   const values = metadata.primaryColumns.map((column) => column.getEntityValue(entity) as unknown);
   if (values.some((value) => value === undefined || value === null))
