@@ -24,7 +24,7 @@ describe('MIGRATIONS_NOT_RUN names what is missing', () => {
   test('each table of a schema without any', async () => {
     const error = await startError(await openDataSource({ migrate: false }));
     expect(error).toMatchObject({ code: 'MIGRATIONS_NOT_RUN' });
-    expect(error!.message).toMatch(/missing: the table referrals, the table referral_responses,/);
+    expect(error!.message).toMatch(/missing: the table \S+ \S+"referrals", the table \S+ \S+"referral_responses",/);
     expect(error!.message).not.toMatch(/the (column|index|constraint)/);
   });
 
@@ -50,14 +50,14 @@ describe('MIGRATIONS_NOT_RUN names what is missing', () => {
       'the constraint ck_referral_programs_',
     ],
     ['ALTER TABLE @referrals DROP CONSTRAINT fk_referrals_program', 'the constraint fk_referrals_program of '],
-    ['DROP TABLE @referral_signup_refusals', 'the table referral_signup_refusals'],
-  ])('after %s', async (statement, missing) => {
+    ['DROP TABLE @referral_signup_refusals', /the table \S+ \S+"referral_signup_refusals"\)/],
+  ])('after %s', async (statement: string, missing: string | RegExp) => {
     const dataSource = await openDataSource();
     const { schema } = dataSource.options as { schema: string };
     await dataSource.query(statement.replace('@', `"${schema}".`));
     const error = await startError(dataSource);
     expect(error).toMatchObject({ code: 'MIGRATIONS_NOT_RUN' });
-    expect(error!.message).toContain(`(missing: ${missing}`);
+    expect(error!.message).toMatch(missing);
     expect(error!.message.match(/the (table|column|index|constraint) /g)).toHaveLength(1);
   });
 });

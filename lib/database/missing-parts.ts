@@ -13,65 +13,58 @@ interface Part {
   readonly name: string;
 }
 
-/**
- * Returns a query for what the migrations would have made, and is missing, as `missing`: tables, columns, indexes and
- * constraints, by the names in TypeORM's metadata. The host's `synchronize: true` alone does not make all of it.
- *
- * @param select what the query returns beside it.
- */
-export function missingParts(mapping: Mapping, select: string): Query {
-  const parts = Object.values(entityOf).flatMap((entity) =>
-    partsOf(mapping.dataSource.getMetadata(entity), mapping.table(entity)),
-  );
-  const arrays = {
-    kinds: parts.map(({ kind }) => kind),
-    tables: parts.map(({ table }) => table),
-    names: parts.map(({ name }) => name),
-  };
+/** Returns a query for the parts that the package's tables have, as `present`, beside what `select` names. */
+export function presentParts({ tables }: Mapping, select: string): Query {
   return sql(
-    arrays,
+    { tables: Object.values(tables) },
     ($) => `
     WITH
-    parts AS (
-      SELECT kind, name, place, quoted, to_regclass(quoted) AS relation
-      FROM unnest(${$.kinds}::text[], ${$.tables}::text[], ${$.names}::text[]) WITH ORDINALITY AS p (kind, quoted, name, place)
-    ),
-    -- A missing table is listed without its parts.
-    missing AS (
-      SELECT place, concat_ws(' ', 'the', kind, name, CASE WHEN kind <> 'table' THEN 'of ' || quoted END) AS part
-      FROM parts WHERE CASE
-        WHEN kind = 'table' THEN relation IS NULL
-        WHEN relation IS NULL THEN false
-        WHEN kind = 'column' THEN NOT EXISTS (
-          SELECT FROM pg_attribute a WHERE a.attrelid = relation AND a.attname = parts.name AND NOT a.attisdropped)
-        WHEN kind = 'index' THEN NOT EXISTS (
-          SELECT FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
-          WHERE i.indrelid = relation AND c.relname = parts.name AND i.indisvalid)
-        ELSE NOT EXISTS (SELECT FROM pg_constraint c WHERE c.conrelid = relation AND c.conname = parts.name)
-      END
+    t AS (SELECT quoted, to_regclass(quoted) AS id FROM unnest(${$.tables}::text[]) AS given (quoted)),
+    present AS (
+      SELECT 'table' AS kind, quoted, quoted AS name FROM t WHERE id IS NOT NULL
+      UNION ALL SELECT 'column', quoted, a.attname FROM t JOIN pg_attribute a ON a.attrelid = t.id AND NOT a.attisdropped
+      UNION ALL SELECT 'index', quoted, c.relname
+      FROM t JOIN pg_index i ON i.indrelid = t.id AND i.indisvalid JOIN pg_class c ON c.oid = i.indexrelid
+      UNION ALL SELECT 'constraint', quoted, c.conname FROM t JOIN pg_constraint c ON c.conrelid = t.id
     )
-    SELECT ${select}, array(SELECT part FROM missing ORDER BY place) AS missing`,
+    SELECT ${select}, array(SELECT concat_ws(' ', kind, quoted, name) FROM present) AS present`,
   );
 }
 
-function partsOf(metadata: EntityMetadata, table: string): Part[] {
-  const { columns, primaryColumns, indices, checks, foreignKeys, tableName } = metadata;
-  const named = (kind: Kind, names: readonly (string | undefined)[]): Part[] =>
-    names.map((name) => ({ kind, table, name: name! }));
+/**
+ * Returns what the migrations would have made, and is missing: tables, columns, indexes and constraints, by the names in
+ * TypeORM's metadata. The host's `synchronize: true` alone does not make all of it. A missing table is listed without its
+ * parts.
+ */
+export function missingParts(mapping: Mapping, present: readonly string[]): string[] {
+  const there = new Set(present);
+  const isThere = ({ kind, table, name }: Part): boolean => there.has(`${kind} ${table} ${name}`);
+  return Object.values(entityOf)
+    .map((entity) => partsOf(mapping.dataSource.getMetadata(entity), mapping.table(entity)))
+    .flatMap(([table, ...parts]) =>
+      isThere(table)
+        ? parts.filter((part) => !isThere(part)).map((part) => `the ${part.kind} ${part.name} of ${part.table}`)
+        : `the table ${table.table}`,
+    );
+}
+
+/** A table, and its parts. */
+function partsOf(metadata: EntityMetadata, table: string): [Part, ...Part[]] {
+  const { columns, primaryColumns, indices, checks, foreignKeys } = metadata;
+  const parts = (kind: Kind, names: readonly string[]): Part[] => names.map((name) => ({ kind, table, name }));
   return [
-    ...named('table', [tableName]),
-    ...named(
+    { kind: 'table', table, name: table },
+    ...parts(
       'column',
       columns.map(({ databaseName }) => databaseName),
     ),
-    ...named(
+    ...parts(
       'index',
       indices.map(({ name }) => name),
     ),
-    ...named('constraint', [primaryColumns[0]!.primaryKeyConstraintName]),
-    ...named(
-      'constraint',
-      [...checks, ...foreignKeys].map(({ name }) => name),
-    ),
+    ...parts('constraint', [
+      primaryColumns[0]!.primaryKeyConstraintName!,
+      ...[...checks, ...foreignKeys].map(({ name }) => name),
+    ]),
   ];
 }

@@ -1,7 +1,7 @@
 import { Clock } from '../database/clock';
 import { Database } from '../database/database';
 import { Events } from '../database/events';
-import { missingParts } from '../database/missing-parts';
+import { missingParts, presentParts } from '../database/missing-parts';
 import { timeInResult } from '../database/result-types';
 import type { ReferralCalls } from '../entities/instance';
 import { referralError } from '../errors';
@@ -46,10 +46,11 @@ export function wireTracking(settings: Settings): Tracking {
   const calls = referralCalls({ settings, database, lookup, creation, responses, visitors, attributedUsers });
 
   async function start(): Promise<void> {
-    const query = missingParts(database, `${timeInResult('now()')} AS now`);
-    const [row] = await database.query<{ now: Date; missing: string[] }>(query);
+    const query = presentParts(database, `${timeInResult('now()')} AS now`);
+    const [row] = await database.query<{ now: Date; present: string[] }>(query);
     clock.learn(row!.now);
-    if (row!.missing.length > 0) throw referralError('MIGRATIONS_NOT_RUN', `missing: ${row!.missing.join(', ')}`);
+    const missing = missingParts(database, row!.present);
+    if (missing.length > 0) throw referralError('MIGRATIONS_NOT_RUN', `missing: ${missing.join(', ')}`);
   }
 
   async function close(): Promise<void> {
