@@ -1,7 +1,8 @@
 import { IncomingMessage } from 'node:http';
 import type { Request, RequestHandler } from 'express';
+import { attach } from './database/attachment';
 import type { Listener, ReferralEvents } from './database/events';
-import { watchConnections } from './database/lost-connections';
+import { refuseNames } from './database/names';
 import { entities } from './entities';
 import { registry } from './entities/instance';
 import type { Referral } from './entities/referral';
@@ -191,7 +192,9 @@ export function createReferrals(options: ReferralsOptions): Referrals {
   const missing = entities.filter((entity) => !dataSource.hasMetadata(entity)).map(({ name }) => name);
   if (missing.length > 0) throw referralError('ENTITIES_MISSING', missing);
 
-  const unknown = settings.targetTypes.find((type) => typeof type === 'function' && !dataSource.hasMetadata(type));
+  refuseNames(dataSource);
+
+  const unknown = settings.targetTypes.find((type) => typeof type !== 'string' && !dataSource.hasMetadata(type));
   if (unknown) throw refused('targetTypes', 'entity classes of the DataSource, or words', unknown);
 
   const tracking = wireTracking(settings);
@@ -207,9 +210,7 @@ export function createReferrals(options: ReferralsOptions): Referrals {
     listenTo: () => entity,
     afterLoad: (loaded: object) => void registry.own(loaded, dataSource),
   }));
-  const subscribers = [tracking.events.subscriber, ...owners];
-  dataSource.subscribers.push(...subscribers);
-  const unwatch = watchConnections(dataSource);
+  const detach = attach(dataSource, [tracking.events.subscriber, ...owners]);
   // Reads the database's time. If the migrations have not run, the option `onError` gets an error at start-up already.
   tracking.start().catch(settings.onError);
 
@@ -217,9 +218,8 @@ export function createReferrals(options: ReferralsOptions): Referrals {
   let closed: Promise<void> | null = null;
   async function close(): Promise<void> {
     await Promise.all([tracking.close(), rewards.close()]);
-    unwatch();
+    detach();
     registry.remove(dataSource);
-    for (const subscriber of subscribers) dataSource.subscribers.splice(dataSource.subscribers.indexOf(subscriber), 1);
   }
 
   return {

@@ -47,6 +47,18 @@ const catalogue = {
       `The tables of express-referrals are missing or out of date (${detail}). Write migrations: [...migrations] ` +
       "with { migrations } from 'express-referrals' in the DataSource, and run await dataSource.runMigrations().",
   },
+  NAMES_UNSUPPORTED: {
+    status: 500,
+    text: (problem: string, instead: string) =>
+      `The names of the DataSource do not work with express-referrals: ${problem}. ${instead}`,
+  },
+  TABLE_EXISTS: {
+    status: 500,
+    text: (detail: string) =>
+      `The migrations of express-referrals did not make what has this name: ${detail}. If it is yours, rename it, or ` +
+      'give the package other names with `schema` or `entityPrefix` of the DataSource. If TypeORM made it ' +
+      '(`synchronize: true`) and it is empty, drop it, and leave the tables of the package to its migrations.',
+  },
   ALREADY_CREATED: {
     status: 500,
     text: () =>
@@ -75,7 +87,7 @@ const catalogue = {
     status: 500,
     text: () =>
       "visitor: 'session' stores the visitor in req.session, but the request has no session. " +
-      'Write app.use(session({ … })) before app.use(referrals.middleware).',
+      'Write app.use(session({ … })) before app.use(referrals.middleware). If it is there, its store is away.',
   },
   ROUTER_MISPLACED: {
     status: 500,

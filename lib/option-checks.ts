@@ -37,6 +37,11 @@ const isListOf = (takes: string, test: (item: unknown) => boolean): Check => [
   (value) => Array.isArray(value) && value.every(test),
 ];
 
+/** By its mark, because an application may load TypeORM twice. */
+function isEntitySchema(value: unknown): boolean {
+  return (value as { '@instanceof'?: unknown } | null)?.['@instanceof'] === Symbol.for('EntitySchema');
+}
+
 function parseUrl(value: unknown): URL | null {
   return typeof value === 'string' && URL.canParse(value) ? new URL(value) : null;
 }
@@ -146,8 +151,8 @@ const checks = {
       Object.values(value).every((words) => typeof words === 'string'),
   ],
   targetTypes: isListOf(
-    'an array of entity classes or non-empty strings',
-    (item) => typeof item === 'function' || (typeof item === 'string' && item !== ''),
+    'an array of entity classes, EntitySchemas or non-empty strings',
+    (item) => typeof item === 'function' || isEntitySchema(item) || (typeof item === 'string' && item !== ''),
   ),
   csrf: isFunction,
   clock: isFunction,

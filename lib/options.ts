@@ -1,6 +1,6 @@
 import type { Request, Response } from 'express';
 import type { Store } from 'express-rate-limit';
-import type { DataSource, EntityManager, SelectQueryBuilder } from 'typeorm';
+import type { DataSource, EntityManager, EntitySchema, SelectQueryBuilder } from 'typeorm';
 import type { Referral } from './entities/referral';
 import type { ReferralEarnOut } from './entities/referral-earn-out';
 import type { ReferralResponse } from './entities/referral-response';
@@ -210,10 +210,10 @@ export interface ReferralsOptions {
    */
   actionDisplay?: Readonly<Record<string, string>>;
   /**
-   * The target types that `POST` on the router accepts: entity classes of the DataSource, or the host's own words.
-   * Default none.
+   * The target types that `POST` on the router accepts: entity classes and EntitySchemas of the DataSource, or the
+   * host's own words. Default none.
    */
-  targetTypes?: readonly (string | (new () => object))[];
+  targetTypes?: readonly (string | (new () => object) | EntitySchema)[];
   /**
    * Returns the host's CSRF field for `createForm`. Default: `_csrf` with the value of `req.csrfToken()`,
    * `res.locals.csrfToken` or `res.locals._csrf`, whichever exists; otherwise no field.

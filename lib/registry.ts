@@ -48,7 +48,7 @@ export class Registry<Instance> {
         throw invalid('manager', 'an EntityManager, as dataSource.transaction() gives it', hints.manager);
       return this.#instanceOn(hints.manager.connection, call);
     }
-    const all = [...this.#instances.values()];
+    const all = this.#open();
     const { req } = hints;
     const fitting = req && all.length > 1 ? all.filter((instance) => this.#hasSeen(instance, req)) : all;
     if (fitting.length === 1) return fitting[0]!;
@@ -63,6 +63,12 @@ export class Registry<Instance> {
   instanceOf(entity: object, call: string, hints: Hints = {}): Instance {
     const dataSource = this.#dataSources.get(entity);
     return !dataSource || hints.manager ? this.instanceFor(call, hints) : this.#instanceOn(dataSource, call);
+  }
+
+  /** The instances whose DataSource is not destroyed. If all are, all: their calls say that the database is away. */
+  #open(): Instance[] {
+    const open = [...this.#instances].filter(([{ isInitialized }]) => isInitialized);
+    return (open.length > 0 ? open : [...this.#instances]).map(([, instance]) => instance);
   }
 
   #instanceOn(dataSource: DataSource, call: string): Instance {

@@ -1,4 +1,5 @@
-import { type DataSource, MigrationExecutor, type MigrationInterface } from 'typeorm';
+import { type DataSource, Migration, MigrationExecutor, type MigrationInterface, type QueryRunner } from 'typeorm';
+import { refuseNames } from '../lib/database/names';
 import { invalid } from '../lib/errors';
 import { describe } from '../lib/shown';
 import { CreateReferrals1790000000000 } from './1790000000000-create-referrals';
@@ -13,7 +14,7 @@ import { CountCompletions1796000000001 } from './1796000000001-count-completions
 import { KeepOldCodes1797000000000 } from './1797000000000-keep-old-codes';
 import { FoldCodesAsAscii1798000000000 } from './1798000000000-fold-codes-as-ascii';
 import { LimitCouponRedemptions1798000000001 } from './1798000000001-limit-coupon-redemptions';
-import { migrationLock } from './once';
+import { locked, tableOfMigrations } from './once';
 
 /** The migrations, in order, for the host's DataSource: `migrations: [...migrations, /* yours *\/]`. */
 export const migrations: (new () => MigrationInterface)[] = [
@@ -35,24 +36,34 @@ export const migrations: (new () => MigrationInterface)[] = [
  * Runs all pending migrations of the DataSource, including the host's, as `dataSource.runMigrations()` does, and under
  * an advisory lock, so that several processes can start at the same time: the first one does the work, the others wait.
  * Without the lock, all but one would fail on an empty database, because TypeORM creates its table of migrations
- * without one.
+ * without one. The lock belongs to a transaction, so this works behind a pooler, and with a pool of one connection.
+ *
+ * With the option `migrationsTransactionMode` of the DataSource: `'all'` is one transaction for all; `'each'` and
+ * `'none'` run the package's migrations first, in one transaction, and the host's after them, each as the host has
+ * asked for. Migrations of the host's without a transaction run without the lock.
  *
  * @returns the names of the migrations that this process ran.
- * @throws ReferralError `INVALID_INPUT` for what is no DataSource.
+ * @throws ReferralError `INVALID_INPUT` for what is no DataSource; `NAMES_UNSUPPORTED`; `TABLE_EXISTS` if a table of the
+ * host's has the name of one of the package's.
  */
 export async function runMigrations(dataSource: DataSource): Promise<string[]> {
   refuseOther(dataSource);
+  refuseNames(dataSource);
   const queryRunner = dataSource.createQueryRunner();
   try {
-    await queryRunner.query('SELECT pg_advisory_lock($1)', [migrationLock]);
-    const executor = new MigrationExecutor(dataSource, queryRunner);
-    executor.transaction = dataSource.options.migrationsTransactionMode ?? 'all';
-    const ran = await executor.executePendingMigrations();
-    return ran.map(({ name }) => name);
+    const mode = dataSource.options.migrationsTransactionMode ?? 'all';
+    const executor = new ChosenMigrations(dataSource, queryRunner);
+    executor.transaction = mode;
+    if (mode === 'all') return await locked(queryRunner, () => executor.run(() => true));
+    const ours = new Set(migrations.map(({ name }) => name));
+    const ran = await locked(queryRunner, () => executor.run(({ name }) => ours.has(name)));
+    for (const one of executor.getMigrations().filter(({ name }) => !ours.has(name))) {
+      const run = (): Promise<string[]> => executor.run(({ name }) => name === one.name);
+      const isInTransaction = one.instance?.transaction ?? mode === 'each';
+      ran.push(...(await (isInTransaction ? locked(queryRunner, run) : run())));
+    }
+    return ran;
   } finally {
-    // The lock belongs to the connection: release it before the connection returns to the pool. If the process dies,
-    // PostgreSQL releases it.
-    await queryRunner.query('SELECT pg_advisory_unlock($1)', [migrationLock]).catch(() => undefined);
     await queryRunner.release();
   }
 }
@@ -65,4 +76,30 @@ function refuseOther(given: unknown): void {
     // A proxy that throws: refused below.
   }
   throw invalid('dataSource', 'a TypeORM DataSource', describe(given));
+}
+
+/** Runs some of the migrations of a DataSource. */
+class ChosenMigrations extends MigrationExecutor {
+  #isChosen: (migration: Migration) => boolean = () => true;
+
+  /** Runs the pending ones among those that are chosen. Returns their names. */
+  async run(isChosen: (migration: Migration) => boolean): Promise<string[]> {
+    this.#isChosen = isChosen;
+    const ran = await this.executePendingMigrations();
+    this.#isChosen = () => true;
+    return ran.map(({ name }) => name);
+  }
+
+  /** Reads them from the table, because TypeORM would ask the cache of the DataSource if that is always on. */
+  protected override async loadExecutedMigrations(queryRunner: QueryRunner): Promise<Migration[]> {
+    const rows = (await queryRunner.query(
+      `SELECT "id", "timestamp", "name" FROM ${tableOfMigrations(queryRunner.connection)} ORDER BY "id" DESC`,
+    )) as { id: number; timestamp: string; name: string }[];
+    return rows.map(({ id, timestamp, name }) => new Migration(id, Number(timestamp), name));
+  }
+
+  /** All migrations of the DataSource, in order; while some are run, those. */
+  override getMigrations(): Migration[] {
+    return super.getMigrations().filter((migration) => this.#isChosen(migration));
+  }
 }

@@ -27,6 +27,16 @@ export class ConnectionWork {
     }
   }
 
+  /** Must be called before a statement is sent. */
+  sending(): void {
+    if (this.stage === 'committed') this.stage = 'statements';
+  }
+
+  /** Must be called when PostgreSQL has completed a statement. Outside of a transaction, it is committed. */
+  answered(): void {
+    if (this.stage === 'statements') this.stage = 'committed';
+  }
+
   /**
    * Runs work as a transaction, or as a savepoint where there is a transaction already. TypeORM's own
    * `manager.transaction` does not tell whether `COMMIT` was sent; and where a savepoint can't be made, because the
@@ -48,7 +58,8 @@ export class ConnectionWork {
       await runner.commitTransaction();
       return result;
     } catch (error) {
-      await rollBack(runner);
+      if ((this.stage as Stage) === 'committing' && !runner.isTransactionActive) this.stage = 'committed';
+      else await rollBack(runner);
       throw error;
     }
   }

@@ -4,11 +4,14 @@ import { type EntityManager, QueryFailedError, type QueryRunner, QueryRunnerAlre
 import { invalid } from '../errors';
 import { isManager } from '../input';
 import type { Settings } from '../options';
+import { renewAttachment } from './attachment';
 import { ConnectionWork, OwnWork } from './connection-work';
 import type { Client } from './driver';
+import { countQuery, type Find, findQuery } from './find';
 import { wasLost } from './lost-connections';
 import { Mapping } from './mapping';
 import type { Query, Statement } from './named-parameters';
+import { parameterOf, resultTypes } from './result-types';
 import { retryConflicts } from './retry';
 import { inTurn } from './turns';
 import { afterCommit, closed, databaseUnavailable } from './unavailable';
@@ -46,27 +49,47 @@ export class Database extends Mapping {
   /** Returns the rows of one statement. */
   async query<Row>(query: string | Query, manager?: EntityManager): Promise<Row[]> {
     const sent = typeof query === 'string' ? { text: query, values: [] } : query;
-    return this.#on(manager, ({ runner }) => this.#send(sent, runner));
+    return this.#on(manager, (on) => this.#send(sent, on));
   }
 
   /**
-   * TypeORM does not support prepared statements, so they are sent through the runner's client directly. The host's
-   * logger gets them like all other statements. TypeORM's subscribers (`beforeQuery`, `afterQuery`) do not see them.
+   * Sends a statement through the runner's client directly: TypeORM supports neither prepared statements nor parsers of
+   * our own. The host's logger gets it like all other statements. TypeORM's subscribers (`beforeQuery`, `afterQuery`) do
+   * not see it.
    */
-  async #send<Row>({ text, values, name }: Query, runner: QueryRunner): Promise<Row[]> {
-    const parameters = values as unknown[];
-    if (name === undefined) return (await runner.query(text, parameters)) as Row[];
+  async #send<Row>({ text, values, name }: Query, on: ConnectionWork): Promise<Row[]> {
+    const { runner } = on;
+    const parameters = values.map(parameterOf);
     // Another transaction may be using the client of a released runner by now: the statement would become part of it.
     if (runner.isReleased) throw new QueryRunnerAlreadyReleasedError();
     const client = (await runner.connect()) as Client;
-    const { logger } = this.dataSource;
+    const { logger, options } = this.dataSource;
     logger.logQuery(text, parameters, runner);
-    try {
-      return (await client.query<Row>({ name, text, values: parameters })).rows;
-    } catch (error) {
-      logger.logQueryError(error as Error, text, parameters, runner);
-      throw new QueryFailedError(text, parameters, error as Error);
-    }
+    on.sending();
+    const startedAt = Date.now();
+    const { rows } = await client
+      .query<Row>({ ...(name !== undefined && { name }), text, values: parameters, types: resultTypes })
+      .catch((error: Error) => {
+        logger.logQueryError(error, text, parameters, runner);
+        throw new QueryFailedError(text, parameters, error);
+      });
+    on.answered();
+    const ms = Date.now() - startedAt;
+    if (options.maxQueryExecutionTime && ms > options.maxQueryExecutionTime)
+      logger.logQuerySlow(ms, text, parameters, runner);
+    return rows;
+  }
+
+  /** Returns the entities that match, as TypeORM's `find` does. */
+  async find<T extends object>(entity: new () => T, find: Find, manager?: EntityManager): Promise<T[]> {
+    const { query, read } = findQuery(this, entity, find);
+    return (await this.query<object>(query, manager)).map(read);
+  }
+
+  /** Returns how many entities match. */
+  async count(entity: new () => object, where: object, manager?: EntityManager): Promise<number> {
+    const [row] = await this.query<{ count: string }>(countQuery(this, entity, where), manager);
+    return Number(row!.count);
   }
 
   /** Runs work through TypeORM: on the given manager, else within the time-out. */
@@ -112,6 +135,7 @@ export class Database extends Mapping {
    */
   async unlimited<T>(kind: 'snapshot' | 'ordinary', work: (manager: EntityManager) => Promise<T>): Promise<T> {
     this.#refuseIfClosed();
+    renewAttachment(this.dataSource);
     const isolation = kind === 'snapshot' ? 'REPEATABLE READ' : 'READ COMMITTED';
     const worked = new OwnWork(this.dataSource).run((on) =>
       on.transaction(isolation, async (manager) => {
@@ -124,6 +148,7 @@ export class Database extends Mapping {
 
   /** Runs work on a connection: on that of the host's manager if it has one, else on one of our own. */
   async #on<T>(manager: EntityManager | undefined, work: (on: ConnectionWork) => Promise<T>): Promise<T> {
+    renewAttachment(this.dataSource);
     if (!manager) return this.#limited(work);
     if (!isManager(manager) || manager.connection !== this.dataSource)
       throw invalid('manager', 'an EntityManager of the DataSource that createReferrals was given', manager);

@@ -11,7 +11,15 @@ export type Stage =
   /** It runs in a transaction, which PostgreSQL rolls back with the connection. */
   | 'transaction'
   /** `COMMIT` was sent. */
-  | 'committing';
+  | 'committing'
+  /** PostgreSQL has committed it. What fails from now on is the host's: a subscriber or a logger. */
+  | 'committed';
+
+/**
+ * What failed after a commit. Such an error may have a SQLSTATE or a constraint, of a statement of the host's. It must
+ * not be taken for that of ours, which would be made again.
+ */
+const failedAfterCommit = new WeakSet<object>();
 
 /**
  * Translates what a piece of work on a connection has thrown: to `MIGRATIONS_NOT_RUN` if a table or column is missing,
@@ -22,7 +30,8 @@ export type Stage =
  * where the work goes on.
  */
 export function explained(error: unknown, stage: Stage, isLost: boolean): unknown {
-  if (error instanceof ReferralError) return error;
+  if (stage === 'committed' && typeof error === 'object' && error !== null) failedAfterCommit.add(error);
+  if (error instanceof ReferralError || stage === 'committed') return error;
   if (stage === 'connecting') return databaseUnavailable(`no connection, ${reasonOf(error)}`, 'none', error);
   if (!isNativeError(error)) return error;
   const sqlState = sqlStateOf(error);
@@ -108,6 +117,7 @@ function reasonOf(error: unknown): string {
 
 /** The name of the constraint that a statement violated, or null. */
 export function violatedConstraint(error: unknown): string | null {
+  if (isAfterCommit(error)) return null;
   return (error as { constraint?: string } | null)?.constraint ?? null;
 }
 
@@ -133,8 +143,21 @@ export function isLockTimeout(error: unknown): boolean {
   return sqlStateOf(error) === '55P03';
 }
 
+/**
+ * Whether PostgreSQL has reported that it did not complete a statement, so that nothing of it is committed. It is safe to
+ * make such a statement again.
+ */
+export function isRolledBack(error: unknown): boolean {
+  return !(error instanceof ReferralError) && sqlStateOf(error) !== null;
+}
+
+function isAfterCommit(error: unknown): boolean {
+  return typeof error === 'object' && error !== null && failedAfterCommit.has(error);
+}
+
 /** The SQLSTATE of an error, or null. A system error may have five letters too (EPIPE), but no digit. */
 function sqlStateOf(error: unknown): string | null {
+  if (isAfterCommit(error)) return null;
   const code = (error as { code?: unknown } | null)?.code;
   return typeof code === 'string' && /^(?=.*\d)[0-9A-Z]{5}$/.test(code) ? code : null;
 }

@@ -19,9 +19,19 @@ export interface Pool extends EventEmitter {
   readonly options: object;
 }
 
+/** A statement, as `pg` takes it. */
+export interface ClientQuery {
+  readonly text: string;
+  readonly values: unknown[];
+  /** The name of the prepared statement. */
+  readonly name?: string;
+  /** What reads the values of the result, by the OID of their type. Default: the parsers of the host. */
+  readonly types: { getTypeParser(oid: number): (text: string) => unknown };
+}
+
 /** `pg.Client`. Without `connection`, it is that of `pg-native`. */
 export interface Client extends EventEmitter {
-  query<Row>(config: { name: string; text: string; values: unknown[] }): Promise<{ rows: Row[] }>;
+  query<Row>(config: ClientQuery): Promise<{ rows: Row[] }>;
   end(): Promise<void>;
   readonly connection?: Connection;
   /** False while a statement is under way. */

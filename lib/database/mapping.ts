@@ -1,10 +1,22 @@
 import type { DataSource, EntityMetadata } from 'typeorm';
 import { entityOf } from '../entities';
 import { registry } from '../entities/instance';
+import { timeInResult } from './result-types';
 
-/** The columns that an entity is loaded with: all but those that only the package's SQL uses (`select: false`). */
-export function loadedColumns(dataSource: DataSource, entity: new () => object): EntityMetadata['columns'] {
-  return dataSource.getMetadata(entity).columns.filter(({ isSelect }) => isSelect);
+/** The properties to load, each with true; default: all. */
+export type Selected = Readonly<Record<string, unknown>> | undefined;
+
+/**
+ * The columns that an entity is loaded with: all but those that only the package's SQL uses (`select: false`), or those
+ * of a selection.
+ */
+export function loadedColumns(
+  dataSource: DataSource,
+  entity: new () => object,
+  selected?: Selected,
+): EntityMetadata['columns'] {
+  const { columns } = dataSource.getMetadata(entity);
+  return columns.filter(({ isSelect, propertyName }) => isSelect && (!selected || selected[propertyName] === true));
 }
 
 /**
@@ -24,9 +36,9 @@ export class Mapping {
 
   /** Returns the table of an entity, quoted and with the host's schema. */
   table(entity: new () => object): string {
-    const { tablePath } = this.dataSource.getMetadata(entity);
-    return tablePath
-      .split('.')
+    const { schema, tableName } = this.dataSource.getMetadata(entity);
+    return [schema, tableName]
+      .filter((part) => part !== undefined)
       .map((part) => this.dataSource.driver.escape(part))
       .join('.');
   }
@@ -35,22 +47,21 @@ export class Mapping {
    * Returns a SELECT list that names each loaded column of an entity by its property. For rows that hold several entities,
    * `alias` is the alias of the table, and each name begins with `prefix`.
    */
-  columns(entity: new () => object, alias = '', prefix = ''): string {
+  columns(entity: new () => object, alias = '', prefix = '', selected?: Selected): string {
     const from = alias && `${alias}.`;
-    return loadedColumns(this.dataSource, entity)
+    return loadedColumns(this.dataSource, entity, selected)
       .map(({ databaseName, propertyName, type }) => {
-        // As text, because the host may have made the driver parse `numeric` as a float.
-        const exact = type === 'numeric' ? '::text' : '';
-        return `${from}${databaseName}${exact} AS "${prefix}${propertyName}"`;
+        const column = `${from}${databaseName}`;
+        return `${type === 'timestamptz' ? timeInResult(column) : column} AS "${prefix}${propertyName}"`;
       })
       .join(', ');
   }
 
   /** Makes an entity of this DataSource from a row of the package's SQL, with the values that TypeORM would load. */
-  entity<T extends object>(entity: new () => T, row: object, prefix = ''): T {
+  entity<T extends object>(entity: new () => T, row: object, prefix = '', selected?: Selected): T {
     const values = row as Record<string, unknown>;
     const loaded: Record<string, unknown> = {};
-    for (const { propertyName, transformer } of loadedColumns(this.dataSource, entity)) {
+    for (const { propertyName, transformer } of loadedColumns(this.dataSource, entity, selected)) {
       const value = values[prefix + propertyName];
       const isPlain = transformer === undefined || Array.isArray(transformer);
       loaded[propertyName] = isPlain ? value : (transformer.from(value) as unknown);

@@ -2,6 +2,7 @@ import type { EntityManager } from 'typeorm';
 import type { Clock } from './clock';
 import type { Database } from './database';
 import { sql } from './named-parameters';
+import { timeInResult } from './result-types';
 
 /**
  * Returns SQL for the time of a statement: the parameter if it is not null (the option `clock`), otherwise
@@ -14,7 +15,7 @@ export function timeOf(parameter: string): string {
 
 /** Returns the time that a statement on this connection uses. */
 export async function nowIn(database: Database, clock: Clock, manager: EntityManager): Promise<Date> {
-  const query = sql({ now: clock.parameter() }, ($) => `SELECT ${timeOf($.now)} AS now`);
+  const query = sql({ now: clock.parameter() }, ($) => `SELECT ${timeInResult(timeOf($.now))} AS now`);
   const [row] = await database.query<{ now: Date }>(query, manager);
   return row!.now;
 }

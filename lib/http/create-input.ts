@@ -1,5 +1,6 @@
 import { ReferralError } from '../errors';
 import { lengths } from '../limits';
+import { targetOfType } from '../tracking/targets';
 import type { Tracking } from '../tracking/tracking';
 import type { UserRef } from '../types/common';
 import type { CreateReferralInput, TargetRef } from '../types/referrals';
@@ -79,8 +80,10 @@ function problemsOf(tracking: Tracking, fields: PostedFields): Record<string, st
  */
 async function targetOf(tracking: Tracking, type: string, id: unknown): Promise<TargetRef | null> {
   if (typeof id !== 'string' && typeof id !== 'number') return null;
-  const isEntity = tracking.settings.dataSource.entityMetadatas.some(({ name }) => name === type);
-  return isEntity ? tracking.calls.loadTarget({ targetType: type, targetId: String(id) }, {}) : { type, id };
+  const { dataSource } = tracking.settings;
+  if (!dataSource.entityMetadatas.some(({ name }) => name === type)) return { type, id };
+  const entity = await tracking.calls.loadTarget({ targetType: type, targetId: String(id) }, {});
+  return entity && targetOfType(dataSource, type, entity);
 }
 
 /** Whether a field was left out. A form sends an empty text for it. */

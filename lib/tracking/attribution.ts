@@ -3,6 +3,7 @@ import type { Clock } from '../database/clock';
 import { idOfCode } from '../database/codes';
 import type { Database } from '../database/database';
 import { type Placeholders, sql } from '../database/named-parameters';
+import { timeInResult } from '../database/result-types';
 import { debug } from '../debug';
 import { Referral } from '../entities/referral';
 import { dayMs } from '../limits';
@@ -135,11 +136,11 @@ export class Attribution {
       const isInWindow = (touchedAt: string): string =>
         `${touchedAt} > coalesce(${$.since}::timestamptz,
           now() - ${$.windowMs}::float8 * interval '1 millisecond', '-infinity')`;
-      return `SELECT ${this.#columns}, touched_at FROM (${touches($, isInWindow).join(' UNION ALL ')}) AS touch
+      return `SELECT ${this.#columns}, ${timeInResult('touched_at')} AS "touchedAt" FROM (${touches($, isInWindow).join(' UNION ALL ')}) AS touch
        JOIN ${this.#database.tables.referrals} ON id = referral_id ORDER BY touched_at ${this.#order} LIMIT 1`;
     });
-    const [row] = await this.#database.query<{ touched_at: Date }>(query, manager);
-    return row ? { referral: this.#database.entity(Referral, row), touchedAt: row.touched_at } : null;
+    const [row] = await this.#database.query<{ touchedAt: Date }>(query, manager);
+    return row ? { referral: this.#database.entity(Referral, row), touchedAt: row.touchedAt } : null;
   }
 
   #window(): Window {

@@ -1,4 +1,5 @@
 import type { Clock } from '../database/clock';
+import { isRolledBack } from '../database/driver-errors';
 import { closed, databaseUnavailable, isAway } from '../database/unavailable';
 import type { NewResponse } from './response-insert';
 import type { Responses } from './responses';
@@ -65,6 +66,9 @@ export class ClickRecorder {
         // redirected.
         const unsent = databaseUnavailable('the clicks before were not recorded', 'none', error);
         for (const { reject } of this.#waiting.splice(0)) reject(unsent);
+      } else if (!isRolledBack(error)) {
+        // The batch may be committed. It must not be written again, because each click would count twice.
+        for (const { reject } of batch) reject(error);
       } else {
         // One click causes the error, for example because its referral is being deleted. If each click is written
         // alone, only that one fails.

@@ -5,6 +5,7 @@ import { idOfCode } from '../database/codes';
 import type { Database } from '../database/database';
 import { fold } from '../database/folding';
 import { type Placeholders, sql } from '../database/named-parameters';
+import { timeInResult } from '../database/result-types';
 import { isAway } from '../database/unavailable';
 import { Referral } from '../entities/referral';
 import { isCode } from '../input';
@@ -87,7 +88,10 @@ export class ReferralLookup {
     manager: EntityManager | undefined,
   ): Promise<Referral | null> {
     const { referrals } = this.#database.tables;
-    const query = sql(parameters, ($) => `SELECT ${this.#columns}, now() FROM ${referrals} WHERE id = ${id($)}`);
+    const query = sql(
+      parameters,
+      ($) => `SELECT ${this.#columns}, ${timeInResult('now()')} AS now FROM ${referrals} WHERE id = ${id($)}`,
+    );
     const [row] = await this.#database.query<{ now: Date }>(query, manager);
     if (!row) return null;
     if (!manager) this.#clock.learn(row.now); // in a transaction, now() is the time at which it began

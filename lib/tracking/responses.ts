@@ -3,6 +3,8 @@ import type { Clock } from '../database/clock';
 import type { Database } from '../database/database';
 import type { Events } from '../database/events';
 import { type Placeholders, sql, statement, type Statement } from '../database/named-parameters';
+import { readingRunner } from '../database/reading-runner';
+import { timeInResult } from '../database/result-types';
 import type { Referral } from '../entities/referral';
 import { ReferralResponse, RESPONDED } from '../entities/referral-response';
 import { takeAndSkipOf } from '../input';
@@ -36,9 +38,11 @@ export class Responses {
       statement<Batch>(batchFields, ($) => `${insertResponses(database, $)} ${select}`);
     this.#insertRows = insertAnd(`SELECT ${this.#columns} FROM inserted`);
     this.#insertClicks = insertAnd(
-      `SELECT now(), ${this.#columns} FROM (SELECT) AS always LEFT JOIN inserted ON true ORDER BY id`,
+      `SELECT ${timeInResult('now()')} AS now, ${this.#columns} FROM (SELECT) AS always LEFT JOIN inserted ON true ORDER BY id`,
     );
-    this.#countClicks = insertAnd('SELECT now(), array_agg(DISTINCT referral_id) AS recorded FROM inserted');
+    this.#countClicks = insertAnd(
+      `SELECT ${timeInResult('now()')} AS now, array_agg(DISTINCT referral_id) AS recorded FROM inserted`,
+    );
   }
 
   /**
@@ -193,12 +197,33 @@ export class Responses {
     const { take, skip } = takeAndSkipOf(options);
     const all = (options.manager ?? this.#database.dataSource.manager)
       .createQueryBuilder(ReferralResponse, 'response')
+      .cache(false) // the option `cache` of the DataSource may be always on
       .where('response.referralId = :referralId', { referralId: referral.id })
       .orderBy('response.id', 'DESC'); // newest first, in the order of the primary key
     const query = this.#settings.responsesFilter(all, referral).take(take).skip(skip);
-    return this.#database.use(({ queryRunner }) => {
-      if (queryRunner) query.setQueryRunner(queryRunner);
-      return query.getMany();
+    return this.#database.use(async (within) => {
+      const found = await query.setQueryRunner(readingRunner(within.queryRunner!)).getMany();
+      await this.#readTimes(referral, found, within);
+      return found;
     }, options.manager);
+  }
+
+  /** Reads the times that TypeORM could not read, because the `DateStyle` of the role is not ISO. */
+  async #readTimes(referral: Referral, found: readonly ReferralResponse[], manager: EntityManager): Promise<void> {
+    const isUnread = (time: Date | undefined): boolean => time !== undefined && Number.isNaN(time.getTime());
+    const unread = found.filter(({ createdAt, touchedAt }) => isUnread(createdAt) || isUnread(touchedAt));
+    if (unread.length === 0) return;
+    const query = sql(
+      { referral: referral.id, ids: unread.map(({ id }) => id) },
+      ($) => `SELECT ${this.#columns} FROM ${this.#database.tables.responses}
+        WHERE referral_id = ${$.referral} AND id = ANY(${$.ids}::bigint[])`,
+    );
+    const rows = await this.#database.query<object>(query, manager);
+    const read = new Map(rows.map((row) => this.#database.entity(ReferralResponse, row)).map((one) => [one.id, one]));
+    for (const response of unread) {
+      const { createdAt, touchedAt } = read.get(response.id) ?? response;
+      if (isUnread(response.createdAt)) Object.assign(response, { createdAt });
+      if (isUnread(response.touchedAt)) Object.assign(response, { touchedAt });
+    }
   }
 }

@@ -41,6 +41,12 @@ function checkedTarget(dataSource: DataSource, target: TargetRef): StoredTarget 
   return { targetType: textOf('target.type', type, lengths.targetType, 1), targetId: hostIdOf('target.id', id) };
 }
 
+/** Returns the target that an entity of a type is. The entity may be a plain object, as one of an EntitySchema is. */
+export function targetOfType(dataSource: DataSource, type: string, entity: object): { type: string; id: string } {
+  const metadata = dataSource.entityMetadatas.find(({ name }) => name === type)!;
+  return { type, id: keyOf(metadata, entity) };
+}
+
 function keyOf(metadata: EntityMetadata, entity: object): string {
   const values = metadata.primaryColumns.map((column) => column.getEntityValue(entity) as unknown);
   if (values.some((value) => value === undefined || value === null))
@@ -69,7 +75,7 @@ export async function loadTarget(
     metadata.primaryColumns.map((column, index) => [column.propertyName, keys[index]]),
   );
   const find = (within?: EntityManager): Promise<object | null> =>
-    database.use((using) => using.findOneBy(metadata.target, where), within);
+    database.use((using) => using.findOne(metadata.target, { where, cache: false }), within);
   try {
     return await database.attempt(find, manager); // a malformed key would abort the host's transaction
   } catch (error) {

@@ -2,7 +2,10 @@ import { LRUCache } from 'lru-cache';
 import { Clock } from '../database/clock';
 import { Database } from '../database/database';
 import { Events } from '../database/events';
+import { missingParts, presentParts } from '../database/missing-parts';
+import { timeInResult } from '../database/result-types';
 import type { ReferralCalls } from '../entities/instance';
+import { referralError } from '../errors';
 import type { Settings } from '../options';
 import { AttributedUsers } from './attributed-users';
 import { Attribution } from './attribution';
@@ -23,7 +26,7 @@ export interface Tracking extends VisitorParts {
   readonly creation: ReferralCreation;
   readonly visitors: Visitors;
   readonly calls: ReferralCalls;
-  /** Reads the database's time. Throws `MIGRATIONS_NOT_RUN` if the package's tables are missing. */
+  /** Reads the database's time. Throws `MIGRATIONS_NOT_RUN` if a part of the package's tables is missing. */
   start(): Promise<void>;
   /** Refuses new work, and waits for the work in progress. Clicks that wait are written. */
   close(): Promise<void>;
@@ -47,12 +50,11 @@ export function wireTracking(settings: Settings): Tracking {
   const calls = referralCalls({ settings, database, lookup, creation, responses, visitors, attributedUsers });
 
   async function start(): Promise<void> {
-    const [row] = await database.query<{ now: Date }>(
-      `SELECT now() FROM (SELECT) AS always LEFT JOIN (
-         SELECT FROM ${database.tables.responses} WHERE false
-       ) AS present ON true`,
-    );
+    const query = presentParts(database, `${timeInResult('now()')} AS now`);
+    const [row] = await database.query<{ now: Date; present: string[] }>(query);
     clock.learn(row!.now);
+    const missing = missingParts(database, row!.present);
+    if (missing.length > 0) throw referralError('MIGRATIONS_NOT_RUN', `missing: ${missing.join(', ')}`);
   }
 
   async function close(): Promise<void> {

@@ -22,7 +22,7 @@ export interface VisitorStore {
 export function visitorStore(settings: Settings, clock: Clock): VisitorStore {
   const isFresh = (touch: Touch): boolean =>
     clock.now().getTime() - touch.clickedAt.getTime() < settings.cookie.maxAgeMs;
-  return settings.visitor === 'cookie' ? cookieStore(settings, isFresh) : sessionStore(isFresh);
+  return settings.visitor === 'cookie' ? cookieStore(settings, isFresh) : sessionStore(settings, isFresh);
 }
 
 function cookieStore(settings: Settings, isFresh: (touch: Touch) => boolean): VisitorStore {
@@ -104,12 +104,29 @@ interface StoredTouch {
   clickedAt: number;
 }
 
-function sessionStore(isFresh: (touch: Touch) => boolean): VisitorStore {
-  const session = (req: Request): { referral?: StoredTouch } => {
-    const found = (req as { session?: { referral?: StoredTouch } }).session;
-    if (!found) throw referralError('SESSION_MISSING');
-    return found;
-  };
+/**
+ * While its store is away, express-session leaves requests without a session. Then visitors have no touch, and pages go
+ * on; it is reported once, until there is a session again.
+ */
+function sessionStore({ onError }: Settings, isFresh: (touch: Touch) => boolean): VisitorStore {
+  let isMounted = false;
+  let isReported = false;
+
+  function session(req: Request): { referral?: StoredTouch } {
+    const found = (req as { session?: { referral?: StoredTouch } | null }).session;
+    if (found) {
+      isMounted = true;
+      isReported = false;
+      return found;
+    }
+    const error = referralError('SESSION_MISSING');
+    isMounted ||= hasSessionLayer(req);
+    if (!isMounted) throw error;
+    if (!isReported) onError(error);
+    isReported = true;
+    return {};
+  }
+
   return {
     carries: (req) => session(req).referral !== undefined,
     read(req) {
@@ -129,4 +146,18 @@ function sessionStore(isFresh: (touch: Touch) => boolean): VisitorStore {
       delete session(req).referral;
     },
   };
+}
+
+interface Layers {
+  readonly stack: readonly { readonly name: string }[];
+}
+
+/** Whether express-session, whose middleware is called `session`, is mounted in the app of a request or in one above. */
+function hasSessionLayer({ app }: Request): boolean {
+  for (let at = app as typeof app | undefined; at; at = (at as { parent?: typeof app }).parent) {
+    // Express 4 has `_router`, and throws for `router`.
+    const { stack } = (at as { _router?: Layers })._router ?? (at as unknown as { router: Layers }).router;
+    if (stack.some(({ name }) => name === 'session')) return true;
+  }
+  return false;
 }

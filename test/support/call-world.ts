@@ -33,8 +33,8 @@ async function times<T>(make: (index: number) => Promise<T>): Promise<T[]> {
 }
 
 /** Fills a schema with what the calls are about, through an instance of its own, which is closed afterwards. */
-export async function makeWorld() {
-  const dataSource = await openDataSource();
+export async function makeWorld(options: Parameters<typeof openDataSource>[0] = {}) {
+  const dataSource = await openDataSource(options);
   const clock = new TestClock();
   const host = await startHost({
     ...{ dataSource, clock: clock.read, ...terms, earnOuts: { payout: () => undefined } },

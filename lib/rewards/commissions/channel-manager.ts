@@ -81,14 +81,9 @@ export class ChannelManager extends RecordManager<ReferralChannel, ChannelInput,
   }
 
   protected override load({ where, order, select, take, skip, fields }: CheckedSearch, manager?: EntityManager) {
-    const find = {
-      ...{ where, order, relations: { referral: true } },
-      ...(select && { select }),
-      ...(take !== undefined && { take }),
-      ...(skip && { skip }),
-    };
+    const find = { where, order, relations: { referral: true }, select, take, skip };
     return this.database.use(async (within) => {
-      const channels = await within.find(ReferralChannel, find);
+      const channels = await this.database.find(ReferralChannel, find, within);
       for (const channel of channels) {
         const { referral, ...columns } = channel;
         const { userId, code, allowedUses } = referral!;

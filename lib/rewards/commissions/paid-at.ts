@@ -1,6 +1,7 @@
 import type { EntityManager } from 'typeorm';
 import type { Database } from '../../database/database';
 import { sql } from '../../database/named-parameters';
+import { timeInResult } from '../../database/result-types';
 import type { ReferralCommission } from '../../entities/referral-commission';
 
 /** Sets `paidAt` of commissions: the time at which their earn-outs were paid. */
@@ -25,7 +26,7 @@ async function timesOf(
     sql(
       { users: [...userOf.values()], ids: [...userOf.keys()] },
       ($) => `
-      SELECT e.id, e.settled_at AS "settledAt"
+      SELECT e.id, ${timeInResult('e.settled_at')} AS "settledAt"
       FROM unnest(${$.users}::varchar[], ${$.ids}::bigint[]) AS wanted (user_id, id)
       JOIN ${database.tables.earnOuts} e ON e.user_id = wanted.user_id AND e.id = wanted.id
       WHERE e.status = 'completed'`,

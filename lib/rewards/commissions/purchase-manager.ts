@@ -29,7 +29,8 @@ export class PurchaseManager extends KeptRecordManager<ReferralPurchase, Purchas
     { manager }: WithManager,
   ): Promise<ReferralLateAttribution | null> {
     const where = { userId, purchase };
-    return this.database.use((within) => within.findOneBy(ReferralLateAttribution, where), manager);
+    const [found] = await this.database.find(ReferralLateAttribution, { where }, manager);
+    return found ?? null;
   }
 
   protected override async plan(input: PurchaseRecordInput, manager: EntityManager | undefined): Promise<PurchasePlan> {

@@ -3,6 +3,7 @@ import type { Clock } from '../../database/clock';
 import type { Database } from '../../database/database';
 import { violatedConstraint } from '../../database/driver-errors';
 import { sql } from '../../database/named-parameters';
+import { timeInResult } from '../../database/result-types';
 import { overtaken } from '../../database/retry';
 import { nowIn, timeOf } from '../../database/statement-time';
 import { shownAmount } from '../../entities/columns';
@@ -112,9 +113,9 @@ export class AccountManager extends RecordManager<ReferralAccount, AccountInput,
           FROM by_mode CROSS JOIN at
         )
         SELECT a.users_referred AS "usersReferred", a.users_upgraded AS "usersUpgraded", summed.walked,
-          CASE WHEN due.amount >= ${$.minimum}::numeric
+          ${timeInResult(`CASE WHEN due.amount >= ${$.minimum}::numeric
             THEN greatest(${periodStart('a', 'at.now', $.period)}, due.since)
-            ELSE coalesce(due.next_time, ${periodEnd('a', 'at.now', $.period)}) END AS "nextEarnOutAt",
+            ELSE coalesce(due.next_time, ${periodEnd('a', 'at.now', $.period)}) END`)} AS "nextEarnOutAt",
           summed.credits::text AS "creditsEarned", summed.payout::text AS "payoutsEarned",
           summed.total_credits::text AS "totalCreditsEarned", summed.total_payouts::text AS "totalPayoutsEarned",
           CASE WHEN summed.payout > 0 AND NOT ${$.isPayoutOffered}::boolean THEN 'no-payout-option'

@@ -1,5 +1,6 @@
 import type { Database } from '../../database/database';
 import { type Statement, statement } from '../../database/named-parameters';
+import { timeAsText, timeInResult } from '../../database/result-types';
 import { timeOf } from '../../database/statement-time';
 import { openAmounts, type OpenAmountParameters, wantedAccounts } from './open-amounts';
 import { modes, payableFrom } from './payable-from';
@@ -85,7 +86,7 @@ export function dueStatement({ tables }: Database): Statement<DueParameters> {
         ORDER BY t.due_at, t.user_id LIMIT ${$.limit}::integer
       )`;
     return `
-      SELECT due.user_id AS "userId", due.due_at::text AS "dueAt", ${timeOf($.now)} AS now
+      SELECT due.user_id AS "userId", ${timeAsText('due.due_at')} AS "dueAt", ${timeInResult(timeOf($.now))} AS now
       FROM (${dueWith(`${$.terms}::integer`)} UNION ALL ${dueWith(String(termsOfPurchase))}) AS due
       ORDER BY due.due_at, due.user_id LIMIT ${$.limit}::integer`;
   });

@@ -85,8 +85,7 @@ export abstract class RecordManager<
     const { where = {}, order, take = defaultTake, skip, fields, plain = false, manager } = given;
     booleanOf('plain', plain);
     const checked = { ...this.#checkedSearch(where, order, fields), ...takeAndSkipOf({ take, skip }) };
-    // With joins, TypeORM treats a `take` of 0 as no limit.
-    const found = checked.take === 0 ? [] : await this.load(checked, manager);
+    const found = await this.load(checked, manager);
     return found.map((record) => this.#as(record, plain, fields)) as As<R, O>[];
   }
 
@@ -99,7 +98,7 @@ export abstract class RecordManager<
   async count(search: Pick<Search<R>, 'where' | 'manager'> = {}): Promise<number> {
     const { where = {}, manager } = objectOf('count', search, { where: true, manager: true });
     const checked = checkedWhere(this.kind, where);
-    return this.database.use((within) => within.count(this.kind.entity, { where: checked }), manager);
+    return this.database.count(this.kind.entity, checked, manager);
   }
 
   /** Creates a record. @throws ReferralError `INVALID_INPUT` naming the field, before anything is written. */
@@ -209,14 +208,7 @@ export abstract class RecordManager<
   protected abstract remove(id: number, manager: EntityManager): Promise<void>;
 
   protected load({ where, order, select, take, skip }: CheckedSearch, manager?: EntityManager): Promise<R[]> {
-    const find = {
-      where,
-      order,
-      ...(select && { select }),
-      ...(take !== undefined && { take }),
-      ...(skip && { skip }),
-    };
-    return this.database.use((within) => within.find(this.kind.record, find), manager);
+    return this.database.find(this.kind.record, { where, order, select, take, skip }, manager);
   }
 
   /**

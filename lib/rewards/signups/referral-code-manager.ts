@@ -85,9 +85,8 @@ export class ReferralCodeManager extends RecordManager<
     manager?: EntityManager,
   ): Promise<ReferralCode[]> {
     const relations = { program: { referralType: true, rewardType: true } };
-    const find = { where, order, relations, ...(take !== undefined && { take }), ...(skip && { skip }) };
     return this.database.use(async (within) => {
-      const referrals = await within.find(Referral, find);
+      const referrals = await this.database.find(Referral, { where, order, relations, take, skip }, within);
       const hasReferees = fields?.includes('referralIds') ?? true;
       const refereeIds = await refereeIdsOf(this.database, hasReferees ? referrals.map(({ id }) => id) : [], within);
       return referrals.map((referral) => {
