@@ -37,7 +37,7 @@ export interface ReferralsOptions {
   dataSource: DataSource;
   /**
    * The public address of the site: an absolute http(s) URL, with a path if the app is mounted below one. For example
-   * `'https://shop.example'`. Required.
+   * `'https://shop.example'`. Relative destinations are resolved against it as a folder. Required.
    */
   baseUrl: string;
   /**
@@ -87,6 +87,13 @@ export interface ReferralsOptions {
      * none.
      */
     allowedOrigins?: readonly string[];
+    /**
+     * Which parameters of a link, such as `utm_source` or `gclid`, are added to its destination: all, none, or those of
+     * these names. A parameter that the destination has itself stays as it is, the two of this package (`codeParameter`
+     * and `redirect.parameter`) are never passed on, and what would make the `Location` longer than 8,000 characters is
+     * left out. Default `true`.
+     */
+    passQuery?: boolean | readonly string[];
   };
   attribution?: {
     /** Which touch of a visitor wins: the newest or the oldest. Default `'last-touch'`. */
@@ -168,6 +175,13 @@ export interface ReferralsOptions {
    * consent a click is only redirected. Default: every visitor has consented.
    */
   consent?: (req: Request) => Awaitable<boolean>;
+  /**
+   * Returns whether a request for a link comes from a program and not from a person, instead of the list of known bots.
+   * It must return true or false, without a promise; if it throws, the request counts as one of a bot. For example
+   * `() => false` in end-to-end tests, because headless browsers are on the list. A request without a `User-Agent` is
+   * never a click. Default: the list of `isbot`.
+   */
+  bots?: (req: Request) => boolean;
   /** Returns the visitor's IP address. Default: `req.ip`, which respects the host's `trust proxy`. */
   clientIp?: (req: Request) => string | null | undefined;
   /**
@@ -241,6 +255,7 @@ export function settingsOf(options: ReferralsOptions) {
     throw referralError('INVALID_OPTION', 'options', 'an object with dataSource, baseUrl, secret and user', options);
   checkOptions(options);
   const baseUrl = new URL(options.baseUrl);
+  const sitePath = baseUrl.pathname.replace(/\/$/, '');
   const allowedOrigins = (options.redirect?.allowedOrigins ?? []).map((url) => new URL(url).origin);
   const actionDisplay: Readonly<Record<string, string>> = { RESPONDED: 'Clicked the link', ...options.actionDisplay };
   const { cookie = {}, redirect = {}, attribution = {}, linkCache = {}, commission = {}, earnOuts = {} } = options;
@@ -248,7 +263,9 @@ export function settingsOf(options: ReferralsOptions) {
     dataSource: options.dataSource,
     baseUrl,
     /** The path of `baseUrl` without a trailing slash: empty for a site at the root. */
-    sitePath: baseUrl.pathname.replace(/\/$/, ''),
+    sitePath,
+    /** `baseUrl` as a folder, against which relative destinations are resolved. */
+    baseFolder: new URL(`${baseUrl.origin}${sitePath}/`),
     secrets: typeof options.secret === 'string' ? [options.secret] : options.secret,
     user: options.user,
     linkPath: (options.linkPath ?? '/r').replace(/\/$/, ''),
@@ -263,6 +280,7 @@ export function settingsOf(options: ReferralsOptions) {
     redirect: {
       parameter: redirect.parameter ?? 'redirect_to',
       allowedOrigins: new Set([baseUrl.origin, ...allowedOrigins]) as ReadonlySet<string>,
+      passQuery: redirect.passQuery ?? true,
     },
     attribution: { model: attribution.model ?? 'last-touch', windowDays: attribution.windowDays ?? null },
     selfReferral: options.selfReferral ?? 'block',
@@ -283,6 +301,7 @@ export function settingsOf(options: ReferralsOptions) {
     },
     rateLimitStore: options.api?.rateLimitStore,
     consent: options.consent,
+    bots: options.bots,
     clientIp: options.clientIp ?? addressOfRequest,
     ip: options.ip ?? 'masked',
     generateCode: options.generateCode ?? randomCode,

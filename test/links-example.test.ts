@@ -7,6 +7,7 @@ import { createReferrals, entities, migrations, runMigrations } from 'express-re
 import request from 'supertest';
 import { DataSource } from 'typeorm';
 import * as example from '../examples/links/links';
+import { browserOf } from './support/browser';
 import { closeAll, databaseUrl, Product, startHost, TestClock } from './support/host';
 
 const { clicksByDay, enterCode, linksOf, news, newsletterLink, placeOrder, productLink, tellReferrers } = example;
@@ -41,7 +42,7 @@ test('the example does what it says', async () => {
 
     const link = await productLink(anna, 7);
     expect((await productLink(anna, 7)).id).toBe(link.id);
-    const carl = request.agent(app);
+    const carl = browserOf(app);
     await carl.get(new URL(link.url).pathname).expect('Location', 'https://shop.example/products/7');
     await carl.post('/order/1').expect('true');
     await request(app).post('/order/2').expect('false');
@@ -55,7 +56,7 @@ test('the example does what it says', async () => {
 
     const end = new Date(clock.time.getTime() + 86_400_000);
     const letter = await newsletterLink(end);
-    const dora = request.agent(app);
+    const dora = browserOf(app);
     await dora.post('/code/nobody').expect('false');
     await dora.post('/code/autumn').expect('true');
     await dora.get('/whose').expect(String(letter.id));

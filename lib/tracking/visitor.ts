@@ -11,7 +11,7 @@ import type { UserRef } from '../types/common';
 import type { AttributedUsers } from './attributed-users';
 import type { Attributed, Attribution } from './attribution';
 import type { ClickRecorder } from './click-recorder';
-import { noClickReason } from './click-rules';
+import { type NoClick, noClickReason } from './click-rules';
 import type { Link, ReferralLookup } from './referral-lookup';
 import { type RequestFacts, requestFacts } from './request-facts';
 import type { Responses } from './responses';
@@ -96,10 +96,11 @@ export class Visitor {
    */
   async click({ referral }: Link): Promise<void> {
     if (this.#clickedOn === referral.id) return;
-    const reason = noClickReason(this.#req);
-    if (reason) return debug('%s: not counted: %s', referral.code, reason);
     const { clock, lookup, settings, store } = this.#parts;
-    if (settings.consent && !(await this.consents())) return debug('%s: not counted: no consent', referral.code);
+    const notCounted = (reason: NoClick): void => debug('%s: not counted: %s', referral.code, reason);
+    const reason = noClickReason(this.#req, settings);
+    if (reason) return notCounted(reason);
+    if (settings.consent && !(await this.consents())) return notCounted('consent');
     this.#clickedOn = referral.id;
     const arrivedAt = clock.now();
     const isExpired = referral.expiredAt !== null && referral.expiredAt <= arrivedAt;
@@ -109,13 +110,13 @@ export class Visitor {
     const visitorId = this.touch?.visitorId ?? newVisitorId();
     const recordedAt = await this.#recordClick(referral, userId, visitorId);
     if (recordedAt === null) {
-      debug('%s: not counted: expired or deleted', referral.code);
+      notCounted('expired'); // or deleted
       // The database decides. If this process has cached the referral as valid, the cache is outdated.
       if (!isExpired) lookup.forget(referral.code);
       return;
     }
     const isRecorded = recordedAt !== 'failed';
-    if (!isRecorded && isExpired) return;
+    if (!isRecorded && isExpired) return notCounted('expired');
     if (isRecorded && userId !== null)
       await this.#parts.attributedUsers.arrived(userId).catch((error: unknown) => this.#report(error));
     this.touched();

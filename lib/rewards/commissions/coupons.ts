@@ -7,7 +7,7 @@ import { overtaken, retryOvertaken } from '../../database/retry';
 import { timeOf } from '../../database/statement-time';
 import { shownAmount } from '../../entities/columns';
 import { referralError, type ReferralErrorCode } from '../../errors';
-import { amountOf, objectOf, someUserIdOf, textOf } from '../../input';
+import { amountOf, objectOf, someUserIdOf, textOf, trimmed } from '../../input';
 import type { Settings } from '../../options';
 import type { Coupon, Quote } from '../../types/commissions';
 import type { Amount, UserRef, WithManager } from '../../types/common';
@@ -54,7 +54,7 @@ export class Coupons {
   async apply(user: UserRef, code: string, options: ApplyOptions = {}): Promise<Coupon> {
     const { req, manager } = objectOf('coupons.apply', options, { req: true, manager: true });
     const userId = someUserIdOf('user', user);
-    const typed = textOf('code', code, Infinity).trim();
+    const typed = trimmed(textOf('code', code, Infinity));
     return retryOvertaken(async () => {
       const found = await this.#channelOfCode(typed, userId, manager);
       const refusal = refusalOf(found, userId) ?? (await this.#refuseOwner(found!, user, userId, req, manager));

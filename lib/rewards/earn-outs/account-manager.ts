@@ -136,7 +136,7 @@ export class AccountManager extends RecordManager<ReferralAccount, AccountInput,
 
   protected override async plan(input: AccountInput, _manager: unknown, before?: ReferralPlan): Promise<ReferralPlan> {
     const { user } = objectOf('accounts.create', input, { user: true });
-    return this.#creation.plan({ user: someUserIdOf('user', user), redirectTo: '/' }, before);
+    return this.#creation.plan({ user: someUserIdOf('user', user), redirectTo: this.#creation.home }, before);
   }
 
   protected async make(
