@@ -17,11 +17,14 @@ type Awaitable<T> = T | Promise<T>;
 /** Pays one earn-out with the host's payment provider. See the option `earnOuts.payout`. */
 export type Payout = (earnOut: ReferralEarnOut) => Awaitable<PayoutResult>;
 
-/** The call in which the option `isSamePerson` compares two users: a sign-up, a coupon or a purchase. */
+/**
+ * The call in which the option `isSamePerson` compares two users: a sign-up, a coupon, a purchase, or a click or the
+ * attribution of a signed-in user.
+ */
 export interface SignupContext {
   /** The request of the call; null for a call without one, such as a sign-up over an API or a purchase. */
   readonly req: Request | null;
-  /** The referee, or the buyer, as the host gave it to the call. */
+  /** The referee, the buyer or the signed-in user, as the host gave it to the call, or its id alone. */
   readonly user: UserRef;
   /** The host's transaction, if the call has one. A user that it created can be read only through this manager. */
   readonly manager: EntityManager | undefined;
@@ -105,14 +108,17 @@ export interface ReferralsOptions {
     windowDays?: number;
   };
   /**
-   * What happens when users sign up with a referral of their own. `'block'` refuses the sign-up. `'flag'` makes it,
-   * with its credits, and sets `isSelfReferral`. `'allow'` makes it. Default `'block'`.
+   * What happens with referrals of the user's own. `'block'` refuses sign-ups and coupons with them, does not count
+   * clicks of their owner who is signed in, and lets purchases earn nothing. `'flag'` takes them like any other, and
+   * sets `isSelfReferral` on the sign-up and on what is earned. `'allow'` takes them like any other. Whatever the
+   * option is, one's own link never takes the place of somebody else's. Default `'block'`.
    */
   selfReferral?: 'block' | 'flag' | 'allow';
   /**
    * Returns whether a referrer and a referee with different ids (as text) are the same person, for example by e-mail
-   * address or device. May be async. It is called before anything is written; if it throws, the call fails. Default:
-   * different ids are different people.
+   * address or device. May be async. It decides on sign-ups, coupons, purchases, and on clicks and the attribution of
+   * signed-in users. It is called before anything is written; if it throws, the call fails (a click is counted).
+   * Default: different ids are different people.
    */
   isSamePerson?: (referrer: string, referee: string, context: SignupContext) => Awaitable<boolean>;
   commission?: {

@@ -7,6 +7,7 @@ import { CountCommissionHistory1794000000000 } from './1794000000000-count-commi
 import { RefuseNanAndInfinity1794000000001 } from './1794000000001-refuse-nan-and-infinity';
 import { CompleteCreditLedger1795000000000 } from './1795000000000-complete-credit-ledger';
 import { AddLateAttribution1796000000000 } from './1796000000000-add-late-attribution';
+import { FlagSelfReferrals1799000000000 } from './1799000000000-flag-self-referrals';
 import { migrationLock } from './once';
 
 /** The migrations, in order, for the host's DataSource: `migrations: [...migrations, /* yours *\/]`. */
@@ -19,6 +20,7 @@ export const migrations: (new () => MigrationInterface)[] = [
   RefuseNanAndInfinity1794000000001,
   CompleteCreditLedger1795000000000,
   AddLateAttribution1796000000000,
+  FlagSelfReferrals1799000000000,
 ];
 
 /**

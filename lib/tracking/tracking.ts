@@ -10,6 +10,7 @@ import { referralCalls } from './referral-calls';
 import { ReferralCreation } from './referral-creation';
 import { ReferralLookup } from './referral-lookup';
 import { Responses } from './responses';
+import { SamePerson } from './same-person';
 import type { VisitorParts } from './visitor';
 import { visitorStore } from './visitor-store';
 import { Visitors } from './visitors';
@@ -35,10 +36,11 @@ export function wireTracking(settings: Settings): Tracking {
   const creation = new ReferralCreation(database, clock, settings);
   const responses = new Responses(database, clock, events, settings);
   const recorder = new ClickRecorder(responses, clock);
-  const attribution = new Attribution(database, clock, lookup, settings);
+  const samePerson = new SamePerson(settings);
+  const attribution = new Attribution(database, clock, lookup, samePerson, settings);
   const store = visitorStore(settings, clock);
   const attributedUsers = new AttributedUsers();
-  const parts = { settings, clock, lookup, recorder, responses, attribution, attributedUsers, store };
+  const parts = { settings, clock, lookup, recorder, responses, samePerson, attribution, attributedUsers, store };
   const visitors = new Visitors(parts);
   const calls = referralCalls({ settings, database, lookup, creation, responses, visitors, attributedUsers });
 

@@ -15,6 +15,7 @@ import { type NoClick, noClickReason } from './click-rules';
 import type { Link, ReferralLookup } from './referral-lookup';
 import { type RequestFacts, requestFacts } from './request-facts';
 import type { Responses } from './responses';
+import type { Asking, SamePerson } from './same-person';
 import type { VisitorStore } from './visitor-store';
 import { newVisitorId, type Touch } from './visitor-token';
 
@@ -25,10 +26,14 @@ export interface VisitorParts {
   readonly lookup: ReferralLookup;
   readonly recorder: ClickRecorder;
   readonly responses: Responses;
+  readonly samePerson: SamePerson;
   readonly attribution: Attribution;
   readonly attributedUsers: AttributedUsers;
   readonly store: VisitorStore;
 }
+
+/** A signed-in user: the id as text, and what the option `user` returned. */
+type SignedIn = Pick<Asking, 'userId' | 'user'>;
 
 /**
  * The visitor of one request: the touch that the visitor carries, the signed-in user, and the referral that the visitor
@@ -42,6 +47,8 @@ export class Visitor {
   touch: Touch | null;
   #isSignInTried = false;
   #hasDatabase = true;
+  /** The error that was reported last. */
+  #reported: unknown;
   /**
    * The referral whose click this request has recorded. A link can name a referral twice: in its path and in its
    * parameter.
@@ -57,10 +64,16 @@ export class Visitor {
     this.touch = parts.store.read(req);
   }
 
-  /** Returns the signed-in user. It calls the option `user` each time, because a handler may have signed a user in. */
+  /** Returns the id of the signed-in user; null if there is none. */
   userId(): string | null | Promise<string | null> {
+    const signedIn = this.#signedIn();
+    return isPromise(signedIn) ? signedIn.then(idOf) : idOf(signedIn);
+  }
+
+  /** Returns the signed-in user. It calls the option `user` each time, because a handler may have signed a user in. */
+  #signedIn(): SignedIn | null | Promise<SignedIn | null> {
     const user = this.#parts.settings.user(this.#req);
-    return isPromise(user) ? user.then(idOfUser) : idOfUser(user);
+    return isPromise(user) ? user.then(signedInAs) : signedInAs(user);
   }
 
   /**
@@ -73,8 +86,9 @@ export class Visitor {
     this.#isSignInTried = true;
     const { attributedUsers, lookup, responses, store } = this.#parts;
     try {
-      const userId = await this.userId();
-      if (userId === null) return;
+      const signedIn = await this.#signedIn();
+      if (!signedIn) return;
+      const { userId } = signedIn;
       const linked = await responses.link(touch.visitorId, userId, null);
       const link = await lookup.find(touch.code);
       const isOnRecord = linked.some(
@@ -82,7 +96,8 @@ export class Visitor {
           response.referralId === link?.referral.id && response.touchedAt.getTime() >= touch.clickedAt.getTime(),
       );
       if (link && !isOnRecord) await responses.restoreClick(touch, link.referral, userId);
-      await attributedUsers.arrived(userId); // before the touch is cleared, so that the next request tries again
+      // Before the touch is cleared, so that the next request tries again.
+      await attributedUsers.arrived(this.#asking(signedIn));
       this.touch = null;
       store.clear(this.#req, this.#res);
     } catch (error) {
@@ -96,7 +111,7 @@ export class Visitor {
    */
   async click({ referral }: Link): Promise<void> {
     if (this.#clickedOn === referral.id) return;
-    const { clock, lookup, settings, store } = this.#parts;
+    const { clock, lookup, samePerson, settings, store } = this.#parts;
     const notCounted = (reason: NoClick): void => debug('%s: not counted: %s', referral.code, reason);
     const reason = noClickReason(this.#req, settings);
     if (reason) return notCounted(reason);
@@ -104,8 +119,10 @@ export class Visitor {
     this.#clickedOn = referral.id;
     const arrivedAt = clock.now();
     const isExpired = referral.expiredAt !== null && referral.expiredAt <= arrivedAt;
-    const user = this.#userIdOrNobody();
-    const userId = isPromise(user) ? await user : user;
+    const found = this.#signedInOrNobody();
+    const signedIn = isPromise(found) ? await found : found;
+    const userId = idOf(signedIn);
+    if (signedIn && samePerson.refuses && (await this.#isOwn(referral.userId, signedIn))) return notCounted('own');
     // A signed-in user's click has a visitor id too: if the click can't be recorded, the stored touch needs one.
     const visitorId = this.touch?.visitorId ?? newVisitorId();
     const recordedAt = await this.#recordClick(referral, userId, visitorId);
@@ -117,11 +134,16 @@ export class Visitor {
     }
     const isRecorded = recordedAt !== 'failed';
     if (!isRecorded && isExpired) return notCounted('expired');
-    if (isRecorded && userId !== null)
-      await this.#parts.attributedUsers.arrived(userId).catch((error: unknown) => this.#report(error));
+    if (isRecorded && signedIn)
+      await this.#parts.attributedUsers.arrived(this.#asking(signedIn)).catch((error: unknown) => this.#report(error));
     this.touched();
-    if (userId === null || !isRecorded) this.carry(referral, visitorId, isRecorded ? recordedAt : arrivedAt);
-    else if (!this.touch) store.clear(this.#req, this.#res); // if signIn() has failed, the touch stays for a retry
+    if (signedIn && isRecorded) {
+      if (!this.touch) store.clear(this.#req, this.#res); // if signIn() has failed, the touch stays for a retry
+      return;
+    }
+    // A user's own link is worth no more than one of nobody.
+    const isOwn = signedIn !== null && (await this.#isOwn(referral.userId, signedIn));
+    await this.carry(referral, visitorId, isRecorded ? recordedAt : arrivedAt, isOwn ? null : referral.userId);
   }
 
   /** Returns the time of the click once it is committed; null if the referral has expired or is deleted. */
@@ -139,12 +161,16 @@ export class Visitor {
     }
   }
 
-  /** Stores a touch for the visitor until sign-in. Under first-touch, an earlier touch in the window stays. */
-  carry({ code }: Referral, visitorId: string, clickedAt: Date): void {
+  /** Stores a touch for the visitor until sign-in, unless the one before it counts more. */
+  async carry({ code, userId }: Referral, visitorId: string, clickedAt: Date, owner = userId): Promise<void> {
     const { attribution, store } = this.#parts;
     const before = this.touch;
-    this.touch = attribution.carried(before, { code, visitorId, clickedAt });
-    if (this.touch !== before) store.write(this.#req, this.#res, this.touch);
+    try {
+      this.touch = await attribution.carried(before, { code, visitorId, clickedAt }, owner);
+    } catch (error) {
+      this.#report(error); // without the referral of the touch before, that touch stays
+    }
+    if (this.touch && this.touch !== before) store.write(this.#req, this.#res, this.touch);
   }
 
   /** Clears the cached attribution, after this request has recorded a touch. */
@@ -157,19 +183,23 @@ export class Visitor {
    * transaction and not cached.
    */
   async attributed(manager?: EntityManager): Promise<Attributed | null> {
-    const userId = await this.userId();
-    if (manager) return this.#attribute(userId, manager);
+    const signedIn = await this.#signedIn();
+    if (manager) return this.#attribute(signedIn, manager);
+    const userId = idOf(signedIn);
     if (this.#attributed?.userId !== userId) {
-      const result = this.#attribute(userId);
+      const result = this.#attribute(signedIn);
       this.#attributed = { userId, result };
       result.catch(() => this.touched()); // the next call tries again
     }
     return this.#attributed.result;
   }
 
-  async #attribute(userId: string | null, manager?: EntityManager): Promise<Attributed | null> {
+  async #attribute(signedIn: SignedIn | null, manager?: EntityManager): Promise<Attributed | null> {
     const { attribution } = this.#parts;
-    if (userId !== null) return attribution.ofUser(userId, this.touch, manager);
+    if (signedIn)
+      return attribution.ofUser(this.#asking(signedIn, manager), this.touch, (owner) =>
+        this.#isOwn(owner, signedIn, manager),
+      );
     return this.touch && attribution.ofTouch(this.touch, manager);
   }
 
@@ -179,10 +209,12 @@ export class Visitor {
   }
 
   /**
-   * Reports an error that no caller can catch. If the database is unavailable, the rest of the request does not wait
-   * for it again.
+   * Reports an error that no caller can catch, once. If the database is unavailable, the rest of the request does not
+   * wait for it again.
    */
   #report(error: unknown): void {
+    if (error === this.#reported) return;
+    this.#reported = error;
     if (isAway(error)) this.#hasDatabase = false;
     this.#parts.settings.onError(error);
   }
@@ -198,18 +230,32 @@ export class Visitor {
     }
   }
 
+  #asking(signedIn: SignedIn, manager?: EntityManager): Asking {
+    return { ...signedIn, req: this.#req, manager };
+  }
+
+  /** Whether the owner of a referral is the signed-in user. If the option `isSamePerson` throws, the result is false. */
+  async #isOwn(owner: string | null, signedIn: SignedIn, manager?: EntityManager): Promise<boolean> {
+    try {
+      return await this.#parts.samePerson.is(owner, this.#asking(signedIn, manager));
+    } catch (error) {
+      this.#report(error);
+      return false;
+    }
+  }
+
   /**
    * Returns the signed-in user for a click. If the option `user` throws, the click is recorded without a user and
    * redirected.
    */
-  #userIdOrNobody(): string | null | Promise<string | null> {
+  #signedInOrNobody(): SignedIn | null | Promise<SignedIn | null> {
     const nobody = (error: unknown): null => {
       this.#parts.settings.onError(error);
       return null;
     };
     try {
-      const userId = this.userId();
-      return isPromise(userId) ? userId.catch(nobody) : userId;
+      const signedIn = this.#signedIn();
+      return isPromise(signedIn) ? signedIn.catch(nobody) : signedIn;
     } catch (error) {
       return nobody(error);
     }
@@ -217,16 +263,21 @@ export class Visitor {
 }
 
 /**
- * Returns the id of the user that the option `user` returned. A wrong value is an error of the host (500), not of the
- * visitor (400).
+ * Returns the user that the option `user` returned. A wrong value is an error of the host (500), not of the visitor
+ * (400).
  */
-function idOfUser(user: UserRef | null | undefined): string | null {
+function signedInAs(user: UserRef | null | undefined): SignedIn | null {
   try {
-    return userIdOf('user', user);
+    const userId = userIdOf('user', user);
+    return userId === null ? null : { userId, user: user! };
   } catch {
     const got = typeof user === 'object' ? user?.id : user;
     throw referralError('INVALID_OPTION', 'user', 'a function that returns an id, an object with an id, or null', got);
   }
+}
+
+function idOf(signedIn: SignedIn | null): string | null {
+  return signedIn && signedIn.userId;
 }
 
 /** Whether a value is a promise. Most hosts return the user without one, and then nothing is awaited. */
