@@ -40,6 +40,10 @@ const callbacks = (watch: Watch): Partial<ReferralsOptions> => ({
     await watch('consent');
     return true;
   },
+  bots: () => {
+    void watch('bots');
+    return false;
+  },
   clientIp: (req) => {
     void watch('clientIp');
     return req.ip;
@@ -247,6 +251,7 @@ const calledBy: Record<string, string[]> = {
     ...['referrals.accounts.create', 'referrals.accounts.createMany', 'referrals.accounts.of'],
     ...['referrals.accounts.totals', 'GET /config/', 'PATCH /config/'],
   ],
+  bots: ['GET /r/:code', 'GET ?referral_code='],
   consent: ['GET /r/:code', 'GET ?referral_code=', 'Referral#respond'],
   clientIp: ['GET /r/:code', 'GET ?referral_code=', 'Referral#respond', 'Referral.recordResponse'],
   responsesFilter: ['Referral#filteredResponses'],
