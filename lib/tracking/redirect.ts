@@ -6,8 +6,8 @@ import type { Settings } from '../options';
 /**
  * Returns the URL that a redirect may lead to, or null. The text is parsed by the WHATWG URL parser, as browsers do it.
  * The parsed URL is both what is checked and what is returned. It must be http(s), have no user info, have an origin
- * that the host has allowed, fit into a `Location` header, and not be a link itself: a link that leads to a link would
- * count several clicks for one, or lead to itself.
+ * that the host has allowed, and not be a link itself: a link that leads to a link would count several clicks for one,
+ * or lead to itself.
  *
  * @see https://url.spec.whatwg.org/#concept-url-parser
  */
@@ -21,7 +21,6 @@ export function safeDestination(destination: unknown, settings: Settings): strin
     url.username === '' &&
     url.password === '' &&
     redirect.allowedOrigins.has(url.origin) &&
-    url.href.length <= lengths.location &&
     !isLink(url, settings);
   return isAllowed ? url.href : null;
 }
@@ -56,14 +55,16 @@ export function asLocation(url: URL, { baseUrl }: Pick<Settings, 'baseUrl'>): st
 }
 
 /**
- * Returns the `Location` of a click: the destination, with those parameters of the link that it does not have itself.
+ * Returns the `Location` of a click: the destination, with those parameters of the link that it does not have itself. A
+ * destination that is too long for the header, because each of its characters takes up to nine, gives way to `baseUrl`.
  *
  * @param destination a result of {@link safeDestination}.
  * @param query the parameters of the link.
  */
 export function locationOf(destination: string, query: string, settings: Settings): string {
-  const { codeParameter } = settings;
+  const { baseUrl, codeParameter } = settings;
   const url = new URL(destination);
+  if (url.href.length > lengths.location) return asLocation(baseUrl, settings);
   // The destination would count a second click.
   if (codeParameter && url.searchParams.has(codeParameter)) url.searchParams.delete(codeParameter);
   if (query !== '') passQuery(query, url, settings);

@@ -116,8 +116,8 @@ export class ReferralCreation {
     if (safeDestination(destination, this.#settings) !== null) return destination;
     const origins = [...this.#settings.redirect.allowedOrigins].join(', ');
     const takes =
-      `an http(s) URL without user info whose origin is one of ${origins}, of up to ${lengths.location} characters ` +
-      `when encoded, and not at or below linkPath, "${this.#settings.linkPath}"`;
+      `an http(s) URL without user info whose origin is one of ${origins}, ` +
+      `and which is not at or below linkPath, "${this.#settings.linkPath}"`;
     throw invalid('redirectTo', takes, destination);
   }
 
