@@ -62,11 +62,35 @@ export function isCode(value: unknown): value is string {
 }
 
 /**
+ * Returns a code of a URL without what follows it and can't be a part of it: the full stop, bracket, quote or space
+ * that came along when somebody wrote or copied the link.
+ */
+export function cutCode(text: string): string {
+  const code = text.replace(/%[0-9a-f]?$/i, ''); // the rest of a cut-off escape, of which a part looks like a code
+  let end = code.length;
+  while (end > 0 && !/[A-Za-z0-9_-]/.test(code[end - 1]!)) end--;
+  return code.slice(0, end);
+}
+
+/** Characters that nobody sees at the ends of a text: spaces, control characters, U+200B and other zero-width ones. */
+const unseen = String.raw`[\s\p{Cc}\p{Cf}\p{Default_Ignorable_Code_Point}]`;
+const unseenStart = new RegExp(`^${unseen}+`, 'u');
+const unseenEnd = new RegExp(`${unseen}$`, 'u');
+
+/** Trims a text that a person typed or pasted, also of characters that nobody sees. */
+export function trimmed(text: string): string {
+  let rest = text.replace(unseenStart, '');
+  // One by one, because `+$` would take quadratic time. A character has one or two code units.
+  for (let last; (last = unseenEnd.exec(rest.slice(-2)));) rest = rest.slice(0, -last[0].length);
+  return rest;
+}
+
+/**
  * Trims a code that a person typed, and replaces characters outside of ASCII with `?`. A text with a `?` is not a valid
  * code, so the look-up finds nothing, but it can be stored.
  */
 export function typedCode(text: string): string {
-  return text.trim().replace(/[^\x20-\x7e]/g, '?');
+  return trimmed(text).replace(/[^\x20-\x7e]/g, '?');
 }
 
 export function codeOf(field: string, value: unknown): string {

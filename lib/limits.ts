@@ -5,6 +5,8 @@ export const lengths = {
   label: 100,
   code: 100,
   redirectTo: 2048,
+  /** A `Location` header, so that it stays below 8 kB: many proxies and servers refuse a longer one. */
+  location: 8000,
   targetType: 128,
   action: 128,
   /** A stored HTTP header: `User-Agent` or `Referer`. */

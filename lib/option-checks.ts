@@ -97,6 +97,12 @@ const checks = {
       const url = parseUrl(item);
       return isHttp(url) && url.pathname === '/' && url.search === '' && url.hash === '';
     }),
+    passQuery: [
+      "true, false, or an array of names of parameters, such as ['utm_source', 'gclid']",
+      (value) =>
+        typeof value === 'boolean' ||
+        (Array.isArray(value) && value.every((name) => typeof name === 'string' && name !== '')),
+    ],
   },
   attribution: { model: isOneOf('last-touch', 'first-touch'), windowDays: isPositive },
   selfReferral: isOneOf('block', 'flag', 'allow'),
@@ -137,6 +143,7 @@ const checks = {
     ],
   },
   consent: isFunction,
+  bots: isFunction,
   clientIp: isFunction,
   ip: isOneOf('masked', 'full', 'none'),
   httpReferrer: isOneOf('path', 'origin', 'full', 'none'),

@@ -1,6 +1,6 @@
 import { isIPv4 } from 'node:net';
-import { referralError } from './errors';
 import { dayMs } from './limits';
+import { refused } from './option-checks';
 import type { ReferralsOptions } from './options';
 
 /** The name of a cookie that browsers take from this host alone, over https. */
@@ -26,7 +26,7 @@ export function cookieSettings(options: NonNullable<ReferralsOptions['cookie']>,
   const isHttps = baseUrl.protocol === 'https:';
   const isSecure = secure === 'auto' ? isHttps : secure;
   if (sameSite === 'none' && !isSecure)
-    throw referralError('INVALID_OPTION', 'cookie.sameSite', "'none' only for a cookie that is Secure", sameSite);
+    throw refused('cookie.sameSite', "'none' only for a cookie that is Secure", sameSite);
   return {
     names: cookieNames(options.name, domain, isSecure, baseUrl),
     maxAgeMs: maxAgeDays * dayMs,
@@ -51,9 +51,9 @@ function cookieNames(
   };
   if (given !== undefined) {
     if (!isSecure && isPrefixed('host|secure|http', given))
-      throw referralError('INVALID_OPTION', 'cookie.name', 'a prefixed name only for a cookie that is Secure', given);
+      throw refused('cookie.name', 'a prefixed name only for a cookie that is Secure', given);
     if (domain !== undefined && isPrefixed('host', given))
-      throw referralError('INVALID_OPTION', 'cookie.name', 'no name with "__Host-" where cookie.domain is set', given);
+      throw refused('cookie.name', 'no name with "__Host-" where cookie.domain is set', given);
     return [anyForm(given)];
   }
   if (!isSecure || baseUrl.protocol !== 'https:') return [anyForm(plainName)];

@@ -17,11 +17,14 @@ type Awaitable<T> = T | Promise<T>;
 /** Pays one earn-out with the host's payment provider. See the option `earnOuts.payout`. */
 export type Payout = (earnOut: ReferralEarnOut) => Awaitable<PayoutResult>;
 
-/** The call in which the option `isSamePerson` compares two users: a sign-up, a coupon or a purchase. */
+/**
+ * The call in which the option `isSamePerson` compares two users: a sign-up, a coupon, a purchase, or a click or the
+ * attribution of a signed-in user.
+ */
 export interface SignupContext {
   /** The request of the call; null for a call without one, such as a sign-up over an API or a purchase. */
   readonly req: Request | null;
-  /** The referee, or the buyer, as the host gave it to the call. */
+  /** The referee, the buyer or the signed-in user, as the host gave it to the call, or its id alone. */
   readonly user: UserRef;
   /** The host's transaction, if the call has one. A user that it created can be read only through this manager. */
   readonly manager: EntityManager | undefined;
@@ -37,7 +40,7 @@ export interface ReferralsOptions {
   dataSource: DataSource;
   /**
    * The public address of the site: an absolute http(s) URL, with a path if the app is mounted below one. For example
-   * `'https://shop.example'`. Required.
+   * `'https://shop.example'`. Relative destinations are resolved against it as a folder. Required.
    */
   baseUrl: string;
   /**
@@ -98,6 +101,13 @@ export interface ReferralsOptions {
      * none.
      */
     allowedOrigins?: readonly string[];
+    /**
+     * Which parameters of a link, such as `utm_source` or `gclid`, are added to its destination: all, none, or those of
+     * these names. A parameter that the destination has itself stays as it is, the two of this package (`codeParameter`
+     * and `redirect.parameter`) are never passed on, and what would make the `Location` longer than 8,000 characters is
+     * left out. Default `true`.
+     */
+    passQuery?: boolean | readonly string[];
   };
   attribution?: {
     /** Which touch of a visitor wins: the newest or the oldest. Default `'last-touch'`. */
@@ -110,14 +120,17 @@ export interface ReferralsOptions {
     windowDays?: number;
   };
   /**
-   * What happens when users sign up with a referral of their own. `'block'` refuses the sign-up. `'flag'` makes it,
-   * with its credits, and sets `isSelfReferral`. `'allow'` makes it. Default `'block'`.
+   * What happens with referrals of the user's own. `'block'` refuses sign-ups and coupons with them, does not count
+   * clicks of their owner who is signed in, and lets purchases earn nothing. `'flag'` takes them like any other, and
+   * sets `isSelfReferral` on the sign-up and on what is earned. `'allow'` takes them like any other. Whatever the
+   * option is, one's own link never takes the place of somebody else's. Default `'block'`.
    */
   selfReferral?: 'block' | 'flag' | 'allow';
   /**
    * Returns whether a referrer and a referee with different ids (as text) are the same person, for example by e-mail
-   * address or device. May be async. It is called before anything is written; if it throws, the call fails. Default:
-   * different ids are different people.
+   * address or device. May be async. It decides on sign-ups, coupons, purchases, and on clicks and the attribution of
+   * signed-in users. It is called before anything is written; if it throws, the call fails (a click is counted).
+   * Default: different ids are different people.
    */
   isSamePerson?: (referrer: string, referee: string, context: SignupContext) => Awaitable<boolean>;
   commission?: {
@@ -183,6 +196,13 @@ export interface ReferralsOptions {
    * consent a click is only redirected. Default: every visitor has consented.
    */
   consent?: (req: Request) => Awaitable<boolean>;
+  /**
+   * Returns whether a request for a link comes from a program and not from a person, instead of the list of known bots.
+   * It must return true or false, without a promise; if it throws, the request counts as one of a bot. For example
+   * `() => false` in end-to-end tests, because headless browsers are on the list. A request without a `User-Agent` is
+   * never a click. Default: the list of `isbot`.
+   */
+  bots?: (req: Request) => boolean;
   /** Returns the visitor's IP address. Default: `req.ip`, which respects the host's `trust proxy`. */
   clientIp?: (req: Request) => string | null | undefined;
   /**
@@ -259,6 +279,7 @@ export type Settings = Readonly<ReturnType<typeof settingsOf>>;
 export function settingsOf(given: ReferralsOptions) {
   const options = checkedOptions(given);
   const baseUrl = new URL(options.baseUrl);
+  const sitePath = baseUrl.pathname.replace(/\/$/, '');
   const allowedOrigins = (options.redirect?.allowedOrigins ?? []).map((url) => new URL(url).origin);
   const actionDisplay: Readonly<Record<string, string>> = { RESPONDED: 'Clicked the link', ...options.actionDisplay };
   const { cookie = {}, redirect = {}, attribution = {}, linkCache = {}, commission = {}, earnOuts = {} } = options;
@@ -266,7 +287,9 @@ export function settingsOf(given: ReferralsOptions) {
     dataSource: options.dataSource,
     baseUrl,
     /** The path of `baseUrl` without a trailing slash: empty for a site at the root. */
-    sitePath: baseUrl.pathname.replace(/\/$/, ''),
+    sitePath,
+    /** `baseUrl` as a folder, against which relative destinations are resolved. */
+    baseFolder: new URL(`${baseUrl.origin}${sitePath}/`),
     secrets: typeof options.secret === 'string' ? [options.secret] : options.secret,
     user: options.user,
     linkPath: (options.linkPath ?? '/r').replace(/\/$/, ''),
@@ -276,6 +299,7 @@ export function settingsOf(given: ReferralsOptions) {
     redirect: {
       parameter: redirect.parameter ?? 'redirect_to',
       allowedOrigins: new Set([baseUrl.origin, ...allowedOrigins]) as ReadonlySet<string>,
+      passQuery: redirect.passQuery ?? true,
     },
     attribution: { model: attribution.model ?? 'last-touch', windowDays: attribution.windowDays ?? null },
     selfReferral: options.selfReferral ?? 'block',
@@ -296,6 +320,7 @@ export function settingsOf(given: ReferralsOptions) {
     },
     rateLimitStore: options.api?.rateLimitStore,
     consent: options.consent,
+    bots: options.bots,
     clientIp: options.clientIp ?? addressOfRequest,
     ip: options.ip ?? 'masked',
     httpReferrer: options.httpReferrer ?? 'path',

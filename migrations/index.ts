@@ -14,6 +14,7 @@ import { CountCompletions1796000000001 } from './1796000000001-count-completions
 import { KeepOldCodes1797000000000 } from './1797000000000-keep-old-codes';
 import { FoldCodesAsAscii1798000000000 } from './1798000000000-fold-codes-as-ascii';
 import { LimitCouponRedemptions1798000000001 } from './1798000000001-limit-coupon-redemptions';
+import { FlagSelfReferrals1799000000000 } from './1799000000000-flag-self-referrals';
 import { locked, tableOfMigrations } from './once';
 
 /** The migrations, in order, for the host's DataSource: `migrations: [...migrations, /* yours *\/]`. */
@@ -30,6 +31,7 @@ export const migrations: (new () => MigrationInterface)[] = [
   KeepOldCodes1797000000000,
   FoldCodesAsAscii1798000000000,
   LimitCouponRedemptions1798000000001,
+  FlagSelfReferrals1799000000000,
 ];
 
 /**

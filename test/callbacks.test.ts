@@ -1,6 +1,6 @@
 import request from 'supertest';
 import { Referral, ReferralResponse } from '../lib';
-import { firefox } from './support/call-world';
+import { firefox } from './support/browser';
 import { couponOf, type EarningsHost, fresh, refusalOf, startEarnings } from './support/earnings';
 import { closeAll, cookieOf } from './support/host';
 import { heldOf } from './support/pool';

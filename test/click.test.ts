@@ -1,5 +1,6 @@
 import express from 'express';
-import request from 'supertest';
+import supertest from 'supertest';
+import { browserOf as request, firefox } from './support/browser';
 import { Referral, ReferralResponse } from '../lib';
 import { closeAll, cookieOf, type Host, startHost, TestClock, waitFor } from './support/host';
 
@@ -41,26 +42,64 @@ describe('GET /r/:code', () => {
     expect(response!.visitorId).toMatch(/^[0-9a-f-]{36}$/);
   });
 
-  test.each([
-    '/r/Spring-Sale_1',
-    '/r/Spring-Sale_1/',
-    '/r/spring-sale_1',
-    '/R/SPRING-SALE_1/',
-    '/r/%53pring-Sale_1?utm=1',
-  ])('%s finds the link', async (variant) => {
-    const answer = await request(host.app).get(variant);
-    expect([answer.status, answer.headers.location]).toEqual([302, 'https://shop.example/welcome']);
-  });
-
-  test.each(['/r/unknown', '/r/', '/r', '/r/a/b', "/r/'--", `/r/${'x'.repeat(101)}`, '/r/%zz', '/r/%00'])(
-    '%s is left to the host',
+  test.each(['/r/Spring-Sale_1', '/r/Spring-Sale_1/', '/r/spring-sale_1', '/R/SPRING-SALE_1/', '/r/%53pring-Sale_1'])(
+    '%s finds the link',
     async (variant) => {
       const answer = await request(host.app).get(variant);
-      expect(answer.status).toBe(404);
-      expect(answer.text).toContain('Cannot GET');
-      expect(answer.headers['set-cookie']).toBeUndefined();
+      expect([answer.status, answer.headers.location]).toEqual([302, '/welcome']);
     },
   );
+
+  const junk = [
+    '.',
+    ')',
+    ',',
+    '%20',
+    '%22',
+    '//',
+    '/.',
+    '),',
+    '%22%3E',
+    '%E2%80%8B',
+    '%C2%A0',
+    '%E2%80%A6',
+    '%00',
+    '%2F',
+  ];
+  const cutOff = ['%', '%2', '%E2', '%E2%80', '%E2%8', '!', "'", '*', ';', ':', '&gt;'.slice(0, 1), '%EF%BF%BD'];
+  test.each([...junk, ...cutOff])('what follows a code in a text or a letter does not count: CODE%s', async (end) => {
+    const answer = await request(host.app).get(`${path}${end}`);
+    expect([answer.status, answer.headers.location]).toEqual([302, '/welcome']);
+    const page = await request(host.app).get(`/whose?referral_code=${referral.code}${end}`);
+    if (end !== '&') expect(page.body).toEqual({ code: referral.code });
+  });
+
+  test('however much of it there is', async () => {
+    await request(host.app)
+      .get(`${path}${').'.repeat(5000)}`)
+      .expect(302);
+    await request(host.app)
+      .get(`/r/${').'.repeat(5000)}x`)
+      .expect(404);
+  });
+
+  test.each([
+    '/r/unknown',
+    '/r/',
+    '/r',
+    '/r/a/b',
+    "/r/'--",
+    `/r/${'x'.repeat(101)}`,
+    '/r/%zz',
+    '/r/%00',
+    '/r/.',
+    '/r/%20',
+  ])('%s is left to the host', async (variant) => {
+    const answer = await request(host.app).get(variant);
+    expect(answer.status).toBe(404);
+    expect(answer.text).toContain('Cannot GET');
+    expect(answer.headers['set-cookie']).toBeUndefined();
+  });
 
   test('sets a cookie that scripts, other sites and subdomains do not get', async () => {
     const [line] = (await request(host.app).get(path)).headers['set-cookie'] as unknown as string[];
@@ -99,10 +138,8 @@ describe('GET /r/:code', () => {
 describe('what is not a click is redirected, sets no cookie and records nothing', () => {
   const desktop = 'Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 Chrome/142.0.0.0 Safari/537.36';
   test.each<[string, Record<string, string>]>([
-    ['a prefetch', { 'Sec-Purpose': 'prefetch' }],
-    ['a prerender', { 'Sec-Purpose': 'prefetch;prerender' }],
-    ['an old prefetch', { Purpose: 'prefetch' }],
-    ['an old prefetch of Firefox', { 'X-Moz': 'prefetch' }],
+    ['no user agent', { 'User-Agent': '' }],
+    ['a blank user agent', { 'User-Agent': ' \t ' }],
     ['an image', { 'Sec-Fetch-Dest': 'image', 'Sec-Fetch-Mode': 'no-cors' }],
     ['a frame', { 'Sec-Fetch-Dest': 'iframe', 'Sec-Fetch-Mode': 'navigate' }],
     ['a script', { 'Sec-Fetch-Dest': 'empty', 'Sec-Fetch-Mode': 'cors' }],
@@ -120,15 +157,24 @@ describe('what is not a click is redirected, sets no cookie and records nothing'
     expect(await recorded()).toBe(before);
   });
 
-  test('HEAD', async () => {
+  test('a request without the header User-Agent', async () => {
     const before = await recorded();
-    const answer = await request(host.app).head(path);
-    expect([answer.status, answer.headers.location]).toEqual([302, 'https://shop.example/welcome']);
+    for (const url of [path, `/whose?referral_code=${referral.code}`]) {
+      const answer = await supertest(host.app).get(url);
+      expect([answer.status, answer.headers['set-cookie']]).toEqual([url === path ? 302 : 200, undefined]);
+    }
+    expect(await recorded()).toBe(before);
+  });
+
+  test.each([{}, { 'Sec-Purpose': 'prefetch' }])('HEAD %p', async (headers) => {
+    const before = await recorded();
+    const answer = await request(host.app).head(path).set(headers);
+    expect([answer.status, answer.headers.location]).toEqual([302, '/welcome']);
     expect(answer.headers['set-cookie']).toBeUndefined();
     expect(await recorded()).toBe(before);
   });
 
-  test('a browser that says it navigates counts, and so does one that says nothing', async () => {
+  test('a browser that says it navigates counts, and so does one that does not say', async () => {
     const before = await recorded();
     await request(host.app)
       .get(path)
@@ -152,6 +198,85 @@ describe('what is not a click is redirected, sets no cookie and records nothing'
   });
 });
 
+describe('what a browser fetches or renders in advance is asked for again at the click', () => {
+  test.each<[string, Record<string, string>]>([
+    ['a prefetch', { 'Sec-Purpose': 'prefetch' }],
+    ['a prefetch through a proxy', { 'Sec-Purpose': 'prefetch;anonymous-client-ip' }],
+    ['a prerender', { 'Sec-Purpose': 'prefetch;prerender' }],
+    ['<link rel=prefetch>', { 'Sec-Purpose': 'prefetch', 'Sec-Fetch-Dest': 'empty', 'Sec-Fetch-Mode': 'no-cors' }],
+    ['an old prefetch', { Purpose: 'prefetch' }],
+    ['an old prefetch in another case', { Purpose: 'Prefetch' }],
+    ['an old preview', { 'X-Purpose': 'preview' }],
+    ['an old prefetch of Firefox', { 'X-Moz': 'prefetch' }],
+  ])('%s', async (_what, headers) => {
+    const before = await recorded();
+    const browser = host.browser();
+    for (const url of [path, `/whose?referral_code=${referral.code}`]) {
+      const answer = await browser.get(url).set(headers);
+      expect([answer.status, answer.headers['cache-control'], answer.text]).toEqual([503, 'no-store', '']);
+      for (const name of ['set-cookie', 'location', 'retry-after']) expect(answer.headers[name]).toBeUndefined();
+    }
+    expect(await recorded()).toBe(before);
+    await browser.get(path).expect(302);
+    expect(await recorded()).toBe(before + 1);
+    // Pages without a code, with an unknown one, and unknown links are no clicks.
+    for (const url of ['/whose', '/whose?referral_code=nobody'])
+      await browser.get(url).set(headers).expect(200, { code: referral.code });
+    await browser.get('/r/nobody').set(headers).expect(404);
+  });
+
+  test('also where the parameter has another name, but not where there is none', async () => {
+    const named = await startHost({ codeParameter: 'ref' });
+    const link = await Referral.create({ redirectTo: '/' }, { manager: named.dataSource.manager });
+    const ahead = { 'Sec-Purpose': 'prefetch' };
+    await named.browser().get(`/whose?ref=${link.code}`).set(ahead).expect(503);
+    await named.browser().get(`/whose?referral_code=${link.code}`).set(ahead).expect(200);
+    await named.referrals.close();
+    const off = await startHost({ codeParameter: false, dataSource: named.dataSource });
+    await off.browser().get(`/whose?referral_code=${link.code}`).set(ahead).expect(200);
+    await off.browser().get(`/r/${link.code}`).set(ahead).expect(503);
+    await off.referrals.close();
+  });
+});
+
+describe('the option bots', () => {
+  const headless = 'Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 HeadlessChrome/142.0.0.0 Safari/537.36';
+  const failure = new Error('bot service');
+  const notBoolean = expect.objectContaining({ code: 'INVALID_OPTION', field: 'bots' }) as unknown;
+  test.each<[string, ((req: express.Request) => unknown) | undefined, string, number, unknown[]]>([
+    ['is a list of known bots', undefined, headless, 0, []],
+    ['replaces the list', () => false, headless, 1, []],
+    ['replaces the list', () => true, firefox, 0, []],
+    ['gets the request', (req) => req.get('user-agent') !== headless, headless, 1, []],
+    ['is not async', () => Promise.reject(failure), firefox, 0, [notBoolean, failure]],
+    ['is not async', () => Promise.resolve(false), firefox, 0, [notBoolean]],
+    [
+      'throws',
+      () => {
+        throw failure;
+      },
+      firefox,
+      0,
+      [failure],
+    ],
+    ['returns no boolean', () => 0, firefox, 0, [notBoolean]],
+    ['does not count who says nothing', () => false, '', 0, []],
+  ])('%s (%#)', async (_what, bots, userAgent, clicks, errors) => {
+    const own = await startHost({ ...(bots && { bots: bots as () => boolean }) });
+    const link = await Referral.create({ redirectTo: '/to' }, { manager: own.dataSource.manager });
+    const answer = await own.browser().get(`/r/${link.code}`).set('User-Agent', userAgent);
+    expect([answer.status, answer.headers['location']]).toEqual([302, '/to']);
+    expect(cookieOf(answer) !== null).toBe(clicks === 1);
+    expect(await link.responseCount()).toBe(clicks);
+    expect(own.errors).toEqual(errors);
+    await own.referrals.close();
+  });
+
+  test('is a function', async () => {
+    await expect(startHost({ bots: true as never })).rejects.toThrow('option "bots" takes a function');
+  });
+});
+
 describe('an expired link', () => {
   test('redirects, records nothing and attributes nothing', async () => {
     const expiredAt = new Date(clock.time.getTime() + 1000);
@@ -162,7 +287,7 @@ describe('an expired link', () => {
     clock.time = expiredAt;
     const after = host.browser();
     const answer = await after.get(`/r/${link.code}`);
-    expect([answer.status, answer.headers.location]).toEqual([302, 'https://shop.example/old']);
+    expect([answer.status, answer.headers.location]).toEqual([302, '/old']);
     expect(answer.headers['set-cookie']).toBeUndefined();
     expect((await after.get('/whose')).body).toEqual({ code: null });
     // A visitor who came before the expiry is still attributed to it.

@@ -15,7 +15,8 @@ import {
   refund,
   sponsor,
 } from '../examples/commissions/commissions';
-import { browserOf, databaseUrl, patient, TestClock } from './support/host';
+import { browserOf } from './support/browser';
+import { databaseUrl, patient, TestClock } from './support/host';
 
 /** A provider that pays once for each key. Each call of `pay` does what the next of `manners` says. */
 class FakeProvider implements Provider {

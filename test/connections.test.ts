@@ -5,7 +5,8 @@ import type { DataSource, EntityManager } from 'typeorm';
 import * as lib from '../lib';
 import type { ReferralEvents, Referrals, ReferralsOptions } from '../lib';
 import { type Document, mount } from './support/api';
-import { type CallWorld, firefox, makeWorld, terms } from './support/call-world';
+import { firefox } from './support/browser';
+import { type CallWorld, makeWorld, terms } from './support/call-world';
 import { entries, type Turn } from './support/calls';
 import { closeAll, type Host, listen, openDataSource, startHost } from './support/host';
 import { heldOf } from './support/pool';
@@ -38,6 +39,10 @@ const callbacks = (watch: Watch): Partial<ReferralsOptions> => ({
   consent: async () => {
     await watch('consent');
     return true;
+  },
+  bots: () => {
+    void watch('bots');
+    return false;
   },
   clientIp: (req) => {
     void watch('clientIp');
@@ -247,6 +252,7 @@ const calledBy: Record<string, string[]> = {
     ...['referrals.accounts.create', 'referrals.accounts.createMany', 'referrals.accounts.of'],
     ...['referrals.accounts.totals', 'GET /config/', 'PATCH /config/'],
   ],
+  bots: ['GET /r/:code', 'GET ?referral_code='],
   consent: ['GET /r/:code', 'GET ?referral_code=', 'Referral#respond'],
   clientIp: [
     ...['GET /r/:code', 'GET ?referral_code=', 'Referral#respond', 'Referral.recordResponse'],

@@ -114,6 +114,11 @@ const damages: [what: string, sql: () => string, invariant: string][] = [
     'a commission has the terms of its sign-up',
   ],
   [
+    'a commission of a sign-up that is marked as of a self-referral',
+    () => `UPDATE ${t('commissions')} SET is_self_referral = true WHERE purchase = 'c6'`,
+    'a commission of a sign-up says whether that was a self-referral',
+  ],
+  [
     'a refund deleted, with what it took back in every sum',
     () => `DELETE FROM ${t('refunds')} WHERE reference = 'rf1';
       DELETE FROM ${t('commission_entries')} WHERE refund = 'rf1';
@@ -217,6 +222,9 @@ const unseen: Record<string, [reason: string, where: (row: Damage['row']) => boo
   'commissions.max_per_referee': ['the room says what counted', always],
   'buyers.user_id': ['a buyer who has only applied a coupon', ({ purchase_count: count }) => count === '0'],
   'buyers.': ['a buyer who has only applied a coupon', ({ purchase_count: count }) => count === '0'],
+  'commissions.is_self_referral': ['the host said so, but for a sign-up', always],
+  'buyers.is_own_channel': ['the host said so', always],
+  'buyers.is_own_last_channel': ['the host said so', always],
   'buyers.version': ['a lock, not a fact', always],
   'buyers.applied_at': ['nothing follows from it', always],
   'referees.created_at': ['a sign-up without a commission can have been deleted', ({ earned }) => Number(earned) === 0],

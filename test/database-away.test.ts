@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import request from 'supertest';
+import { browserOf as request } from './support/browser';
 import { DataSource, In } from 'typeorm';
 import { entities, migrations, Referral, ReferralResponse } from '../lib';
 import { closeAll, cookieOf, despiteLimit, type Host, isLate, startHost, visitorOf, waitFor } from './support/host';

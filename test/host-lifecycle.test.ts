@@ -11,7 +11,7 @@ import {
   type Referrals,
   runMigrations,
 } from '../lib';
-import { firefox } from './support/call-world';
+import { firefox } from './support/browser';
 import { baseUrl, closeAll, openDataSource, patient, secret, startHost } from './support/host';
 
 afterEach(closeAll);

@@ -3,7 +3,7 @@ import request from 'supertest';
 import { DataSource } from 'typeorm';
 import { Referral, ReferralResponse } from '../lib';
 import { resultsOfAll } from './support/all-calls';
-import { firefox } from './support/call-world';
+import { firefox } from './support/browser';
 import { closeAll, databaseUrl, openDataSource, startHost, StatementLog } from './support/host';
 
 afterAll(closeAll);

@@ -18,6 +18,7 @@ import request from 'supertest';
 import { DataSource } from 'typeorm';
 import { createApp } from '../examples/hosting/app';
 import { checkBooks, type JobOptions, payEarnings, reconcilePayments, watchPayouts } from '../examples/hosting/jobs';
+import { firefox } from './support/browser';
 import { TestClock } from './support/host';
 import { type OwnServer, startOwnServer } from './support/own-server';
 
@@ -64,7 +65,10 @@ test('the application and its jobs run under a role that owns nothing', async ()
     expect(headers['set-cookie']).toBeUndefined();
   }
   const { code } = await Referral.create({ user: 'anna', redirectTo: '/' });
-  const click = await request(app).get(`/r/${code}`).set('X-Forwarded-Proto', 'https').expect(302);
+  const click = await request(app)
+    .get(`/r/${code}`)
+    .set({ 'X-Forwarded-Proto': 'https', 'User-Agent': firefox })
+    .expect(302);
   expect(click.headers['set-cookie']).toEqual([expect.stringMatching(/^__Host-referral=.*; Secure/)]);
   await referrals.signups.create({ user: 'carl', code });
   await referrals.recordPurchase('carl', { amount: '10', reference: 'order-1' });

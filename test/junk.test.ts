@@ -1,7 +1,8 @@
 import type { Request, Response } from 'express';
 import request from 'supertest';
 import { createReferrals, entities, Referral, ReferralResponse, runMigrations, type WithManager } from '../lib';
-import { type CallWorld, firefox, makeWorld, terms } from './support/call-world';
+import { firefox } from './support/browser';
+import { type CallWorld, makeWorld, terms } from './support/call-world';
 import { entries } from './support/calls';
 import { baseUrl, closeAll, type Host, openDataSource, secret, startHost } from './support/host';
 

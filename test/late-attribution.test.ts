@@ -451,16 +451,20 @@ describe('a purchase without a referrer is looked at again', () => {
     expect(await host.dataSource.getRepository(ReferralLateAttribution).countBy({ userId: buyer })).toBe(1);
   });
 
-  test('as the buyer’s own, or at the rate 0, without a commission; and then no more', async () => {
+  test('not by the buyer’s own link: it goes on waiting for somebody else’s', async () => {
     const owner = fresh('owner');
     for (const buyer of [owner, `${owner}+2`]) {
       const purchase = await waiting(buyer);
       await signIn((await clicked((await linkOf(owner)).code)).browser, buyer);
-      expect(await purchase.lateAttribution()).toMatchObject({ source: 'attribution', noCommission: 'own-referral' });
-      await refer(host, fresh('other'), buyer);
-      expect(await (await purchase.refresh()).commission()).toBeNull();
+      expect(await purchase.lateAttribution()).toBeNull();
+      const other = fresh('other');
+      await refer(host, other, buyer);
+      expect(await earnings(buyer)).toEqual([`${other} 25.00 25.00`]);
     }
     expect(await host.referrals.accounts.totals(owner)).toMatchObject({ usersReferred: 0, usersUpgraded: 0 });
+  });
+
+  test('at the rate 0 without a commission; and then no more', async () => {
     const buyer = fresh('buyer');
     const purchase = await waiting(buyer);
     const free = fresh('free');

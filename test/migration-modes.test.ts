@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import request from 'supertest';
 import { DataSource, type DataSourceOptions, type MigrationInterface, type QueryRunner } from 'typeorm';
 import { entities, migrations, Referral, runMigrations } from '../lib';
-import { firefox } from './support/call-world';
+import { firefox } from './support/browser';
 import { closeAll, databaseUrl, openDataSource, startHost } from './support/host';
 import { hasPgBouncer, startPgBouncer } from './support/pgbouncer';
 

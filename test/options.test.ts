@@ -1,5 +1,6 @@
 import express from 'express';
-import request from 'supertest';
+import type { Response } from 'supertest';
+import { browserOf as request } from './support/browser';
 import { DataSource } from 'typeorm';
 import {
   createReferrals,
@@ -263,7 +264,7 @@ describe('several instances', () => {
   test('close() waits for clicks in flight; later ones are redirected and not recorded', async () => {
     const host = await startHost();
     const referral = await Referral.create({ redirectTo: '/' });
-    const click = (): Promise<request.Response> => request(host.app).get(`/r/${referral.code}`).then();
+    const click = (): Promise<Response> => request(host.app).get(`/r/${referral.code}`).then();
     await click();
     const clicks = Array.from({ length: 20 }, click);
     await clicks[0];

@@ -70,6 +70,7 @@ describe('recordPurchase', () => {
     expect({ ...commission }).toEqual({
       ...{ id: expect.any(Number), userId: referrer, refereeId: buyer, purchase: 'a', referralId: code.id },
       ...{ channelId: null, mode: 'credits', rate: '0.25', maxPerReferee: null, earned: '25.00', amount: '25.00' },
+      isSelfReferral: false,
       ...{ availableAt: new Date(now.getTime() + 30 * day), revertedAt: null, earnOutId: null, paidAt: null },
       ...{ room: null, pendingDays: 30 },
       ...{ createdAt: now, updatedAt: now },
@@ -697,13 +698,6 @@ describe('a coupon', () => {
     expect(await coupons.of('anna+2')).toBeNull();
   });
 
-  test('of one’s own is refused also where sign-ups with one’s own code are not', async () => {
-    const open = await startEarnings({ selfReferral: 'allow', isSamePerson: () => true });
-    const { code } = await couponOf(open, 'anna');
-    expect(await refusalOf(open.referrals.coupons.apply('anna', code))).toBe('COUPON_OWN');
-    expect(await refusalOf(open.referrals.coupons.apply('boris', code))).toBe('nothing');
-  });
-
   test('what isSamePerson throws fails the call, and nothing is applied', async () => {
     let isAway = true;
     const failing = await startEarnings({
@@ -801,7 +795,7 @@ describe('quote', () => {
 
 describe('one’s own sign-up', () => {
   test.each([
-    ['block', 'own-referral'],
+    ['block', 'no-referrer'],
     ['flag', '25.00'],
     ['allow', '25.00'],
   ] as const)('selfReferral %s: %s', async (selfReferral, expected) => {
@@ -815,7 +809,7 @@ describe('one’s own sign-up', () => {
     expect(isMade).toBe(selfReferral !== 'block');
     const { purchase, commission } = await buy('anna', 100, {}, own);
     expect(commission?.earned ?? purchase.noCommission).toBe(expected);
-    expect(purchase.source).toBe(isMade ? 'sign-up' : 'attribution');
+    expect(purchase.source).toBe(isMade ? 'sign-up' : null); // the click of who is signed in is none
     const { usersReferred, usersUpgraded, totalCreditsEarned } = await referrals.accounts.totals('anna');
     expect([usersReferred, usersUpgraded, totalCreditsEarned]).toEqual(isMade ? [1, 1, '25.00'] : [0, 0, '0.00']);
     expect(await referrals.verify()).toMatchObject({ ok: true, problems: [] });
@@ -905,7 +899,10 @@ describe('without a sign-up', () => {
   test('one’s own link, and that of who is the same person, earn nothing and count nobody', async () => {
     const owner = fresh('owner');
     for (const buyer of [owner, `${owner}+2`]) {
-      await click(buyer, await link(owner));
+      const browser = clicked.browser();
+      await browser.get(`/r/${await link(owner)}`).expect(302);
+      await browser.post(`/login/${buyer}`);
+      await browser.get('/whose').expect(200);
       const { purchase } = await buy(buyer, 100, {}, clicked);
       expect(purchase).toMatchObject({ source: 'attribution', noCommission: 'own-referral', isRevenue: false });
     }

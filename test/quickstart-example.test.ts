@@ -3,8 +3,9 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import path from 'node:path';
-import request from 'supertest';
+import type request from 'supertest';
 import { DataSource } from 'typeorm';
+import { browserOf } from './support/browser';
 import { databaseUrl } from './support/host';
 
 const schema = `quickstart_${randomBytes(4).toString('hex')}`;
@@ -30,7 +31,7 @@ afterAll(async () => {
 test('Anna shares her link, Carl comes through it, registers and buys, and Anna has earned 5.00', async () => {
   const url = await start();
   const textOf = async (page: request.Test): Promise<string> => (await page.expect(200)).text;
-  const [anna, carl, dora] = [request.agent(url), request.agent(url), request.agent(url)];
+  const [anna, carl, dora] = [browserOf(url), browserOf(url), browserOf(url)];
 
   await anna.post('/register').type('form').send({ name: 'Anna' }).expect(302).expect('Location', '/me');
   const link = /Share your link: (\S+?)<\/p>/.exec(await textOf(anna.get('/me')))![1]!;

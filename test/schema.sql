@@ -56,6 +56,8 @@ CREATE TABLE referral_buyers (
   last_channel_id bigint,
   purchase_count integer DEFAULT 0 NOT NULL,
   purchased numeric(28,4) DEFAULT 0 NOT NULL,
+  is_own_channel boolean DEFAULT false NOT NULL,
+  is_own_last_channel boolean DEFAULT false NOT NULL,
   CONSTRAINT pk_referral_buyers PRIMARY KEY (user_id),
   CONSTRAINT ck_referral_buyers_finite CHECK (abs(purchased) < 'Infinity'::numeric)
 ) WITH (fillfactor=80);
@@ -117,6 +119,7 @@ CREATE TABLE referral_commissions (
   updated_at timestamp with time zone DEFAULT now() NOT NULL,
   room numeric(28,4),
   pending_days integer DEFAULT 0 NOT NULL,
+  is_self_referral boolean DEFAULT false NOT NULL,
   CONSTRAINT pk_referral_commissions PRIMARY KEY (user_id, id),
   CONSTRAINT ck_referral_commissions_amounts CHECK (earned > 0::numeric AND amount >= 0::numeric AND amount <= earned),
   CONSTRAINT ck_referral_commissions_finite CHECK (abs(rate) < 'Infinity'::numeric AND abs(max_per_referee) < 'Infinity'::numeric AND abs(room) < 'Infinity'::numeric AND abs(earned) < 'Infinity'::numeric AND abs(amount) < 'Infinity'::numeric),
@@ -335,7 +338,7 @@ CREATE TABLE referral_purchases (
 ) WITH (fillfactor=90);
 CREATE INDEX ix_referral_purchases_id ON referral_purchases USING btree (id);
 CREATE INDEX ix_referral_purchases_referrer ON referral_purchases USING btree (referrer_id, id) WHERE referrer_id IS NOT NULL;
-CREATE INDEX ix_referral_purchases_waiting ON referral_purchases USING btree (user_id, purchased_at, id) WHERE no_commission::text = 'no-referrer'::text;
+CREATE INDEX ix_referral_purchases_waiting ON referral_purchases USING btree (user_id, purchased_at, id) WHERE no_commission::text = ANY (ARRAY['no-referrer'::character varying, 'own-referral'::character varying]::text[]);
 
 CREATE TABLE referral_redemptions (
   user_id character varying(128) NOT NULL,

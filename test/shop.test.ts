@@ -6,6 +6,7 @@ import { Bank } from '../examples/shop/bank';
 import { openDatabase, poolSize } from '../examples/shop/database';
 import { Order, User } from '../examples/shop/entities';
 import { friendsProgram } from '../examples/shop/friends';
+import { browserOf } from './support/browser';
 import { databaseUrl, TestClock } from './support/host';
 
 interface Opened extends Awaited<ReturnType<typeof createShop>> {
@@ -57,7 +58,7 @@ async function openShop(url: string, options: Partial<ShopOptions> = {}): Promis
 }
 
 type Browser = ReturnType<typeof request.agent>;
-const open = (): Browser => request.agent(shop.app);
+const open = (): Browser => browserOf(shop.app);
 
 /** Fills in the form of a page and sends it, its CSRF field too. */
 async function submit(browser: Browser, page: string, action: string, fields: object): Promise<request.Response> {

@@ -1,4 +1,4 @@
-import request from 'supertest';
+import { browserOf as request } from './support/browser';
 import { Referral, ReferralResponse } from '../lib';
 import { closeAll, cookieOf, type Host, startHost, TestClock } from './support/host';
 

@@ -1,7 +1,7 @@
 import type { Request } from 'express';
 import request from 'supertest';
 import { createReferrals, Referral, ReferralError, ReferralResponse, type ReferralsOptions } from '../lib';
-import { firefox } from './support/call-world';
+import { firefox } from './support/browser';
 import { baseUrl, closeAll, type Host, openDataSource, secret, startHost } from './support/host';
 
 afterAll(closeAll);

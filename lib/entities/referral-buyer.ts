@@ -35,6 +35,10 @@ export class ReferralBuyer {
   @Column({ name: 'channel_id', type: 'bigint', nullable: true, transformer: bigintAsNumber })
   readonly channelId!: number | null;
 
+  /** Whether the coupon that was applied last is the buyer's own. Only set with the option `selfReferral: 'flag'`. */
+  @Column({ name: 'is_own_channel', type: 'boolean', default: false })
+  readonly isOwnChannel!: boolean;
+
   /** Whether a purchase has redeemed the applied coupon. Only a recurring coupon stays applied after that. */
   @Column({ name: 'is_redeemed', type: 'boolean', default: false })
   readonly isRedeemed!: boolean;
@@ -50,6 +54,10 @@ export class ReferralBuyer {
   /** The channel whose coupon the buyer has redeemed last; null for none. */
   @Column({ name: 'last_channel_id', type: 'bigint', nullable: true, transformer: bigintAsNumber })
   readonly lastChannelId!: number | null;
+
+  /** Whether that coupon is the buyer's own. Only set with the option `selfReferral: 'flag'`. */
+  @Column({ name: 'is_own_last_channel', type: 'boolean', default: false })
+  readonly isOwnLastChannel!: boolean;
 
   /** Only loaded if the host's query asks for the relation. */
   @ManyToOne(() => ReferralChannel, { onDelete: 'SET NULL' })

@@ -90,6 +90,10 @@ export class ReferralCommission extends ReferralRecord {
   @Column({ name: 'amount', ...amountColumn, precision: 28 })
   readonly amount!: string;
 
+  /** Whether referrer and referee are the same person. Only set with the option `selfReferral: 'flag'`. */
+  @Column({ name: 'is_self_referral', type: 'boolean', default: false })
+  readonly isSelfReferral!: boolean;
+
   /** The option `commission.pendingDays` at that time. */
   @Column({ name: 'pending_days', type: 'integer', default: 0 })
   readonly pendingDays!: number;

@@ -16,7 +16,8 @@ import type { ReferralLateAttribution } from './referral-late-attribution';
 @Index('ix_referral_purchases_id', ['id'])
 @Index('ix_referral_purchases_referrer', ['referrerId', 'id'], { where: '(referrer_id IS NOT NULL)' })
 @Index('ix_referral_purchases_waiting', ['userId', 'purchasedAt', 'id'], {
-  where: "((no_commission)::text = 'no-referrer'::text)",
+  where:
+    "((no_commission)::text = ANY ((ARRAY['no-referrer'::character varying, 'own-referral'::character varying])::text[]))",
 })
 @Check('ck_referral_purchases_amounts', '"amount" >= 0 AND "refunded" BETWEEN 0 AND "amount"')
 @Check('ck_referral_purchases_finite', finite('amount', 'refunded', 'rate', 'room'))
@@ -105,10 +106,13 @@ export class ReferralPurchase extends ReferralRecord {
   @Column({ name: 'created_at', type: 'timestamptz', default: () => 'now()' })
   readonly createdAt!: Date;
 
-  /** What a second look has decided about a purchase without a referrer; null if there is nothing. */
+  /**
+   * What a second look has decided about a purchase without a referrer, or of which the buyer was the referrer; null if
+   * there is nothing.
+   */
   async lateAttribution(options: WithManager = {}): Promise<ReferralLateAttribution | null> {
     return related(this, 'lateAttribution', options, async (records) =>
-      this.referrerId === null ? records.lateAttributionOf(this, options) : null,
+      this.noCommission === null ? null : records.lateAttributionOf(this, options),
     );
   }
 
@@ -116,8 +120,8 @@ export class ReferralPurchase extends ReferralRecord {
   async commission(options: WithManager = {}): Promise<ReferralCommission | null> {
     return related(this, 'commission', options, async (records) => {
       const { userId: refereeId, reference: purchase } = this;
-      const userId = this.referrerId ?? (await this.lateAttribution(options))?.referrerId;
-      if (userId === undefined) return null;
+      const userId = (await this.lateAttribution(options))?.referrerId ?? this.referrerId;
+      if (userId === null) return null;
       return (await records.find('commissions', { userId, refereeId, purchase }, options))[0] ?? null;
     });
   }

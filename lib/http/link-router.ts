@@ -1,14 +1,18 @@
+import { unescape } from 'node:querystring';
 import type { Request, RequestHandler, Response } from 'express';
 import { isAway } from '../database/unavailable';
 import { referralError } from '../errors';
-import { safeDestination } from '../tracking/redirect';
+import { cutCode } from '../input';
+import { isPrefetch } from '../tracking/click-rules';
+import { locationOf, safeDestination } from '../tracking/redirect';
 import type { Tracking } from '../tracking/tracking';
 import { scriptName, sendScript } from './create-link-script';
 import { createRoute } from './create-route';
-import { queryParameter } from './middleware';
+import { refusePrefetch } from './prefetch';
+import { queryOf, queryParameter } from './query';
 
 /**
- * `GET /:code`, with or without a trailing slash, follows a link, `GET /create-link.js` is the script of
+ * `GET /:code` follows a link, whatever follows the code that can't be a part of it, such as a slash or a full stop; `GET /create-link.js` is the script of
  * `createForm`, and `POST /` creates a link. Every other request goes on to the host's next handler.
  */
 export function linkRouter(tracking: Tracking): RequestHandler {
@@ -26,14 +30,19 @@ export function linkRouter(tracking: Tracking): RequestHandler {
     const found = lookup.find(code);
     const link = found instanceof Promise ? await found : found;
     if (!link) return false;
-    const wanted = settings.redirect.parameter && queryParameter(req.url, settings.redirect.parameter);
+    if (isPrefetch(req)) {
+      refusePrefetch(res, link.referral);
+      return true;
+    }
+    const query = queryOf(req.url);
+    const wanted = settings.redirect.parameter && queryParameter(query, settings.redirect.parameter);
     const destination = (wanted && safeDestination(wanted, settings)) || link.destination;
     const visitor = visitors.visitor(req, res);
     await visitor.signIn();
     await visitor.click(link);
     // Not res.redirect(), because that writes a body, which nobody reads.
     res.statusCode = 302;
-    res.setHeader('Location', destination);
+    res.setHeader('Location', locationOf(destination, query, settings));
     res.setHeader('Cache-Control', 'no-store');
     res.end();
     return true;
@@ -47,9 +56,10 @@ export function linkRouter(tracking: Tracking): RequestHandler {
       next(error);
     };
     if (req.method === 'POST' && path === '') return void create(req, res).catch(fail);
-    if ((req.method !== 'GET' && req.method !== 'HEAD') || path === '') return next();
+    const code = cutCode(path);
+    if ((req.method !== 'GET' && req.method !== 'HEAD') || code === '') return next();
     if (path === scriptName) return sendScript(req, res);
-    follow(req, res, path).then((isFollowed) => {
+    follow(req, res, code).then((isFollowed) => {
       if (!isFollowed) next();
     }, fail);
   };
@@ -61,10 +71,5 @@ function pathOf(url: string): string {
   let end = query === -1 ? url.length : query;
   if (end > 1 && url[end - 1] === '/') end--;
   const path = url.slice(1, end);
-  if (!path.includes('%')) return path;
-  try {
-    return decodeURIComponent(path);
-  } catch {
-    return path;
-  }
+  return path.includes('%') ? unescape(path) : path; // unlike decodeURIComponent, it leaves what is malformed
 }

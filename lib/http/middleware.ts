@@ -1,6 +1,10 @@
-import type { Request, RequestHandler } from 'express';
+import type { Request, RequestHandler, Response } from 'express';
+import { cutCode } from '../input';
+import { isPrefetch } from '../tracking/click-rules';
 import type { Tracking } from '../tracking/tracking';
 import type { Visitor } from '../tracking/visitor';
+import { refusePrefetch } from './prefetch';
+import { queryOf, queryParameter } from './query';
 import { templateHelpers } from './template-helpers';
 
 /**
@@ -19,10 +23,28 @@ export function middleware(tracking: Tracking): RequestHandler {
   const { codeParameter } = settings;
   const helpers = templateHelpers(tracking);
 
-  async function arrive(visitor: Visitor, code: string | null): Promise<void> {
+  /** Returns whether it has answered the request. */
+  async function arrive(visitor: Visitor, code: string | null, req: Request, res: Response): Promise<boolean> {
     await visitor.signIn();
-    const link = code === null ? undefined : await lookup.find(code);
-    if (link) await visitor.click(link);
+    const link = code === null ? undefined : await lookup.find(cutCode(code));
+    if (!link) return false;
+    if (isPrefetch(req)) {
+      refusePrefetch(res, link.referral);
+      return true;
+    }
+    await visitor.click(link);
+    return false;
+  }
+
+  const links = [settings.linkPath, settings.sitePath + settings.linkPath].map((path) => `${path.toLowerCase()}/`);
+  /** Returns the code in the parameter of a page; null if there is none. */
+  function codeIn(url: string): string | null {
+    const query = codeParameter === false ? '' : queryOf(url);
+    const code = query === '' ? null : queryParameter(query, codeParameter as string);
+    if (code === null || asksForCode.test(url)) return null;
+    // A link is a click on the code in its path. One request is one click.
+    const path = url.toLowerCase();
+    return links.some((link) => path.startsWith(link)) ? null : code;
   }
 
   return function referrals(req, res, next) {
@@ -34,23 +56,17 @@ export function middleware(tracking: Tracking): RequestHandler {
       return next(); // mounted twice
     else visitors.meet(req, res); // another instance attached its own: calls that name this instance find its visitor
     res.locals['referrals'] = helpers(req, res);
-    const mayBeClick = codeParameter !== false && !asksForCode.test(req.url);
-    const code = mayBeClick ? queryParameter(req.url, codeParameter) : null;
+    const code = codeIn(req.url);
     if (code === null && !store.carries(req)) return next();
     const visitor = visitors.meet(req, res);
     if (code === null && visitor.touch === null) return next();
-    void arrive(visitor, code)
-      .catch(settings.onError) // the page is shown even if its click fails
-      .then(() => next());
+    void arrive(visitor, code, req, res)
+      .catch((error: unknown) => {
+        settings.onError(error); // the page is shown even if its click fails
+        return false;
+      })
+      .then((isAnswered) => {
+        if (!isAnswered) next();
+      });
   };
-}
-
-/**
- * Returns the first value of a query parameter, or null. It reads the URL, because the host chooses the parser of
- * `req.query`.
- */
-export function queryParameter(url: string, name: string): string | null {
-  const start = url.indexOf('?');
-  if (start === -1 || !url.includes(name, start)) return null;
-  return new URLSearchParams(url.slice(start)).get(name);
 }

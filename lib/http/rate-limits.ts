@@ -3,7 +3,7 @@ import { ipKeyGenerator, rateLimit } from 'express-rate-limit';
 import { referralError } from '../errors';
 import type { Settings } from '../options';
 import { storedIp } from '../tracking/ip';
-import { signedInUser } from '../tracking/signed-in-user';
+import { idOf, signedInUser } from '../tracking/signed-in-user';
 
 /**
  * Counts a request under a key, for a minute.
@@ -52,7 +52,7 @@ function limitOf(name: string, limit: number, { rateLimitStore: store }: Setting
 export function limitCouponTries(settings: Settings, { couponTries }: Limits): RequestHandler {
   return function limitCouponTries(req, res, next) {
     const count = async (): Promise<void> => {
-      const userId = await signedInUser(settings, req, settings.onError);
+      const userId = idOf(await signedInUser(settings, req, settings.onError));
       await couponTries(req, res, userId ?? `address ${addressKeyOf(req, settings)}`);
     };
     count().then(() => next(), next);

@@ -80,24 +80,24 @@ export interface Rewards {
 }
 
 export function wireRewards(settings: Settings, tracking: Tracking): Rewards {
-  const { clock, events, lookup, creation, attribution, attributedUsers, visitors } = tracking;
+  const { clock, events, lookup, creation, samePerson, attribution, attributedUsers, visitors } = tracking;
   const database = new Database(settings, Math.min(settings.queryTimeoutMs * patience, maxTimeoutMs));
 
   const creditTypes = new CreditTypeManager(database);
   const programs = new ProgramManager(database, creditTypes);
-  const choice = new SignupChoice(lookup, attribution, visitors, settings);
+  const choice = new SignupChoice(lookup, attribution, visitors, samePerson, settings);
   const grants = new Grants(database, events, settings);
-  const buyersReferrals = new BuyersReferrals(lookup, attribution, settings);
+  const buyersReferrals = new BuyersReferrals(lookup, attribution, samePerson);
   const late = new LateAttributions(database, clock, events, buyersReferrals, settings);
   const signups = new Signups(database, clock, events, choice, grants, late);
   // Pages wait for the database as long as tracking does.
   const lateInPages = new LateAttributions(tracking.database, clock, events, buyersReferrals, settings);
-  attributedUsers.listen((userId, manager) => lateInPages.arrived(userId, manager));
+  attributedUsers.listen((user) => lateInPages.arrived(user));
   const usages = new Usages(database, clock, grants);
   const credits = new CreditManager(database, clock, events, creditTypes);
 
   const totals = new Totals(database, clock, settings);
-  const coupons = new Coupons(database, clock, settings);
+  const coupons = new Coupons(database, clock, samePerson);
   const purchases = new Purchases(database, clock, events, buyersReferrals, late, settings);
   const transitions = new Transitions(database, clock, events, settings);
   const reports = new Reports(database, events, settings, transitions);

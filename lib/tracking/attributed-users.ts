@@ -1,7 +1,7 @@
-import type { EntityManager } from 'typeorm';
+import type { Asking } from './same-person';
 
 /** What is done about a user whose first attribution may have arrived. */
-export type AttributionListener = (userId: string, manager: EntityManager | undefined) => Promise<void>;
+export type AttributionListener = (user: Asking) => Promise<void>;
 
 /** Tells rewards, which is wired after tracking, of users whose attribution may have arrived. Each call is awaited. */
 export class AttributedUsers {
@@ -15,7 +15,7 @@ export class AttributedUsers {
    * Must be called after the responses of a visitor got a user, or a response of a user was recorded, outside of our
    * transactions: the option `isSamePerson` may be called.
    */
-  async arrived(userId: string, manager?: EntityManager): Promise<void> {
-    await this.#listener?.(userId, manager);
+  async arrived(user: Asking): Promise<void> {
+    await this.#listener?.(user);
   }
 }

@@ -2,7 +2,7 @@ import type { EntityManager } from 'typeorm';
 import type { Clock } from '../database/clock';
 import { idOfCode } from '../database/codes';
 import type { Database } from '../database/database';
-import { type Placeholders, sql } from '../database/named-parameters';
+import { type Placeholders, type Query, sql } from '../database/named-parameters';
 import { timeInResult } from '../database/result-types';
 import { debug } from '../debug';
 import { Referral } from '../entities/referral';
@@ -10,6 +10,7 @@ import { dayMs } from '../limits';
 import type { Settings } from '../options';
 import { quoted } from '../shown';
 import type { ReferralLookup } from './referral-lookup';
+import type { Asking, SamePerson } from './same-person';
 import { isOthersSql } from './visitor-owners';
 import type { Touch } from './visitor-token';
 
@@ -17,7 +18,12 @@ import type { Touch } from './visitor-token';
 export interface Attributed {
   referral: Referral;
   touchedAt: Date;
+  /** Whether its owner is the user: then the user came through nobody else's. False for a visitor who is not signed in. */
+  isOwn: boolean;
 }
+
+/** Whether the owner of a referral is the user whom an attribution is for. */
+type IsOwn = (owner: string) => Promise<boolean>;
 
 /** The parameters of the attribution window. */
 interface Window {
@@ -27,21 +33,46 @@ interface Window {
   windowMs: number | null;
 }
 
-/** Decides which referral a visitor came through: that of the newest touch within the window, or that of the oldest. */
+interface TouchParameters extends Window {
+  user: string;
+}
+
+/** Returns SQL: queries for touches, each with the columns `referral_id`, `touched_at` and `id`. */
+type TouchQueries<P> = ($: Placeholders<P>, isInWindow: (touchedAt: string) => string) => string[];
+
+interface BestTouch {
+  touchedAt: Date;
+  /** Whether it is on a link of another user, by its id. */
+  isOthers: boolean;
+}
+
+/**
+ * Decides which referral a visitor came through: that of the newest touch within the window, or that of the oldest. Only
+ * a touch on somebody else's link takes part in that. One on the user's own link, or on a link of nobody, counts if
+ * there is no other: it neither displaces a touch on somebody else's, nor precedes it.
+ */
 export class Attribution {
   readonly #database: Database;
   readonly #clock: Clock;
   readonly #lookup: ReferralLookup;
+  readonly #samePerson: SamePerson;
   readonly #columns: string;
   readonly #isFirstTouch: boolean;
   /** The order of touches in SQL, best first. */
   readonly #order: 'ASC' | 'DESC';
   readonly #windowMs: number | null;
 
-  constructor(database: Database, clock: Clock, lookup: ReferralLookup, { attribution }: Settings) {
+  constructor(
+    database: Database,
+    clock: Clock,
+    lookup: ReferralLookup,
+    samePerson: SamePerson,
+    { attribution }: Settings,
+  ) {
     this.#database = database;
     this.#clock = clock;
     this.#lookup = lookup;
+    this.#samePerson = samePerson;
     this.#columns = database.columns(Referral);
     this.#isFirstTouch = attribution.model === 'first-touch';
     this.#order = this.#isFirstTouch ? 'ASC' : 'DESC';
@@ -49,11 +80,18 @@ export class Attribution {
   }
 
   /**
-   * Returns the touch that the visitor carries after a click. Under first-touch, an earlier touch stays while it is in
-   * the window.
+   * Returns the touch that the visitor carries after a click: the click, or under first-touch the one before, while it
+   * is in the window. Between a link of nobody and one of somebody, the latter stays. Only then it needs the referral of
+   * the touch before, which is usually cached.
+   *
+   * @param owner the owner of the link that was clicked.
    */
-  carried(before: Touch | null, click: Touch): Touch {
-    return this.#isFirstTouch && before && this.#isInWindow(before) ? before : click;
+  async carried(before: Touch | null, click: Touch, owner: string | null): Promise<Touch> {
+    if (!before || !this.#isInWindow(before)) return click;
+    const isSomebodys = owner !== null;
+    if (this.#isFirstTouch !== isSomebodys) return this.#isFirstTouch ? before : click;
+    const link = await this.#lookup.find(before.referral);
+    return (link?.referral.userId ?? null) === null ? click : before;
   }
 
   /**
@@ -63,36 +101,42 @@ export class Attribution {
   async ofTouch(touch: Touch, manager?: EntityManager): Promise<Attributed | null> {
     if (!this.#isInWindow(touch)) return null;
     const link = await this.#lookup.find(touch.referral, manager);
-    return link
-      ? { referral: this.#database.entity(Referral, { ...link.referral }), touchedAt: touch.clickedAt }
-      : null;
+    if (!link) return null;
+    const referral = this.#database.entity(Referral, { ...link.referral });
+    return { referral, touchedAt: touch.clickedAt, isOwn: false };
   }
 
   /**
    * Returns the attribution of a signed-in user, in one statement that reads one entry of the index on (user_id,
-   * touched_at, id).
+   * touched_at, id), and one more for each before it that is not somebody else's.
    *
    * @param carried the touch that the visitor still carries. There is one only in the request in which they sign in,
-   * before their responses are linked to the user. It competes with the user's recorded touches.
+   * before their responses are linked to the user. It and the visitor's responses compete with the user's.
+   * @param isOwn default: the option `isSamePerson` is asked.
    */
-  async ofUser(userId: string, carried: Touch | null, manager?: EntityManager): Promise<Attributed | null> {
+  async ofUser(asking: Asking, carried: Touch | null, isOwn = this.#isOwnOf(asking)): Promise<Attributed | null> {
+    const user = { user: asking.userId, ...this.#window() };
     const { tables } = this.#database;
-    const isCode = typeof carried?.referral === 'string';
-    const carriedId = (given: string): string => (isCode ? idOfCode(tables, `${given}::text`) : `${given}::bigint`);
-    const parameters = {
-      ...{ user: userId, carried: carried?.referral ?? null, ...this.#window() },
-      carriedAt: carried?.clickedAt ?? null,
-    };
-    const won = await this.#winner(
-      parameters,
-      ($, isInWindow) => [
-        this.#touches(`user_id = ${$.user} AND ${isInWindow('touched_at')}`),
-        `(SELECT id, ${$.carriedAt}::timestamptz FROM ${tables.referrals}
-          WHERE id = ${carriedId($.carried)} AND ${isInWindow(`${$.carriedAt}::timestamptz`)})`,
-      ],
-      manager,
-    );
-    if (won) debug('user %s: the touch of %s on %s won', quoted(userId), won.touchedAt, won.referral.code);
+    const won = carried
+      ? await this.#winner(
+          { ...user, carried: carried.referral, carriedAt: carried.clickedAt, visitor: carried.visitorId },
+          ($, isInWindow) => [
+            this.#touches(`user_id = ${$.user}`, isInWindow),
+            this.#touches(`visitor_id = ${$.visitor} AND user_id IS NULL`, isInWindow),
+            `SELECT id AS referral_id, ${$.carriedAt}::timestamptz AS touched_at, 0 AS id FROM ${tables.referrals}
+             WHERE id = ${typeof carried.referral === 'string' ? idOfCode(tables, `${$.carried}::text`) : `${$.carried}::bigint`}
+               AND ${isInWindow(`${$.carriedAt}::timestamptz`)}`,
+          ],
+          isOwn,
+          asking.manager,
+        )
+      : await this.#winner(
+          user,
+          ($, isInWindow) => [this.#touches(`user_id = ${$.user}`, isInWindow)],
+          isOwn,
+          asking.manager,
+        );
+    if (won) debug('user %s: the touch of %s on %s won', quoted(asking.userId), won.touchedAt, won.referral.code);
     return won;
   }
 
@@ -100,15 +144,18 @@ export class Attribution {
    * Returns the attribution of a visitor to a user: the visitor's touches count that have no user yet, and those that
    * were linked to this user. Touches that were linked to another user are that user's, and so is the visitor.
    */
-  ofVisitor(visitorId: string, userId: string, manager?: EntityManager): Promise<Attributed | null> {
+  ofVisitor(visitorId: string, asking: Asking): Promise<Attributed | null> {
     return this.#winner(
-      { visitor: visitorId, user: userId, ...this.#window() },
+      { user: asking.userId, visitor: visitorId, ...this.#window() },
       ($, isInWindow) =>
         ['user_id IS NULL', `user_id = ${$.user}`].map((whose) =>
-          this.#touches(`${whose} AND visitor_id = ${$.visitor} AND ${isInWindow('touched_at')}
-            AND NOT ${isOthersSql(this.#database.tables, $.visitor, $.user)}`),
+          this.#touches(
+            `${whose} AND visitor_id = ${$.visitor} AND NOT ${isOthersSql(this.#database.tables, $.visitor, $.user)}`,
+            isInWindow,
+          ),
         ),
-      manager,
+      this.#isOwnOf(asking),
+      asking.manager,
     );
   }
 
@@ -116,31 +163,75 @@ export class Attribution {
    * Returns the attribution of a user who signs up; `'outside-window'` if there are touches, but all of them are too
    * old.
    */
-  async atSignup(
-    userId: string,
-    carried: Touch | null,
-    manager?: EntityManager,
-  ): Promise<Attributed | 'outside-window' | null> {
-    const attributed = await this.ofUser(userId, carried, manager);
+  async atSignup(asking: Asking, carried: Touch | null): Promise<Attributed | 'outside-window' | null> {
+    const attributed = await this.ofUser(asking, carried);
     if (attributed) return attributed;
-    return (await this.#hasTouches(userId, carried, manager)) ? 'outside-window' : null;
+    return (await this.#hasTouches(asking, carried)) ? 'outside-window' : null;
   }
 
-  /** Returns the touch that decides, among those that queries find, each the best of its kind. */
-  async #winner<P extends Window>(
+  /**
+   * Returns the touch that decides. If its owner turns out to be the user, the touches on the links of that owner are the
+   * user's own from then on.
+   */
+  async #winner<P extends TouchParameters>(
     parameters: P,
-    touches: ($: Placeholders<P>, isInWindow: (touchedAt: string) => string) => string[],
+    touches: TouchQueries<P>,
+    isOwnOf: IsOwn,
     manager: EntityManager | undefined,
   ): Promise<Attributed | null> {
-    const query = sql(parameters, ($) => {
+    const own: string[] = [];
+    for (;;) {
+      const query = this.#bestTouch({ ...parameters, own }, touches);
+      const [row] = await this.#database.query<BestTouch>(query, manager);
+      if (!row) return null;
+      const referral = this.#database.entity(Referral, row);
+      const owner = referral.userId;
+      const isOwn = owner !== null && (!row.isOthers || (await isOwnOf(owner)));
+      if (!row.isOthers || !isOwn) return { referral, touchedAt: row.touchedAt, isOwn };
+      own.push(owner);
+    }
+  }
+
+  /** The best touch among those of the queries: on somebody else's link, or if there is none, on any. */
+  #bestTouch<P extends TouchParameters & { own: string[] }>(parameters: P, touches: TouchQueries<P>): Query {
+    const { referrals } = this.#database.tables;
+    return sql(parameters, ($) => {
       const isInWindow = (touchedAt: string): string =>
         `${touchedAt} > coalesce(${$.since}::timestamptz,
           now() - ${$.windowMs}::float8 * interval '1 millisecond', '-infinity')`;
-      return `SELECT ${this.#columns}, ${timeInResult('touched_at')} AS "touchedAt" FROM (${touches($, isInWindow).join(' UNION ALL ')}) AS touch
-       JOIN ${this.#database.tables.referrals} ON id = referral_id ORDER BY touched_at ${this.#order} LIMIT 1`;
+      const order = `t.touched_at ${this.#order}, t.id ${this.#order}`;
+      // Where self-referrals are refused, the user's own link is worth less than one of nobody, which may give credit.
+      const worth = `(owner IS NULL) ${this.#samePerson.refuses ? 'DESC' : 'ASC'}`;
+      const bestOf = (condition: string, best: string): string => {
+        const each = touches($, isInWindow).map(
+          (query) => `(
+          SELECT t.* FROM (
+            SELECT t.*, r.user_id AS owner FROM (${query}) AS t JOIN ${referrals} r ON r.id = t.referral_id
+          ) AS t WHERE ${condition} ORDER BY ${best} LIMIT 1
+        )`,
+        );
+        return `SELECT * FROM (${each.join(' UNION ALL ')}) AS t ORDER BY ${best} LIMIT 1`;
+      };
+      const isOthers = `owner IS NOT NULL AND owner <> ${$.user} AND owner <> ALL (${$.own}::text[])`;
+      return `
+      WITH
+      -- The best touch on somebody else's link. In the order of the index, PostgreSQL stops at the first.
+      others AS MATERIALIZED (
+        ${bestOf(isOthers, order)}
+      ),
+      -- If there is none, the best of the user's own and those on links of nobody. Otherwise PostgreSQL reads nothing.
+      rest AS (
+        ${bestOf('NOT EXISTS (SELECT FROM others)', `${worth}, ${order}`)}
+      )
+      SELECT ${this.#columns}, ${timeInResult('touched_at')} AS "touchedAt", "isOthers" FROM (
+        SELECT referral_id, touched_at, true AS "isOthers" FROM others
+        UNION ALL SELECT referral_id, touched_at, false FROM rest
+      ) AS touch JOIN ${referrals} ON id = referral_id`;
     });
-    const [row] = await this.#database.query<{ touchedAt: Date }>(query, manager);
-    return row ? { referral: this.#database.entity(Referral, row), touchedAt: row.touchedAt } : null;
+  }
+
+  #isOwnOf(asking: Asking): IsOwn {
+    return (owner) => this.#samePerson.is(owner, asking);
   }
 
   #window(): Window {
@@ -149,14 +240,14 @@ export class Attribution {
     return { since: now && windowMs !== null ? new Date(now.getTime() - windowMs) : null, windowMs };
   }
 
-  /** SQL: the best of the recorded touches with a condition. */
-  #touches(condition: string): string {
-    return `(SELECT referral_id, touched_at FROM ${this.#database.tables.responses} WHERE ${condition}
-      ORDER BY touched_at ${this.#order}, id ${this.#order} LIMIT 1)`;
+  /** SQL: the recorded touches with a condition. */
+  #touches(condition: string, isInWindow: (touchedAt: string) => string): string {
+    return `SELECT referral_id, touched_at, id FROM ${this.#database.tables.responses}
+      WHERE ${condition} AND ${isInWindow('touched_at')}`;
   }
 
   /** Whether a user without an attribution has touches outside of the window. */
-  async #hasTouches(userId: string, carried: Touch | null, manager?: EntityManager): Promise<boolean> {
+  async #hasTouches({ userId, manager }: Asking, carried: Touch | null): Promise<boolean> {
     if (this.#windowMs === null) return false;
     if (carried && !this.#isInWindow(carried)) return true;
     const { responses } = this.#database.tables;

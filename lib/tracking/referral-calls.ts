@@ -1,5 +1,4 @@
 import type { Request } from 'express';
-import type { EntityManager } from 'typeorm';
 import type { Database } from '../database/database';
 import type { ReferralCalls } from '../entities/instance';
 import type { Referral } from '../entities/referral';
@@ -14,6 +13,7 @@ import type { AttributedUsers } from './attributed-users';
 import type { ReferralCreation } from './referral-creation';
 import type { ReferralLookup } from './referral-lookup';
 import type { Responses } from './responses';
+import type { Asking } from './same-person';
 import { loadTarget, storedTarget, type StoredTarget } from './targets';
 import { newVisitorId } from './visitor-token';
 import type { Visitors } from './visitors';
@@ -40,8 +40,7 @@ export function referralCalls(parts: Parts): ReferralCalls {
   }
 
   /** The responses are committed by now. */
-  const arrived = (userId: string, manager: EntityManager | undefined): Promise<void> =>
-    database.nextStep(() => attributedUsers.arrived(userId, manager), manager);
+  const arrived = (user: Asking): Promise<void> => database.nextStep(() => attributedUsers.arrived(user), user.manager);
 
   return {
     hasSeen: (req) => visitors.hasSeen(req),
@@ -84,7 +83,8 @@ export function referralCalls(parts: Parts): ReferralCalls {
       const isCarried = userId === null && !options.manager && !req.res!.headersSent && (await visitor.consents());
       if (isCarried) facts.visitorId ??= newVisitorId();
       const response = await responses.record(facts, options.manager);
-      if (response && userId !== null) await arrived(userId, options.manager);
+      if (response && userId !== null)
+        await arrived({ userId, user: options.user ?? userId, req, manager: options.manager });
       visitor.touched();
       if (response && isCarried) await visitor.carry(referral, response.visitorId!, response.touchedAt);
       return response;
@@ -119,7 +119,7 @@ export function referralCalls(parts: Parts): ReferralCalls {
       const userId = someUserIdOf('user', user);
       const linked = await responses.link(visitorIdOf('visitorId', visitorId), userId, referralId, manager);
       if (linked === null) return [];
-      await arrived(userId, manager);
+      await arrived({ userId, user, req: null, manager });
       return linked;
     },
 

@@ -23,7 +23,7 @@ import { lengths } from '../limits';
 import type { Settings } from '../options';
 import type { WithManager } from '../types/common';
 import type { CreateReferralInput, ReferralDraft } from '../types/referrals';
-import { safeDestination } from './redirect';
+import { asLocation, safeDestination } from './redirect';
 import { storedTarget } from './targets';
 
 /** The maximum number of plans for a referral: with new codes, or after another call has overtaken the one before. */
@@ -66,12 +66,15 @@ export class ReferralCreation {
   readonly #clock: Clock;
   readonly #settings: Settings;
   readonly #columns: string;
+  /** The default destination: `baseUrl` itself. */
+  readonly home: string;
 
   constructor(database: Database, clock: Clock, settings: Settings) {
     this.#database = database;
     this.#clock = clock;
     this.#settings = settings;
     this.#columns = database.columns(Referral);
+    this.home = asLocation(settings.baseUrl, settings);
   }
 
   /** Returns the referral of a user, destination, label and target: the existing one, else a new one. */
@@ -115,7 +118,10 @@ export class ReferralCreation {
     const destination = textOf('redirectTo', redirectTo, lengths.redirectTo, 1);
     if (safeDestination(destination, this.#settings) !== null) return destination;
     const origins = [...this.#settings.redirect.allowedOrigins].join(', ');
-    throw invalid('redirectTo', `an http(s) URL without user info whose origin is one of ${origins}`, destination);
+    const takes =
+      `an http(s) URL without user info whose origin is one of ${origins}, ` +
+      `and which is not at or below linkPath, "${this.#settings.linkPath}"`;
+    throw invalid('redirectTo', takes, destination);
   }
 
   #checked(given: CreateReferralInput): Pick<ReferralPlan, 'draft' | 'terms' | 'given'> {

@@ -14,6 +14,7 @@ import { referralCalls } from './referral-calls';
 import { ReferralCreation } from './referral-creation';
 import { ReferralLookup } from './referral-lookup';
 import { Responses } from './responses';
+import { SamePerson } from './same-person';
 import type { VisitorParts } from './visitor';
 import { VisitorOwners } from './visitor-owners';
 import { visitorStore } from './visitor-store';
@@ -40,12 +41,15 @@ export function wireTracking(settings: Settings): Tracking {
   const creation = new ReferralCreation(database, clock, settings);
   const responses = new Responses(database, clock, events, settings);
   const recorder = new ClickRecorder(responses, clock);
-  const attribution = new Attribution(database, clock, lookup, settings);
+  const samePerson = new SamePerson(settings);
+  const attribution = new Attribution(database, clock, lookup, samePerson, settings);
   const store = visitorStore(settings, clock);
   const attributedUsers = new AttributedUsers();
   const owners = new VisitorOwners(database);
   const signedIn = new LRUCache<string, true>({ max: 10_000, ttl: 60_000 });
-  const parts = { settings, clock, lookup, recorder, responses, attribution, attributedUsers, owners, signedIn, store };
+  const parts = {
+    ...{ settings, clock, lookup, recorder, responses, samePerson, attribution, attributedUsers, owners, signedIn, store },
+  };
   const visitors = new Visitors(parts);
   const calls = referralCalls({ settings, database, lookup, creation, responses, visitors, attributedUsers });
 

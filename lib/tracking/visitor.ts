@@ -10,11 +10,12 @@ import type { Settings } from '../options';
 import type { AttributedUsers } from './attributed-users';
 import type { Attributed, Attribution } from './attribution';
 import type { ClickRecorder } from './click-recorder';
-import { noClickReason } from './click-rules';
+import { type NoClick, noClickReason } from './click-rules';
 import type { Link, ReferralLookup } from './referral-lookup';
 import { type RequestFacts, requestFacts } from './request-facts';
 import type { Responses } from './responses';
-import { isPromise, signedInUser } from './signed-in-user';
+import type { Asking, SamePerson } from './same-person';
+import { idOf, isPromise, type SignedIn, signedInUser } from './signed-in-user';
 import type { VisitorOwners } from './visitor-owners';
 import type { VisitorStore } from './visitor-store';
 import { type IdTouch, newVisitorId, type Touch } from './visitor-token';
@@ -26,6 +27,7 @@ export interface VisitorParts {
   readonly lookup: ReferralLookup;
   readonly recorder: ClickRecorder;
   readonly responses: Responses;
+  readonly samePerson: SamePerson;
   readonly attribution: Attribution;
   readonly attributedUsers: AttributedUsers;
   readonly owners: VisitorOwners;
@@ -47,6 +49,8 @@ export class Visitor {
   #isSignInTried = false;
   #hasDatabase = true;
   #isUserReported = false;
+  /** The error that was reported last. */
+  #reported: unknown;
   /**
    * The referral whose click this request has recorded. A link can name a referral twice: in its path and in its
    * parameter.
@@ -62,8 +66,14 @@ export class Visitor {
     this.touch = parts.store.read(req);
   }
 
-  /** Returns the signed-in user. It calls the option `user` each time, because a handler may have signed a user in. */
+  /** Returns the id of the signed-in user; null if there is none. */
   userId(): string | null | Promise<string | null> {
+    const signedIn = this.#signedIn();
+    return isPromise(signedIn) ? signedIn.then(idOf) : idOf(signedIn);
+  }
+
+  /** Returns the signed-in user. It calls the option `user` each time, because a handler may have signed a user in. */
+  #signedIn(): SignedIn | null | Promise<SignedIn | null> {
     return signedInUser(this.#parts.settings, this.#req, this.#reportUser);
   }
 
@@ -78,11 +88,11 @@ export class Visitor {
     this.#isSignInTried = true;
     const { signedIn, store } = this.#parts;
     try {
-      const userId = await this.userId();
-      if (userId === null) return;
-      const key = `${userId} ${touch.visitorId} ${touch.clickedAt.getTime()}`;
+      const user = await this.#signedIn();
+      if (!user) return;
+      const key = `${user.userId} ${touch.visitorId} ${touch.clickedAt.getTime()}`;
       if (!signedIn.has(key)) {
-        await this.#link(touch, userId);
+        await this.#link(touch, user);
         signedIn.set(key, true);
       }
       this.touch = null;
@@ -96,7 +106,8 @@ export class Visitor {
    * Sets the user on the visitor's responses, and inserts the carried click if it is not among them. Does nothing if the
    * visitor id is another user's.
    */
-  async #link(touch: Touch, userId: string): Promise<void> {
+  async #link(touch: Touch, user: SignedIn): Promise<void> {
+    const { userId } = user;
     const { attributedUsers, lookup, responses } = this.#parts;
     const linked = await responses.link(touch.visitorId, userId, null);
     if (linked === null) return;
@@ -106,7 +117,7 @@ export class Visitor {
         response.referralId === link?.referral.id && response.touchedAt.getTime() >= touch.clickedAt.getTime(),
     );
     if (link && !isOnRecord) await responses.restoreClick(touch, link.referral, userId);
-    await attributedUsers.arrived(userId); // before the touch is cleared, so that the next request tries again
+    await attributedUsers.arrived(this.#asking(user)); // before the touch is cleared, so that the next request tries again
   }
 
   /**
@@ -115,31 +126,39 @@ export class Visitor {
    */
   async click({ referral }: Link): Promise<void> {
     if (this.#clickedOn === referral.id) return;
-    const reason = noClickReason(this.#req);
-    if (reason) return debug('%s: not counted: %s', referral.code, reason);
-    const { clock, lookup, settings, store } = this.#parts;
-    if (settings.consent && !(await this.consents())) return debug('%s: not counted: no consent', referral.code);
+    const { clock, lookup, samePerson, settings, store } = this.#parts;
+    const notCounted = (reason: NoClick): void => debug('%s: not counted: %s', referral.code, reason);
+    const reason = noClickReason(this.#req, settings);
+    if (reason) return notCounted(reason);
+    if (settings.consent && !(await this.consents())) return notCounted('consent');
     this.#clickedOn = referral.id;
     const arrivedAt = clock.now();
     const isExpired = referral.expiredAt !== null && referral.expiredAt <= arrivedAt;
-    const user = this.#userIdOrNobody();
-    const userId = isPromise(user) ? await user : user;
+    const found = this.#signedInOrNobody();
+    const signedIn = isPromise(found) ? await found : found;
+    const userId = idOf(signedIn);
+    if (signedIn && samePerson.refuses && (await this.#isOwn(referral.userId, signedIn))) return notCounted('own');
     // A signed-in user's click has a visitor id too: if the click can't be recorded, the stored touch needs one.
     const visitorId = this.touch?.visitorId ?? newVisitorId();
     const recordedAt = await this.#recordClick(referral, userId, visitorId);
     if (recordedAt === null) {
-      debug('%s: not counted: expired or deleted', referral.code);
+      notCounted('expired'); // or deleted
       // The database decides. If this process has cached the referral as valid, the cache is outdated.
       if (!isExpired) lookup.forget(referral.id);
       return;
     }
     const isRecorded = recordedAt !== 'failed';
-    if (!isRecorded && isExpired) return;
-    if (isRecorded && userId !== null)
-      await this.#parts.attributedUsers.arrived(userId).catch((error: unknown) => this.#report(error));
+    if (!isRecorded && isExpired) return notCounted('expired');
+    if (isRecorded && signedIn)
+      await this.#parts.attributedUsers.arrived(this.#asking(signedIn)).catch((error: unknown) => this.#report(error));
     this.touched();
-    if (userId === null || !isRecorded) await this.carry(referral, visitorId, isRecorded ? recordedAt : arrivedAt);
-    else if (!this.touch) store.clear(this.#req, this.#res); // if signIn() has failed, the touch stays for a retry
+    if (signedIn && isRecorded) {
+      if (!this.touch) store.clear(this.#req, this.#res); // if signIn() has failed, the touch stays for a retry
+      return;
+    }
+    // A user's own link is worth no more than one of nobody.
+    const isOwn = signedIn !== null && (await this.#isOwn(referral.userId, signedIn));
+    await this.carry(referral, visitorId, isRecorded ? recordedAt : arrivedAt, isOwn ? null : referral.userId);
   }
 
   /** Returns the time of the click once it is committed; null if the referral has expired or is deleted. */
@@ -158,15 +177,19 @@ export class Visitor {
     }
   }
 
-  /** Stores a touch for the visitor until sign-in. Under first-touch, an earlier touch in the window stays. */
-  async carry({ id }: Referral, visitorId: string, clickedAt: Date): Promise<void> {
+  /** Stores a touch for the visitor until sign-in, unless the one before it counts more. */
+  async carry({ id, userId }: Referral, visitorId: string, clickedAt: Date, owner = userId): Promise<void> {
     const { attribution, store } = this.#parts;
     const before = this.touch;
-    const click = { referral: id, visitorId, clickedAt };
-    const touch = attribution.carried(before, click) === click ? click : await this.#renewed(before!);
-    if (!touch) return;
-    this.touch = touch;
-    store.write(this.#req, this.#res, touch);
+    try {
+      const click = { referral: id, visitorId, clickedAt };
+      const touch = (await attribution.carried(before, click, owner)) === click ? click : await this.#renewed(before!);
+      if (!touch) return;
+      this.touch = touch;
+      store.write(this.#req, this.#res, touch);
+    } catch (error) {
+      this.#report(error); // without the referral of the touch before, that touch stays
+    }
   }
 
   /**
@@ -175,13 +198,8 @@ export class Visitor {
    */
   async #renewed({ referral, ...touch }: Touch): Promise<IdTouch | null> {
     if (typeof referral === 'number') return null;
-    try {
-      const link = await this.#parts.lookup.find(referral);
-      return link ? { ...touch, referral: link.referral.id } : null;
-    } catch (error) {
-      this.#report(error);
-      return null;
-    }
+    const link = await this.#parts.lookup.find(referral);
+    return link ? { ...touch, referral: link.referral.id } : null;
   }
 
   /** Clears the cached attribution, after this request has recorded a touch. */
@@ -194,19 +212,25 @@ export class Visitor {
    * transaction and not cached.
    */
   async attributed(manager?: EntityManager): Promise<Attributed | null> {
-    const userId = await this.userId();
-    if (manager) return this.#attribute(userId, manager);
+    const signedIn = await this.#signedIn();
+    if (manager) return this.#attribute(signedIn, manager);
+    const userId = idOf(signedIn);
     if (this.#attributed?.userId !== userId) {
-      const result = this.#attribute(userId);
+      const result = this.#attribute(signedIn);
       this.#attributed = { userId, result };
       result.catch(() => this.touched()); // the next call tries again
     }
     return this.#attributed.result;
   }
 
-  async #attribute(userId: string | null, manager?: EntityManager): Promise<Attributed | null> {
+  async #attribute(signedIn: SignedIn | null, manager?: EntityManager): Promise<Attributed | null> {
     const { attribution } = this.#parts;
-    if (userId !== null) return attribution.ofUser(userId, await this.touchOf(userId, manager), manager);
+    if (signedIn)
+      return attribution.ofUser(
+        this.#asking(signedIn, manager),
+        await this.touchOf(signedIn.userId, manager),
+        (owner) => this.#isOwn(owner, signedIn, manager),
+      );
     return this.touch && attribution.ofTouch(this.touch, manager);
   }
 
@@ -226,10 +250,12 @@ export class Visitor {
   }
 
   /**
-   * Reports an error that no caller can catch. If the database is unavailable, the rest of the request does not wait
-   * for it again.
+   * Reports an error that no caller can catch, once. If the database is unavailable, the rest of the request does not
+   * wait for it again.
    */
   #report(error: unknown): void {
+    if (error === this.#reported) return;
+    this.#reported = error;
     if (isAway(error)) this.#hasDatabase = false;
     this.#parts.settings.onError(error);
   }
@@ -251,18 +277,32 @@ export class Visitor {
     }
   }
 
+  #asking(signedIn: SignedIn, manager?: EntityManager): Asking {
+    return { ...signedIn, req: this.#req, manager };
+  }
+
+  /** Whether the owner of a referral is the signed-in user. If the option `isSamePerson` throws, the result is false. */
+  async #isOwn(owner: string | null, signedIn: SignedIn, manager?: EntityManager): Promise<boolean> {
+    try {
+      return await this.#parts.samePerson.is(owner, this.#asking(signedIn, manager));
+    } catch (error) {
+      this.#report(error);
+      return false;
+    }
+  }
+
   /**
    * Returns the signed-in user for a click. If the option `user` throws, the click is recorded without a user and
    * redirected.
    */
-  #userIdOrNobody(): string | null | Promise<string | null> {
+  #signedInOrNobody(): SignedIn | null | Promise<SignedIn | null> {
     const nobody = (error: unknown): null => {
       this.#parts.settings.onError(error);
       return null;
     };
     try {
-      const userId = this.userId();
-      return isPromise(userId) ? userId.catch(nobody) : userId;
+      const signedIn = this.#signedIn();
+      return isPromise(signedIn) ? signedIn.catch(nobody) : signedIn;
     } catch (error) {
       return nobody(error);
     }

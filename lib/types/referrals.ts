@@ -9,8 +9,9 @@ export type TargetRef = { readonly type: string; readonly id: string | number | 
 /** The input of `Referral.create`. */
 export interface CreateReferralInput {
   /**
-   * The destination of a click: an http(s) URL, absolute or relative to the option `baseUrl`, of the origin of
-   * `baseUrl` or one of `redirect.allowedOrigins`. Up to 2,048 characters.
+   * The destination of a click: an http(s) URL, absolute or relative to the option `baseUrl` as a folder, of the origin
+   * of `baseUrl` or one of `redirect.allowedOrigins`, but not a link itself (at or below `linkPath`). Up to 2,048
+   * characters.
    */
   redirectTo: string;
   /** The referrer. Default: none, a referral of the site itself. */

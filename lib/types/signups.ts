@@ -66,7 +66,7 @@ export interface CodeTerms {
  * made.
  */
 export interface ReferralCodeInput extends CodeTerms, Omit<CreateReferralInput, 'redirectTo'> {
-  /** The destination of a click, as for `Referral.create`. Default `'/'`. */
+  /** The destination of a click, as for `Referral.create`. Default: `baseUrl`. */
   redirectTo?: string;
 }
 

@@ -1,7 +1,8 @@
 import type { Request, Response } from 'express';
 import request from 'supertest';
 import { mount } from './api';
-import { firefox, makeWorld, terms } from './call-world';
+import { firefox } from './browser';
+import { makeWorld, terms } from './call-world';
 import { entries } from './calls';
 import { type Host, openDataSource, startHost } from './host';
 

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import request from 'supertest';
 import { ReferralResponse } from '../../lib';
+import { firefox } from './browser';
 import { cookieOf, openDataSource, Product, startHost, TestClock } from './host';
 
 /** What a call that uses something up takes, such as a hold to capture; made for so many runs of each call. */
@@ -20,7 +21,6 @@ export function next<T>(items: T[]): T {
   return item;
 }
 
-export const firefox = 'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0';
 const dayMs = 86_400_000;
 
 /** The options of every host on the schema. The calls advance the clock, and the cookies stay valid. */

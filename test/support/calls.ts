@@ -11,7 +11,8 @@ import {
   type WithManager,
 } from '../../lib';
 import { mount } from './api';
-import { type CallWorld, firefox, fresh, next } from './call-world';
+import { firefox } from './browser';
+import { type CallWorld, fresh, next } from './call-world';
 import { baseUrl, type Host, secret } from './host';
 
 /** What a call is made with. */

@@ -3,7 +3,7 @@ import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import express, { type Express } from 'express';
 import session from 'express-session';
-import request from 'supertest';
+import type request from 'supertest';
 import {
   Column,
   DataSource,
@@ -14,6 +14,7 @@ import {
   PrimaryGeneratedColumn,
 } from 'typeorm';
 import { createReferrals, entities, migrations, type Referrals, type ReferralsOptions } from '../../lib';
+import { browserOf } from './browser';
 
 declare module 'express-session' {
   interface SessionData {
@@ -159,7 +160,7 @@ export interface Host {
   referrals: Referrals;
   errors: unknown[];
   /** An agent that keeps its cookies, as one browser does. */
-  browser(): ReturnType<typeof request.agent>;
+  browser(): ReturnType<typeof browserOf>;
 }
 
 /**
@@ -207,15 +208,6 @@ export async function startHost(
     res.status(error.status ?? 500).json({ code: error.code, message: error.message });
   }) as express.ErrorRequestHandler);
   return { app, dataSource, referrals, errors, browser: () => browserOf(app) };
-}
-
-/** An agent that keeps its cookies, as one browser does. It sends those that are Secure too, as over https. */
-export function browserOf(app: Express): ReturnType<typeof request.agent> {
-  const agent = request.agent(app);
-  const { jar } = agent;
-  const getCookies = jar.getCookies.bind(jar);
-  jar.getCookies = (access) => getCookies(Object.assign(access, { secure: true }));
-  return agent;
 }
 
 /** The app on a port of its own, for tests with many connections. */

@@ -3,7 +3,7 @@ import { isAway } from '../../database/unavailable';
 import { ReferralError } from '../../errors';
 import type { Rewards } from '../../rewards/rewards';
 import { quoted } from '../../shown';
-import { signedInUser } from '../../tracking/signed-in-user';
+import { idOf, signedInUser } from '../../tracking/signed-in-user';
 import type { Tracking } from '../../tracking/tracking';
 import { HttpError, notFound } from '../http-error';
 import type { Limits } from '../rate-limits';
@@ -39,7 +39,7 @@ export function api(tracking: Tracking, rewards: Rewards, limits: Limits): Reque
   }
 
   async function someUser(req: Request): Promise<string> {
-    const userId = await signedInUser(settings, req, () => undefined); // the response tells that nobody is signed in
+    const userId = idOf(await signedInUser(settings, req, () => undefined)); // the response tells that nobody is signed in
     if (userId === null) throw new HttpError(401, { detail: 'Sign in, or send credentials.' });
     return userId;
   }

@@ -1,19 +1,19 @@
 import type { EntityManager } from 'typeorm';
-import type { Referral } from '../../entities/referral';
 import { invalid, referralError } from '../../errors';
 import { isNothing, recordIdOf, typedCode, visitorIdOf } from '../../input';
-import type { Settings } from '../../options';
-import type { Attribution } from '../../tracking/attribution';
+import type { Attributed, Attribution } from '../../tracking/attribution';
 import type { ReferralLookup } from '../../tracking/referral-lookup';
+import type { Asking, SamePerson } from '../../tracking/same-person';
 import type { PurchaseInput } from '../../types/commissions';
-import type { UserRef } from '../../types/common';
 
 /** The referral that a purchase is attributed to, where the buyer has no sign-up. */
 export interface BuyersReferral {
   id: number;
   owner: string;
-  /** Whether its owner is the buyer. */
-  isOwn: boolean;
+  /** Whether its owner is the buyer, and self-referrals are refused. */
+  isOwnReferral: boolean;
+  /** Whether its owner is the buyer, and self-referrals are flagged. */
+  isSelfReferral: boolean;
 }
 
 /** How the input of a purchase names that referral, checked. */
@@ -41,56 +41,56 @@ export function namingOf(input: Pick<PurchaseInput, keyof typeof namingFields>):
 export class BuyersReferrals {
   readonly #lookup: ReferralLookup;
   readonly #attribution: Attribution;
-  readonly #settings: Settings;
+  readonly #samePerson: SamePerson;
 
-  constructor(lookup: ReferralLookup, attribution: Attribution, settings: Settings) {
+  constructor(lookup: ReferralLookup, attribution: Attribution, samePerson: SamePerson) {
     this.#lookup = lookup;
     this.#attribution = attribution;
-    this.#settings = settings;
+    this.#samePerson = samePerson;
   }
 
   /** Returns the referral that a buyer is attributed to; null if there is none with an owner. */
-  async ofBuyer(user: UserRef, buyer: string, manager: EntityManager | undefined): Promise<BuyersReferral | null> {
-    const attributed = await this.#attribution.ofUser(buyer, null, manager);
-    return this.#owned(attributed?.referral, user, buyer, manager);
+  async ofBuyer(buyer: Asking): Promise<BuyersReferral | null> {
+    return this.#owned(await this.#attribution.ofUser(buyer, null));
   }
 
   /**
    * Returns the referral that a purchase names; null if it has no owner. A visitor without touches names none: the buyer's
-   * own attribution counts.
+   * own attribution counts. One of nobody or of the buyer's own does not take the place of somebody else's that the buyer
+   * is attributed to.
    *
    * @throws ReferralError `NOT_FOUND` for a referral or a code that does not exist.
    */
-  async named(
-    naming: Naming,
-    user: UserRef,
-    buyer: string,
-    manager: EntityManager | undefined,
-  ): Promise<BuyersReferral | null> {
+  async named(naming: Naming, buyer: Asking): Promise<BuyersReferral | null> {
+    let named: Pick<Attributed, 'referral' | 'isOwn'>;
     if ('visitorId' in naming) {
-      const attributed = await this.#attribution.ofVisitor(naming.visitorId, buyer, manager);
-      if (!attributed) return this.ofBuyer(user, buyer, manager);
-      return this.#owned(attributed?.referral, user, buyer, manager);
+      const attributed = await this.#attribution.ofVisitor(naming.visitorId, buyer);
+      if (!attributed) return this.ofBuyer(buyer);
+      named = attributed;
+    } else {
+      const referral = await this.#existing(naming, buyer.manager);
+      named = { referral, isOwn: await this.#samePerson.is(referral.userId, buyer) };
     }
+    if (named.referral.userId === null || named.isOwn) {
+      const attributed = await this.#attribution.ofUser(buyer, null);
+      if (attributed && attributed.referral.userId !== null && !attributed.isOwn) named = attributed;
+    }
+    return this.#owned(named);
+  }
+
+  async #existing(naming: { referral: number } | { code: string }, manager: EntityManager | undefined) {
     const [[by, value]] = Object.entries(naming) as [[string, string | number]];
     const referral = await ('code' in naming
       ? this.#lookup.findByCode(naming.code, manager)
       : this.#lookup.findById(naming.referral, manager));
     if (!referral) throw referralError('NOT_FOUND', 'referral', by === 'code' ? 'code' : 'id', [value]);
-    return this.#owned(referral, user, buyer, manager);
+    return referral;
   }
 
-  async #owned(
-    referral: Referral | undefined,
-    user: UserRef,
-    buyer: string,
-    manager: EntityManager | undefined,
-  ): Promise<BuyersReferral | null> {
-    if (!referral || referral.userId === null) return null;
-    const { id, userId: owner } = referral;
-    const { selfReferral, isSamePerson } = this.#settings;
-    const context = { req: null, user, manager };
-    const isOwn = selfReferral === 'block' && (owner === buyer || Boolean(await isSamePerson(owner, buyer, context)));
-    return { id, owner, isOwn };
+  #owned(found: Pick<Attributed, 'referral' | 'isOwn'> | null): BuyersReferral | null {
+    if (!found || found.referral.userId === null) return null;
+    const { id, userId: owner } = found.referral;
+    const { refuses, flags } = this.#samePerson;
+    return { id, owner, isOwnReferral: found.isOwn && refuses, isSelfReferral: found.isOwn && flags };
   }
 }

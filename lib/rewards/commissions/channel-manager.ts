@@ -138,7 +138,10 @@ export class ChannelManager extends RecordManager<ReferralChannel, ChannelInput,
     });
     // A user has only one referral for each label and destination. The code as label makes this one a separate
     // referral. The option `generateCode` is not called in this transaction, because the code is given.
-    const { referral, isNew } = await this.#creation.create({ user, code, label: code, redirectTo: '/' }, { manager });
+    const { referral, isNew } = await this.#creation.create(
+      { user, code, label: code, redirectTo: this.#creation.home },
+      { manager },
+    );
     if (!isNew) throw referralError('CODE_TAKEN', code);
     if (allowedUses !== undefined) await this.#changeReferral(referral.id, { allowedUses }, manager);
     await refusingDates(input, () =>

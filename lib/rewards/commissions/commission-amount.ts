@@ -16,23 +16,25 @@ export function commissionAmount(tables: Tables, $: Parameters): string {
 
 const candidates = (tables: Tables, $: Parameters): string => `
     -- The referrals that the purchase can be credited to, best first.
-    candidates (rank, source, referral_id, referrer_id, ratio, max) AS (
-      SELECT 1, 'coupon', c.id, NULL, NULL::numeric, NULL::numeric
+    candidates (rank, source, referral_id, referrer_id, ratio, max, is_self_referral) AS (
+      SELECT 1, 'coupon', c.id, NULL, NULL::numeric, NULL::numeric, b.is_own_channel
       FROM buyer b JOIN ${tables.channels} c ON c.id = b.channel_id JOIN ${tables.referrals} r ON r.id = c.id CROSS JOIN at
       WHERE ${isOn('at.purchased_at')}
-      UNION ALL SELECT 2, 'sign-up', referral_id, referrer_id, commission_ratio, commission_max_per_referee
+      UNION ALL SELECT 2, 'sign-up', referral_id, referrer_id, commission_ratio, commission_max_per_referee,
+        is_self_referral
       FROM ${tables.signups} WHERE user_id = ${$.buyer} AND referrer_id IS NOT NULL
-      UNION ALL SELECT 3, 'attribution', r.id, NULL, program.commission_ratio, program.commission_max_per_referee
+      UNION ALL SELECT 3, 'attribution', r.id, NULL, program.commission_ratio, program.commission_max_per_referee,
+        ${$.isSelfReferral}::boolean
       FROM ${tables.referrals} r LEFT JOIN ${tables.programs} program ON program.id = r.program_id
       WHERE r.id = ${$.attributedReferral}::bigint
-      UNION ALL SELECT 4, 'earlier-coupon', last_channel_id, NULL, NULL, NULL
+      UNION ALL SELECT 4, 'earlier-coupon', last_channel_id, NULL, NULL, NULL, is_own_last_channel
       FROM buyer WHERE last_channel_id IS NOT NULL
     )`;
 
 const choice = (tables: Tables, $: Parameters): string => `
     -- The best candidate with a referrer. Rate and limit come from its channel, else its program, else the options.
     choice AS (
-      SELECT k.source, k.referral_id, c.id AS channel_id, c.is_recurring,
+      SELECT k.source, k.referral_id, k.is_self_referral, c.id AS channel_id, c.is_recurring,
         coalesce(k.referrer_id, r.user_id) AS referrer_id,
         coalesce(CASE
           WHEN at.purchased_at

@@ -8,8 +8,8 @@ import { overtaken, retryOvertaken } from '../../database/retry';
 import { timeOf } from '../../database/statement-time';
 import { shownAmount } from '../../entities/columns';
 import { referralError, type ReferralErrorCode } from '../../errors';
-import { amountOf, objectOf, someUserIdOf, textOf } from '../../input';
-import type { Settings } from '../../options';
+import { amountOf, objectOf, someUserIdOf, textOf, trimmed } from '../../input';
+import type { SamePerson } from '../../tracking/same-person';
 import type { Coupon, Quote } from '../../types/commissions';
 import type { Amount, UserRef, WithManager } from '../../types/common';
 import { takeTurn } from '../records/buyer-turn';
@@ -26,13 +26,13 @@ export type CouponRefusal = Extract<ReferralErrorCode, `COUPON_${string}`>;
 export class Coupons {
   readonly #database: Database;
   readonly #clock: Clock;
-  readonly #settings: Settings;
+  readonly #samePerson: SamePerson;
 
   /** @internal */
-  constructor(database: Database, clock: Clock, settings: Settings) {
+  constructor(database: Database, clock: Clock, samePerson: SamePerson) {
     this.#database = database;
     this.#clock = clock;
-    this.#settings = settings;
+    this.#samePerson = samePerson;
   }
 
   /**
@@ -55,19 +55,22 @@ export class Coupons {
   async apply(user: UserRef, code: string, options: ApplyOptions = {}): Promise<Coupon> {
     const { req, manager } = objectOf('coupons.apply', options, { req: true, manager: true });
     const userId = someUserIdOf('user', user);
-    const typed = textOf('code', code, Infinity).trim();
+    const typed = trimmed(textOf('code', code, Infinity));
     return retryOvertaken(async () => {
       const found = await this.#channelOfCode(typed, userId, manager);
-      const refusal = refusalOf(found, userId) ?? (await this.#refuseOwner(found!, user, userId, req, manager));
+      const refusal = refusalOf(found);
       if (refusal) throw referralError(refusal, typed);
+      // Before a row lock is taken, because the option isSamePerson may be slow.
+      const isOwn = await this.#samePerson.is(found!.ownerId, { userId, user, req: req ?? null, manager });
+      if (isOwn && this.#samePerson.refuses) throw referralError('COUPON_OWN', typed);
       return this.#database.transaction(async (within) => {
         await takeTurn(this.#database, userId, within);
         // Read again under the lock, because the channel and the buyer may have changed since.
         const channel = await this.#channelOfCode(typed, userId, within);
-        const late = refusalOf(channel, userId) ?? (channel!.isRedeemed ? 'COUPON_REDEEMED' : null);
+        const late = refusalOf(channel) ?? (channel!.isRedeemed ? 'COUPON_REDEEMED' : null);
         if (late) throw referralError(late, typed);
         if (channel!.ownerId !== found!.ownerId) return overtaken; // isSamePerson was called for another owner
-        await this.#set(userId, channel!.id, within);
+        await this.#set(userId, channel!.id, isOwn && this.#samePerson.flags, within);
         return (await this.#applied(userId, within))!;
       }, manager);
     });
@@ -164,16 +167,17 @@ export class Coupons {
   }
 
   /** Applies a coupon. It replaces a redeemed one too, which then no longer stays applied. */
-  async #set(userId: string, channelId: string, manager: EntityManager): Promise<void> {
+  async #set(userId: string, channelId: string, isSelfReferral: boolean, manager: EntityManager): Promise<void> {
     const { buyers, redemptions } = this.#database.tables;
     await this.#database.query(
       sql(
-        { user: userId, channel: channelId, now: this.#clock.parameter() },
+        { user: userId, channel: channelId, isSelfReferral, now: this.#clock.parameter() },
         ($) => `
         WITH replaced AS (
           UPDATE ${redemptions} SET is_kept = false WHERE user_id = ${$.user} AND is_kept
         )
-        UPDATE ${buyers} SET channel_id = ${$.channel}, is_redeemed = false, applied_at = ${timeOf($.now)}
+        UPDATE ${buyers} SET channel_id = ${$.channel}, is_own_channel = ${$.isSelfReferral}::boolean,
+          is_redeemed = false, applied_at = ${timeOf($.now)}
         WHERE user_id = ${$.user}`,
       ),
       manager,
@@ -195,30 +199,12 @@ export class Coupons {
     );
     return row ? { ...row, channelId: Number(row.channelId), promoValue: shownAmount(row.promoValue) } : null;
   }
-
-  /**
-   * Calls the option `isSamePerson`, and returns `COUPON_OWN` if the user is the owner of the coupon. It runs before
-   * any row lock is taken, because the option may be slow.
-   */
-  async #refuseOwner(
-    { ownerId }: CouponChannelRow,
-    user: UserRef,
-    userId: string,
-    req: Request | undefined,
-    manager: EntityManager | undefined,
-  ): Promise<CouponRefusal | null> {
-    const { selfReferral, isSamePerson } = this.#settings;
-    if (ownerId === null || selfReferral === 'allow') return null;
-    const isSame = await isSamePerson(ownerId, userId, { req: req ?? null, user, manager });
-    return isSame ? 'COUPON_OWN' : null;
-  }
 }
 
-function refusalOf(channel: CouponChannelRow | undefined, userId: string): CouponRefusal | null {
+function refusalOf(channel: CouponChannelRow | undefined): CouponRefusal | null {
   if (!channel) return 'COUPON_NOT_FOUND';
   if (channel.isExpired) return 'COUPON_EXPIRED';
   if (!channel.isOpen) return 'COUPON_INACTIVE';
-  if (channel.ownerId === userId) return 'COUPON_OWN';
   return channel.isUsedUp && !channel.isRedeemed ? 'COUPON_USED_UP' : null;
 }
 

@@ -9,13 +9,14 @@ import { timeOf } from '../../database/statement-time';
 import { ReferralCommission } from '../../entities/referral-commission';
 import type { ReferralPurchase } from '../../entities/referral-purchase';
 import type { Settings } from '../../options';
+import type { Asking } from '../../tracking/same-person';
 import { takeTurn } from '../records/buyer-turn';
 import { type SecondLook, waitingPurchases } from '../records/second-look';
 import type { BuyersReferral, BuyersReferrals } from './buyers-referrals';
 import { type LateParameters, type LateRow, lateStatement } from './late-statement';
 
 /**
- * Looks a second time at purchases without a referrer, when the buyer's sign-up or first attribution has arrived, and
+ * Looks a second time at purchases without a referrer, or through the buyer's own link, when the buyer's sign-up or first attribution has arrived, and
  * makes the commissions that they would have earned.
  *
  * A sign-up decides them in its own transaction. An attribution is committed before, because the option `isSamePerson`
@@ -53,11 +54,12 @@ export class LateAttributions implements SecondLook {
    * `isSamePerson`, so it must not run in a transaction of our own. It locks nothing if none waits, because a user may
    * click often.
    */
-  async arrived(buyer: string, manager: EntityManager | undefined): Promise<void> {
+  async arrived(asking: Asking): Promise<void> {
+    const { userId: buyer, manager } = asking;
     const now = this.#clock.parameter();
     const query = sql({ buyer, now }, ($) => `SELECT WHERE ${this.isDue($.buyer, timeOf($.now))}`);
     if ((await this.#database.query(query, manager)).length === 0) return;
-    const attributed = await this.#buyersReferrals.ofBuyer(buyer, buyer, manager);
+    const attributed = await this.#buyersReferrals.ofBuyer(asking);
     await this.#database.transaction(async (within) => {
       await takeTurn(this.#database, buyer, within);
       await this.#decide(buyer, attributed, within);
@@ -90,7 +92,8 @@ export class LateAttributions implements SecondLook {
     const { ratio, maxPerReferee, pendingDays } = this.#settings.commission;
     const parameters: Omit<LateParameters, 'reference'> = {
       ...{ buyer, now: this.#clock.parameter(), attributedReferral: attributed?.id ?? null },
-      ...{ attributedOwner: attributed?.owner ?? null, isOwnReferral: attributed?.isOwn ?? false },
+      ...{ attributedOwner: attributed?.owner ?? null, isOwnReferral: attributed?.isOwnReferral ?? false },
+      isSelfReferral: attributed?.isSelfReferral ?? false,
       ...{ defaultRate: ratio, defaultLimit: maxPerReferee, pendingDays },
     };
     for (const reference of await this.#waiting(buyer, manager)) {

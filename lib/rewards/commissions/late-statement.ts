@@ -17,6 +17,7 @@ export type LateParameters = Pick<
   | 'attributedReferral'
   | 'attributedOwner'
   | 'isOwnReferral'
+  | 'isSelfReferral'
   | 'defaultRate'
   | 'defaultLimit'
   | 'pendingDays'
@@ -47,6 +48,7 @@ export function lateStatement(database: Database, settings: Settings): Statement
         attributedReferral: true,
         attributedOwner: true,
         isOwnReferral: true,
+        isSelfReferral: true,
       },
       ...{ defaultRate: true, defaultLimit: true, pendingDays: true },
     },
@@ -77,7 +79,8 @@ export function lateStatement(database: Database, settings: Settings): Statement
     ),
     -- The buyer's row, without coupons.
     buyer AS (
-      SELECT first_purchase_at, NULL::bigint AS channel_id, false AS is_redeemed, NULL::bigint AS last_channel_id
+      SELECT first_purchase_at, NULL::bigint AS channel_id, false AS is_own_channel, false AS is_redeemed,
+        NULL::bigint AS last_channel_id, false AS is_own_last_channel
       FROM ${tables.buyers} WHERE user_id = ${$.buyer}
     ),
     ${commissionAmount(tables, ofPurchase)},
@@ -94,13 +97,14 @@ export function lateStatement(database: Database, settings: Settings): Statement
     netted AS (
       SELECT earned - coalesce((SELECT sum(back) FROM refunds), 0) AS net FROM earning
     ),
-    -- Inserts what is decided, if there is a referrer. It guards the writes below: each depends on its row.
+    -- Inserts what is decided, if there is a referrer. The buyer's own link decides nothing, because somebody else's may
+    -- still arrive. It guards the writes below: each depends on its row.
     purchased AS (
       INSERT INTO ${tables.lateAttributions} (user_id, purchase, source, referral_id, channel_id, referrer_id, mode,
         rate, room, is_revenue, no_commission, decided_at)
       SELECT ${$.buyer}, ${$.reference}, source, referral_id, channel_id, referrer_id, mode, rate, room,
         is_revenue, no_commission, at.now
-      FROM earning CROSS JOIN at WHERE referrer_id IS NOT NULL
+      FROM earning CROSS JOIN at WHERE referrer_id IS NOT NULL AND NOT is_own
       RETURNING *
     ),
     ${refereeAndCommission(tables, ofPurchase, net)},

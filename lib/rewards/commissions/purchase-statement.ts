@@ -18,8 +18,10 @@ export interface PurchaseParameters {
   attributedReferral: number | null;
   /** The owner of that referral when it was looked up. */
   attributedOwner: string | null;
-  /** Whether the owner of that referral is the buyer. */
+  /** Whether the owner of that referral is the buyer, and self-referrals are refused. */
   isOwnReferral: boolean;
+  /** Whether the owner of that referral is the buyer, and self-referrals are flagged. */
+  isSelfReferral: boolean;
   /** The option `commission.ratio`. */
   defaultRate: string;
   /** The option `commission.maxPerReferee`. */
@@ -84,6 +86,7 @@ export function purchaseStatement(database: Database): Statement<PurchaseParamet
       attributedReferral: true,
       attributedOwner: true,
       isOwnReferral: true,
+      isSelfReferral: true,
       defaultRate: true,
       defaultLimit: true,
       pendingDays: true,
@@ -139,6 +142,7 @@ const buyersTurn = (tables: Tables, $: Parameters): string => `
         purchase_count = b.purchase_count + 1, purchased = b.purchased + ${$.amount}::numeric,
         first_purchase_at = least(b.first_purchase_at, CASE WHEN ${$.amount}::numeric > 0 THEN at.purchased_at END),
         last_channel_id = CASE WHEN earning.is_redeeming THEN earning.channel_id ELSE b.last_channel_id END,
+        is_own_last_channel = CASE WHEN earning.is_redeeming THEN b.is_own_channel ELSE b.is_own_last_channel END,
         is_redeemed = b.is_redeemed OR (earning.is_redeeming AND earning.is_recurring),
         channel_id = CASE WHEN earning.is_redeeming AND NOT earning.is_recurring THEN NULL ELSE b.channel_id END
       FROM earning CROSS JOIN at CROSS JOIN buyer WHERE b.user_id = ${$.buyer} AND b.version = buyer.version
@@ -200,9 +204,9 @@ export const refereeAndCommission = (tables: Tables, $: Parameters, net = 'earni
     -- Inserts the commission with the current terms. It is available a number of days after the purchase.
     commission AS (
       INSERT INTO ${tables.commissions} (user_id, referee_id, purchase, referral_id, channel_id, mode, rate,
-        max_per_referee, room, pending_days, earned, amount, available_at, created_at, updated_at)
+        max_per_referee, room, pending_days, earned, amount, is_self_referral, available_at, created_at, updated_at)
       SELECT earning.referrer_id, ${$.buyer}, ${$.reference}, earning.referral_id, earning.channel_id, earning.mode,
-        earning.rate, earning.max, earning.room, ${$.pendingDays}::integer, earning.earned, ${net},
+        earning.rate, earning.max, earning.room, ${$.pendingDays}::integer, earning.earned, ${net}, earning.is_self_referral,
         at.purchased_at + ${$.pendingDays}::integer * interval '24 hours', at.now, at.now
       FROM earning CROSS JOIN at CROSS JOIN purchased WHERE earning.no_commission IS NULL
       RETURNING *
@@ -259,7 +263,7 @@ const isMatured = `(SELECT available_at FROM commission) <= t.matured_until`;
 const result = (database: Database, $: Parameters): string => `
     SELECT EXISTS (SELECT FROM purchased) AS "isNew", p.amount = ${$.amount}::numeric AS "isSame",
       (SELECT is_outdated FROM attribution) AS "isOutdated",
-      coalesce((SELECT is_upgrade AND source IN ('sign-up', 'attribution') FROM earning)
+      coalesce((SELECT is_upgrade AND NOT is_own AND source IN ('sign-up', 'attribution') FROM earning)
         AND (SELECT purchase_count FROM buyer) > 0, false) AS "isFirstCredited",
       ${database.columns(ReferralPurchase, 'p', 'purchase.')},
       ${database.columns(ReferralCommission, 'm', 'commission.')}

@@ -13,9 +13,11 @@ import { invalid, ReferralError, referralError } from '../../errors';
 import { amountOf, dateOf, type FieldsOf, isNothing, objectOf, referenceOf, someUserIdOf } from '../../input';
 import type { Settings } from '../../options';
 import { quoted } from '../../shown';
+import type { Asking } from '../../tracking/same-person';
 import type { PurchaseInput, RefundInput } from '../../types/commissions';
 import type { UserRef } from '../../types/common';
 import { takeTurn } from '../records/buyer-turn';
+import { isUndecided } from '../records/second-look';
 import { type BuyersReferral, type BuyersReferrals, type Naming, namingFields, namingOf } from './buyers-referrals';
 import type { LateAttributions } from './late-attributions';
 import { setPaidAt } from './paid-at';
@@ -152,7 +154,8 @@ export class Purchases {
    * `isSamePerson`, so it must not run in a transaction of our own.
    */
   async lookAgain({ userId }: ReferralPurchase, manager: EntityManager | undefined): Promise<void> {
-    await this.#database.nextStep(() => this.#late.arrived(userId, manager), manager);
+    const asking = { userId, user: userId, req: null, manager };
+    await this.#database.nextStep(() => this.#late.arrived(asking), manager);
   }
 
   async refund(user: UserRef, input: RefundInput): Promise<RecordedRefund> {
@@ -198,7 +201,8 @@ export class Purchases {
       now: this.#clock.parameter(),
       attributedReferral: attributed?.id ?? null,
       attributedOwner: attributed?.owner ?? null,
-      isOwnReferral: attributed?.isOwn ?? false,
+      isOwnReferral: attributed?.isOwnReferral ?? false,
+      isSelfReferral: attributed?.isSelfReferral ?? false,
       defaultRate: ratio,
       defaultLimit: maxPerReferee,
       pendingDays,
@@ -221,14 +225,13 @@ export class Purchases {
       throw referralError('REFERENCE_REUSED', reference, `a purchase of ${purchase.amount}`, `one of ${amount}`);
     if (row.isNew) this.#events.emit(manager, 'purchase', purchase);
     if (row.isNew && commission) this.#events.emit(manager, 'commissionEarned', commission);
-    return { purchase, commission, mayWait: row.isNew ? row.isFirstCredited : purchase.referrerId === null };
+    return { purchase, commission, mayWait: row.isNew ? row.isFirstCredited : isUndecided(purchase.noCommission) };
   }
 
   async #attributed(plan: PurchasePlan, manager: EntityManager | undefined): Promise<PurchasePlan> {
     const { user, given, naming } = plan;
-    const attributed = naming
-      ? await this.#named(naming, user, given, manager)
-      : await this.#buyersReferrals.ofBuyer(user, given.buyer, manager);
+    const asking = { userId: given.buyer, user, req: null, manager };
+    const attributed = naming ? await this.#named(naming, asking, given) : await this.#buyersReferrals.ofBuyer(asking);
     return { ...plan, attributed };
   }
 
@@ -236,14 +239,9 @@ export class Purchases {
    * Returns the referral that a purchase names. A purchase that is recorded needs none: it is returned even if the
    * referral is deleted, or its code renamed, by now.
    */
-  async #named(
-    naming: Naming,
-    user: UserRef,
-    { buyer, reference }: GivenPurchase,
-    manager: EntityManager | undefined,
-  ): Promise<BuyersReferral | null> {
+  async #named(naming: Naming, asking: Asking, { buyer, reference }: GivenPurchase): Promise<BuyersReferral | null> {
     try {
-      return await this.#buyersReferrals.named(naming, user, buyer, manager);
+      return await this.#buyersReferrals.named(naming, asking);
     } catch (error) {
       const { purchases } = this.#database.tables;
       const query = sql(
@@ -251,7 +249,7 @@ export class Purchases {
         ($) => `SELECT FROM ${purchases} WHERE user_id = ${$.buyer} AND reference = ${$.reference}`,
       );
       const isMissing = error instanceof ReferralError && error.code === 'NOT_FOUND';
-      if (!isMissing || (await this.#database.query(query, manager)).length === 0) throw error;
+      if (!isMissing || (await this.#database.query(query, asking.manager)).length === 0) throw error;
       return null;
     }
   }

@@ -144,7 +144,7 @@ export class AccountManager extends RecordManager<ReferralAccount, AccountInput,
   ): Promise<ReferralPlan | null> {
     const user = someUserIdOf('user', objectOf('accounts.create', input, { user: true }).user);
     if ((await this.#ownReferral(user, manager)) !== null) return null;
-    return this.#creation.plan({ user, redirectTo: '/' }, before ?? undefined);
+    return this.#creation.plan({ user, redirectTo: this.#creation.home }, before ?? undefined);
   }
 
   protected async make(

@@ -2,11 +2,23 @@ import type { EntityManager } from 'typeorm';
 import type { Database } from '../../database/database';
 import { dayMs } from '../../limits';
 import type { Settings } from '../../options';
+import type { NoCommission } from '../../types/commissions';
 
 /** How long a purchase waits for a referrer where attribution has no limit, in days. */
 const defaultDays = 30;
 /** A longer window makes no difference, and PostgreSQL could not subtract it from a time. */
 const maxDays = 36_500;
+
+/**
+ * Why a purchase waits for a second look: nobody is known to have referred the buyer, or only the buyer, whose own link
+ * does not take the place of somebody else's.
+ */
+const undecided: readonly NoCommission[] = ['no-referrer', 'own-referral'];
+
+/** Whether a purchase can get a referrer by a second look. */
+export function isUndecided(noCommission: NoCommission | null): boolean {
+  return noCommission !== null && undecided.includes(noCommission);
+}
 
 /** The second look at a buyer's purchases without a referrer, as a sign-up needs it. */
 export interface SecondLook {
@@ -20,7 +32,7 @@ export interface SecondLook {
 }
 
 /**
- * SQL: the purchases of a user that wait for a referrer at a time. No referrer was found for them, no second look has
+ * SQL: the purchases of a user that wait for a referrer at a time. Nobody else was found to have referred them, no second look has
  * decided them, they are in the window, and something of them is not refunded.
  */
 export function waitingPurchases(
@@ -32,7 +44,7 @@ export function waitingPurchases(
   const windowMs = Math.min(attribution.windowDays ?? defaultDays, maxDays) * dayMs;
   return `
       SELECT p.* FROM ${purchases} p
-      WHERE p.user_id = ${user} AND p.no_commission = 'no-referrer'
+      WHERE p.user_id = ${user} AND p.no_commission IN (${undecided.map((reason) => `'${reason}'`).join(', ')})
         AND p.purchased_at > ${now} - ${windowMs} * interval '1 millisecond'
         AND (p.refunded < p.amount OR p.amount = 0)
         AND NOT EXISTS (SELECT FROM ${lateAttributions} l WHERE l.user_id = p.user_id AND l.purchase = p.reference)`;

@@ -104,7 +104,7 @@ export class ReferralCodeManager extends RecordManager<
     objectOf('referralCodes.create', input, { ...createFields, ...termFields });
     if (termsIn(input) && input.program) throw bothGiven(input.program);
     const given = Object.fromEntries(Object.entries(input).filter(([name]) => name in createFields));
-    return this.#creation.plan({ redirectTo: '/', ...given }, before);
+    return this.#creation.plan({ redirectTo: this.#creation.home, ...given }, before);
   }
 
   protected async make(

@@ -1,22 +1,17 @@
-import type { Request } from 'express';
 import type { EntityManager } from 'typeorm';
 import type { Referral } from '../../entities/referral';
 import { lengths } from '../../limits';
 import type { Settings } from '../../options';
 import type { Attribution } from '../../tracking/attribution';
 import type { ReferralLookup } from '../../tracking/referral-lookup';
+import type { Asking, SamePerson } from '../../tracking/same-person';
 import type { Visitors } from '../../tracking/visitors';
-import type { UserRef } from '../../types/common';
 import type { SignupCandidate, SignupRefusal, Weighed } from '../../types/signups';
 
 /** The checked input of `recordSignup`. */
-export interface SignupRequest {
-  req: Request | null;
-  user: UserRef;
-  userId: string;
+export interface SignupRequest extends Asking {
   /** The code that the user typed; null for none. */
-  typed: string | null;
-  manager: EntityManager | undefined;
+  readonly typed: string | null;
 }
 
 /** The referral that a sign-up is credited to. */
@@ -39,6 +34,8 @@ interface WeighedReferral {
   candidate: SignupCandidate;
   referral: Referral | null;
   touchedAt: Date | null;
+  /** Whether the referral is the user's own; undefined if that is not known yet. */
+  isOwn?: boolean;
 }
 
 /** Returns a weighing without its choice, because the chosen referral did not accept the sign-up. */
@@ -54,12 +51,20 @@ export class SignupChoice {
   readonly #lookup: ReferralLookup;
   readonly #attribution: Attribution;
   readonly #visitors: Visitors;
+  readonly #samePerson: SamePerson;
   readonly #settings: Settings;
 
-  constructor(lookup: ReferralLookup, attribution: Attribution, visitors: Visitors, settings: Settings) {
+  constructor(
+    lookup: ReferralLookup,
+    attribution: Attribution,
+    visitors: Visitors,
+    samePerson: SamePerson,
+    settings: Settings,
+  ) {
     this.#lookup = lookup;
     this.#attribution = attribution;
     this.#visitors = visitors;
+    this.#samePerson = samePerson;
     this.#settings = settings;
   }
 
@@ -102,9 +107,10 @@ export class SignupChoice {
     return { candidate, referral, touchedAt: null };
   }
 
-  async #byTouch({ req, userId, manager }: SignupRequest): Promise<WeighedReferral | null> {
+  async #byTouch(request: SignupRequest): Promise<WeighedReferral | null> {
+    const { req, userId, manager } = request;
     const carried = req && (await this.#visitors.seen(req, 'Referral.recordSignup').touchOf(userId, manager));
-    const attributed = await this.#attribution.atSignup(userId, carried, manager);
+    const attributed = await this.#attribution.atSignup(request, carried);
     if (attributed === null) return null;
     if (attributed === 'outside-window') {
       const candidate: SignupCandidate = {
@@ -112,12 +118,12 @@ export class SignupChoice {
       };
       return { candidate, referral: null, touchedAt: null };
     }
-    const { referral, touchedAt } = attributed;
+    const { referral, touchedAt, isOwn } = attributed;
     const candidate: SignupCandidate = {
       ...{ source: 'attribution', code: referral.code, referralId: referral.id },
       ...{ touchedAt: touchedAt.toISOString(), outcome: 'chosen' },
     };
-    return { candidate, referral, touchedAt };
+    return { candidate, referral, touchedAt, isOwn };
   }
 
   /**
@@ -125,24 +131,15 @@ export class SignupChoice {
    * (`own-code`).
    */
   async #choose(
-    { candidate, referral, touchedAt }: WeighedReferral,
+    { candidate, referral, touchedAt, isOwn }: WeighedReferral,
     request: SignupRequest,
   ): Promise<ChosenReferral | null> {
     if (!referral) return null;
-    const isSelfReferral = await this.#isSelfReferral(referral, request);
-    if (isSelfReferral && this.#settings.selfReferral === 'block') {
+    const isSelf = isOwn ?? (await this.#samePerson.is(referral.userId, request));
+    if (isSelf && this.#samePerson.refuses) {
       candidate.outcome = 'own-code';
       return null;
     }
-    return { referral, source: candidate.source, touchedAt, isSelfReferral };
-  }
-
-  async #isSelfReferral(
-    { userId: referrer }: Referral,
-    { req, user, userId, manager }: SignupRequest,
-  ): Promise<boolean> {
-    const { selfReferral, isSamePerson } = this.#settings;
-    if (referrer === null || selfReferral === 'allow') return false;
-    return referrer === userId || Boolean(await isSamePerson(referrer, userId, { req, user, manager }));
+    return { referral, source: candidate.source, touchedAt, isSelfReferral: isSelf && this.#samePerson.flags };
   }
 }

@@ -59,6 +59,11 @@ export function commissionInvariants(tables: Tables): Invariant[] {
       expected: `signup_rate || '/' || coalesce(signup_max::text, '')`,
       found: `rate || '/' || coalesce(max_per_referee::text, '')`,
     }),
+    ofCommission('a commission of a sign-up says whether that was a self-referral', {
+      isBroken: `id IS NOT NULL AND source = 'sign-up' AND is_self_referral <> signup_is_self_referral`,
+      expected: 'signup_is_self_referral',
+      found: 'is_self_referral',
+    }),
     ofCommission('earned = rate x purchase, or less at the limit', {
       // least() ignores nulls: without a room there is no limit.
       isBroken: `id IS NOT NULL AND (
@@ -109,11 +114,12 @@ export function commissionInvariants(tables: Tables): Invariant[] {
       found: 'coalesce(refunds_count, 0)',
     }),
     ofLate('what is decided later is of a purchase without a referrer', {
-      isBroken: `no_commission IS DISTINCT FROM 'no-referrer' OR bought_referrer_id IS NOT NULL
+      isBroken: `(no_commission IN ('no-referrer', 'own-referral')) IS NOT TRUE
+        OR (bought_referrer_id IS NULL) <> (no_commission = 'no-referrer')
         OR source NOT IN ('sign-up', 'attribution') OR decided_no_commission = 'no-referrer'
         OR decided_at < created_at`,
-      expected: `'no-referrer'`,
-      found: 'coalesce(bought_referrer_id, no_commission)',
+      expected: `'no-referrer, or own-referral'`,
+      found: `concat_ws('/', bought_referrer_id, no_commission)`,
     }),
   ];
 }
@@ -165,7 +171,7 @@ const purchasesAndCommissions = (tables: Tables): string => {
       f.amount AS refunds_amount, f.count AS refunds_count, f.times AS refund_times, f.last_at AS last_refund_at,
       r.id AS referral, r.user_id AS owner_id, h.id AS channel, d.reference AS redeemed_by,
       s.referral_id AS signup_referral_id, s.referrer_id AS signup_referrer_id, s.commission_ratio AS signup_rate,
-      s.commission_max_per_referee AS signup_max
+      s.commission_max_per_referee AS signup_max, s.is_self_referral AS signup_is_self_referral
     FROM ${decidedPurchases(tables)} p
     LEFT JOIN (
       SELECT user_id, purchase, sum(amount) AS amount, count(*), array_agg(created_at) AS times,
@@ -179,7 +185,8 @@ const purchasesAndCommissions = (tables: Tables): string => {
   ) AS bought
   FULL JOIN (
     SELECT c.id, c.user_id, c.referee_id, c.purchase, c.referral_id, c.channel_id, c.mode, c.rate, c.room,
-      c.max_per_referee, c.earned, c.amount, c.pending_days, c.available_at, c.reverted_at, c.created_at, c.updated_at,
+      c.max_per_referee, c.earned, c.amount, c.is_self_referral, c.pending_days, c.available_at, c.reverted_at,
+      c.created_at, c.updated_at,
       e.amount AS entered
     FROM ${commissions} c
     LEFT JOIN (
