@@ -5,7 +5,17 @@ import type { EntityManager } from 'typeorm';
 import { Referral, ReferralResponse, type ReferralSignup, ReferralVisitor } from '../lib';
 import { VisitorTokens } from '../lib/tracking/visitor-token';
 import { browserOf } from './support/browser';
-import { closeAll, cookieOf, type Host, openDataSource, secret, startHost, StatementLog, TestClock, visitorOf } from './support/host';
+import {
+  closeAll,
+  cookieOf,
+  type Host,
+  openDataSource,
+  secret,
+  startHost,
+  StatementLog,
+  TestClock,
+  visitorOf,
+} from './support/host';
 
 afterAll(closeAll);
 

@@ -48,7 +48,19 @@ export function wireTracking(settings: Settings): Tracking {
   const owners = new VisitorOwners(database);
   const signedIn = new LRUCache<string, true>({ max: 10_000, ttl: 60_000 });
   const parts = {
-    ...{ settings, clock, lookup, recorder, responses, samePerson, attribution, attributedUsers, owners, signedIn, store },
+    ...{
+      settings,
+      clock,
+      lookup,
+      recorder,
+      responses,
+      samePerson,
+      attribution,
+      attributedUsers,
+      owners,
+      signedIn,
+      store,
+    },
   };
   const visitors = new Visitors(parts);
   const calls = referralCalls({ settings, database, lookup, creation, responses, visitors, attributedUsers });

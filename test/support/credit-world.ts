@@ -1,7 +1,7 @@
 import { Referral, type ReferralCreditType } from '../../lib';
 import { type EarningsHost, startEarnings } from './earnings';
 import { browserOf } from './browser';
-import {  } from './host';
+import {} from './host';
 
 /**
  * A small world with every kind of row that sign-ups, usage and credits have, made by the public calls:
