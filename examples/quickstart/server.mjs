@@ -68,7 +68,7 @@ const escape = (text) => text.replace(/[&<>"']/g, (character) => `&#${character.
 const page = (res, html) =>
   res.type('html').send(`<!doctype html><html lang="en"><title>Quickstart</title>
     <meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" content="light dark">
-    <body style="font-family: system-ui, sans-serif; line-height: 2; overflow-wrap: anywhere">${html}`);
+    <body style="font-family: system-ui, sans-serif; line-height: 1.6; overflow-wrap: anywhere">${html}`);
 
 app.get('/', async (req, res) => {
   const referral = await req.referralForRequest(); // null for a visitor who was not referred
@@ -77,8 +77,8 @@ app.get('/', async (req, res) => {
     res,
     `${referrer ? `<p>${escape(referrer.name)} invited you.</p>` : ''}
     <form method="post" action="/register">
-      <label>Name <input name="name" required></label>
-      <label>Referral code, if you have one <input name="code"></label>
+      <p><label>Name<br><input name="name" maxlength="80" required></label></p>
+      <p><label>Referral code, if you have one<br><input name="code" maxlength="100"></label></p>
       <button>Register</button>
     </form>`,
   );
