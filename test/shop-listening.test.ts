@@ -17,7 +17,7 @@ test('until there is an app, a request is answered with 503; afterwards by the a
       ['HEAD', '/ready'],
       ['POST', '/login'],
     ] as const) {
-      const { status, headers } = await fetch(address + to, { method });
+      const { status, headers } = await fetch(address + to, { method, signal: unanswered() });
       expect([status, headers.get('retry-after'), headers.get('cache-control')]).toEqual([503, '1', 'no-store']);
     }
     serve(server, (_req, res) => res.end('open'));
@@ -67,13 +67,16 @@ test('a shop whose start waits for the database answers 503, and is open as soon
   }
 });
 
+/** Ends a request that nobody answers, so that the test fails instead of waiting. */
+const unanswered = (): AbortSignal => AbortSignal.timeout(60_000);
+
 /** Asks until something listens there. */
 async function firstAnswer(address: string, server: ChildProcess): Promise<Response> {
   for (;;) {
     try {
-      return await fetch(address);
+      return await fetch(address, { signal: unanswered() });
     } catch (error) {
-      if (server.exitCode !== null) throw error;
+      if (server.exitCode !== null || (error as Error).name === 'TimeoutError') throw error;
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
   }
