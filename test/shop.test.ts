@@ -14,7 +14,7 @@ interface Opened extends Awaited<ReturnType<typeof createShop>> {
   close: () => Promise<void>;
 }
 
-const partnerPassword = 'as the test says';
+const [partnerPassword, staffPassword] = ['as the test says', 'as the test says too'];
 const databases: string[] = [];
 const shops: Opened[] = [];
 let admin: pg.Client;
@@ -25,7 +25,7 @@ const bank = new Bank();
 beforeAll(async () => {
   admin = new pg.Client(databaseUrl());
   await admin.connect();
-  shop = await openShop(await createDatabase(), { clock: clock.read, bank, partnerPassword });
+  shop = await openShop(await createDatabase(), { clock: clock.read, bank, partnerPassword, staffPassword });
 });
 
 afterAll(async () => {
@@ -45,7 +45,17 @@ async function openShop(url: string, options: Partial<ShopOptions> = {}): Promis
   const pool = new pg.Pool({ connectionString: url, max: poolSize });
   pool.on('error', () => undefined); // of connections that are closing when the database is dropped
   const dataSource = await openDatabase(url);
-  const created = await createShop({ dataSource, pool, bank: new Bank(), baseUrl: 'http://localhost', ...options });
+  const created = await createShop({
+    dataSource,
+    pool,
+    bank: new Bank(),
+    baseUrl: 'http://localhost',
+    ...options,
+  }).catch(async (error: unknown) => {
+    await dataSource.destroy();
+    await pool.end();
+    throw error;
+  });
   let closed: Promise<void> | undefined;
   const opened = { ...created, dataSource, close: () => (closed ??= close()) };
   async function close(): Promise<void> {
@@ -106,9 +116,9 @@ async function creditsOf(browser: Browser): Promise<string[]> {
 /** What a page of earnings says: the sums as credit and as money, then coupons, commissions and earn-outs. */
 const earningsOf = async (browser: Browser): Promise<string[]> => rowsIn((await browser.get('/earnings')).text);
 
-/** Presses the button, and answers what the page says to it. */
-async function runEarnOuts(browser: Browser): Promise<string> {
-  const { text } = await submit(browser, '/earnings', '/earnings/run', {});
+/** Presses the button of the staff, and answers what the page says to it. */
+async function runEarnOuts(): Promise<string> {
+  const { text } = await submit(await staff(), '/earnings', '/earnings/run', {});
   return /<p class="notice" role="status">(.*?)<\/p>/.exec(text)![1]!;
 }
 
@@ -121,12 +131,15 @@ async function pricesOf(browser: Browser, product: number): Promise<string[]> {
   return [.../<p class="price">([\s\S]*?)<\/p>/.exec(text)![1]!.matchAll(/€[\d.]+/g)].map(([price]) => price);
 }
 
-async function partner(): Promise<Browser> {
+async function logIn(email: string, password: string): Promise<Browser> {
   const browser = open();
-  const fields = { email: 'partner@shop.example', password: partnerPassword };
-  expect((await submit(browser, '/login', '/login', fields)).status).toBe(303);
+  expect((await submit(browser, '/login', '/login', { email, password })).status).toBe(303);
   return browser;
 }
+
+const partner = (): Promise<Browser> => logIn('partner@shop.example', partnerPassword);
+let staffs: Promise<Browser> | undefined;
+const staff = (): Promise<Browser> => (staffs ??= logIn('staff@shop.example', staffPassword));
 
 /** The page of the newest order of a user. */
 async function orderOf(name: string): Promise<string> {
@@ -326,6 +339,94 @@ test('the discount comes first, then credit; commission is on the rest; a refund
   expect(await shop.referrals.verify()).toMatchObject({ ok: true, problems: [] });
 });
 
+test('only the staff run earn-outs', async () => {
+  const customer = open();
+  await register(customer, 'Lukas');
+  for (const browser of [customer, await partner()]) {
+    expect((await browser.get('/earnings')).text).not.toContain('/earnings/run');
+    const answer = await submit(browser, '/earnings', '/earnings/run', {});
+    expect([answer.status, answer.text]).toEqual([403, expect.stringContaining('Only the staff of the shop')]);
+  }
+  expect((await submit(open(), '/register', '/earnings/run', {})).headers['location']).toBe('/login?next=/earnings');
+  expect((await (await staff()).get('/earnings')).text).toContain('/earnings/run');
+
+  // No form makes anybody staff.
+  const eve = open();
+  await register(eve, 'Lukas’ sister', { email: 'sister@example.com', isStaff: 'true', is_staff: 'true' });
+  expect((await submit(eve, '/earnings', '/earnings/run', {})).status).toBe(403);
+});
+
+test('nobody knows the passwords of the shop’s own accounts, unless the start was given them', async () => {
+  const url = await createDatabase();
+  const own = [{ email: 'partner@shop.example' }, { email: 'staff@shop.example' }];
+  const tries = async ({ app }: Opened, password: string): Promise<number[]> => {
+    const answers = await Promise.all(
+      own.map(({ email }) => submit(request.agent(app), '/login', '/login', { email, password })),
+    );
+    return answers.map(({ status }) => status);
+  };
+  const earlier = await openShop(url, { partnerPassword: 'partner password', staffPassword: 'another password' });
+  expect(await tries(earlier, 'partner password')).toEqual([303, 400]);
+  await earlier.close();
+  const opened = await openShop(url); // the next start takes a published password away
+  for (const password of ['partner password', 'another password', '', 'undefined'])
+    expect(await tries(opened, password)).toEqual([400, 400]);
+  await opened.close();
+});
+
+test('a customer who had the address of the staff does not become staff', async () => {
+  const url = await createDatabase();
+  const opened = await openShop(url);
+  await opened.dataSource.manager.update(User, { email: 'staff@shop.example' }, { isStaff: false });
+  await opened.close();
+  await expect(openShop(url)).rejects.toThrow('A customer has the address staff@shop.example.');
+});
+
+test('a form with a NUL, or a repeated field, is a 400', async () => {
+  const browser = open();
+  const nul = 'a\u0000b';
+  for (const [page, fields] of [
+    ['/login', { email: `${nul}@example.com`, password: 'x' }],
+    ['/login', { email: 'anna@example.com', password: nul }],
+    ['/register', { name: nul }],
+    ['/register', { email: `${nul}@example.com` }],
+    ['/register', { password: `long enough ${nul}` }],
+    ['/register', { code: nul }],
+    ['/register', { next: nul }],
+    ['/register', { code: ['one', 'two'] }],
+  ] as [string, object][]) {
+    const account = { name: 'Nul', email: 'nul@example.com', password: 'long enough' };
+    const { status, text } = await submit(browser, page, page, { ...account, ...fields });
+    expect([page, fields, status, text.includes('</html>')]).toEqual([page, fields, 400, true]);
+  }
+  expect(await shop.dataSource.manager.countBy(User, { name: 'Nul' })).toBe(0);
+});
+
+describe('in production', () => {
+  const variables = ['REFERRALS_SECRET', 'SESSION_SECRET'] as const;
+  const before = { ...process.env };
+  beforeAll(() => {
+    process.env['NODE_ENV'] = 'production';
+  });
+  afterEach(() => {
+    for (const variable of variables) restore(variable);
+  });
+  afterAll(() => restore('NODE_ENV'));
+
+  function restore(variable: string): void {
+    if (before[variable] === undefined) delete process.env[variable];
+    else process.env[variable] = before[variable];
+  }
+
+  test.each(variables)('the shop is not created without a %s of its own', async (variable) => {
+    const url = await createDatabase();
+    for (const secret of ['', 'short', `development only: set ${variable} in production`]) {
+      for (const one of variables) process.env[one] = one === variable ? secret : randomBytes(32).toString('hex');
+      await expect(openShop(url)).rejects.toThrow(`In production, set ${variable} to a random text`);
+    }
+  });
+});
+
 test('an order from before the shop recorded purchases can be refunded, and takes no commission back', async () => {
   const moritz = open();
   await register(moritz, 'Moritz');
@@ -358,9 +459,9 @@ test('an earn-out makes credit or sends money, once, and nets what is refunded a
   expect(await buy(petra, 3)).toEqual(['€69.00', '€0.00', '€69.00']);
   const [credits] = await earningsOf(otto);
   expect(credits).toBe('As credit €17.25 €17.25');
-  expect(await runEarnOuts(otto)).toBe('Earn-outs completed: 0, failed: 0.'); // of an account made this minute
+  expect(await runEarnOuts()).toBe('Earn-outs completed: 0, failed: 0.'); // of an account made this minute
   clock.advanceDays(1);
-  await runEarnOuts(otto);
+  await runEarnOuts();
   for (const _ of ['once', 'twice']) {
     expect((await creditsOf(otto))[0]).toBe('€32.25'); // and the program's reward, 15.00
     expect(await earningsOf(otto)).toEqual([
@@ -368,7 +469,7 @@ test('an earn-out makes credit or sends money, once, and nets what is refunded a
       ...['Petra a link €17.25 €17.25 available', 'credit €17.25 completed'],
     ]);
     clock.advanceDays(1);
-    expect(await runEarnOuts(petra)).toBe('Earn-outs completed: 0, failed: 0.');
+    expect(await runEarnOuts()).toBe('Earn-outs completed: 0, failed: 0.');
   }
 
   const wanted = (payoutEmail: string): Promise<request.Response> =>
@@ -382,7 +483,7 @@ test('an earn-out makes credit or sends money, once, and nets what is refunded a
   const { text } = await otto.get('/earnings');
   expect(text).toMatch(/<option value="payout" selected>[\s\S]*value="otto@bank.example"/);
   await buy(petra, 2);
-  expect(await runEarnOuts(otto)).toBe('Earn-outs completed: 1, failed: 0.');
+  expect(await runEarnOuts()).toBe('Earn-outs completed: 1, failed: 0.');
   const sent = await earningsOf(otto);
   expect(sent).toEqual([
     ...['As credit €17.25 €0.00', 'As money €6.00 €0.00'],
@@ -390,7 +491,7 @@ test('an earn-out makes credit or sends money, once, and nets what is refunded a
     ...['money to otto@bank.example €6.00 completed', 'credit €17.25 completed'],
   ]);
   clock.advanceDays(1);
-  expect(await runEarnOuts(otto)).toBe('Earn-outs completed: 0, failed: 0.');
+  expect(await runEarnOuts()).toBe('Earn-outs completed: 0, failed: 0.');
   expect(await earningsOf(otto)).toEqual(sent);
 
   const order = await orderOf('Petra');
@@ -398,7 +499,7 @@ test('an earn-out makes credit or sends money, once, and nets what is refunded a
   expect((await earningsOf(otto))[1]).toBe('As money €0.00 -€6.00');
   await buy(petra, 3);
   clock.advanceDays(1);
-  await runEarnOuts(otto);
+  await runEarnOuts();
   expect((await earningsOf(otto)).slice(-3)).toEqual([
     ...['money to otto@bank.example €11.25 completed', 'money to otto@bank.example €6.00 completed'],
     'credit €17.25 completed',
@@ -444,12 +545,12 @@ describe('money', () => {
   test('whose sending was not answered is asked for again under the same key, and sent once', async () => {
     const said = jest.spyOn(console, 'error').mockImplementation(() => undefined);
     const asked = jest.spyOn(bank, 'pay');
-    const { browser, states, earnOuts } = await earner('Rosa', 'lost@bank.example');
-    await runEarnOuts(browser);
+    const { states, earnOuts } = await earner('Rosa', 'lost@bank.example');
+    await runEarnOuts();
     expect(await states()).toEqual(['money to lost@bank.example €17.25 the bank did not answer, so we ask again']);
     expect(said.mock.calls).toEqual([['express-referrals:', expect.objectContaining({ code: 'PAYOUT_UNCLEAR' })]]);
     clock.advance(60_000);
-    await runEarnOuts(browser);
+    await runEarnOuts();
     expect(await states()).toEqual(['money to lost@bank.example €17.25 completed']);
     const [earnOut] = await earnOuts();
     const { idempotencyKey: key, reference } = earnOut!;
@@ -461,8 +562,8 @@ describe('money', () => {
   });
 
   test('that the bank decides on later is on its way until the webhook says so', async () => {
-    const { browser, states } = await earner('Sven', 'later@bank.example');
-    await runEarnOuts(browser);
+    const { states } = await earner('Sven', 'later@bank.example');
+    await runEarnOuts();
     const [sent] = await states();
     expect(sent).toBe('money to later@bank.example €17.25 sent to the bank, which has not confirmed it yet');
     const body = JSON.stringify({ id: 'x', key: 'x', status: 'paid' });
@@ -480,19 +581,19 @@ describe('money', () => {
 
   test('that the bank refuses is sent to another address as soon as there is one', async () => {
     const { browser, states } = await earner('Tina', 'refused@bank.example');
-    await runEarnOuts(browser);
+    await runEarnOuts();
     clock.advance(1_800_000);
-    await runEarnOuts(browser);
+    await runEarnOuts();
     const refused = 'money to refused@bank.example €17.25 failed: The bank knows no such account.';
     expect(await states()).toEqual([refused]);
     await submit(browser, '/earnings', '/earnings', { mode: 'payout', payoutEmail: 'tina@bank.example' });
-    await runEarnOuts(browser);
+    await runEarnOuts();
     expect(await states()).toEqual(['money to tina@bank.example €17.25 completed', refused]);
   });
 
   test('that came back is shown as returned', async () => {
-    const { browser, states, earnOuts } = await earner('Urs', 'urs@bank.example');
-    await runEarnOuts(browser);
+    const { states, earnOuts } = await earner('Urs', 'urs@bank.example');
+    await runEarnOuts();
     const [earnOut] = await earnOuts();
     const report = { key: earnOut!.idempotencyKey, status: 'returned', reason: 'The account is closed.' } as const;
     await shop.referrals.earnOuts.settle(report);
@@ -502,9 +603,9 @@ describe('money', () => {
   test('that nobody can confirm is said to be looked into', async () => {
     jest.spyOn(console, 'error').mockImplementation(() => undefined);
     jest.spyOn(bank, 'pay').mockRejectedValue(new Error('no answer'));
-    const { browser, states } = await earner('Vera', 'vera@bank.example');
+    const { states } = await earner('Vera', 'vera@bank.example');
     for (let day = 0; day < 7; day++) {
-      await runEarnOuts(browser);
+      await runEarnOuts();
       clock.advanceDays(1);
     }
     expect(await states()).toEqual(['money to vera@bank.example €17.25 the bank does not answer, so we look into it']);

@@ -2,6 +2,7 @@ import path from 'node:path';
 import express, { type Express } from 'express';
 import type { Referrals } from 'express-referrals';
 import type { Pool } from 'pg';
+import { accounts, ensureAccount, randomPassword } from './accounts';
 import { checkCsrfToken, showCsrfToken } from './csrf';
 import { errorPage, notFound } from './error-pages';
 import { credit, money, time } from './format';
@@ -16,6 +17,7 @@ import { earningRoutes } from './routes/earnings';
 import { orderRoutes } from './routes/orders';
 import { productRoutes } from './routes/products';
 import { referralRoutes } from './routes/referrals';
+import { secretOf } from './secrets';
 import { securityHeaders } from './security-headers';
 import { loadUser, sessions } from './sessions';
 import type { Shop } from './shop';
@@ -23,24 +25,25 @@ import type { Shop } from './shop';
 export interface ShopOptions extends ShopReferralsOptions {
   /** For the session store. */
   pool: Pool;
+  /** Signs the session's cookie. Default: the variable `SESSION_SECRET`. */
   sessionSecret?: string;
-  /** The password of the partner whose coupon the front page shows. */
+  /** The password of the partner whose coupon the front page shows. Default: one that nobody knows. */
   partnerPassword?: string;
+  /** The password of the staff, who run earn-outs. Default: one that nobody knows. */
+  staffPassword?: string;
   /** Express' setting `trust proxy`. Set it only behind a proxy, because every client can send the headers of one. */
   trustProxy?: string | number;
 }
 
-// For development only, because anybody can read them here.
-const developmentSessionSecret = 'development only: set SESSION_SECRET in production';
-const developmentPassword = 'partner password';
-
 /** Creates the shop, and stores the terms of its referrals. There is one shop for each DataSource at a time. */
 export async function createShop(options: ShopOptions): Promise<{ app: Express; referrals: Referrals }> {
-  const { dataSource, bank, partnerPassword = developmentPassword } = options;
+  const { dataSource, bank, partnerPassword = randomPassword(), staffPassword = randomPassword() } = options;
   const referrals = shopReferrals(options);
   try {
     const program = await friendsProgram(referrals);
-    const coupon = await partnersCoupon(dataSource, referrals, partnerPassword);
+    await ensureAccount(dataSource, accounts.staff, staffPassword);
+    const partner = await ensureAccount(dataSource, accounts.partner, partnerPassword);
+    const coupon = await partnersCoupon(dataSource, referrals, partner);
     return { app: createApp(options, { dataSource, referrals, bank, program, coupon }), referrals };
   } catch (error) {
     await referrals.close();
@@ -60,7 +63,7 @@ function createApp({ pool, sessionSecret, trustProxy }: ShopOptions, shop: Shop)
   app.use(express.static(path.join(__dirname, 'public')));
   // Before the session and the CSRF check: the bank has neither, but signs what it sends.
   app.use(bankRoutes(shop));
-  app.use(sessions(pool, sessionSecret ?? developmentSessionSecret));
+  app.use(sessions(pool, sessionSecret ?? secretOf('SESSION_SECRET')));
   app.use(showCsrfToken);
   app.use(shop.referrals.middleware); // after the session, because the option `user` reads it
   app.use('/r', shop.referrals.router);

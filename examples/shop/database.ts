@@ -6,6 +6,7 @@ import { Order, Product, User } from './entities';
 import {
   AddEarnings1792000001000,
   AddOrderCredit1791000001000,
+  AddStaff1797000001000,
   CreateShop1790000001000,
   DropPayouts1793000001000,
   StockShop1790000002000,
@@ -30,6 +31,7 @@ const ours = [
   AddOrderCredit1791000001000,
   AddEarnings1792000001000,
   DropPayouts1793000001000,
+  AddStaff1797000001000,
 ];
 
 /** Opens one DataSource for the entities of the shop and of the package, so that they share transactions. */

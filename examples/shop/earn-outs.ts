@@ -14,7 +14,7 @@ async function run(): Promise<void> {
     const dataSource = await openDatabase(postgres.url);
     const baseUrl = env['BASE_URL'] ?? 'http://localhost:3000';
     const bank = new Bank();
-    const referrals = shopReferrals({ dataSource, baseUrl, bank, referralsSecret: env['REFERRALS_SECRET'] });
+    const referrals = shopReferrals({ dataSource, baseUrl, bank });
     try {
       const { completed, failed, amount } = await referrals.runEarnOuts();
       console.log(`Earn-outs completed: ${completed}, together ${amount}; failed: ${failed}.`);

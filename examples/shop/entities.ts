@@ -15,6 +15,10 @@ export class User {
   /** Only loaded by a login, so that no view can show it. */
   @Column('text', { name: 'password_hash', select: false })
   passwordHash!: string;
+
+  /** Whether the user works for the shop. No form sets it. */
+  @Column('boolean', { name: 'is_staff', default: false })
+  isStaff!: boolean;
 }
 
 @Entity('shop_products')

@@ -1,9 +1,15 @@
 import type { Request } from 'express';
+import { HttpError } from './http-error';
 
-/** Returns a field of a posted form; an empty text for a field that is missing or repeated. */
+/**
+ * Returns a field of a posted form; an empty text for a field that is missing.
+ *
+ * @throws HttpError 400 for a field that is repeated, or has a NUL, which PostgreSQL does not store.
+ */
 export function field(req: Request, name: string): string {
-  const value = (req.body as Record<string, unknown> | undefined)?.[name];
-  return typeof value === 'string' ? value : '';
+  const value = (req.body as Record<string, unknown> | undefined)?.[name] ?? '';
+  if (typeof value !== 'string' || value.includes('\0')) throw new HttpError(400, 'We could not read this form.');
+  return value;
 }
 
 /** Returns the path to go to after signing in, if it is a page of this site; else the front page. */

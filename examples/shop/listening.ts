@@ -1,8 +1,24 @@
-import type { Server } from 'node:http';
+import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
 const defaultPort = 3000;
 const graceMs = 5000;
+
+/** Answers while the shop is being created. A request that nobody answers would wait until the client gives up. */
+const notReady: RequestListener = (_req, res) => {
+  res.writeHead(503, { 'Content-Type': 'text/plain; charset=utf-8', 'Retry-After': '1', 'Cache-Control': 'no-store' });
+  res.end('The shop is starting.\n');
+};
+
+/** Returns a server that answers 503 until {@link serve} gives it an app. */
+export function createWaitingServer(): Server {
+  return createServer(notReady);
+}
+
+/** Lets an app answer from now on. */
+export function serve(server: Server, app: RequestListener): void {
+  server.off('request', notReady).on('request', app);
+}
 
 /** Listens on the given port. The default is 3000, or a free port if that is in use. Returns the port. */
 export async function listen(

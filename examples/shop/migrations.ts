@@ -121,3 +121,16 @@ export class DropPayouts1793000001000 implements MigrationInterface {
     await queryRunner.query('CREATE INDEX ix_shop_payouts_user ON shop_payouts (user_id)');
   }
 }
+
+/** Adds who works for the shop. Existing users are customers. */
+export class AddStaff1797000001000 implements MigrationInterface {
+  readonly name = 'AddStaff1797000001000';
+
+  async up(queryRunner: QueryRunner): Promise<void> {
+    await queryRunner.query('ALTER TABLE shop_users ADD COLUMN is_staff boolean NOT NULL DEFAULT false');
+  }
+
+  async down(queryRunner: QueryRunner): Promise<void> {
+    await queryRunner.query('ALTER TABLE shop_users DROP COLUMN is_staff');
+  }
+}

@@ -1,9 +1,6 @@
 import type { ReferralChannel, Referrals } from 'express-referrals';
 import type { DataSource } from 'typeorm';
 import { User } from './entities';
-import { hashPassword } from './passwords';
-
-const partner = { name: 'Tea & Type', email: 'partner@shop.example' };
 
 /**
  * Returns the coupon of a partner who writes about the shop. The first start of the shop creates it, and later starts
@@ -12,16 +9,12 @@ const partner = { name: 'Tea & Type', email: 'partner@shop.example' };
 export async function partnersCoupon(
   dataSource: DataSource,
   { channels }: Referrals,
-  password: string,
+  partner: User,
 ): Promise<ReferralChannel> {
-  if (!(await dataSource.manager.existsBy(User, { email: partner.email }))) {
-    const user = { ...partner, passwordHash: await hashPassword(password) };
-    await dataSource.createQueryBuilder().insert().into(User).values(user).orIgnore().execute();
-  }
   return dataSource.transaction(async (manager) => {
     // Concurrent processes wait here for the row lock: the first one creates the coupon, the others find it.
     const user = await manager.findOneOrFail(User, {
-      where: { email: partner.email },
+      where: { id: partner.id },
       lock: { mode: 'pessimistic_write' },
     });
     const [known] = await channels.ofUser(user, { manager });

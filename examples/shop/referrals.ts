@@ -3,6 +3,7 @@ import type { DataSource } from 'typeorm';
 import type { Bank } from './bank';
 import { Product } from './entities';
 import { payouts } from './payouts';
+import { secretOf } from './secrets';
 
 export interface ShopReferralsOptions {
   /** Initialised and migrated, as `openDatabase` returns it. */
@@ -11,13 +12,11 @@ export interface ShopReferralsOptions {
   baseUrl: string;
   /** Sends money to referrers. */
   bank: Bank;
+  /** Signs the visitor's cookie. Default: the variable `REFERRALS_SECRET`. */
   referralsSecret?: string;
   /** For tests. Default: the database's time. */
   clock?: () => Date;
 }
-
-// For development only, because anybody can read it here.
-const developmentSecret = 'development only: set REFERRALS_SECRET in production';
 
 /** Creates the instance of the shop, for its server and its jobs. There is one for each DataSource at a time. */
 export function shopReferrals({ dataSource, baseUrl, bank, referralsSecret, clock }: ShopReferralsOptions): Referrals {
@@ -25,7 +24,7 @@ export function shopReferrals({ dataSource, baseUrl, bank, referralsSecret, cloc
     dataSource,
     baseUrl,
     clock,
-    secret: referralsSecret ?? developmentSecret,
+    secret: referralsSecret ?? secretOf('REFERRALS_SECRET'),
     user: (req) => req.session.userId,
     targetTypes: [Product],
     actionDisplay: {

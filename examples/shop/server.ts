@@ -1,10 +1,11 @@
-import { createServer } from 'node:http';
 import pg from 'pg';
 import { FolderInUseError } from '../../test/postgres/claim';
+import { accounts, randomPassword } from './accounts';
 import { createShop } from './app';
 import { Bank, type BankReport } from './bank';
 import { openDatabase, poolSize, startDatabase } from './database';
-import { closeServer, listen } from './listening';
+import { closeServer, createWaitingServer, listen, serve } from './listening';
+import { secretOf } from './secrets';
 
 const { env } = process;
 const say = (line: string): void => console.log(line);
@@ -16,9 +17,8 @@ const reportMs = 5000;
 const opened: (() => unknown)[] = [];
 
 async function start(): Promise<void> {
-  const secrets = ['REFERRALS_SECRET', 'SESSION_SECRET', 'PARTNER_PASSWORD'];
-  if (env['NODE_ENV'] === 'production' && !secrets.every((name) => env[name]))
-    throw new Error(`In production, set ${secrets.join(', ')} to random texts of 32 characters or more.`);
+  // First, because in production a missing one ends the start.
+  const [referralsSecret, sessionSecret] = [secretOf('REFERRALS_SECRET'), secretOf('SESSION_SECRET')];
   const postgres = await startDatabase('The shop is starting', say);
   opened.push(() => postgres.stop());
   const pool = new pg.Pool({ connectionString: postgres.url, max: poolSize });
@@ -28,7 +28,7 @@ async function start(): Promise<void> {
   opened.push(() => dataSource.destroy());
 
   // Listens before the shop is created, because links contain the port.
-  const server = createServer();
+  const server = createWaitingServer();
   const address = `http://localhost:${await listen(server, env['PORT'], say)}`;
   const bank = new Bank();
   const { app, referrals } = await createShop({
@@ -36,12 +36,13 @@ async function start(): Promise<void> {
     pool,
     bank,
     baseUrl: env['BASE_URL'] ?? address,
-    referralsSecret: env['REFERRALS_SECRET'],
-    sessionSecret: env['SESSION_SECRET'],
-    partnerPassword: env['PARTNER_PASSWORD'],
+    referralsSecret,
+    sessionSecret,
+    partnerPassword: passwordOf('partner'),
+    staffPassword: passwordOf('staff'),
     trustProxy: trustProxyOf(env['TRUST_PROXY']),
   });
-  server.on('request', app);
+  serve(server, app);
   opened.push(() => referrals.close());
   opened.push(() => {
     say('Closing the shop…');
@@ -52,6 +53,18 @@ async function start(): Promise<void> {
   opened.push(() => clearInterval(reporting));
   postgres.setStatus(`The shop is already running at ${address}`);
   say(`The shop is open at ${address}; Ctrl-C closes it`);
+}
+
+/**
+ * Returns the password of an account of the shop's own from the environment. Otherwise it is a new one, which the
+ * console shows; not in production, where consoles are logged: there nobody can log in with it.
+ */
+function passwordOf(who: keyof typeof accounts): string {
+  const given = env[`${who.toUpperCase()}_PASSWORD`];
+  if (given) return given;
+  const password = randomPassword();
+  if (env['NODE_ENV'] !== 'production') say(`Log in as ${who} with ${accounts[who].email} and ${password}`);
+  return password;
 }
 
 /** Sends a report of the bank to the shop's webhook. */

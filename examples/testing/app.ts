@@ -17,18 +17,28 @@ export interface AppOptions {
   clock?: () => Date;
 }
 
+/** Returns a secret from the environment. Everybody can read the one for tests here, so production refuses it. */
+function secretOf(variable: 'REFERRALS_SECRET' | 'SESSION_SECRET'): string {
+  const published = 'a development secret of 32 characters or more';
+  const secret = process.env[variable] || published;
+  if (process.env['NODE_ENV'] === 'production' && (secret === published || secret.length < 32))
+    throw new Error(`In production, set ${variable} to a random text of 32 characters or more.`);
+  return secret;
+}
+
 /** The application under test. A function, so that each test file gets an application of its own. */
 export function createApp({ dataSource, baseUrl, clock }: AppOptions): { app: Express; referrals: Referrals } {
   const referrals = createReferrals({
     dataSource,
     baseUrl,
-    secret: process.env['REFERRALS_SECRET'] ?? 'a development secret of 32 characters or more',
+    secret: secretOf('REFERRALS_SECRET'),
     user: (req) => req.session.userId,
     commission: { ratio: '0.25', pendingDays: 30 },
     ...(clock && { clock }),
   });
   const app = express();
-  app.use(session({ secret: 'development only', resave: false, saveUninitialized: false }));
+  const cookie = { sameSite: 'lax', secure: 'auto' } as const;
+  app.use(session({ secret: secretOf('SESSION_SECRET'), resave: false, saveUninitialized: false, cookie }));
   app.use(express.json());
   app.use(referrals.middleware);
   app.use('/r', referrals.router);

@@ -20,15 +20,17 @@ export function accountRoutes(shop: Shop): Router {
   });
 
   router.post('/register', async (req, res) => {
+    const next = localPath(field(req, 'next')); // before anything is written, because a malformed field is refused
     const { newUser, problem } = newUserOf(req);
     if (!newUser) return refuse(req, res, 'register', problem);
     const { user, problem: refusal } = await signUp(shop, req, newUser);
     if (!user) return refuse(req, res, 'register', refusal);
     await signIn(req, res, user);
-    res.redirect(303, localPath(field(req, 'next')));
+    res.redirect(303, next);
   });
 
   router.post('/login', async (req, res) => {
+    const next = localPath(field(req, 'next'));
     const user = await shop.dataSource.manager.findOne(User, {
       where: { email: normalisedEmail(field(req, 'email')) },
       select: { id: true, passwordHash: true },
@@ -36,7 +38,7 @@ export function accountRoutes(shop: Shop): Router {
     const isRight = await isPassword(field(req, 'password'), user?.passwordHash);
     if (!user || !isRight) return refuse(req, res, 'login', 'The e-mail address or the password is wrong.');
     await signIn(req, res, user);
-    res.redirect(303, localPath(field(req, 'next')));
+    res.redirect(303, next);
   });
 
   router.post('/logout', async (req, res) => {

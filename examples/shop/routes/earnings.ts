@@ -3,6 +3,7 @@ import { type Response, Router } from 'express';
 import { earningsOf } from '../earnings';
 import type { User } from '../entities';
 import { field } from '../forms';
+import { HttpError } from '../http-error';
 import { currentUser } from '../sessions';
 import type { Shop } from '../shop';
 
@@ -38,10 +39,11 @@ export function earningRoutes({ dataSource, referrals }: Shop): Router {
     res.redirect(303, '/earnings');
   });
 
-  // In this demo every user can run earn-outs. A real shop runs them from cron: see earn-outs.ts.
+  // A real shop runs earn-outs from cron: see earn-outs.ts. This button of the staff shows what they do.
   router.post('/earnings/run', async (_req, res) => {
     const user = currentUser(res);
     if (!user) return res.redirect(303, loginFirst);
+    if (!user.isStaff) throw new HttpError(403, 'Only the staff of the shop can run earn-outs.');
     const { completed, failed } = await referrals.runEarnOuts();
     await show(res, user, { notice: `Earn-outs completed: ${completed}, failed: ${failed}.` });
   });
