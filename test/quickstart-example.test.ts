@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import path from 'node:path';
-import type request from 'supertest';
+import request from 'supertest';
 import { DataSource } from 'typeorm';
 import { browserOf } from './support/browser';
 import { databaseUrl } from './support/host';

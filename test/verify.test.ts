@@ -878,6 +878,11 @@ describe('of what was earned', () => {
       { invariant: 'an earn-out in progress was never settled', table: 'referral_earn_outs' },
     ],
     [
+      'a completed payout whose count says that it never was',
+      () => `UPDATE ${tableOf('earn_outs')} SET completions = 0 WHERE id = ${anEarnOut('otto')}`,
+      { invariant: 'what was completed stays so, or is returned', table: 'referral_earn_outs' },
+    ],
+    [
       'a first purchase that was another day',
       () =>
         `UPDATE ${tableOf('buyers')} SET first_purchase_at = first_purchase_at + interval '1 day' WHERE user_id = 'carl'`,
