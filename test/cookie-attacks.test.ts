@@ -233,7 +233,7 @@ describe('the key', () => {
     await host.referrals.close();
     for (const [name, options] of Object.entries(given)) {
       const own = await startHost({ clock: clock.read, dataSource, ...options });
-      const line = linesOf(await request(own.app).get(`/r/${code}`))[0]!;
+      const line = linesOf(await request(own.app).get(`/r/${code}`).set('User-Agent', firefox))[0]!;
       cookies[name] = line.split(';')[0]!.split('=')[1]!;
       await own.referrals.close();
     }
@@ -301,7 +301,9 @@ describe('the attributes', () => {
     const own = await startHost({ cookie, baseUrl });
     const { code } = await link(fresh(), own);
     for (const scheme of ['http', 'https']) {
-      const [line] = linesOf(await request(own.app).get(`/r/${code}`).set('X-Forwarded-Proto', scheme));
+      const [line] = linesOf(
+        await request(own.app).get(`/r/${code}`).set('User-Agent', firefox).set('X-Forwarded-Proto', scheme),
+      );
       expect(line!.replace(/=v2[^;]*/, '=T')).toBe(expected);
     }
     await own.referrals.close();

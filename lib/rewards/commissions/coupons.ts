@@ -63,11 +63,13 @@ export class Coupons {
       // Before a row lock is taken, because the option isSamePerson may be slow.
       const isOwn = await this.#samePerson.is(found!.ownerId, { userId, user, req: req ?? null, manager });
       if (isOwn && this.#samePerson.refuses) throw referralError('COUPON_OWN', typed);
+      const used = refusalByUse(found!);
+      if (used) throw referralError(used, typed);
       return this.#database.transaction(async (within) => {
         await takeTurn(this.#database, userId, within);
         // Read again under the lock, because the channel and the buyer may have changed since.
         const channel = await this.#channelOfCode(typed, userId, within);
-        const late = refusalOf(channel) ?? (channel!.isRedeemed ? 'COUPON_REDEEMED' : null);
+        const late = refusalOf(channel) ?? refusalByUse(channel!);
         if (late) throw referralError(late, typed);
         if (channel!.ownerId !== found!.ownerId) return overtaken; // isSamePerson was called for another owner
         await this.#set(userId, channel!.id, isOwn && this.#samePerson.flags, within);
@@ -204,8 +206,13 @@ export class Coupons {
 function refusalOf(channel: CouponChannelRow | undefined): CouponRefusal | null {
   if (!channel) return 'COUPON_NOT_FOUND';
   if (channel.isExpired) return 'COUPON_EXPIRED';
-  if (!channel.isOpen) return 'COUPON_INACTIVE';
-  return channel.isUsedUp && !channel.isRedeemed ? 'COUPON_USED_UP' : null;
+  return channel.isOpen ? null : 'COUPON_INACTIVE';
+}
+
+/** Refuses a coupon that the user, or as many buyers as it allows, have redeemed. */
+function refusalByUse({ isRedeemed, isUsedUp }: CouponChannelRow): CouponRefusal | null {
+  if (isRedeemed) return 'COUPON_REDEEMED';
+  return isUsedUp ? 'COUPON_USED_UP' : null;
 }
 
 /** The channel of a code, and its state for a user. */

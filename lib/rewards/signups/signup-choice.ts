@@ -109,7 +109,8 @@ export class SignupChoice {
 
   async #byTouch(request: SignupRequest): Promise<WeighedReferral | null> {
     const { req, userId, manager } = request;
-    const carried = req && (await this.#visitors.seen(req, 'Referral.recordSignup').touchOf(userId, manager));
+    const visitor = req === null ? null : this.#visitors.seen(req, 'Referral.recordSignup');
+    const carried = visitor && (await visitor.touchOf(userId, manager));
     const attributed = await this.#attribution.atSignup(request, carried);
     if (attributed === null) return null;
     if (attributed === 'outside-window') {
