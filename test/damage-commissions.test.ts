@@ -232,6 +232,7 @@ const unseen: Record<string, [reason: string, where: (row: Damage['row']) => boo
   'account_totals.due_terms': ['with which options that was found', always],
   'account_totals.matured_until': ['every moment is right for which the sums are', always],
   'accounts.payout_email': ['a setting', always],
+  'accounts.referral_id': ['a setting: another referral of the same user', ({ user_id: user }) => user === 'anna'],
   'accounts.created_at': ['nothing else is as old', always],
   'accounts.updated_at': ['nothing else is as old', always],
 };

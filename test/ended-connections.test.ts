@@ -57,7 +57,10 @@ function backends(): Promise<{ pid: number; state: string }[]> {
 
 test('the quickstart goes on when PostgreSQL ends its connections: idle, working, or as they are made', async () => {
   const body = new URLSearchParams({ name: 'Anna' });
-  const registered = await fetch(`${url}/register`, { method: 'POST', body, redirect: 'manual' });
+  const registered = await fetch(`${url}/register`, {
+    ...{ method: 'POST', body, redirect: 'manual' },
+    headers: { origin: url },
+  });
   const cookie = registered.headers.get('set-cookie')!.split(';')[0]!;
   expect(await ask(cookie)).toBe(200);
 

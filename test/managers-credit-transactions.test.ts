@@ -172,7 +172,6 @@ describe('creditTransactions', () => {
       (await creditTransactions.search({ where })).filter((one) => one.userId === userId).map(({ kind }) => kind);
     for (const where of [
       {},
-      [],
       [{}],
       [{ userId }, { reference: 'less' }],
       { kind: Not('hold') },

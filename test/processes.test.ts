@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { DataSource } from 'typeorm';
 import { entities, migrations, Referral, ReferralDailyCount, ReferralResponse } from '../lib';
+import { firefox } from './support/browser';
 import { type OwnServer, startOwnServer } from './support/own-server';
 import { after, killAfter, startProcess } from './support/processes';
 
@@ -32,7 +33,7 @@ const startApp = () => startProcess<string>('app.js', { env: { TEST_DATABASE_URL
 function get(url: string): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
     http
-      .get(url, (answer) =>
+      .get(url, { headers: { 'user-agent': firefox } }, (answer) =>
         answer
           .resume()
           .once('end', () => resolve(answer))

@@ -102,7 +102,7 @@ describe('respond', () => {
   });
 
   test('is a touch: from then on the user has come through this referral, in the same request too', async () => {
-    const other = await Referral.create({ redirectTo: '/', label: 'typed' });
+    const other = await Referral.create({ redirectTo: '/', user: 'owner', label: 'typed' });
     const browser = await visitor('toucher');
     clock.advanceDays(1);
     act = async (req) => {
@@ -115,7 +115,7 @@ describe('respond', () => {
   });
 
   test('of somebody who is not signed in is carried by the cookie, and linked at sign-in', async () => {
-    const typed = await Referral.create({ redirectTo: '/', label: 'typed, anonymous' });
+    const typed = await Referral.create({ redirectTo: '/', user: 'owner', label: 'typed, anonymous' });
     for (const browser of [host.browser(), await visitor()]) {
       clock.advanceDays(0.1);
       act = async (req) => [await typed.respond(req, 'TYPED_CODE'), (await req.referralForRequest())?.id];

@@ -8,6 +8,7 @@ const ofCoupons: Partial<Record<ReferralError['code'], string>> = {
   COUPON_EXPIRED: 'This coupon has expired.',
   COUPON_OWN: 'This is your own coupon. It is for your friends.',
   COUPON_REDEEMED: 'You have used this coupon already.',
+  COUPON_USED_UP: 'This coupon is used up.',
   INVALID_INPUT: 'There is no such coupon. Please check the spelling.',
 };
 
