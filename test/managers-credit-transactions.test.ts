@@ -170,13 +170,7 @@ describe('creditTransactions', () => {
     await credits.spend(userId, { amount: '5', reference: 'less' });
     const kinds = async (where: object): Promise<string[]> =>
       (await creditTransactions.search({ where })).filter((one) => one.userId === userId).map(({ kind }) => kind);
-    for (const where of [
-      {},
-      [{}],
-      [{ userId }, { reference: 'less' }],
-      { kind: Not('hold') },
-      { kind: Not(IsNull()) },
-    ])
+    for (const where of [{}, [{}], [{ userId }, { reference: 'less' }], { kind: Not('hold') }, { kind: Not(IsNull()) }])
       expect(await kinds(where)).toEqual(['adjustment', 'spend']);
     for (const kind of [
       'spend',
