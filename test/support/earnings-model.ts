@@ -173,7 +173,10 @@ export class EarningsModel {
   }
 
   click(user: string, code: number): Outcome {
-    this.#touches.set(user, code);
+    const before = this.#touches.get(user);
+    const isOwn = (one: number): boolean => this.codes[one]!.owner === user;
+    // One's own link does not take the place of somebody else's.
+    if (before === undefined || isOwn(before) || !isOwn(code)) this.#touches.set(user, code);
     return 'ok';
   }
 
@@ -208,7 +211,7 @@ export class EarningsModel {
     const known = this.#purchases.get(`${user}/${reference}`);
     if (known && known.amount !== amount) return 'REFERENCE_REUSED';
     if (known) {
-      if (known.referrer === null) this.#lookAgain(user);
+      if (isUndecided(known)) this.#lookAgain(user);
       return shown(known);
     }
     const at = this.now - daysAgo * dayMs;
@@ -249,9 +252,10 @@ export class EarningsModel {
   /** Decides what a user bought without a referrer in the last 30 days, oldest first, once there is a referrer. */
   #lookAgain(user: string): void {
     const choice = this.#referral(user);
-    if (!choice) return;
-    const waiting = [...this.#purchases].filter(([key, { refusal, late, at, amount, refunded }]) => {
-      const isWaiting = refusal === 'no-referrer' && late === null && at > this.now - 30 * dayMs;
+    if (!choice || this.codes[choice.code]!.owner === user) return; // one's own link decides nothing
+    const waiting = [...this.#purchases].filter(([key, recorded]) => {
+      const { late, at, amount, refunded } = recorded;
+      const isWaiting = isUndecided(recorded) && late === null && at > this.now - 30 * dayMs;
       return key.startsWith(`${user}/`) && isWaiting && (amount === 0 || refunded < amount);
     });
     for (const [key, purchase] of waiting.sort(([, a], [, b]) => a.at - b.at)) {
@@ -639,6 +643,9 @@ export class EarningsModel {
     return buyer;
   }
 }
+
+/** Whether a purchase has no referrer, or only the buyer. */
+const isUndecided = ({ refusal }: Purchase): boolean => refusal === 'no-referrer' || refusal === 'own-referral';
 
 function shown({ source, referrer, mode, refusal, commission }: Purchase): Outcome {
   return JSON.stringify([source, referrer, mode, refusal, commission && [commission.earned, commission.amount]]);
