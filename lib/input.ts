@@ -160,8 +160,10 @@ export function fieldsIn(value: unknown, known: readonly string[]): GivenFields 
     const unknown = own.find((key) => !known.includes(key as string));
     if (unknown !== undefined) return { fields: {}, unknown: String(unknown) };
     // In the order of the caller's object, then those of its class.
-    const names = new Set([...(own as string[]), ...known.filter((name) => name in value)]);
-    const fields = Object.fromEntries(Array.from(names, (name) => [name, (value as Record<string, unknown>)[name]]));
+    const fields: Record<string, unknown> = {};
+    for (const name of own as string[]) fields[name] = (value as Record<string, unknown>)[name];
+    for (const name of known)
+      if (!Object.hasOwn(fields, name) && name in value) fields[name] = (value as Record<string, unknown>)[name];
     return { fields, unknown: undefined };
   } catch {
     return null;

@@ -68,7 +68,7 @@ export class Database extends Mapping {
     on.sending();
     const startedAt = Date.now();
     const { rows } = await client
-      .query<Row>({ ...(name !== undefined && { name }), text, values: parameters, types: resultTypes })
+      .query<Row>({ name, text, values: parameters, types: resultTypes })
       .catch((error: Error) => {
         logger.logQueryError(error, text, parameters, runner);
         throw new QueryFailedError(text, parameters, error);
