@@ -12,8 +12,8 @@ import { refusePrefetch } from './prefetch';
 import { queryOf, queryParameter } from './query';
 
 /**
- * `GET /:code` follows a link, whatever follows the code that can't be a part of it, such as a slash or a full stop; `GET /create-link.js` is the script of
- * `createForm`, and `POST /` creates a link. Every other request goes on to the host's next handler.
+ * `GET /:code` follows a link. What comes after the code and can't be a part of it, such as a slash or a full stop, is
+ * ignored. `GET /create-link.js` is the script of `createForm`, and `POST /` creates a link. Every other request goes on to the host's next handler.
  */
 export function linkRouter(tracking: Tracking): RequestHandler {
   const { settings, lookup, visitors } = tracking;

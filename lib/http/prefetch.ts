@@ -3,9 +3,9 @@ import { debug } from '../debug';
 import type { Referral } from '../entities/referral';
 
 /**
- * Answers a request of a browser that fetches or renders a link in advance, because somebody may click on it. The
- * browser would use any other answer for the visit, and the click would never arrive. After an error it asks again once
- * the person clicks. Without `Retry-After`, because a browser would then prefetch nothing from this site for that time.
+ * Refuses a request of a browser that fetches or renders a link in advance, because somebody may click on it. The
+ * browser would use any other response for the visit, and the click would never arrive. After an error it sends the
+ * request again once the person clicks. Without `Retry-After`, because a browser would then prefetch nothing from this site for that time.
  */
 export function refusePrefetch(res: Response, { code }: Referral): void {
   debug('%s: not counted: prefetch', code);
