@@ -309,7 +309,7 @@ class Trial {
    * it; and in any order, if the provider is one that contradicts itself.
    */
   async #passOn(isCareless: boolean): Promise<void> {
-    for (const report of this.#provider.takeReports()) this.#reports.push({ report, place: ++this.#places });
+    this.#collect();
     const isInOrder = !isCareless || this.#scenario.lies === undefined;
     const taken = this.#reports.splice(0);
     if (!isInOrder) taken.sort(() => this.#random(3) - 1);
@@ -326,6 +326,10 @@ class Trial {
       held.add(key);
       this.#reports.push(one);
     }
+  }
+
+  #collect(): void {
+    for (const report of this.#provider.takeReports()) this.#reports.push({ report, place: ++this.#places });
   }
 
   /** @returns whether it was acknowledged. Else it comes again. */
@@ -356,12 +360,17 @@ class Trial {
     return true;
   }
 
-  /** What waits for staff: they look the payment up, and report it or have it tried again. */
+  /**
+   * What waits for staff: they look the payment up, and report it or have it tried again. If reports of the provider are on
+   * their way, staff wait for them: if they said 'returned' before a 'completed' arrives, that would be a contradiction.
+   */
   async #askStaff(): Promise<void> {
     const { earnOuts } = this.#host.referrals;
+    this.#collect();
+    const isReported = new Set(this.#reports.map(({ report }) => report.key));
     for (const one of await earnOuts.search({ where: { mode: 'payout', nextAttemptAt: null }, take: 10_000 })) {
       if (one.status === 'failed' || one.status === 'returned') await earnOuts.retry(one);
-      if (one.status !== 'processing') continue;
+      if (one.status !== 'processing' || isReported.has(one.idempotencyKey)) continue;
       const known = this.#provider.lookUp(one.idempotencyKey);
       if (known) await earnOuts.settle(known);
       else if (one.submittedAt === null) await earnOuts.retry(one);
@@ -402,7 +411,7 @@ class Trial {
     }
     // What was reported before is known now.
     this.#reports.length = 0;
-    this.#reports.push(...this.#provider.takeReports().map((report) => ({ report, place: ++this.#places })));
+    this.#collect();
   }
 
   /** What the provider has paid, nobody calls unpaid, unless the provider itself did. */
