@@ -26,6 +26,8 @@ export class Mapping {
   readonly dataSource: DataSource;
   /** The tables, quoted and with the host's schema. */
   readonly tables: Readonly<Record<keyof typeof entityOf, string>>;
+  /** The columns of rows without a selection, by entity. */
+  readonly #loaded = new Map<new () => object, EntityMetadata['columns']>();
 
   constructor(dataSource: DataSource) {
     this.dataSource = dataSource;
@@ -61,11 +63,18 @@ export class Mapping {
   entity<T extends object>(entity: new () => T, row: object, prefix = '', selected?: Selected): T {
     const values = row as Record<string, unknown>;
     const loaded: Record<string, unknown> = {};
-    for (const { propertyName, transformer } of loadedColumns(this.dataSource, entity, selected)) {
+    const columns = selected ? loadedColumns(this.dataSource, entity, selected) : this.#columnsOf(entity);
+    for (const { propertyName, transformer } of columns) {
       const value = values[prefix + propertyName];
       const isPlain = transformer === undefined || Array.isArray(transformer);
       loaded[propertyName] = isPlain ? value : (transformer.from(value) as unknown);
     }
     return registry.own(Object.assign(new entity(), loaded), this.dataSource);
+  }
+
+  #columnsOf(entity: new () => object): EntityMetadata['columns'] {
+    let columns = this.#loaded.get(entity);
+    if (!columns) this.#loaded.set(entity, (columns = loadedColumns(this.dataSource, entity)));
+    return columns;
   }
 }

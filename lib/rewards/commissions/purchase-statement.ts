@@ -46,6 +46,8 @@ export interface PurchaseRow {
    * before: then a purchase may wait that has just missed the referrer.
    */
   'isFirstCredited': boolean;
+  /** Whether the purchase redeems the buyer's coupon. The statement for other purchases has then written nothing. */
+  'isRedeeming': boolean;
   'purchase.userId': string | null;
   'commission.id': string | null;
 }
@@ -54,7 +56,11 @@ type Tables = Database['tables'];
 type Parameters = Placeholders<PurchaseParameters>;
 
 /**
- * Records a purchase and its commission in one statement.
+ * Records a purchase and its commission in one statement. Few purchases redeem a coupon, and PostgreSQL prepares each
+ * table that a statement may write each time it is executed, so what a redemption writes is left out of the statement
+ * for the others. If the purchase turns out to redeem one, that statement writes nothing.
+ *
+ * @param redeems whether it is the statement for a purchase that redeems a coupon.
  *
  * Locks, in this order, all held until the transaction ends:
  *
@@ -74,7 +80,7 @@ type Parameters = Placeholders<PurchaseParameters>;
  * of this statement, nothing is written: the result has no purchase, and the caller retries. If other buyers have used
  * up the coupon since the snapshot, the statement fails, and the caller retries too: the next snapshot has it off.
  */
-export function purchaseStatement(database: Database): Statement<PurchaseParameters> {
+export function purchaseStatement(database: Database, redeems: boolean): Statement<PurchaseParameters> {
   const { tables } = database;
   return statement<PurchaseParameters>(
     {
@@ -98,8 +104,10 @@ export function purchaseStatement(database: Database): Statement<PurchaseParamet
       guard(tables, $),
       buyersRow(tables, $),
       commissionAmount(tables, $),
-      buyersTurn(tables, $),
-      purchaseAndRedemption(tables, $),
+      buyersTurn(tables, $, redeems),
+      ...(redeems ? [redemptionCount(tables)] : []),
+      purchase(tables, $, redeems),
+      ...(redeems ? [redemption(tables, $)] : []),
       refereeAndCommission(tables, $),
       sharedRows(tables, $),
     ].join(',')}
@@ -135,8 +143,9 @@ const buyersRow = (tables: Tables, $: Parameters): string => `
       SELECT b.* FROM (SELECT) AS always LEFT JOIN ${tables.buyers} b ON b.user_id = ${$.buyer}
     )`;
 
-const buyersTurn = (tables: Tables, $: Parameters): string => `
-    -- Lock 1 for a known buyer. No row if the version is not that of the snapshot: then nothing below is written.
+const buyersTurn = (tables: Tables, $: Parameters, redeems: boolean): string => `
+    -- Lock 1 for a known buyer. No row if the version is not that of the snapshot, or if the purchase redeems a coupon
+    -- and this is not the statement for that: then nothing below is written.
     updated AS (
       UPDATE ${tables.buyers} b SET version = b.version + 1,
         purchase_count = b.purchase_count + 1, purchased = b.purchased + ${$.amount}::numeric,
@@ -146,6 +155,7 @@ const buyersTurn = (tables: Tables, $: Parameters): string => `
         is_redeemed = b.is_redeemed OR (earning.is_redeeming AND earning.is_recurring),
         channel_id = CASE WHEN earning.is_redeeming AND NOT earning.is_recurring THEN NULL ELSE b.channel_id END
       FROM earning CROSS JOIN at CROSS JOIN buyer WHERE b.user_id = ${$.buyer} AND b.version = buyer.version
+        ${redeems ? '' : 'AND NOT earning.is_redeeming'}
       RETURNING b.user_id
     ),
     -- Lock 1 for a new buyer. No row if a concurrent call has inserted it: then nothing below is written.
@@ -155,7 +165,9 @@ const buyersTurn = (tables: Tables, $: Parameters): string => `
       FROM earning CROSS JOIN at CROSS JOIN buyer b WHERE b.user_id IS NULL
       ON CONFLICT DO NOTHING
       RETURNING user_id
-    ),
+    )`;
+
+const redemptionCount = (tables: Tables): string => `
     -- Lock 2: counts the redemption. After a wait for the lock, PostgreSQL tests the newest version of the row. No row
     -- if the coupon is used up by then: redeemed fails.
     taken AS (
@@ -165,7 +177,7 @@ const buyersTurn = (tables: Tables, $: Parameters): string => `
       RETURNING r.id
     )`;
 
-const purchaseAndRedemption = (tables: Tables, $: Parameters): string => `
+const purchase = (tables: Tables, $: Parameters, redeems: boolean): string => `
     -- Inserts the purchase, if lock 1 is held. It guards the writes below: each depends on its row. count(*) >= 0 is
     -- always true: it makes PostgreSQL execute taken first, so that lock 2 precedes the locks below.
     purchased AS (
@@ -174,9 +186,11 @@ const purchaseAndRedemption = (tables: Tables, $: Parameters): string => `
       SELECT ${$.buyer}, ${$.reference}, ${$.amount}::numeric, at.purchased_at, source, referral_id, channel_id,
         referrer_id, mode, rate, room, is_revenue, no_commission, at.now
       FROM earning CROSS JOIN at CROSS JOIN (SELECT FROM updated UNION ALL SELECT FROM inserted) AS turn
-      WHERE (SELECT count(*) FROM taken) >= 0
+      ${redeems ? 'WHERE (SELECT count(*) FROM taken) >= 0' : ''}
       RETURNING *
-    ),
+    )`;
+
+const redemption = (tables: Tables, $: Parameters): string => `
     -- Inserts the first use of the applied coupon. The primary key refuses a second use. 0 is no channel: if the coupon
     -- is used up, the foreign key refuses it, and PostgreSQL undoes the whole statement.
     redeemed AS (
@@ -265,6 +279,7 @@ const result = (database: Database, $: Parameters): string => `
       (SELECT is_outdated FROM attribution) AS "isOutdated",
       coalesce((SELECT is_upgrade AND NOT is_own AND source IN ('sign-up', 'attribution') FROM earning)
         AND (SELECT purchase_count FROM buyer) > 0, false) AS "isFirstCredited",
+      coalesce((SELECT is_redeeming FROM earning), false) AS "isRedeeming",
       ${database.columns(ReferralPurchase, 'p', 'purchase.')},
       ${database.columns(ReferralCommission, 'm', 'commission.')}
     FROM (SELECT) AS always LEFT JOIN (SELECT * FROM purchased UNION ALL SELECT * FROM recorded) AS p ON true

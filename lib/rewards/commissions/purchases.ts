@@ -80,6 +80,7 @@ export class Purchases {
   readonly #late: LateAttributions;
   readonly #settings: Settings;
   readonly #purchase: Statement<PurchaseParameters>;
+  readonly #redeemingPurchase: Statement<PurchaseParameters>;
   readonly #refund: Statement<RefundParameters>;
 
   constructor(
@@ -96,7 +97,8 @@ export class Purchases {
     this.#buyersReferrals = buyersReferrals;
     this.#late = late;
     this.#settings = settings;
-    this.#purchase = database.prepared(purchaseStatement(database));
+    this.#purchase = database.prepared(purchaseStatement(database, false));
+    this.#redeemingPurchase = database.prepared(purchaseStatement(database, true));
     this.#refund = database.prepared(refundStatement(database));
   }
 
@@ -197,7 +199,7 @@ export class Purchases {
     manager: EntityManager | undefined,
   ): Promise<PurchaseRow | typeof overtaken> {
     const { ratio, maxPerReferee, pendingDays } = this.#settings.commission;
-    const query = this.#purchase.with({
+    const parameters: PurchaseParameters = {
       now: this.#clock.parameter(),
       attributedReferral: attributed?.id ?? null,
       attributedOwner: attributed?.owner ?? null,
@@ -208,10 +210,15 @@ export class Purchases {
       pendingDays,
       isAttributionKnown: attributed !== undefined,
       ...given, // last, because V8 is slow to add properties to a copy
-    });
-    try {
+    };
+    const run = async (statement: Statement<PurchaseParameters>): Promise<PurchaseRow> => {
+      const query = statement.with(parameters);
       const [row] = await this.#database.attempt((within) => this.#database.query<PurchaseRow>(query, within), manager);
       return row!;
+    };
+    try {
+      const row = await run(this.#purchase);
+      return row.isRedeeming && !isRecorded(row) ? await run(this.#redeemingPurchase) : row;
     } catch (error) {
       if (goneMeanwhile.has(violatedConstraint(error))) return overtaken;
       throw error;
