@@ -12,14 +12,13 @@ import type { ListOptions } from '../types/common';
 import type { ClickLayout } from './click-layout';
 import { DistributedInsert } from './distributed-insert';
 import { BatchInsert, type Inserted, type NewResponse, type ResponseInsert } from './response-insert';
-import type { VisitorOwners } from './visitor-owners';
+import { claimSql } from './visitor-owners';
 import type { Touch } from './visitor-token';
 
 /** Records, links, counts and lists responses. */
 export class Responses {
   readonly #database: Database;
   readonly #layout: ClickLayout;
-  readonly #owners: VisitorOwners;
   readonly #clock: Clock;
   readonly #events: Events;
   readonly #settings: Settings;
@@ -27,17 +26,9 @@ export class Responses {
   readonly #plain: ResponseInsert;
   readonly #distributed: ResponseInsert;
 
-  constructor(
-    database: Database,
-    layout: ClickLayout,
-    owners: VisitorOwners,
-    clock: Clock,
-    events: Events,
-    settings: Settings,
-  ) {
+  constructor(database: Database, layout: ClickLayout, clock: Clock, events: Events, settings: Settings) {
     this.#database = database;
     this.#layout = layout;
-    this.#owners = owners;
     this.#clock = clock;
     this.#events = events;
     this.#settings = settings;
@@ -70,7 +61,8 @@ export class Responses {
   /**
    * Makes the visitor id the user's, and sets the user on the visitor's responses that have none, to one referral or to
    * all. Concurrent calls link each response once: PostgreSQL tests `user_id IS NULL` again on each row once it is
-   * locked. A deadlock, with what deletes the rows, is retried.
+   * locked. A row lock in a sub-select (FOR UPDATE) would give them an order, but can't be distributed: so a deadlock,
+   * with what deletes the rows, is retried.
    *
    * @returns the responses that the call has changed, oldest first; null if the visitor id is another user's.
    */
@@ -80,21 +72,27 @@ export class Responses {
     referralId: number | null,
     manager?: EntityManager,
   ): Promise<ReferralResponse[] | null> {
-    const { responses } = this.#database.tables;
-    // Two statements, because Citus has no plan for one that changes a local and a distributed table.
-    const linked = await this.#database.transaction(async (within) => {
-      if (!(await this.#owners.claim(visitorId, userId, within))) return null;
-      const query = sql(
-        { visitor: visitorId, user: userId, referral: referralId },
-        ($) => `UPDATE ${responses} SET user_id = ${$.user}
-          WHERE visitor_id = ${$.visitor} AND user_id IS NULL
-            AND (${$.referral}::bigint IS NULL OR referral_id = ${$.referral})
-          RETURNING ${this.#columns}`,
-      );
-      const rows = await this.#database.query<object>(query, within);
-      return rows.map((row) => this.#database.entity(ReferralResponse, row)).sort(byTime);
-    }, manager);
-    for (const response of linked ?? []) this.#events.emit(manager, 'userLinkedToResponse', response);
+    const { tables } = this.#database;
+    const query = sql(
+      { visitor: visitorId, user: userId, referral: referralId },
+      ($) => `WITH owner AS (
+         ${claimSql(tables, $.visitor, $.user)}
+       ), linked AS (
+         UPDATE ${tables.responses} SET user_id = ${$.user}
+         WHERE visitor_id = ${$.visitor} AND user_id IS NULL AND EXISTS (SELECT FROM owner WHERE owner.user_id = ${$.user})
+           AND (${$.referral}::bigint IS NULL OR referral_id = ${$.referral})
+         RETURNING *
+       )
+       SELECT owner.user_id = ${$.user} AS "isOwner", ${this.#database.columns(ReferralResponse, 'linked')}
+       FROM owner LEFT JOIN linked ON true ORDER BY linked.created_at, linked.id`,
+    );
+    const rows = await this.#database.attempt(
+      (within) => this.#database.query<{ isOwner: boolean; id: string | null }>(query, within),
+      manager,
+    );
+    if (!rows[0]!.isOwner) return null;
+    const linked = rows.filter(({ id }) => id !== null).map((row) => this.#database.entity(ReferralResponse, row));
+    for (const response of linked) this.#events.emit(manager, 'userLinkedToResponse', response);
     return linked;
   }
 
@@ -211,8 +209,4 @@ export class Responses {
       if (isUnread(response.touchedAt)) Object.assign(response, { touchedAt });
     }
   }
-}
-
-function byTime(a: ReferralResponse, b: ReferralResponse): number {
-  return Number(a.createdAt) - Number(b.createdAt) || a.id - b.id;
 }

@@ -46,7 +46,7 @@ export function wireTracking(settings: Settings): Tracking {
   const creation = new ReferralCreation(database, clock, settings);
   const owners = new VisitorOwners(database);
   const layout = new ClickLayout(database);
-  const responses = new Responses(database, layout, owners, clock, events, settings);
+  const responses = new Responses(database, layout, clock, events, settings);
   const recorder = new ClickRecorder(responses, clock);
   const samePerson = new SamePerson(settings);
   const attribution = new Attribution(database, clock, lookup, samePerson, settings);

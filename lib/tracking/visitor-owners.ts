@@ -4,6 +4,16 @@ import { sql } from '../database/named-parameters';
 
 type Tables = Database['tables'];
 
+/**
+ * SQL: makes a visitor id a user's for good, unless it is another user's already. Returns the user that it belongs to. The
+ * update changes nothing: it waits for a concurrent call, and returns the row that is there.
+ */
+export function claimSql({ visitors }: Tables, visitor: string, user: string): string {
+  return `INSERT INTO ${visitors} AS v (visitor_id, user_id) VALUES (${visitor}, ${user})
+    ON CONFLICT (visitor_id) DO UPDATE SET user_id = v.user_id
+    RETURNING v.user_id`;
+}
+
 /** SQL: whether a visitor id belongs to another user than this one. */
 export function isOthersSql({ visitors }: Tables, visitor: string, user: string): string {
   return `EXISTS (SELECT FROM ${visitors} v WHERE v.visitor_id = ${visitor} AND v.user_id <> ${user})`;
@@ -17,18 +27,10 @@ export class VisitorOwners {
     this.#database = database;
   }
 
-  /**
-   * Makes a visitor id a user's for good, unless it is another user's already: then it returns false. The update changes
-   * nothing: it waits for a concurrent call, and returns the row that is there.
-   */
+  /** Makes a visitor id a user's. Returns false if it is another user's. */
   async claim(visitorId: string, userId: string, manager?: EntityManager): Promise<boolean> {
-    const { visitors } = this.#database.tables;
-    const query = sql(
-      { visitor: visitorId, user: userId },
-      ($) => `INSERT INTO ${visitors} AS v (visitor_id, user_id) VALUES (${$.visitor}, ${$.user})
-        ON CONFLICT (visitor_id) DO UPDATE SET user_id = v.user_id
-        RETURNING v.user_id`,
-    );
+    const { tables } = this.#database;
+    const query = sql({ visitor: visitorId, user: userId }, ($) => claimSql(tables, $.visitor, $.user));
     const [row] = await this.#database.query<{ user_id: string }>(query, manager);
     return row!.user_id === userId;
   }
