@@ -10,6 +10,11 @@ export function clickInvariants({ referrals, responses, dailyCounts }: Database[
   });
   return [
     ofReferral('every response is of a referral', 'responses', responses, 'c.id'),
-    ofReferral('every daily count is of a referral', 'dailyCounts', dailyCounts, `c.referral_id || '/' || to_char(c.day, 'YYYY-MM-DD')`),
+    ofReferral(
+      'every daily count is of a referral',
+      'dailyCounts',
+      dailyCounts,
+      `c.referral_id || '/' || to_char(c.day, 'YYYY-MM-DD')`,
+    ),
   ];
 }
