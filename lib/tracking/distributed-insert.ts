@@ -46,10 +46,11 @@ export class DistributedInsert implements ResponseInsert {
       const types = responseColumns.map(([, , type]) => type);
       const columns = responseColumns.map(([column]) => column).join(', ');
       const { responses, dailyCounts } = this.#database.tables;
+      const insert = `INSERT INTO ${responses} (${columns}) VALUES ${valuesOf(values.length, types)}`;
       const inserted = await this.#database.query<{ id: string }>(
         {
-          text: `INSERT INTO ${responses} (${columns}) VALUES ${valuesOf(values.length, types)}
-            ${isReturning ? `RETURNING ${this.#columns}` : ''}`,
+          // A function that reads a setting, as those of times do, is not allowed in RETURNING.
+          text: isReturning ? `WITH inserted AS (${insert} RETURNING *) SELECT ${this.#columns} FROM inserted` : insert,
           values: values.flat(),
         },
         within,
