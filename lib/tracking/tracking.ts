@@ -13,6 +13,7 @@ import { ClickRecorder } from './click-recorder';
 import { referralCalls } from './referral-calls';
 import { ReferralCreation } from './referral-creation';
 import { ReferralLookup } from './referral-lookup';
+import { ResponseLists } from './response-lists';
 import { Responses } from './responses';
 import { SamePerson } from './same-person';
 import type { VisitorParts } from './visitor';
@@ -39,7 +40,8 @@ export function wireTracking(settings: Settings): Tracking {
   const events = new Events(settings.onError);
   const lookup = new ReferralLookup(database, clock, settings);
   const creation = new ReferralCreation(database, clock, settings);
-  const responses = new Responses(database, clock, events, settings);
+  const responses = new Responses(database, clock, events);
+  const lists = new ResponseLists(database, settings);
   const recorder = new ClickRecorder(responses, clock);
   const samePerson = new SamePerson(settings);
   const attribution = new Attribution(database, clock, lookup, samePerson, settings);
@@ -63,7 +65,7 @@ export function wireTracking(settings: Settings): Tracking {
     },
   };
   const visitors = new Visitors(parts);
-  const calls = referralCalls({ settings, database, lookup, creation, responses, visitors, attributedUsers });
+  const calls = referralCalls({ settings, database, lookup, creation, responses, lists, visitors, attributedUsers });
 
   async function start(): Promise<void> {
     const query = presentParts(database, `${timeInResult('now()')} AS now`);
