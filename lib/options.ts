@@ -220,7 +220,10 @@ export interface ReferralsOptions {
    * to 10 times in all. Default: 10 random characters out of 31 that are hard to confuse.
    */
   generateCode?: (referral: ReferralDraft) => Awaitable<string>;
-  /** Filters or orders the query of `referral.filteredResponses()`. Default: all responses, newest first. */
+  /**
+   * Filters or orders the query of `referral.filteredResponses()`. Default: all responses, newest first. Conditions on
+   * `action` (but for clicks), `targetType` with `targetId` and `userId`, and the order by `createdAt`, have an index.
+   */
   responsesFilter?: (
     query: SelectQueryBuilder<ReferralResponse>,
     referral: Referral,

@@ -16,6 +16,7 @@ import { FoldCodesAsAscii1798000000000 } from './1798000000000-fold-codes-as-asc
 import { LimitCouponRedemptions1798000000001 } from './1798000000001-limit-coupon-redemptions';
 import { FlagSelfReferrals1799000000000 } from './1799000000000-flag-self-referrals';
 import { ClicksWithoutForeignKey1800000000000 } from './1800000000000-clicks-without-foreign-key';
+import { ListByIndex1800000000001 } from './1800000000001-list-by-index';
 import { locked, tableOfMigrations } from './once';
 
 /** The migrations, in order, for the host's DataSource: `migrations: [...migrations, /* yours *\/]`. */
@@ -34,6 +35,7 @@ export const migrations: (new () => MigrationInterface)[] = [
   LimitCouponRedemptions1798000000001,
   FlagSelfReferrals1799000000000,
   ClicksWithoutForeignKey1800000000000,
+  ListByIndex1800000000001,
 ];
 
 /**

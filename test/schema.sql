@@ -128,8 +128,8 @@ CREATE TABLE referral_commissions (
 CREATE INDEX ix_referral_commissions_amount ON referral_commissions USING btree (user_id, amount DESC, id) INCLUDE (available_at, reverted_at, mode, channel_id);
 CREATE INDEX ix_referral_commissions_available ON referral_commissions USING btree (user_id, COALESCE(channel_id, 0::bigint), mode, available_at) INCLUDE (amount, reverted_at, channel_id);
 CREATE INDEX ix_referral_commissions_created ON referral_commissions USING btree (user_id, created_at DESC, id) INCLUDE (available_at, reverted_at, mode, channel_id);
-CREATE INDEX ix_referral_commissions_earn_out ON referral_commissions USING btree (user_id, earn_out_id) WHERE earn_out_id IS NOT NULL;
 CREATE INDEX ix_referral_commissions_id ON referral_commissions USING btree (id);
+CREATE INDEX ix_referral_commissions_paid_by ON referral_commissions USING btree (earn_out_id, user_id) WHERE earn_out_id IS NOT NULL;
 CREATE INDEX ix_referral_commissions_referral ON referral_commissions USING btree (referral_id);
 CREATE INDEX ix_referral_commissions_unpaid ON referral_commissions USING btree (user_id, mode, available_at) WHERE earn_out_id IS NULL;
 CREATE UNIQUE INDEX uq_referral_commissions_purchase ON referral_commissions USING btree (referee_id, user_id, purchase);
@@ -337,6 +337,7 @@ CREATE TABLE referral_purchases (
   CONSTRAINT ck_referral_purchases_finite CHECK (abs(amount) < 'Infinity'::numeric AND abs(refunded) < 'Infinity'::numeric AND abs(rate) < 'Infinity'::numeric AND abs(room) < 'Infinity'::numeric)
 ) WITH (fillfactor=90);
 CREATE INDEX ix_referral_purchases_id ON referral_purchases USING btree (id);
+CREATE INDEX ix_referral_purchases_reference ON referral_purchases USING btree (reference);
 CREATE INDEX ix_referral_purchases_referrer ON referral_purchases USING btree (referrer_id, id) WHERE referrer_id IS NOT NULL;
 CREATE INDEX ix_referral_purchases_waiting ON referral_purchases USING btree (user_id, purchased_at, id) WHERE no_commission::text = ANY (ARRAY['no-referrer'::character varying, 'own-referral'::character varying]::text[]);
 
@@ -389,8 +390,12 @@ CREATE TABLE referral_responses (
   touched_at timestamp with time zone DEFAULT now() NOT NULL,
   CONSTRAINT pk_referral_responses PRIMARY KEY (referral_id, id)
 );
+CREATE INDEX ix_referral_responses_action ON referral_responses USING btree (referral_id, action, id) WHERE action::text <> 'RESPONDED'::text;
+CREATE INDEX ix_referral_responses_newest ON referral_responses USING btree (referral_id, created_at, id);
+CREATE INDEX ix_referral_responses_target ON referral_responses USING btree (referral_id, target_type, target_id, id) WHERE target_type IS NOT NULL;
 CREATE INDEX ix_referral_responses_user ON referral_responses USING btree (user_id, touched_at, id) WHERE user_id IS NOT NULL;
-CREATE INDEX ix_referral_responses_visitor ON referral_responses USING btree (visitor_id) WHERE user_id IS NULL;
+CREATE INDEX ix_referral_responses_user_newest ON referral_responses USING btree (user_id, created_at, id) WHERE user_id IS NOT NULL;
+CREATE INDEX ix_referral_responses_visitor_newest ON referral_responses USING btree (visitor_id, created_at, id) WHERE user_id IS NULL;
 
 CREATE TABLE referral_signup_refusals (
   user_id character varying(128) NOT NULL,

@@ -11,8 +11,16 @@ export const RESPONDED = 'RESPONDED';
 
 /** Something that a visitor did through a referral. A row changes only when its user becomes known. */
 @Entity({ name: 'referral_responses' })
-@Index('ix_referral_responses_visitor', ['visitorId'], { where: '(user_id IS NULL)' })
+@Index('ix_referral_responses_newest', ['referralId', 'createdAt', 'id'])
+@Index('ix_referral_responses_visitor_newest', ['visitorId', 'createdAt', 'id'], { where: '(user_id IS NULL)' })
+@Index('ix_referral_responses_user_newest', ['userId', 'createdAt', 'id'], { where: '(user_id IS NOT NULL)' })
 @Index('ix_referral_responses_user', ['userId', 'touchedAt', 'id'], { where: '(user_id IS NOT NULL)' })
+@Index('ix_referral_responses_action', ['referralId', 'action', 'id'], {
+  where: "((action)::text <> 'RESPONDED'::text)",
+})
+@Index('ix_referral_responses_target', ['referralId', 'targetType', 'targetId', 'id'], {
+  where: '(target_type IS NOT NULL)',
+})
 export class ReferralResponse {
   @PrimaryColumn({
     name: 'referral_id',

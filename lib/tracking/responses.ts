@@ -2,36 +2,30 @@ import type { EntityManager } from 'typeorm';
 import type { Clock } from '../database/clock';
 import type { Database } from '../database/database';
 import type { Events } from '../database/events';
-import { type Placeholders, sql } from '../database/named-parameters';
-import { readingRunner } from '../database/reading-runner';
+import { sql } from '../database/named-parameters';
 import type { Referral } from '../entities/referral';
 import { ReferralResponse, RESPONDED } from '../entities/referral-response';
-import { takeAndSkipOf } from '../input';
-import type { Settings } from '../options';
-import type { ListOptions } from '../types/common';
 import type { ClickLayout } from './click-layout';
 import { DistributedInsert } from './distributed-insert';
 import { BatchInsert, type Inserted, type NewResponse, type ResponseInsert } from './response-insert';
 import { claimSql } from './visitor-owners';
 import type { Touch } from './visitor-token';
 
-/** Records, links, counts and lists responses. */
+/** Records, links and counts responses. */
 export class Responses {
   readonly #database: Database;
   readonly #layout: ClickLayout;
   readonly #clock: Clock;
   readonly #events: Events;
-  readonly #settings: Settings;
   readonly #columns: string;
   readonly #plain: ResponseInsert;
   readonly #distributed: ResponseInsert;
 
-  constructor(database: Database, layout: ClickLayout, clock: Clock, events: Events, settings: Settings) {
+  constructor(database: Database, layout: ClickLayout, clock: Clock, events: Events) {
     this.#database = database;
     this.#layout = layout;
     this.#clock = clock;
     this.#events = events;
-    this.#settings = settings;
     this.#columns = database.columns(ReferralResponse);
     this.#plain = new BatchInsert(database);
     this.#distributed = new DistributedInsert(database);
@@ -137,76 +131,5 @@ export class Responses {
     );
     const [row] = await this.#database.query<{ clicks: string }>(query, manager);
     return Number(row!.clicks);
-  }
-
-  /**
-   * Returns a visitor's responses, newest first: those of the user, and those of the visitor id that have no user yet.
-   */
-  listForVisitor(userId: string | null, visitorId: string | null, options: ListOptions): Promise<ReferralResponse[]> {
-    const where = ($: { user: string; visitor: string }): string =>
-      `user_id = ${$.user} OR (visitor_id = ${$.visitor} AND user_id IS NULL)`;
-    return this.#list({ user: userId, visitor: visitorId }, where, options);
-  }
-
-  /** Returns the responses to the referrals that a user owns, newest first. */
-  listForReferrer(userId: string, options: ListOptions): Promise<ReferralResponse[]> {
-    const { referrals } = this.#database.tables;
-    const where = ($: { user: string }): string =>
-      `referral_id IN (SELECT id FROM ${referrals} WHERE user_id = ${$.user})`;
-    return this.#list({ user: userId }, where, options);
-  }
-
-  async #list<P extends object>(
-    parameters: P,
-    where: ($: Placeholders<P>) => string,
-    options: ListOptions,
-  ): Promise<ReferralResponse[]> {
-    const { take, skip } = takeAndSkipOf(options);
-    const { responses } = this.#database.tables;
-    const query = sql(
-      { ...parameters, take: take ?? null, skip },
-      ($) => `SELECT ${this.#columns} FROM ${responses} WHERE ${where($)}
-       ORDER BY created_at DESC, id DESC LIMIT ${$.take} OFFSET ${$.skip}`,
-    );
-    const rows = await this.#database.query<object>(query, options.manager);
-    return rows.map((row) => this.#database.entity(ReferralResponse, row));
-  }
-
-  /**
-   * Returns a referral's responses, filtered or ordered by the option `responsesFilter`, which is called before a
-   * connection is taken.
-   */
-  async filtered(referral: Referral, options: ListOptions): Promise<ReferralResponse[]> {
-    const { take, skip } = takeAndSkipOf(options);
-    const all = (options.manager ?? this.#database.dataSource.manager)
-      .createQueryBuilder(ReferralResponse, 'response')
-      .cache(false) // the option `cache` of the DataSource may be always on
-      .where('response.referralId = :referralId', { referralId: referral.id })
-      .orderBy('response.id', 'DESC'); // newest first, in the order of the primary key
-    const query = this.#settings.responsesFilter(all, referral).take(take).skip(skip);
-    return this.#database.use(async (within) => {
-      const found = await query.setQueryRunner(readingRunner(within.queryRunner!)).getMany();
-      await this.#readTimes(referral, found, within);
-      return found;
-    }, options.manager);
-  }
-
-  /** Reads the times that TypeORM could not read, because the `DateStyle` of the role is not ISO. */
-  async #readTimes(referral: Referral, found: readonly ReferralResponse[], manager: EntityManager): Promise<void> {
-    const isUnread = (time: Date | undefined): boolean => time !== undefined && Number.isNaN(time.getTime());
-    const unread = found.filter(({ createdAt, touchedAt }) => isUnread(createdAt) || isUnread(touchedAt));
-    if (unread.length === 0) return;
-    const query = sql(
-      { referral: referral.id, ids: unread.map(({ id }) => id) },
-      ($) => `SELECT ${this.#columns} FROM ${this.#database.tables.responses}
-        WHERE referral_id = ${$.referral} AND id = ANY(${$.ids}::bigint[])`,
-    );
-    const rows = await this.#database.query<object>(query, manager);
-    const read = new Map(rows.map((row) => this.#database.entity(ReferralResponse, row)).map((one) => [one.id, one]));
-    for (const response of unread) {
-      const { createdAt, touchedAt } = read.get(response.id) ?? response;
-      if (isUnread(response.createdAt)) Object.assign(response, { createdAt });
-      if (isUnread(response.touchedAt)) Object.assign(response, { touchedAt });
-    }
   }
 }

@@ -14,6 +14,7 @@ import { ClickRecorder } from './click-recorder';
 import { referralCalls } from './referral-calls';
 import { ReferralCreation } from './referral-creation';
 import { ReferralLookup } from './referral-lookup';
+import { ResponseLists } from './response-lists';
 import { Responses } from './responses';
 import { SamePerson } from './same-person';
 import type { VisitorParts } from './visitor';
@@ -46,7 +47,8 @@ export function wireTracking(settings: Settings): Tracking {
   const creation = new ReferralCreation(database, clock, settings);
   const owners = new VisitorOwners(database);
   const layout = new ClickLayout(database);
-  const responses = new Responses(database, layout, clock, events, settings);
+  const responses = new Responses(database, layout, clock, events);
+  const lists = new ResponseLists(database, layout, settings);
   const recorder = new ClickRecorder(responses, clock);
   const samePerson = new SamePerson(settings);
   const attribution = new Attribution(database, clock, lookup, samePerson, settings);
@@ -69,7 +71,7 @@ export function wireTracking(settings: Settings): Tracking {
     },
   };
   const visitors = new Visitors(parts);
-  const calls = referralCalls({ settings, database, lookup, creation, responses, visitors, attributedUsers });
+  const calls = referralCalls({ settings, database, lookup, creation, responses, lists, visitors, attributedUsers });
 
   async function start(): Promise<void> {
     const query = presentParts(database, `${timeInResult('now()')} AS now, ${hasCitus} AS "hasCitus"`);
