@@ -4,8 +4,8 @@ import type { DataSource } from 'typeorm';
 import { Referral, ReferralDailyCount, ReferralResponse } from '../lib';
 import { resultsOfAll } from './support/all-calls';
 import { firefox } from './support/browser';
-import { clusterUrl, inSchema } from './support/cluster';
-import { closeAll, cookieOf, type Host, openDataSource, startHost, waitFor } from './support/host';
+import { clusterUrl, distribute, inSchema } from './support/cluster';
+import { closeAll, cookieOf, type Host, openDataSource, startHost, StatementLog, waitFor } from './support/host';
 
 if (clusterUrl === undefined) console.log('CITUS_URL is not set: no test runs on Citus');
 
@@ -24,6 +24,14 @@ const click = ({ app }: Host, { code }: Referral, headers: object = {}) =>
     .get(`/r/${code}`)
     .set({ 'User-Agent': firefox, ...headers })
     .expect(302);
+
+/** Keeps statements with their parameters, as PostgreSQL's EXPLAIN takes them. */
+class ParameterLog extends StatementLog {
+  queries: [text: string, parameters: unknown[]][] = [];
+  override logQuery(text: string, parameters: unknown[] = []): void {
+    this.queries.push([text, parameters]);
+  }
+}
 
 /** The session cookie of a browser that has signed in. */
 const signedIn = async ({ app }: Host, user: string): Promise<string> =>
@@ -88,10 +96,7 @@ const rowsOf = (dataSource: DataSource): Promise<ReferralResponse[]> =>
       const sessions = await times(4, () => signedIn(host, 'dora'));
       await Promise.all(
         sessions.map((session) =>
-          request(host.app)
-            .get('/whose')
-            .set('Cookie', `${cookie}; ${session}`)
-            .expect({ code: open[5]!.code }),
+          request(host.app).get('/whose').set('Cookie', `${cookie}; ${session}`).expect({ code: open[5]!.code }),
         ),
       );
       const rows = await rowsOf(host.dataSource);
@@ -136,6 +141,28 @@ const rowsOf = (dataSource: DataSource): Promise<ReferralResponse[]> =>
       }
       expect(await Promise.all(kept.map((one) => one.responseCount()))).toEqual([10, 10, 10]);
       expect(await host.referrals.verify()).toMatchObject({ ok: true, problems: [] });
+    });
+
+    test('attribution and lists ask the shards for rows of theirs, and copy no table of the coordinator to them', async () => {
+      const logger = new ParameterLog();
+      const dataSource = await openDataSource({ logger });
+      const host = await startHost({ dataSource });
+      const one = await link();
+      const cookie = cookieOf(await click(host, one))!;
+      const session = await signedIn(host, 'dora');
+      logger.queries = [];
+      // At sign-in with the touch that is carried, and then by user.
+      for (const cookies of [`${cookie}; ${session}`, session])
+        await request(host.app).get('/whose').set('Cookie', cookies).expect({ code: one.code });
+      await host.referrals.explainSignup('dora');
+      await Referral.responsesForReferrer('anna', { take: 3 });
+      const shards = logger.queries.filter(([text]) => text.includes('referral_responses'));
+      expect(shards.length).toBeGreaterThan(3);
+      for (const [text, parameters] of shards) {
+        const rows = await dataSource.query<{ 'QUERY PLAN': unknown }[]>(`EXPLAIN (FORMAT JSON) ${text}`, parameters);
+        const read = [...JSON.stringify(rows[0]!['QUERY PLAN']).matchAll(/"Relation Name":"(\w+?)(_\d+)?"/g)];
+        expect(new Set(read.map(([, table]) => table))).not.toContain('referrals');
+      }
     });
 
     test('in the host’s transaction, responses come and go with it', async () => {
@@ -204,11 +231,19 @@ const rowsOf = (dataSource: DataSource): Promise<ReferralResponse[]> =>
     expect((host.errors[0] as Error).message).toMatch(message);
   });
 
-  test('all tables plain on the coordinator', async () => {
-    const host = await startWith('SELECT 1');
+  test('all tables plain on the coordinator; when they are distributed later, what is recorded stays', async () => {
+    const before = await startWith('SELECT 1');
     const one = await link();
-    await times(20, () => click(host, one));
+    await times(20, () => click(before, one));
     expect(await one.responseCount()).toBe(20);
-    expect(host.errors).toEqual([]);
+    await before.referrals.close();
+    await distribute(before.dataSource);
+    const after = await startHost({ dataSource: before.dataSource });
+    const again = await Referral.findByCode(one.code);
+    await times(5, () => click(after, one));
+    expect(await again!.responseCount()).toBe(25);
+    const rows = await rowsOf(after.dataSource);
+    expect(new Set(rows.map(({ id }) => id)).size).toBe(25);
+    expect([...before.errors, ...after.errors]).toEqual([]);
   });
 });

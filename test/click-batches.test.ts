@@ -519,6 +519,23 @@ describe('where Citus distributes tables', () => {
     expect(await orphans(host.dataSource)).toBe(0);
   });
 
+  test('by the referral: a user’s touches are read first, and the same one wins', async () => {
+    const host = await start(byReferral);
+    const [first, second] = [await link(), await link({ user: 'bob' })];
+    const mine = await link({ user: 'dora' });
+    const session = cookieOf(await request(host.app).post('/login/dora'), 'connect.sid')!;
+    const whose = (cookie: string, code: string | null) =>
+      request(host.app).get('/whose').set('Cookie', cookie).expect({ code });
+    await whose(session, null);
+    // In the request that signs in, the touch that the visitor carries competes with the user's.
+    const carried = cookieOf(await click(host, first))!;
+    await whose(`${carried}; ${session}`, first.code);
+    for (const to of [second, mine])
+      await request(host.app).get(`/r/${to.code}`).set({ 'User-Agent': firefox, 'Cookie': session }).expect(302);
+    await whose(session, second.code);
+    expect(host.errors).toEqual([]);
+  });
+
   test('by the referral: a click waits for a delete, and finds no referral', async () => {
     const host = await start(byReferral);
     const to = await link();

@@ -17,7 +17,6 @@ export class Responses {
   readonly #layout: ClickLayout;
   readonly #clock: Clock;
   readonly #events: Events;
-  readonly #columns: string;
   readonly #plain: ResponseInsert;
   readonly #distributed: ResponseInsert;
 
@@ -26,7 +25,6 @@ export class Responses {
     this.#layout = layout;
     this.#clock = clock;
     this.#events = events;
-    this.#columns = database.columns(ReferralResponse);
     this.#plain = new BatchInsert(database);
     this.#distributed = new DistributedInsert(database);
   }

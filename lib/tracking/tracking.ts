@@ -51,7 +51,7 @@ export function wireTracking(settings: Settings): Tracking {
   const lists = new ResponseLists(database, layout, settings);
   const recorder = new ClickRecorder(responses, clock);
   const samePerson = new SamePerson(settings);
-  const attribution = new Attribution(database, clock, lookup, samePerson, settings);
+  const attribution = new Attribution(database, layout, clock, lookup, samePerson, settings);
   const store = visitorStore(settings, clock);
   const attributedUsers = new AttributedUsers();
   const signedIn = new LRUCache<string, true>({ max: 10_000, ttl: 60_000 });
