@@ -76,14 +76,18 @@ export class Responses {
          RETURNING *
        )
        SELECT owner.user_id = ${$.user} AS "isOwner", ${this.#database.columns(ReferralResponse, 'linked')}
-       FROM owner LEFT JOIN linked ON true ORDER BY linked.created_at, linked.id`,
+       FROM owner LEFT JOIN linked ON true`,
     );
     const rows = await this.#database.attempt(
       (within) => this.#database.query<{ isOwner: boolean; id: string | null }>(query, within),
       manager,
     );
     if (!rows[0]!.isOwner) return null;
-    const linked = rows.filter(({ id }) => id !== null).map((row) => this.#database.entity(ReferralResponse, row));
+    // Sorted here: Citus expects so many rows of an UPDATE that PostgreSQL would compile the sort (JIT), for 70 ms.
+    const linked = rows
+      .filter(({ id }) => id !== null)
+      .map((row) => this.#database.entity(ReferralResponse, row))
+      .sort((a, b) => a.createdAt.getTime() - b.createdAt.getTime() || a.id - b.id);
     for (const response of linked) this.#events.emit(manager, 'userLinkedToResponse', response);
     return linked;
   }
