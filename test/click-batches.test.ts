@@ -332,7 +332,7 @@ describe('a referral that is deleted while it is clicked leaves no response and 
         });
       });
       let deleted: Promise<unknown> | undefined;
-      const channel = { user: 'anna', code: 'COUPON', promoType: 'percent_off', promoValue: '10' } as const;
+      const channel = { user: 'anna', code: 'COUPON', promoType: 'percent_off', promoValue: '0.1' } as const;
       const { id } = name === 'channels' ? await referrals.channels.create(channel) : await link();
       const to = (await dataSource.getRepository(Referral).findOneBy({ id }))!;
       const { body } = (await request(app).post('/respond')) as { body: object };
