@@ -6,6 +6,7 @@ import type { SelectQueryBuilder } from 'typeorm';
 import { migrations, Referral, type ReferralResponse } from '../lib';
 import { Database } from '../lib/database/database';
 import type { Settings } from '../lib/options';
+import { ClickLayout } from '../lib/tracking/click-layout';
 import { ResponseLists } from '../lib/tracking/response-lists';
 import { closeAll, type Host, openDataSource, startHost, StatementLog } from './support/host';
 import { readMarkdown } from './support/markdown';
@@ -44,7 +45,8 @@ async function lister(): Promise<Lister> {
   const { schema } = dataSource.options as { schema: string };
   const sql: Lister['sql'] = (text, parameters) => dataSource.query(text.replaceAll('@', `"${schema}".`), parameters);
   const settings = { dataSource, preparedStatements: true, responsesFilter: filter } as unknown as Settings;
-  const lists = new ResponseLists(new Database(settings, 60_000), settings);
+  const database = new Database(settings, 60_000);
+  const lists = new ResponseLists(database, new ClickLayout(database), settings);
   const links: Lister['links'] = async (owner, count) => {
     const rows = await sql(
       `INSERT INTO @referrals (user_id, label, code, redirect_to)

@@ -498,8 +498,6 @@ ALTER TABLE referral_credit_transactions ADD CONSTRAINT fk_referral_credit_trans
   FOREIGN KEY (user_id, credit_id) REFERENCES referral_credits(user_id, id);
 ALTER TABLE referral_credits ADD CONSTRAINT fk_referral_credits_type
   FOREIGN KEY (type_id) REFERENCES referral_credit_types(id);
-ALTER TABLE referral_daily_counts ADD CONSTRAINT fk_referral_daily_counts_referral
-  FOREIGN KEY (referral_id) REFERENCES referrals(id) ON DELETE CASCADE;
 ALTER TABLE referral_earn_out_entries ADD CONSTRAINT fk_referral_earn_out_entries_payment
   FOREIGN KEY (user_id, payment_id) REFERENCES referral_earn_outs(user_id, id);
 ALTER TABLE referral_late_attributions ADD CONSTRAINT fk_referral_late_attributions_purchase
@@ -512,8 +510,6 @@ ALTER TABLE referral_redemptions ADD CONSTRAINT fk_referral_redemptions_channel
   FOREIGN KEY (channel_id) REFERENCES referral_channels(id);
 ALTER TABLE referral_refunds ADD CONSTRAINT fk_referral_refunds_purchase
   FOREIGN KEY (user_id, purchase) REFERENCES referral_purchases(user_id, reference);
-ALTER TABLE referral_responses ADD CONSTRAINT fk_referral_responses_referral
-  FOREIGN KEY (referral_id) REFERENCES referrals(id) ON DELETE CASCADE;
 ALTER TABLE referral_signups ADD CONSTRAINT fk_referral_signups_program
   FOREIGN KEY (program_id) REFERENCES referral_programs(id);
 ALTER TABLE referral_signups ADD CONSTRAINT fk_referral_signups_referral

@@ -40,9 +40,9 @@ export class ReferralResponse {
   })
   readonly id!: number;
 
-  /** Only loaded if the host's query asks for the relation. */
-  @ManyToOne(() => Referral, { nullable: false, onDelete: 'CASCADE' })
-  @JoinColumn({ name: 'referral_id', foreignKeyConstraintName: 'fk_referral_responses_referral' })
+  /** Only loaded if the host's query asks for the relation. No foreign key: the statement that inserts locks the referral. */
+  @ManyToOne(() => Referral, { nullable: false, createForeignKeyConstraints: false })
+  @JoinColumn({ name: 'referral_id' })
   readonly referral?: Referral;
 
   /** The visitor's random id, from the signed cookie; null for a user who was signed in and carried no touch. */

@@ -16,7 +16,7 @@ import type { ResponseLists } from './response-lists';
 import type { Responses } from './responses';
 import type { Asking } from './same-person';
 import { loadTarget, storedTarget, type StoredTarget } from './targets';
-import { newVisitorId } from './visitor-token';
+import { newVisitorId } from './visitor-id';
 import type { Visitors } from './visitors';
 
 interface Parts {

@@ -7,6 +7,7 @@ import { ReferralResponse } from '../entities/referral-response';
 import { takeAndSkipOf } from '../input';
 import type { Settings } from '../options';
 import type { ListOptions } from '../types/common';
+import type { ClickLayout } from './click-layout';
 
 const newestFirst = 'ORDER BY created_at DESC, id DESC';
 
@@ -16,11 +17,13 @@ const newestFirst = 'ORDER BY created_at DESC, id DESC';
  */
 export class ResponseLists {
   readonly #database: Database;
+  readonly #layout: ClickLayout;
   readonly #settings: Settings;
   readonly #columns: string;
 
-  constructor(database: Database, settings: Settings) {
+  constructor(database: Database, layout: ClickLayout, settings: Settings) {
     this.#database = database;
+    this.#layout = layout;
     this.#settings = settings;
     this.#columns = database.columns(ReferralResponse);
   }
@@ -49,15 +52,18 @@ export class ResponseLists {
     const owned = sql({ user: userId }, ($) => `SELECT id FROM ${referrals} WHERE user_id = ${$.user}`);
     const links = (await this.#database.query<{ id: string }>(owned, options.manager)).map(({ id }) => id);
     if (links.length === 0 || take === 0) return [];
-    const query = take === undefined ? this.#allOf(links, skip) : this.#pageOf(links, take, skip);
+    // Citus can't plan a page's statement: there, each shard sorts its responses.
+    const isSorted = take === undefined || (await this.#layout.isDistributed(options.manager));
+    const query = isSorted ? this.#sorted(links, take ?? null, skip) : this.#page(links, take, skip);
     return this.#read(query, options.manager);
   }
 
-  #allOf(links: readonly string[], skip: number): Query {
+  /** Reads and sorts all responses to these links. */
+  #sorted(links: readonly string[], take: number | null, skip: number): Query {
     return sql(
-      { links, skip },
+      { links, take, skip },
       ($) => `SELECT ${this.#columns} FROM ${this.#database.tables.responses}
-       WHERE referral_id = ANY (${$.links}::bigint[]) ${newestFirst} OFFSET ${$.skip}`,
+       WHERE referral_id = ANY (${$.links}::bigint[]) ${newestFirst} LIMIT ${$.take} OFFSET ${$.skip}`,
     );
   }
 
@@ -66,7 +72,7 @@ export class ResponseLists {
    * an index, and would read and sort all of them. So the statement first reads a few entries of each link, to learn how
    * old the last response of the page can be, and then no older one.
    */
-  #pageOf(links: readonly string[], take: number, skip: number): Query {
+  #page(links: readonly string[], take: number, skip: number): Query {
     const { responses } = this.#database.tables;
     const needed = take + skip;
     const each = Math.ceil(needed / links.length);
