@@ -158,9 +158,10 @@ onPlainTables('a signed-in user is looked up by one statement, which reads one e
     await dataSource.query(`ANALYZE "${schema}".referral_responses`);
     const index = 'ix_referral_responses_user';
     expect(await readBy('user 7')).toEqual([[index, 1]]);
+    // Of nobody, every index by user reads nothing.
     expect(await readBy('nobody')).toEqual([
-      [index, 0],
-      [index, 0],
+      [expect.stringMatching(/^ix_referral_responses_user/), 0],
+      [expect.stringMatching(/^ix_referral_responses_user/), 0],
     ]);
   });
 });

@@ -54,7 +54,7 @@ async function pagesOf(call: () => Promise<unknown>): Promise<number> {
   log.sent = [];
   await call();
   let pages = 0;
-  for (const { text, parameters } of log.sent) {
+  for (const { text, parameters } of [...log.sent]) {
     const [row] = await host.dataSource.query<{ 'QUERY PLAN': [{ Plan: Record<string, number> }] }[]>(
       `EXPLAIN (ANALYZE, BUFFERS, TIMING OFF, FORMAT JSON) ${text}`,
       parameters,

@@ -13,7 +13,7 @@ const newestFirst = 'ORDER BY created_at DESC, id DESC';
 
 /**
  * Lists responses, newest first. A page is read in the order of an index, whatever the table holds: the cost grows with
- * `take`, `skip` and the number of links. Only a page of a referrer's on a distributed table costs as much as all of them.
+ * `take`, `skip` and the number of links.
  */
 export class ResponseLists {
   readonly #database: Database;
@@ -52,15 +52,16 @@ export class ResponseLists {
     const owned = sql({ user: userId }, ($) => `SELECT id FROM ${referrals} WHERE user_id = ${$.user}`);
     const links = (await this.#database.query<{ id: string }>(owned, options.manager)).map(({ id }) => id);
     if (links.length === 0 || take === 0) return [];
-    const isWhole = take === undefined || (await this.#layout.isDistributed(options.manager));
-    const query = isWhole ? this.#allOf(links, take, skip) : this.#pageOf(links, take, skip);
+    // Citus can't plan a page's statement: there, each shard sorts its responses.
+    const isSorted = take === undefined || (await this.#layout.isDistributed(options.manager));
+    const query = isSorted ? this.#sorted(links, take ?? null, skip) : this.#page(links, take, skip);
     return this.#read(query, options.manager);
   }
 
-  /** Reads and sorts all responses to the links. Citus, which has no LATERAL for links from elsewhere, asks only their shards. */
-  #allOf(links: readonly string[], take: number | undefined, skip: number): Query {
+  /** Reads and sorts all responses to these links. */
+  #sorted(links: readonly string[], take: number | null, skip: number): Query {
     return sql(
-      { links, take: take ?? null, skip },
+      { links, take, skip },
       ($) => `SELECT ${this.#columns} FROM ${this.#database.tables.responses}
        WHERE referral_id = ANY (${$.links}::bigint[]) ${newestFirst} LIMIT ${$.take} OFFSET ${$.skip}`,
     );
@@ -71,7 +72,7 @@ export class ResponseLists {
    * an index, and would read and sort all of them. So the statement first reads a few entries of each link, to learn how
    * old the last response of the page can be, and then no older one.
    */
-  #pageOf(links: readonly string[], take: number, skip: number): Query {
+  #page(links: readonly string[], take: number, skip: number): Query {
     const { responses } = this.#database.tables;
     const needed = take + skip;
     const each = Math.ceil(needed / links.length);
