@@ -20,6 +20,14 @@ const onTypeorm = suites(
   'callbacks',
   'connections',
 );
+/** Also run on the Citus cluster that CITUS_URL names. */
+const onCluster = suites('journey', 'click', 'sign-in', 'responses', 'attribution', 'own-links', 'late-attribution');
+const cluster = {
+  ...shared,
+  displayName: 'Citus',
+  testMatch: onCluster,
+  setupFiles: ['<rootDir>/test/support/on-cluster.ts'],
+};
 
 /** @type {import('jest').Config} */
 module.exports = {
@@ -47,5 +55,6 @@ module.exports = {
       testMatch: [...compatibility, ...onTypeorm],
       moduleNameMapper: { '^typeorm$': '<rootDir>/node_modules/typeorm-0.3' },
     },
+    ...(process.env.CITUS_URL ? [cluster] : []),
   ],
 };

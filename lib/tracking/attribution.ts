@@ -3,12 +3,13 @@ import type { Clock } from '../database/clock';
 import { idOfCode } from '../database/codes';
 import type { Database } from '../database/database';
 import { type Placeholders, type Query, sql } from '../database/named-parameters';
-import { timeInResult } from '../database/result-types';
+import { timeAsText, timeInResult } from '../database/result-types';
 import { debug } from '../debug';
 import { Referral } from '../entities/referral';
 import { dayMs } from '../limits';
 import type { Settings } from '../options';
 import { quoted } from '../shown';
+import type { ClickLayout } from './click-layout';
 import type { ReferralLookup } from './referral-lookup';
 import type { Asking, SamePerson } from './same-person';
 import { isOthersSql } from './visitor-owners';
@@ -38,7 +39,14 @@ interface TouchParameters extends Window {
 }
 
 /** Returns SQL: queries for touches, each with the columns `referral_id`, `touched_at` and `id`. */
-type TouchQueries<P> = ($: Placeholders<P>, isInWindow: (touchedAt: string) => string) => string[];
+type TouchQueries<P> = ($: Placeholders<P>) => string[];
+
+/** Touches that were read: one array for each column. */
+interface ReadTouches {
+  referralIds: string[];
+  touchedAt: string[];
+  ids: string[];
+}
 
 interface BestTouch {
   touchedAt: Date;
@@ -53,6 +61,7 @@ interface BestTouch {
  */
 export class Attribution {
   readonly #database: Database;
+  readonly #layout: ClickLayout;
   readonly #clock: Clock;
   readonly #lookup: ReferralLookup;
   readonly #samePerson: SamePerson;
@@ -64,12 +73,14 @@ export class Attribution {
 
   constructor(
     database: Database,
+    layout: ClickLayout,
     clock: Clock,
     lookup: ReferralLookup,
     samePerson: SamePerson,
     { attribution }: Settings,
   ) {
     this.#database = database;
+    this.#layout = layout;
     this.#clock = clock;
     this.#lookup = lookup;
     this.#samePerson = samePerson;
@@ -120,22 +131,17 @@ export class Attribution {
     const won = carried
       ? await this.#winner(
           { ...user, carried: carried.referral, carriedAt: carried.clickedAt, visitor: carried.visitorId },
-          ($, isInWindow) => [
-            this.#touches(`user_id = ${$.user}`, isInWindow),
-            this.#touches(`visitor_id = ${$.visitor} AND user_id IS NULL`, isInWindow),
+          ($) => [
+            this.#touches($, `user_id = ${$.user}`),
+            this.#touches($, `visitor_id = ${$.visitor} AND user_id IS NULL`),
             `SELECT id AS referral_id, ${$.carriedAt}::timestamptz AS touched_at, 0 AS id FROM ${tables.referrals}
              WHERE id = ${typeof carried.referral === 'string' ? idOfCode(tables, `${$.carried}::text`) : `${$.carried}::bigint`}
-               AND ${isInWindow(`${$.carriedAt}::timestamptz`)}`,
+               AND ${isInWindow($, `${$.carriedAt}::timestamptz`)}`,
           ],
           isOwn,
           asking.manager,
         )
-      : await this.#winner(
-          user,
-          ($, isInWindow) => [this.#touches(`user_id = ${$.user}`, isInWindow)],
-          isOwn,
-          asking.manager,
-        );
+      : await this.#winner(user, ($) => [this.#touches($, `user_id = ${$.user}`)], isOwn, asking.manager);
     if (won) debug('user %s: the touch of %s on %s won', quoted(asking.userId), won.touchedAt, won.referral.code);
     return won;
   }
@@ -147,11 +153,11 @@ export class Attribution {
   ofVisitor(visitorId: string, asking: Asking): Promise<Attributed | null> {
     return this.#winner(
       { user: asking.userId, visitor: visitorId, ...this.#window() },
-      ($, isInWindow) =>
+      ($) =>
         ['user_id IS NULL', `user_id = ${$.user}`].map((whose) =>
           this.#touches(
+            $,
             `${whose} AND visitor_id = ${$.visitor} AND NOT ${isOthersSql(this.#database.tables, $.visitor, $.user)}`,
-            isInWindow,
           ),
         ),
       this.#isOwnOf(asking),
@@ -170,10 +176,42 @@ export class Attribution {
   }
 
   /**
-   * Returns the touch that decides. If its owner turns out to be the user, the touches on the links of that owner are the
-   * user's own from then on.
+   * Returns the touch that decides. Where responses are distributed, their touches are read first: Citus would copy all
+   * referrals to the shards to join them there.
    */
   async #winner<P extends TouchParameters>(
+    parameters: P,
+    touches: TouchQueries<P>,
+    isOwnOf: IsOwn,
+    manager: EntityManager | undefined,
+  ): Promise<Attributed | null> {
+    if (!(await this.#layout.isDistributed(manager))) return this.#best(parameters, touches, isOwnOf, manager);
+    const rows = await this.#database.query<{ referral_id: string; touched_at: string; id: string }>(
+      sql(
+        parameters,
+        ($) => `SELECT referral_id, ${timeAsText('touched_at')} AS touched_at, id
+          FROM (${touches($).join(' UNION ALL ')}) AS t`,
+      ),
+      manager,
+    );
+    const read: ReadTouches = {
+      referralIds: rows.map((row) => row.referral_id),
+      touchedAt: rows.map((row) => row.touched_at),
+      ids: rows.map((row) => row.id),
+    };
+    return this.#best(
+      { user: parameters.user, ...read },
+      ($) => [
+        `SELECT * FROM unnest(${$.referralIds}::bigint[], ${$.touchedAt}::timestamptz[], ${$.ids}::bigint[])
+           AS t (referral_id, touched_at, id)`,
+      ],
+      isOwnOf,
+      manager,
+    );
+  }
+
+  /** If the owner of the best touch turns out to be the user, the touches on the links of that owner are the user's own. */
+  async #best<P extends { user: string }>(
     parameters: P,
     touches: TouchQueries<P>,
     isOwnOf: IsOwn,
@@ -193,17 +231,14 @@ export class Attribution {
   }
 
   /** The best touch among those of the queries: on somebody else's link, or if there is none, on any. */
-  #bestTouch<P extends TouchParameters & { own: string[] }>(parameters: P, touches: TouchQueries<P>): Query {
+  #bestTouch<P extends { user: string; own: string[] }>(parameters: P, touches: TouchQueries<P>): Query {
     const { referrals } = this.#database.tables;
     return sql(parameters, ($) => {
-      const isInWindow = (touchedAt: string): string =>
-        `${touchedAt} > coalesce(${$.since}::timestamptz,
-          now() - ${$.windowMs}::float8 * interval '1 millisecond', '-infinity')`;
       const order = `t.touched_at ${this.#order}, t.id ${this.#order}`;
       // Where self-referrals are refused, the user's own link is worth less than one of nobody, which may give credit.
       const worth = `(owner IS NULL) ${this.#samePerson.refuses ? 'DESC' : 'ASC'}`;
       const bestOf = (condition: string, best: string): string => {
-        const each = touches($, isInWindow).map(
+        const each = touches($).map(
           (query) => `(
           SELECT t.* FROM (
             SELECT t.*, r.user_id AS owner FROM (${query}) AS t JOIN ${referrals} r ON r.id = t.referral_id
@@ -241,9 +276,9 @@ export class Attribution {
   }
 
   /** SQL: the recorded touches with a condition. */
-  #touches(condition: string, isInWindow: (touchedAt: string) => string): string {
+  #touches($: Placeholders<Window>, condition: string): string {
     return `SELECT referral_id, touched_at, id FROM ${this.#database.tables.responses}
-      WHERE ${condition} AND ${isInWindow('touched_at')}`;
+      WHERE ${condition} AND ${isInWindow($, 'touched_at')}`;
   }
 
   /** Whether a user without an attribution has touches outside of the window. */
@@ -258,4 +293,10 @@ export class Attribution {
   #isInWindow({ clickedAt }: Touch): boolean {
     return this.#windowMs === null || clickedAt.getTime() > this.#clock.now().getTime() - this.#windowMs;
   }
+}
+
+/** SQL: whether the time of a touch is in the window. */
+function isInWindow($: Placeholders<Window>, touchedAt: string): string {
+  return `${touchedAt} > coalesce(${$.since}::timestamptz,
+    now() - ${$.windowMs}::float8 * interval '1 millisecond', '-infinity')`;
 }

@@ -15,6 +15,7 @@ import {
 } from 'typeorm';
 import { createReferrals, entities, migrations, type Referrals, type ReferralsOptions } from '../../lib';
 import { browserOf } from './browser';
+import { clusterUrl, distribute } from './cluster';
 
 declare module 'express-session' {
   interface SessionData {
@@ -109,6 +110,7 @@ export async function openDataSource(
   if (migrate) {
     await dataSource.runMigrations();
     await dataSource.synchronize();
+    if (databaseUrl() === clusterUrl) await distribute(dataSource);
   }
   return dataSource;
 }
