@@ -2,14 +2,12 @@ import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import express, { type Request } from 'express';
 import { createReferrals, entities, migrations, Referral, type Referrals } from 'express-referrals';
-import { DataSource } from 'typeorm';
+import { DataSource, type EntityManager } from 'typeorm';
 import type { Bench } from './bench';
 import { type Schema, someResponses, usersOf } from './fill';
 import type { RowId } from './rows';
 import { median } from './scores';
 
-/** How often a call is made in a round, the other one in turn. */
-const callsARound = 100;
 const take = 20;
 
 /** Something that is called over and over; the time of a call in milliseconds. */
@@ -19,28 +17,31 @@ type Timed = () => Promise<number>;
 export async function lists(bench: Bench): Promise<void> {
   bench.become('app');
   const [big, some] = [await open(bench, 'big'), await open(bench, 'some')];
-  const find = async (code: string): Promise<Referral> =>
-    (await Referral.findByCode(code, { manager: big.dataSource.manager }))!;
-  const [many, few, year, day] = await Promise.all(['MANY0', 'FEW0', 'MANY1', 'FEW1'].map(find));
-  const manager = big.dataSource.manager;
+  // Against few in a small table: in the big one, reading few may be as slow as reading many.
+  const find = async ({ manager }: Opened, code: string): Promise<Referral> =>
+    (await Referral.findByCode(code, { manager }))!;
+  const [many, few] = [await find(big, 'MANY0'), await find(some, 'FEW0')];
+  const [year, day] = [await find(big, 'MANY1'), await find(some, 'FEW1')];
   const pairs: [RowId, Timed, Timed][] = [
     [
       'for referrer',
-      timed(() => Referral.responsesForReferrer('many', { take, manager })),
-      timed(() => Referral.responsesForReferrer('few', { take, manager })),
+      timed(() => Referral.responsesForReferrer('many', { take, manager: big.manager })),
+      timed(() => Referral.responsesForReferrer('few', { take, manager: some.manager })),
     ],
-    ['filtered', timed(() => many!.filteredResponses({ take })), timed(() => few!.filteredResponses({ take }))],
-    ['count', timed(() => year!.responseCount()), timed(() => day!.responseCount())],
+    ['filtered', timed(() => many.filteredResponses({ take })), timed(() => few.filteredResponses({ take }))],
+    ['count', timed(() => year.responseCount()), timed(() => day.responseCount())],
     ['for request', big.whose(usersOf(bench.options.responses)), some.whose(usersOf(someResponses))],
   ];
   for (const [id, ofMany, ofFew] of pairs) {
     const medians: [number[], number[]] = [[], []];
+    await Promise.all([ofMany(), ofFew()]);
     for (let round = 0; round < bench.options.rounds; round++) {
       const times: [number[], number[]] = [[], []];
-      for (let call = 0; call < callsARound; call++) {
+      const end = performance.now() + bench.options.seconds * 1000;
+      do {
         times[0].push(await ofMany());
         times[1].push(await ofFew());
-      }
+      } while (performance.now() < end);
       for (const side of [0, 1] as const) medians[side].push(median(times[side]));
     }
     bench.scores.addRatio(id, ...medians);
@@ -57,7 +58,7 @@ function timed(call: () => Promise<unknown>): Timed {
 }
 
 interface Opened {
-  dataSource: DataSource;
+  manager: EntityManager;
   /** Asks whom one of so many signed-in users came through, in a request of its own: the answer is cached for a request. */
   whose(users: number): Timed;
   close(): Promise<void>;
@@ -80,7 +81,7 @@ async function open(bench: Bench, schema: Schema): Promise<Opened> {
   await once(server, 'listening');
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
   return {
-    dataSource,
+    manager: dataSource.manager,
     whose: (users) => {
       let user = 0;
       return async () => {

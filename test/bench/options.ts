@@ -60,7 +60,7 @@ export function optionsOf(args: readonly string[]): Options {
   });
   return {
     ...(Object.fromEntries(given) as Numbers),
-    parts: [...new Set(named.flatMap((name) => groups[name] ?? part(name)))],
+    parts: [...new Set(named.flatMap(partsOf))],
     nodes: text('node')?.split(',').map(version) ?? [null],
     against: text('against'),
     isQuick,
@@ -79,9 +79,10 @@ function read(args: readonly string[]) {
   }
 }
 
-function part(name: string): Part {
+function partsOf(name: string): readonly Part[] {
+  if (Object.hasOwn(groups, name)) return groups[name]!;
   if (!Object.hasOwn(parts, name)) throw refused(`there is no part "${name}".`);
-  return name as Part;
+  return [name as Part];
 }
 
 function positive(name: string, text: string): number {

@@ -9,7 +9,7 @@ import type { ServerOptions, Usage } from './server';
 /** The connections that everything is measured at. */
 const connectionCounts = [64, 512];
 /** Requests that warm a server up: after these, V8 has compiled what a request needs. */
-const warmUp = 5000;
+const usualWarmUp = 5000;
 
 export const headers = { 'user-agent': userAgent, 'accept': 'text/html,*/*;q=0.8', 'accept-language': 'en' };
 
@@ -53,6 +53,7 @@ const contenders = [
 export async function requests(bench: Bench): Promise<void> {
   bench.become('load');
   const measured = new Map<string, Figures[]>();
+  const warmUp = bench.options.isQuick ? connectionCounts[0]! : usualWarmUp;
   const cookie = await cookieOfAClick(bench);
   const requestsOf = (app: AppName, visitors: Visitors): Requests => ({
     paths: app.endsWith('page') ? ['/page'] : linkPaths,
