@@ -59,6 +59,13 @@ const catalogue = {
       'give the package other names with `schema` or `entityPrefix` of the DataSource. If TypeORM made it ' +
       '(`synchronize: true`) and it is empty, drop it, and leave the tables of the package to its migrations.',
   },
+  LAYOUT_UNSUPPORTED: {
+    status: 500,
+    text: (detail: string) =>
+      `Citus distributes the tables of express-referrals so that clicks would be lost without an error: ${detail}. ` +
+      'Keep "referrals" a local table, and distribute "referral_responses" and "referral_daily_counts" by "referral_id", ' +
+      'or keep them local too.',
+  },
   ALREADY_CREATED: {
     status: 500,
     text: () =>

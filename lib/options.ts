@@ -220,7 +220,10 @@ export interface ReferralsOptions {
    * to 10 times in all. Default: 10 random characters out of 31 that are hard to confuse.
    */
   generateCode?: (referral: ReferralDraft) => Awaitable<string>;
-  /** Filters or orders the query of `referral.filteredResponses()`. Default: all responses, newest first. */
+  /**
+   * Filters or orders the query of `referral.filteredResponses()`. Default: all responses, newest first. Conditions on
+   * `action` (but for clicks), `targetType` with `targetId` and `userId`, and the order by `createdAt`, have an index.
+   */
   responsesFilter?: (
     query: SelectQueryBuilder<ReferralResponse>,
     referral: Referral,
@@ -248,8 +251,9 @@ export interface ReferralsOptions {
    */
   queryTimeoutMs?: number;
   /**
-   * Whether the large statements are sent as prepared statements, which makes them about three times as fast. Set it to
-   * false behind a connection pooler that does not support them (PgBouncer before 1.21, in transaction mode). Default
+   * Whether clicks and the large statements are sent as prepared statements, which makes them two or three times as fast.
+   * Set it to false behind a connection pooler that does not support them (PgBouncer before 1.21, in transaction mode).
+   * With true, a process notices that at its first failure, repeats the statement, and prepares none from then on. Default
    * true.
    */
   preparedStatements?: boolean;

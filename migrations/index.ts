@@ -15,6 +15,8 @@ import { KeepOldCodes1797000000000 } from './1797000000000-keep-old-codes';
 import { FoldCodesAsAscii1798000000000 } from './1798000000000-fold-codes-as-ascii';
 import { LimitCouponRedemptions1798000000001 } from './1798000000001-limit-coupon-redemptions';
 import { FlagSelfReferrals1799000000000 } from './1799000000000-flag-self-referrals';
+import { ClicksWithoutForeignKey1800000000000 } from './1800000000000-clicks-without-foreign-key';
+import { ListByIndex1800000000001 } from './1800000000001-list-by-index';
 import { locked, tableOfMigrations } from './once';
 
 /** The migrations, in order, for the host's DataSource: `migrations: [...migrations, /* yours *\/]`. */
@@ -32,6 +34,8 @@ export const migrations: (new () => MigrationInterface)[] = [
   FoldCodesAsAscii1798000000000,
   LimitCouponRedemptions1798000000001,
   FlagSelfReferrals1799000000000,
+  ClicksWithoutForeignKey1800000000000,
+  ListByIndex1800000000001,
 ];
 
 /**

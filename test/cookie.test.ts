@@ -1,5 +1,6 @@
 import fc from 'fast-check';
-import { newVisitorId, VisitorTokens } from '../lib/tracking/visitor-token';
+import { newVisitorId } from '../lib/tracking/visitor-id';
+import { VisitorTokens } from '../lib/tracking/visitor-token';
 import { Referral } from '../lib';
 import { closeAll, cookieOf, secret, startHost, TestClock } from './support/host';
 
@@ -78,13 +79,19 @@ describe('the visitor token', () => {
     expect(tokens.read([version, id!.slice(0, 1), id!.slice(1), ...rest].join('.'))).toBeNull();
   });
 
-  test('visitor ids are random UUIDs of version 4', () => {
+  test('visitor ids are UUIDs of version 7, with the time and 74 random bits', () => {
+    const before = Date.now();
     const ids = Array.from({ length: 2000 }, newVisitorId);
     expect(new Set(ids).size).toBe(2000);
-    for (const id of ids) expect(id).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
-    // Every other bit is set about half of the time.
+    for (const id of ids) {
+      expect(id).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
+      const time = parseInt(id.replace('-', '').slice(0, 12), 16);
+      expect(time).toBeGreaterThanOrEqual(before);
+      expect(time).toBeLessThanOrEqual(Date.now());
+    }
+    // Every bit after the time, but for those of the version and the variant, is set about half of the time.
     const fixed = [62, 63, 76, 77, 78, 79];
-    for (let bit = 0; bit < 128; bit++) {
+    for (let bit = 0; bit < 80; bit++) {
       if (fixed.includes(bit)) continue;
       const share = ids.filter((id) => (BigInt(`0x${id.replaceAll('-', '')}`) >> BigInt(bit)) & 1n).length / 2000;
       expect(share).toBeGreaterThan(0.4);

@@ -128,8 +128,8 @@ CREATE TABLE referral_commissions (
 CREATE INDEX ix_referral_commissions_amount ON referral_commissions USING btree (user_id, amount DESC, id) INCLUDE (available_at, reverted_at, mode, channel_id);
 CREATE INDEX ix_referral_commissions_available ON referral_commissions USING btree (user_id, COALESCE(channel_id, 0::bigint), mode, available_at) INCLUDE (amount, reverted_at, channel_id);
 CREATE INDEX ix_referral_commissions_created ON referral_commissions USING btree (user_id, created_at DESC, id) INCLUDE (available_at, reverted_at, mode, channel_id);
-CREATE INDEX ix_referral_commissions_earn_out ON referral_commissions USING btree (user_id, earn_out_id) WHERE earn_out_id IS NOT NULL;
 CREATE INDEX ix_referral_commissions_id ON referral_commissions USING btree (id);
+CREATE INDEX ix_referral_commissions_paid_by ON referral_commissions USING btree (earn_out_id, user_id) WHERE earn_out_id IS NOT NULL;
 CREATE INDEX ix_referral_commissions_referral ON referral_commissions USING btree (referral_id);
 CREATE INDEX ix_referral_commissions_unpaid ON referral_commissions USING btree (user_id, mode, available_at) WHERE earn_out_id IS NULL;
 CREATE UNIQUE INDEX uq_referral_commissions_purchase ON referral_commissions USING btree (referee_id, user_id, purchase);
@@ -337,6 +337,7 @@ CREATE TABLE referral_purchases (
   CONSTRAINT ck_referral_purchases_finite CHECK (abs(amount) < 'Infinity'::numeric AND abs(refunded) < 'Infinity'::numeric AND abs(rate) < 'Infinity'::numeric AND abs(room) < 'Infinity'::numeric)
 ) WITH (fillfactor=90);
 CREATE INDEX ix_referral_purchases_id ON referral_purchases USING btree (id);
+CREATE INDEX ix_referral_purchases_reference ON referral_purchases USING btree (reference);
 CREATE INDEX ix_referral_purchases_referrer ON referral_purchases USING btree (referrer_id, id) WHERE referrer_id IS NOT NULL;
 CREATE INDEX ix_referral_purchases_waiting ON referral_purchases USING btree (user_id, purchased_at, id) WHERE no_commission::text = ANY (ARRAY['no-referrer'::character varying, 'own-referral'::character varying]::text[]);
 
@@ -389,8 +390,12 @@ CREATE TABLE referral_responses (
   touched_at timestamp with time zone DEFAULT now() NOT NULL,
   CONSTRAINT pk_referral_responses PRIMARY KEY (referral_id, id)
 );
+CREATE INDEX ix_referral_responses_action ON referral_responses USING btree (referral_id, action, id) WHERE action::text <> 'RESPONDED'::text;
+CREATE INDEX ix_referral_responses_newest ON referral_responses USING btree (referral_id, created_at, id);
+CREATE INDEX ix_referral_responses_target ON referral_responses USING btree (referral_id, target_type, target_id, id) WHERE target_type IS NOT NULL;
 CREATE INDEX ix_referral_responses_user ON referral_responses USING btree (user_id, touched_at, id) WHERE user_id IS NOT NULL;
-CREATE INDEX ix_referral_responses_visitor ON referral_responses USING btree (visitor_id) WHERE user_id IS NULL;
+CREATE INDEX ix_referral_responses_user_newest ON referral_responses USING btree (user_id, created_at, id) WHERE user_id IS NOT NULL;
+CREATE INDEX ix_referral_responses_visitor_newest ON referral_responses USING btree (visitor_id, created_at, id) WHERE user_id IS NULL;
 
 CREATE TABLE referral_signup_refusals (
   user_id character varying(128) NOT NULL,
@@ -493,8 +498,6 @@ ALTER TABLE referral_credit_transactions ADD CONSTRAINT fk_referral_credit_trans
   FOREIGN KEY (user_id, credit_id) REFERENCES referral_credits(user_id, id);
 ALTER TABLE referral_credits ADD CONSTRAINT fk_referral_credits_type
   FOREIGN KEY (type_id) REFERENCES referral_credit_types(id);
-ALTER TABLE referral_daily_counts ADD CONSTRAINT fk_referral_daily_counts_referral
-  FOREIGN KEY (referral_id) REFERENCES referrals(id) ON DELETE CASCADE;
 ALTER TABLE referral_earn_out_entries ADD CONSTRAINT fk_referral_earn_out_entries_payment
   FOREIGN KEY (user_id, payment_id) REFERENCES referral_earn_outs(user_id, id);
 ALTER TABLE referral_late_attributions ADD CONSTRAINT fk_referral_late_attributions_purchase
@@ -507,8 +510,6 @@ ALTER TABLE referral_redemptions ADD CONSTRAINT fk_referral_redemptions_channel
   FOREIGN KEY (channel_id) REFERENCES referral_channels(id);
 ALTER TABLE referral_refunds ADD CONSTRAINT fk_referral_refunds_purchase
   FOREIGN KEY (user_id, purchase) REFERENCES referral_purchases(user_id, reference);
-ALTER TABLE referral_responses ADD CONSTRAINT fk_referral_responses_referral
-  FOREIGN KEY (referral_id) REFERENCES referrals(id) ON DELETE CASCADE;
 ALTER TABLE referral_signups ADD CONSTRAINT fk_referral_signups_program
   FOREIGN KEY (program_id) REFERENCES referral_programs(id);
 ALTER TABLE referral_signups ADD CONSTRAINT fk_referral_signups_referral

@@ -1,5 +1,4 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { createHash } from 'node:crypto';
 import { type EntityManager, QueryFailedError, type QueryRunner, QueryRunnerAlreadyReleasedError } from 'typeorm';
 import { invalid } from '../errors';
 import { isManager } from '../input';
@@ -11,6 +10,7 @@ import { countQuery, type Find, findQuery } from './find';
 import { wasLost } from './lost-connections';
 import { Mapping } from './mapping';
 import type { Query, Statement } from './named-parameters';
+import { PreparedStatements, retryUnprepared } from './prepared-statements';
 import { parameterOf, resultTypes } from './result-types';
 import { retryConflicts } from './retry';
 import { inTurn } from './turns';
@@ -22,7 +22,7 @@ import { afterCommit, closed, databaseUnavailable } from './unavailable';
  * the connection is closed, so that the pool replaces it.
  */
 export class Database extends Mapping {
-  readonly #isPreparing: boolean;
+  readonly #preparedStatements: PreparedStatements;
   readonly #timeoutMs: number;
   readonly #underWay = new Set<Promise<unknown>>();
   #isClosed = false;
@@ -31,7 +31,7 @@ export class Database extends Mapping {
 
   constructor({ dataSource, preparedStatements }: Settings, timeoutMs: number) {
     super(dataSource);
-    this.#isPreparing = preparedStatements;
+    this.#preparedStatements = new PreparedStatements(preparedStatements);
     this.#timeoutMs = timeoutMs;
   }
 
@@ -40,10 +40,7 @@ export class Database extends Mapping {
    * run.
    */
   prepared<P extends object>(statement: Statement<P>): Statement<P> {
-    if (!this.#isPreparing) return statement;
-    const name = `referrals_${createHash('sha256').update(statement.text).digest('hex').slice(0, 32)}`;
-    const { text, valuesOf } = statement;
-    return { text, valuesOf, with: (parameters) => ({ text, name, values: valuesOf(parameters) }) };
+    return this.#preparedStatements.prepared(statement);
   }
 
   /** Returns the rows of one statement. */
@@ -67,8 +64,10 @@ export class Database extends Mapping {
     logger.logQuery(text, parameters, runner);
     on.sending();
     const startedAt = Date.now();
-    const { rows } = await client
-      .query<Row>({ name, text, values: parameters, types: resultTypes })
+    const { rows } = await this.#preparedStatements
+      .send(name, runner.isTransactionActive, (name) =>
+        client.query<Row>({ name, text, values: parameters, types: resultTypes }),
+      )
       .catch((error: Error) => {
         logger.logQueryError(error, text, parameters, runner);
         throw new QueryFailedError(text, parameters, error);
@@ -103,7 +102,8 @@ export class Database extends Mapping {
    * `dataSource.manager`, has no transaction.
    */
   async transaction<T>(work: (manager: EntityManager) => Promise<T>, manager?: EntityManager): Promise<T> {
-    const run = (): Promise<T> => this.#on(manager, (on) => on.transaction('READ COMMITTED', work));
+    const run = (): Promise<T> =>
+      retryUnprepared(() => this.#on(manager, (on) => on.transaction('READ COMMITTED', work)));
     return manager?.queryRunner ? run() : retryConflicts(run);
   }
 

@@ -138,6 +138,14 @@ export function isConflict(error: unknown): boolean {
   return ['40P01', '40001'].includes(sqlStateOf(error) ?? '');
 }
 
+/**
+ * Whether PostgreSQL could not prepare a statement, or run the prepared one: it is missing or there already on the
+ * connection (26000, 42P05), or what it returns has other types than before (0A000, which unprepared statements have too).
+ */
+export function canNotPrepare(error: unknown): boolean {
+  return ['26000', '42P05', '0A000'].includes(sqlStateOf(error) ?? '');
+}
+
 /** Whether a statement exceeded `lock_timeout`. */
 export function isLockTimeout(error: unknown): boolean {
   return sqlStateOf(error) === '55P03';

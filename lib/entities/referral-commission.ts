@@ -22,7 +22,7 @@ import type { ReferralPurchase } from './referral-purchase';
 @Index('ix_referral_commissions_created', { synchronize: false }) // the same
 @Index('ix_referral_commissions_available', { synchronize: false }) // on an expression
 @Index('ix_referral_commissions_unpaid', ['userId', 'mode', 'availableAt'], { where: '(earn_out_id IS NULL)' })
-@Index('ix_referral_commissions_earn_out', ['userId', 'earnOutId'], { where: '(earn_out_id IS NOT NULL)' })
+@Index('ix_referral_commissions_paid_by', ['earnOutId', 'userId'], { where: '(earn_out_id IS NOT NULL)' })
 @Check('ck_referral_commissions_mode', `"mode" IN ('credits', 'payout')`)
 @Check('ck_referral_commissions_amounts', '"earned" > 0 AND "amount" BETWEEN 0 AND "earned"')
 @Check('ck_referral_commissions_finite', finite('rate', 'max_per_referee', 'room', 'earned', 'amount'))

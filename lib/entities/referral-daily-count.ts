@@ -20,8 +20,8 @@ export class ReferralDailyCount {
   @Column({ name: 'clicks', type: 'bigint', transformer: bigintAsNumber })
   readonly clicks!: number;
 
-  /** Only loaded if the host's query asks for the relation. */
-  @ManyToOne(() => Referral, { nullable: false, onDelete: 'CASCADE' })
-  @JoinColumn({ name: 'referral_id', foreignKeyConstraintName: 'fk_referral_daily_counts_referral' })
+  /** Only loaded if the host's query asks for the relation. No foreign key: the statement that inserts locks the referral. */
+  @ManyToOne(() => Referral, { nullable: false, createForeignKeyConstraints: false })
+  @JoinColumn({ name: 'referral_id' })
   readonly referral?: Referral;
 }

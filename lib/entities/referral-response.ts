@@ -11,8 +11,16 @@ export const RESPONDED = 'RESPONDED';
 
 /** Something that a visitor did through a referral. A row changes only when its user becomes known. */
 @Entity({ name: 'referral_responses' })
-@Index('ix_referral_responses_visitor', ['visitorId'], { where: '(user_id IS NULL)' })
+@Index('ix_referral_responses_newest', ['referralId', 'createdAt', 'id'])
+@Index('ix_referral_responses_visitor_newest', ['visitorId', 'createdAt', 'id'], { where: '(user_id IS NULL)' })
+@Index('ix_referral_responses_user_newest', ['userId', 'createdAt', 'id'], { where: '(user_id IS NOT NULL)' })
 @Index('ix_referral_responses_user', ['userId', 'touchedAt', 'id'], { where: '(user_id IS NOT NULL)' })
+@Index('ix_referral_responses_action', ['referralId', 'action', 'id'], {
+  where: "((action)::text <> 'RESPONDED'::text)",
+})
+@Index('ix_referral_responses_target', ['referralId', 'targetType', 'targetId', 'id'], {
+  where: '(target_type IS NOT NULL)',
+})
 export class ReferralResponse {
   @PrimaryColumn({
     name: 'referral_id',
@@ -32,9 +40,9 @@ export class ReferralResponse {
   })
   readonly id!: number;
 
-  /** Only loaded if the host's query asks for the relation. */
-  @ManyToOne(() => Referral, { nullable: false, onDelete: 'CASCADE' })
-  @JoinColumn({ name: 'referral_id', foreignKeyConstraintName: 'fk_referral_responses_referral' })
+  /** Only loaded if the host's query asks for the relation. No foreign key: the statement that inserts locks the referral. */
+  @ManyToOne(() => Referral, { nullable: false, createForeignKeyConstraints: false })
+  @JoinColumn({ name: 'referral_id' })
   readonly referral?: Referral;
 
   /** The visitor's random id, from the signed cookie; null for a user who was signed in and carried no touch. */

@@ -70,7 +70,7 @@ export class ClickRecorder {
         // The batch may be committed. It must not be written again, because each click would count twice.
         for (const { reject } of batch) reject(error);
       } else {
-        // One click causes the error, for example because its referral is being deleted. If each click is written
+        // One click causes the error, for example with a text that PostgreSQL does not store. If each click is written
         // alone, only that one fails.
         for (const one of batch) {
           const own = await this.#writeBatch([one]);

@@ -12,10 +12,11 @@ import type { CreateReferralInput, RecordOptions, RespondOptions } from '../type
 import type { AttributedUsers } from './attributed-users';
 import type { ReferralCreation } from './referral-creation';
 import type { ReferralLookup } from './referral-lookup';
+import type { ResponseLists } from './response-lists';
 import type { Responses } from './responses';
 import type { Asking } from './same-person';
 import { loadTarget, storedTarget, type StoredTarget } from './targets';
-import { newVisitorId } from './visitor-token';
+import { newVisitorId } from './visitor-id';
 import type { Visitors } from './visitors';
 
 interface Parts {
@@ -24,13 +25,14 @@ interface Parts {
   readonly lookup: ReferralLookup;
   readonly creation: ReferralCreation;
   readonly responses: Responses;
+  readonly lists: ResponseLists;
   readonly visitors: Visitors;
   readonly attributedUsers: AttributedUsers;
 }
 
 /** The calls that the static and instance methods of `Referral` and `ReferralResponse` make. */
 export function referralCalls(parts: Parts): ReferralCalls {
-  const { settings, database, lookup, creation, responses, visitors, attributedUsers } = parts;
+  const { settings, database, lookup, creation, responses, lists, visitors, attributedUsers } = parts;
   const { dataSource, baseUrl, sitePath, linkPath } = settings;
   const links = `${baseUrl.origin}${sitePath}${linkPath}`;
 
@@ -99,14 +101,14 @@ export function referralCalls(parts: Parts): ReferralCalls {
       const visitor = visitors.seen(req, 'Referral.responsesForRequest');
       const userId = await visitor.userId();
       const visitorId = (await visitor.touchOf(userId, options.manager))?.visitorId ?? null;
-      return userId === null && visitorId === null ? [] : responses.listForVisitor(userId, visitorId, options);
+      return userId === null && visitorId === null ? [] : lists.ofVisitor(userId, visitorId, options);
     },
 
     async responsesForReferrer(user: UserRef, options: ListOptions): Promise<ReferralResponse[]> {
-      return responses.listForReferrer(someUserIdOf('user', user), options);
+      return lists.ofReferrer(someUserIdOf('user', user), options);
     },
 
-    filteredResponses: (referral, options) => responses.filtered(referral, options),
+    filteredResponses: (referral, options) => lists.filtered(referral, options),
 
     responseCount: ({ id }, { manager }) => responses.count(id, manager),
 

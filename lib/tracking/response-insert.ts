@@ -1,6 +1,9 @@
+import type { EntityManager } from 'typeorm';
+import { arrayLiteral } from '../database/array-literal';
 import type { Database } from '../database/database';
-import type { Placeholders } from '../database/named-parameters';
-import { RESPONDED } from '../entities/referral-response';
+import { type Placeholders, type Query, statement, type Statement } from '../database/named-parameters';
+import { timeInResult } from '../database/result-types';
+import { ReferralResponse, RESPONDED } from '../entities/referral-response';
 
 /** The fields of a response to insert. */
 export interface NewResponse {
@@ -20,7 +23,7 @@ export interface NewResponse {
 }
 
 /** The columns of a new response, each with its field of {@link NewResponse} and its type. */
-const responseColumns = [
+export const responseColumns = [
   ['referral_id', 'referralId', 'bigint'],
   ['visitor_id', 'visitorId', 'uuid'],
   ['user_id', 'userId', 'text'],
@@ -34,33 +37,98 @@ const responseColumns = [
   ['touched_at', 'touchedAt', 'timestamptz'],
 ] as const;
 
+/** What was inserted of a batch of responses. */
+export interface Inserted {
+  /** The ids of the referrals whose responses were recorded. The other referrals have expired or are deleted. */
+  readonly recorded: ReadonlySet<number>;
+  /** The new responses, oldest first, if they were asked for. */
+  readonly responses: ReferralResponse[];
+  /** The database's time. */
+  readonly now: Date;
+}
+
+/** Inserts responses and counts the clicks among them, as one transaction. */
+export interface ResponseInsert {
+  /** @param isReturning whether the new responses are returned. */
+  insert(responses: readonly NewResponse[], isReturning: boolean, manager?: EntityManager): Promise<Inserted>;
+}
+
 /** The values of several responses: one array for each column. */
-export type Batch = Record<keyof NewResponse, unknown[]>;
+type Batch = Record<keyof NewResponse, string>;
 
-export const batchFields = Object.fromEntries(responseColumns.map(([, field]) => [field, true])) as Record<
-  keyof Batch,
-  true
->;
+const batchFields = Object.fromEntries(responseColumns.map(([, field]) => [field, true])) as Record<keyof Batch, true>;
 
-/**
- * Returns SQL that inserts responses and counts the clicks among them. The caller appends a SELECT, which may read
- * `inserted`.
- */
-export function insertResponses({ tables }: Database, $: Placeholders<Batch>): string {
+/** Inserts a batch of responses in one statement. */
+export class BatchInsert implements ResponseInsert {
+  readonly #database: Database;
+  /** Returns the ids of the referrals. */
+  readonly #counting: Statement<Batch>;
+  /** Returns the new rows. */
+  readonly #returning: Statement<Batch>;
+
+  constructor(database: Database) {
+    this.#database = database;
+    const insertAnd = (returned: string, select: string): Statement<Batch> =>
+      database.prepared(
+        statement<Batch>(
+          batchFields,
+          ($) => `${insertSql(database, $, returned)} SELECT ${timeInResult('now()')} AS now, ${select}`,
+        ),
+      );
+    this.#counting = insertAnd(
+      'referral_id, action, created_at',
+      'array_agg(DISTINCT referral_id) AS recorded FROM inserted',
+    );
+    this.#returning = insertAnd(
+      '*',
+      `${database.columns(ReferralResponse)} FROM (SELECT) AS always LEFT JOIN inserted ON true ORDER BY id`,
+    );
+  }
+
+  async insert(given: readonly NewResponse[], isReturning: boolean, manager?: EntityManager): Promise<Inserted> {
+    const batch = batchOf(given);
+    if (!isReturning) {
+      const [row] = await this.#send<{ recorded: string[] | null; now: Date }>(this.#counting.with(batch), manager);
+      return { recorded: new Set(row!.recorded?.map(Number)), responses: [], now: row!.now };
+    }
+    const rows = await this.#send<{ id: string | null; now: Date }>(this.#returning.with(batch), manager);
+    const responses = rows.filter(({ id }) => id !== null).map((row) => this.#database.entity(ReferralResponse, row));
+    return { recorded: new Set(responses.map(({ referralId }) => referralId)), responses, now: rows[0]!.now };
+  }
+
+  async #send<Row>({ text, values, name }: Query, manager: EntityManager | undefined): Promise<Row[]> {
+    // In the host's transaction it is not prepared: where a pooler can't prepare, its failure would end the transaction.
+    if (manager) return this.#database.query<Row>({ text, values }, manager);
+    return this.#database.attempt(() => this.#database.query<Row>({ text, values, name }));
+  }
+}
+
+/** Returns SQL that inserts responses and counts the clicks among them. The caller appends a SELECT from `inserted`. */
+function insertSql({ tables }: Database, $: Placeholders<Batch>, returned: string): string {
   const columns = responseColumns.map(([column]) => column).join(', ');
   const arrays = responseColumns.map(([, field, type]) => `${$[field]}::${type}[]`).join(', ');
-  // The join leaves out referrals that have expired or are deleted, even if a process has cached them as valid. The
-  // counts are written in the order of their keys, so that two batches can't deadlock.
   return `
-      WITH given AS (
-        SELECT * FROM unnest(${arrays}) AS g(${columns})
-      ), inserted AS (
+      WITH
+      -- The batch.
+      given AS (
+        SELECT * FROM unnest(${arrays}) AS g (${columns})
+      ),
+      -- The referrals, each locked once: in place of a foreign key. A referral that is being deleted is waited for, and is
+      -- missing then. Deleting one waits for this transaction, and then deletes what it has inserted. In the order of
+      -- their ids, as every batch does.
+      links AS (
+        SELECT id, expired_at FROM ${tables.referrals} WHERE id = ANY(${$.referralId}::bigint[]) ORDER BY id FOR KEY SHARE
+      ),
+      -- Without referrals that have expired or are deleted, even if a process has cached them as valid.
+      inserted AS (
         INSERT INTO ${tables.responses} (${columns})
         SELECT ${responseColumns.map(([column]) => insertedValue(column)).join(', ')}
-        FROM given g JOIN ${tables.referrals} r ON r.id = g.referral_id
-        WHERE r.expired_at IS NULL OR r.expired_at > ${insertedValue('touched_at')}
-        RETURNING *
-      ), counted AS (
+        FROM given g JOIN links r ON r.id = g.referral_id
+        WHERE ${isOpen('r')}
+        RETURNING ${returned}
+      ),
+      -- In the order of their keys, so that two batches can't deadlock.
+      counted AS (
         INSERT INTO ${tables.dailyCounts} AS c (referral_id, day, clicks)
         SELECT referral_id, (created_at AT TIME ZONE 'UTC')::date AS day, count(*)
         FROM inserted WHERE action = '${RESPONDED}' GROUP BY 1, 2 ORDER BY 1, 2
@@ -68,8 +136,13 @@ export function insertResponses({ tables }: Database, $: Placeholders<Batch>): s
       )`;
 }
 
-/** Returns SQL for the value of a column: the given one, and for the times their default. */
-function insertedValue(column: string): string {
+/** SQL: whether a referral has not expired at the time of the touch of a given response. */
+export function isOpen(referral: string): string {
+  return `(${referral}.expired_at IS NULL OR ${referral}.expired_at > ${insertedValue('touched_at')})`;
+}
+
+/** SQL: the value of a column of a given response. Times have a default. */
+export function insertedValue(column: string): string {
   if (column === 'created_at') return 'coalesce(g.created_at, now())';
   if (column === 'touched_at') return 'coalesce(g.touched_at, g.created_at, now())';
   return `g.${column}`;
@@ -79,10 +152,10 @@ function insertedValue(column: string): string {
  * Returns the arrays of a batch. An array of nulls alone is sent empty, because `unnest()` fills it up with nulls. Most
  * arrays of clicks are.
  */
-export function batchOf(responses: readonly NewResponse[]): Batch {
+function batchOf(responses: readonly NewResponse[]): Batch {
   const arrays = responseColumns.map(([, field]) => {
     const values = responses.map((response) => response[field]);
-    return [field, values.some((value) => value !== null) ? values : []];
+    return [field, arrayLiteral(values.some((value) => value !== null) ? values : [])];
   });
   return Object.fromEntries(arrays) as Batch;
 }

@@ -2,84 +2,61 @@ import type { EntityManager } from 'typeorm';
 import type { Clock } from '../database/clock';
 import type { Database } from '../database/database';
 import type { Events } from '../database/events';
-import { type Placeholders, sql, statement, type Statement } from '../database/named-parameters';
-import { readingRunner } from '../database/reading-runner';
-import { timeInResult } from '../database/result-types';
+import { sql } from '../database/named-parameters';
 import type { Referral } from '../entities/referral';
 import { ReferralResponse, RESPONDED } from '../entities/referral-response';
-import { takeAndSkipOf } from '../input';
-import type { Settings } from '../options';
-import type { ListOptions } from '../types/common';
-import { type Batch, batchFields, batchOf, insertResponses, type NewResponse } from './response-insert';
+import type { ClickLayout } from './click-layout';
+import { DistributedInsert } from './distributed-insert';
+import { BatchInsert, type Inserted, type NewResponse, type ResponseInsert } from './response-insert';
 import { claimSql } from './visitor-owners';
 import type { Touch } from './visitor-token';
 
-/** Records, links, counts and lists responses. */
+/** Records, links and counts responses. */
 export class Responses {
   readonly #database: Database;
+  readonly #layout: ClickLayout;
   readonly #clock: Clock;
   readonly #events: Events;
-  readonly #settings: Settings;
-  readonly #columns: string;
-  /** Inserts a batch and returns each new row. */
-  readonly #insertRows: Statement<Batch>;
-  /** Inserts a batch of clicks, and returns each new row and the database's time. */
-  readonly #insertClicks: Statement<Batch>;
-  /** Inserts a batch of clicks, and returns only the ids of the referrals and the database's time. */
-  readonly #countClicks: Statement<Batch>;
+  readonly #plain: ResponseInsert;
+  readonly #distributed: ResponseInsert;
 
-  constructor(database: Database, clock: Clock, events: Events, settings: Settings) {
+  constructor(database: Database, layout: ClickLayout, clock: Clock, events: Events) {
     this.#database = database;
+    this.#layout = layout;
     this.#clock = clock;
     this.#events = events;
-    this.#settings = settings;
-    this.#columns = database.columns(ReferralResponse);
-    const insertAnd = (select: string): Statement<Batch> =>
-      statement<Batch>(batchFields, ($) => `${insertResponses(database, $)} ${select}`);
-    this.#insertRows = insertAnd(`SELECT ${this.#columns} FROM inserted`);
-    this.#insertClicks = insertAnd(
-      `SELECT ${timeInResult('now()')} AS now, ${this.#columns} FROM (SELECT) AS always LEFT JOIN inserted ON true ORDER BY id`,
-    );
-    this.#countClicks = insertAnd(
-      `SELECT ${timeInResult('now()')} AS now, array_agg(DISTINCT referral_id) AS recorded FROM inserted`,
-    );
+    this.#plain = new BatchInsert(database);
+    this.#distributed = new DistributedInsert(database);
   }
 
-  /**
-   * Records a batch of clicks in one statement.
-   *
-   * @returns the ids of the referrals whose clicks were recorded. The other referrals have expired or are deleted.
-   */
-  async recordClicks(clicks: readonly NewResponse[]): Promise<{ recorded: ReadonlySet<number>; now: Date }> {
-    const batch = batchOf(clicks);
-    if (this.#events.has('response')) {
-      const rows = await this.#database.query<{ id: string | null; now: Date }>(this.#insertClicks.with(batch));
-      const responses = rows
-        .filter((row) => row.id !== null)
-        .map((row) => this.#database.entity(ReferralResponse, row));
-      for (const response of responses) this.#events.emit(undefined, 'response', response);
-      return { recorded: new Set(responses.map(({ referralId }) => referralId)), now: rows[0]!.now };
-    }
-    const [row] = await this.#database.query<{ recorded: string[] | null; now: Date }>(this.#countClicks.with(batch));
-    return { recorded: new Set(row!.recorded?.map(Number)), now: row!.now };
+  /** Records a batch of clicks. */
+  async recordClicks(clicks: readonly NewResponse[]): Promise<Inserted> {
+    const inserted = await this.#insert(clicks, this.#events.has('response'));
+    for (const response of inserted.responses) this.#events.emit(undefined, 'response', response);
+    return inserted;
   }
 
   /** Records one response. Returns null if its referral is deleted, or had expired at the time of the touch. */
   async record(response: NewResponse, manager?: EntityManager): Promise<ReferralResponse | null> {
-    const batch = batchOf([{ ...response, createdAt: response.createdAt ?? this.#clock.parameter() }]);
-    const [row] = await this.#database.query<object>(this.#insertRows.with(batch), manager);
-    if (!row) return null;
-    const recorded = this.#database.entity(ReferralResponse, row);
+    const given = { ...response, createdAt: response.createdAt ?? this.#clock.parameter() };
+    const [recorded] = (await this.#insert([given], true, manager)).responses;
+    if (!recorded) return null;
     this.#events.emit(manager, 'response', recorded);
     return recorded;
   }
 
+  async #insert(given: readonly NewResponse[], isReturning: boolean, manager?: EntityManager): Promise<Inserted> {
+    const way = (await this.#layout.isDistributed(manager)) ? this.#distributed : this.#plain;
+    return way.insert(given, isReturning, manager);
+  }
+
   /**
    * Makes the visitor id the user's, and sets the user on the visitor's responses that have none, to one referral or to
-   * all. Concurrent calls link each response once: the statement locks the rows in the order of their keys, and
-   * PostgreSQL tests `user_id IS NULL` again on each row once it is locked.
+   * all. Concurrent calls link each response once: PostgreSQL tests `user_id IS NULL` again on each row once it is
+   * locked. A row lock in a sub-select (FOR UPDATE) would give them an order, but can't be distributed: so a deadlock,
+   * with what deletes the rows, is retried.
    *
-   * @returns the responses that the call has changed; null if the visitor id is another user's.
+   * @returns the responses that the call has changed, oldest first; null if the visitor id is another user's.
    */
   async link(
     visitorId: string,
@@ -88,25 +65,23 @@ export class Responses {
     manager?: EntityManager,
   ): Promise<ReferralResponse[] | null> {
     const { tables } = this.#database;
-    const { responses } = tables;
     const query = sql(
       { visitor: visitorId, user: userId, referral: referralId },
       ($) => `WITH owner AS (
          ${claimSql(tables, $.visitor, $.user)}
-       ), found AS (
-         SELECT referral_id, id FROM ${responses}
+       ), linked AS (
+         UPDATE ${tables.responses} SET user_id = ${$.user}
          WHERE visitor_id = ${$.visitor} AND user_id IS NULL AND EXISTS (SELECT FROM owner WHERE owner.user_id = ${$.user})
            AND (${$.referral}::bigint IS NULL OR referral_id = ${$.referral})
-         ORDER BY referral_id, id FOR UPDATE
-       ), linked AS (
-         UPDATE ${responses} AS r SET user_id = ${$.user}
-         FROM found WHERE r.referral_id = found.referral_id AND r.id = found.id
-         RETURNING r.*
+         RETURNING *
        )
        SELECT owner.user_id = ${$.user} AS "isOwner", ${this.#database.columns(ReferralResponse, 'linked')}
        FROM owner LEFT JOIN linked ON true ORDER BY linked.created_at, linked.id`,
     );
-    const rows = await this.#database.query<{ isOwner: boolean; id: string | null }>(query, manager);
+    const rows = await this.#database.attempt(
+      (within) => this.#database.query<{ isOwner: boolean; id: string | null }>(query, within),
+      manager,
+    );
     if (!rows[0]!.isOwner) return null;
     const linked = rows.filter(({ id }) => id !== null).map((row) => this.#database.entity(ReferralResponse, row));
     for (const response of linked) this.#events.emit(manager, 'userLinkedToResponse', response);
@@ -154,76 +129,5 @@ export class Responses {
     );
     const [row] = await this.#database.query<{ clicks: string }>(query, manager);
     return Number(row!.clicks);
-  }
-
-  /**
-   * Returns a visitor's responses, newest first: those of the user, and those of the visitor id that have no user yet.
-   */
-  listForVisitor(userId: string | null, visitorId: string | null, options: ListOptions): Promise<ReferralResponse[]> {
-    const where = ($: { user: string; visitor: string }): string =>
-      `user_id = ${$.user} OR (visitor_id = ${$.visitor} AND user_id IS NULL)`;
-    return this.#list({ user: userId, visitor: visitorId }, where, options);
-  }
-
-  /** Returns the responses to the referrals that a user owns, newest first. */
-  listForReferrer(userId: string, options: ListOptions): Promise<ReferralResponse[]> {
-    const { referrals } = this.#database.tables;
-    const where = ($: { user: string }): string =>
-      `referral_id IN (SELECT id FROM ${referrals} WHERE user_id = ${$.user})`;
-    return this.#list({ user: userId }, where, options);
-  }
-
-  async #list<P extends object>(
-    parameters: P,
-    where: ($: Placeholders<P>) => string,
-    options: ListOptions,
-  ): Promise<ReferralResponse[]> {
-    const { take, skip } = takeAndSkipOf(options);
-    const { responses } = this.#database.tables;
-    const query = sql(
-      { ...parameters, take: take ?? null, skip },
-      ($) => `SELECT ${this.#columns} FROM ${responses} WHERE ${where($)}
-       ORDER BY created_at DESC, id DESC LIMIT ${$.take} OFFSET ${$.skip}`,
-    );
-    const rows = await this.#database.query<object>(query, options.manager);
-    return rows.map((row) => this.#database.entity(ReferralResponse, row));
-  }
-
-  /**
-   * Returns a referral's responses, filtered or ordered by the option `responsesFilter`, which is called before a
-   * connection is taken.
-   */
-  async filtered(referral: Referral, options: ListOptions): Promise<ReferralResponse[]> {
-    const { take, skip } = takeAndSkipOf(options);
-    const all = (options.manager ?? this.#database.dataSource.manager)
-      .createQueryBuilder(ReferralResponse, 'response')
-      .cache(false) // the option `cache` of the DataSource may be always on
-      .where('response.referralId = :referralId', { referralId: referral.id })
-      .orderBy('response.id', 'DESC'); // newest first, in the order of the primary key
-    const query = this.#settings.responsesFilter(all, referral).take(take).skip(skip);
-    return this.#database.use(async (within) => {
-      const found = await query.setQueryRunner(readingRunner(within.queryRunner!)).getMany();
-      await this.#readTimes(referral, found, within);
-      return found;
-    }, options.manager);
-  }
-
-  /** Reads the times that TypeORM could not read, because the `DateStyle` of the role is not ISO. */
-  async #readTimes(referral: Referral, found: readonly ReferralResponse[], manager: EntityManager): Promise<void> {
-    const isUnread = (time: Date | undefined): boolean => time !== undefined && Number.isNaN(time.getTime());
-    const unread = found.filter(({ createdAt, touchedAt }) => isUnread(createdAt) || isUnread(touchedAt));
-    if (unread.length === 0) return;
-    const query = sql(
-      { referral: referral.id, ids: unread.map(({ id }) => id) },
-      ($) => `SELECT ${this.#columns} FROM ${this.#database.tables.responses}
-        WHERE referral_id = ${$.referral} AND id = ANY(${$.ids}::bigint[])`,
-    );
-    const rows = await this.#database.query<object>(query, manager);
-    const read = new Map(rows.map((row) => this.#database.entity(ReferralResponse, row)).map((one) => [one.id, one]));
-    for (const response of unread) {
-      const { createdAt, touchedAt } = read.get(response.id) ?? response;
-      if (isUnread(response.createdAt)) Object.assign(response, { createdAt });
-      if (isUnread(response.touchedAt)) Object.assign(response, { touchedAt });
-    }
   }
 }

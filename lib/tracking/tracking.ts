@@ -9,10 +9,12 @@ import { referralError } from '../errors';
 import type { Settings } from '../options';
 import { AttributedUsers } from './attributed-users';
 import { Attribution } from './attribution';
+import { ClickLayout, hasCitus } from './click-layout';
 import { ClickRecorder } from './click-recorder';
 import { referralCalls } from './referral-calls';
 import { ReferralCreation } from './referral-creation';
 import { ReferralLookup } from './referral-lookup';
+import { ResponseLists } from './response-lists';
 import { Responses } from './responses';
 import { SamePerson } from './same-person';
 import type { VisitorParts } from './visitor';
@@ -27,7 +29,11 @@ export interface Tracking extends VisitorParts {
   readonly creation: ReferralCreation;
   readonly visitors: Visitors;
   readonly calls: ReferralCalls;
-  /** Reads the database's time. Throws `MIGRATIONS_NOT_RUN` if a part of the package's tables is missing. */
+  /**
+   * Reads the database's time, and where the tables of clicks are.
+   *
+   * @throws ReferralError `MIGRATIONS_NOT_RUN` if a part of the package's tables is missing; `LAYOUT_UNSUPPORTED`.
+   */
   start(): Promise<void>;
   /** Refuses new work, and waits for the work in progress. Clicks that wait are written. */
   close(): Promise<void>;
@@ -39,13 +45,15 @@ export function wireTracking(settings: Settings): Tracking {
   const events = new Events(settings.onError);
   const lookup = new ReferralLookup(database, clock, settings);
   const creation = new ReferralCreation(database, clock, settings);
-  const responses = new Responses(database, clock, events, settings);
+  const owners = new VisitorOwners(database);
+  const layout = new ClickLayout(database);
+  const responses = new Responses(database, layout, clock, events);
+  const lists = new ResponseLists(database, layout, settings);
   const recorder = new ClickRecorder(responses, clock);
   const samePerson = new SamePerson(settings);
   const attribution = new Attribution(database, clock, lookup, samePerson, settings);
   const store = visitorStore(settings, clock);
   const attributedUsers = new AttributedUsers();
-  const owners = new VisitorOwners(database);
   const signedIn = new LRUCache<string, true>({ max: 10_000, ttl: 60_000 });
   const parts = {
     ...{
@@ -63,14 +71,15 @@ export function wireTracking(settings: Settings): Tracking {
     },
   };
   const visitors = new Visitors(parts);
-  const calls = referralCalls({ settings, database, lookup, creation, responses, visitors, attributedUsers });
+  const calls = referralCalls({ settings, database, lookup, creation, responses, lists, visitors, attributedUsers });
 
   async function start(): Promise<void> {
-    const query = presentParts(database, `${timeInResult('now()')} AS now`);
-    const [row] = await database.query<{ now: Date; present: string[] }>(query);
+    const query = presentParts(database, `${timeInResult('now()')} AS now, ${hasCitus} AS "hasCitus"`);
+    const [row] = await database.query<{ now: Date; hasCitus: boolean; present: string[] }>(query);
     clock.learn(row!.now);
     const missing = missingParts(database, row!.present);
     if (missing.length > 0) throw referralError('MIGRATIONS_NOT_RUN', `missing: ${missing.join(', ')}`);
+    await layout.read(row!.hasCitus);
   }
 
   async function close(): Promise<void> {

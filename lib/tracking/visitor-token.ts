@@ -1,11 +1,11 @@
-import { createHmac, hkdfSync, randomUUID, timingSafeEqual } from 'node:crypto';
+import { createHmac, hkdfSync, timingSafeEqual } from 'node:crypto';
 import type { Named } from './referral-lookup';
 
 /** The touch that a visitor carries until sign-in. */
 export interface Touch {
   /** The referral that the visitor is attributed to: its id. In a token of the form `v1`, which is only read, a code. */
   readonly referral: Named;
-  /** The visitor's random id, a UUID. */
+  /** The visitor's random id, a UUID of any version. */
   readonly visitorId: string;
   /** The time of the touch, at which the attribution window begins. */
   readonly clickedAt: Date;
@@ -19,11 +19,6 @@ export type IdTouch = Touch & { readonly referral: number };
  * 4.
  */
 const maxLength = 200;
-
-/** Returns a random id for a new visitor. */
-export function newVisitorId(): string {
-  return randomUUID();
-}
 
 /** A version of tokens: its keys, and how its referral is read. */
 interface Form {

@@ -16,9 +16,10 @@ import { type RequestFacts, requestFacts } from './request-facts';
 import type { Responses } from './responses';
 import type { Asking, SamePerson } from './same-person';
 import { idOf, isPromise, type SignedIn, signedInUser } from './signed-in-user';
+import { newVisitorId } from './visitor-id';
 import type { VisitorOwners } from './visitor-owners';
 import type { VisitorStore } from './visitor-store';
-import { type IdTouch, newVisitorId, type Touch } from './visitor-token';
+import type { IdTouch, Touch } from './visitor-token';
 
 /** The parts that a visitor uses. */
 export interface VisitorParts {

@@ -25,6 +25,6 @@ export interface WithManager {
 export interface ListOptions extends WithManager {
   /** How many to return at most, from 0. Default: all. */
   take?: number;
-  /** How many of the newest to skip, from 0. Default 0. */
+  /** How many of the newest to skip, from 0. Default 0. PostgreSQL reads what is skipped: a page far back takes longer. */
   skip?: number;
 }

@@ -11,6 +11,7 @@ import { ReferralChannel } from '../../entities/referral-channel';
 import { invalid, referralError } from '../../errors';
 import { allowedUsesOf, codeOf, objectOf, someUserIdOf } from '../../input';
 import type { Settings } from '../../options';
+import { eraseClicks } from '../../tracking/erased-clicks';
 import type { ReferralCreation } from '../../tracking/referral-creation';
 import type { ReferralLookup } from '../../tracking/referral-lookup';
 import type { ChannelChanges, ChannelInput } from '../../types/commissions';
@@ -196,7 +197,7 @@ export class ChannelManager extends RecordManager<ReferralChannel, ChannelInput,
     }
   }
 
-  /** Deletes the channel and its referral. */
+  /** Deletes the channel, its referral and its clicks. */
   protected async remove(id: number, manager: EntityManager): Promise<void> {
     await this.erase(id, manager);
     const { referrals } = this.database.tables;
@@ -204,6 +205,7 @@ export class ChannelManager extends RecordManager<ReferralChannel, ChannelInput,
       sql({ id }, ($) => `DELETE FROM ${referrals} WHERE id = ${$.id}`),
       manager,
     );
+    await eraseClicks(this.database, id, manager);
     this.#lookup.forget(id);
   }
 }

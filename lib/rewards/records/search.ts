@@ -1,4 +1,5 @@
 import { And, type DataSource, Equal, FindOperator, IsNull, Not, Or, Raw } from 'typeorm';
+import { folded } from '../../database/folding';
 import { loadedColumns } from '../../database/mapping';
 import { invalid } from '../../errors';
 import { fieldsIn, isDate, isStorable, listOf, unknownField } from '../../input';
@@ -79,7 +80,7 @@ function checkedCondition({ fields, only }: Searchable, where: unknown, takes: s
   for (const [name, value] of entriesOf('where', where, [...fields.keys()], takes)) {
     const { kind, path } = fields.get(name)!;
     checkValue(`where.${name}`, kind, value);
-    put(checked, path, value === null ? IsNull() : withFoldedLikes(value));
+    put(checked, path, value === null ? IsNull() : found(name, value));
   }
   for (const [name, condition] of Object.entries(only)) {
     const given = checked[name];
@@ -145,8 +146,22 @@ function isOperator(value: unknown): value is FindOperator<unknown> {
   }
 }
 
-/** How many patterns of `ILike` were rewritten. The name of a parameter must be unique within a query. */
-let patterns = 0;
+/** How a value is compared in SQL: like TypeORM does, but for codes and for `ILike`. */
+function found(name: string, value: unknown): unknown {
+  return name === 'code' && !isOperator(value) ? equalCode(value) : withFoldedLikes(value);
+}
+
+/** An equal code, which PostgreSQL looks up by the unique index: that is on the folded codes. */
+function equalCode(code: unknown): FindOperator<unknown> {
+  const parameter = freshParameter();
+  const given = `:${parameter}::text`;
+  return Raw((column) => `${column} = ${given} AND ${folded(column)} = ${folded(given)}`, { [parameter]: code });
+}
+
+let parameters = 0;
+
+/** The name of a parameter must be unique within a query. */
+const freshParameter = (): string => `referral_parameter_${++parameters}`;
 
 /**
  * Makes `ILike` fold A to Z alone, as codes are compared, also inside of other operators. By itself it follows the rules
@@ -161,7 +176,7 @@ function withFoldedLikes(value: unknown): unknown {
     return And(...((inner as FindOperator<unknown>[]).map(withFoldedLikes) as FindOperator<unknown>[]));
   if (type === 'or') return Or(...((inner as FindOperator<unknown>[]).map(withFoldedLikes) as FindOperator<unknown>[]));
   if (type !== 'ilike') return value;
-  const parameter = `referral_pattern_${++patterns}`;
+  const parameter = freshParameter();
   return Raw((column) => `${column} ILIKE :${parameter} COLLATE "C"`, { [parameter]: inner });
 }
 

@@ -10,6 +10,7 @@ import { invalid, referralError } from '../../errors';
 import { allowedUsesOf, codeOf, dateOf, type FieldsOf, objectOf, textOf } from '../../input';
 import { lengths } from '../../limits';
 import { quoted } from '../../shown';
+import { eraseClicks } from '../../tracking/erased-clicks';
 import type { ReferralCreation, ReferralPlan } from '../../tracking/referral-creation';
 import type { ReferralLookup } from '../../tracking/referral-lookup';
 import type { RecordRef } from '../../types/common';
@@ -172,6 +173,7 @@ export class ReferralCodeManager extends RecordManager<
   protected async remove(id: number, manager: EntityManager): Promise<void> {
     const { programId } = await this.get(id, { fields: ['programId'], manager });
     await this.erase(id, manager);
+    await eraseClicks(this.database, id, manager);
     if (programId !== null) await this.#programs.removeOwn(programId, id, manager);
     this.#lookup.forget(id);
   }

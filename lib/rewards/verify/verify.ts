@@ -8,6 +8,7 @@ import { objectOf } from '../../input';
 import type { Settings } from '../../options';
 import type { WithManager } from '../../types/common';
 import type { PayoutInquiry } from '../../types/earn-outs';
+import { clickInvariants } from './click-invariants';
 import { commissionInvariants } from './commission-invariants';
 import { constraintInvariants } from './constraint-invariants';
 import { couponInvariants } from './coupon-invariants';
@@ -72,6 +73,7 @@ const subjects = [
   totalInvariants,
   couponInvariants,
   earnOutInvariants,
+  clickInvariants,
 ];
 
 /**

@@ -1,0 +1,65 @@
+import type { EntityManager } from 'typeorm';
+import type { Database } from '../database/database';
+import { sql } from '../database/named-parameters';
+import { referralError } from '../errors';
+
+/** SQL: whether the database has Citus, which distributes tables. */
+export const hasCitus = `to_regclass('pg_dist_partition') IS NOT NULL`;
+
+/** How Citus stores a table. A table that it does not know is local. */
+type Place = 'local' | 'reference table' | 'in a distributed schema' | `distributed by ${string}`;
+
+interface PlaceRow {
+  table: string;
+  place: Place;
+}
+
+/**
+ * Where the tables of clicks are: plain tables, as nearly everywhere, or distributed by Citus. It is read once. The
+ * statements that record clicks depend on it.
+ */
+export class ClickLayout {
+  readonly #database: Database;
+  #isDistributed: boolean | undefined;
+
+  constructor(database: Database) {
+    this.#database = database;
+  }
+
+  /**
+   * Whether responses or daily counts are distributed, by the referral.
+   *
+   * @throws ReferralError `LAYOUT_UNSUPPORTED`.
+   */
+  async isDistributed(manager?: EntityManager): Promise<boolean> {
+    if (this.#isDistributed !== undefined) return this.#isDistributed;
+    const [row] = await this.#database.query<{ hasCitus: boolean }>(`SELECT ${hasCitus} AS "hasCitus"`, manager);
+    return this.read(row!.hasCitus, manager);
+  }
+
+  /** Reads it, if it is known whether the database has Citus. @throws ReferralError `LAYOUT_UNSUPPORTED`. */
+  async read(hasCitus: boolean, manager?: EntityManager): Promise<boolean> {
+    this.#isDistributed = hasCitus && (await this.#read(manager));
+    return this.#isDistributed;
+  }
+
+  async #read(manager: EntityManager | undefined): Promise<boolean> {
+    const { referrals, responses, dailyCounts } = this.#database.tables;
+    const query = sql(
+      { tables: [referrals, responses, dailyCounts] },
+      ($) => `
+      SELECT quoted AS "table", CASE
+          WHEN partmethod <> 'n' THEN 'distributed by ' || column_to_column_name(logicalrelid, partkey)
+          WHEN repmodel = 't' THEN 'reference table'
+          WHEN colocationid <> 0 THEN 'in a distributed schema'
+          ELSE 'local'
+        END AS place
+      FROM unnest(${$.tables}::text[]) AS given (quoted) JOIN pg_dist_partition ON logicalrelid = to_regclass(quoted)`,
+    );
+    const rows = await this.#database.query<PlaceRow>(query, manager);
+    const isByReferral = ({ place }: PlaceRow): boolean => place === 'distributed by referral_id';
+    const unsupported = rows.filter((row) => row.place !== 'local' && !(isByReferral(row) && row.table !== referrals));
+    if (unsupported.length === 0) return rows.some(isByReferral);
+    throw referralError('LAYOUT_UNSUPPORTED', unsupported.map(({ table, place }) => `${table} is ${place}`).join(', '));
+  }
+}

@@ -1,0 +1,556 @@
+import { randomInt, randomUUID } from 'node:crypto';
+import fc from 'fast-check';
+import request from 'supertest';
+import type { DataSource, EntityManager } from 'typeorm';
+import { Referral, ReferralResponse } from '../lib';
+import { arrayLiteral } from '../lib/database/array-literal';
+import { VisitorTokens } from '../lib/tracking/visitor-token';
+import { firefox } from './support/browser';
+import {
+  closeAll,
+  cookieOf,
+  createDatabase,
+  databaseUrl,
+  type Host,
+  openDataSource,
+  secret,
+  startHost,
+  TestClock,
+  visitorOf,
+  waitFor,
+} from './support/host';
+import { hasPgBouncer, startPgBouncer } from './support/pgbouncer';
+
+afterEach(closeAll);
+
+const seed = Number(process.env['SEED'] ?? randomInt(2 ** 31));
+console.log(`click batches: SEED=${seed}`);
+
+const schemaOf = (dataSource: DataSource): string => `"${(dataSource.options as { schema: string }).schema}"`;
+
+let codes = 0;
+const link = (given: object = {}): Promise<Referral> =>
+  Referral.create({ user: 'anna', redirectTo: '/', label: `${++codes}`, ...given });
+
+const click = ({ app }: Host, { code }: Referral) =>
+  request(app).get(`/r/${code}`).set('User-Agent', firefox).expect(302);
+
+const clicks = (host: Host, to: Referral, times: number) =>
+  Promise.all(Array.from({ length: times }, () => click(host, to)));
+
+/** Rows of responses and daily counts that lead to no referral. */
+async function orphans(dataSource: DataSource): Promise<number> {
+  const schema = schemaOf(dataSource);
+  const [row] = await dataSource.query<{ count: number }[]>(
+    `SELECT count(*)::int AS count FROM (
+       SELECT referral_id FROM ${schema}.referral_responses UNION ALL SELECT referral_id FROM ${schema}.referral_daily_counts
+     ) AS c WHERE NOT EXISTS (SELECT FROM ${schema}.referrals r WHERE r.id = c.referral_id)`,
+  );
+  return row!.count;
+}
+
+/** Waits until a statement on the schema waits for a lock, or until the work is done. */
+async function waits(dataSource: DataSource, work: Promise<unknown>): Promise<'waits' | 'done'> {
+  let isDone = false;
+  void work.then(
+    () => (isDone = true),
+    () => (isDone = true),
+  );
+  let isWaiting = false;
+  await waitFor(async () => {
+    const [row] = await dataSource.query<{ count: number }[]>(
+      `SELECT count(*)::int AS count FROM pg_locks l JOIN pg_stat_activity a USING (pid)
+       WHERE NOT l.granted AND a.datname = current_database() AND strpos(a.query, $1) > 0`,
+      [schemaOf(dataSource)],
+    );
+    isWaiting = row!.count > 0;
+    return isWaiting || isDone;
+  });
+  return isWaiting ? 'waits' : 'done';
+}
+
+describe('a batch', () => {
+  test('array literals hold every text, number and time', async () => {
+    const dataSource = await openDataSource({ migrate: false });
+    const special = fc.constantFrom(
+      '',
+      'NULL',
+      'null',
+      '"',
+      '\\',
+      '\\"',
+      '{',
+      '}',
+      ',',
+      ' ',
+      '\n',
+      '\t',
+      "'",
+      '$1',
+      'é',
+      '😀',
+      '\u2028',
+    );
+    const noNul = (text: string): boolean => !text.includes('\0') && !/\p{Surrogate}/u.test(text);
+    const texts = fc.array(
+      fc.option(
+        fc.oneof(
+          special,
+          fc.array(special, { maxLength: 6 }).map((parts) => parts.join('')),
+          fc.string({ unit: 'binary' }).filter(noNul),
+        ),
+      ),
+      { maxLength: 20 },
+    );
+    const property = fc.asyncProperty(texts, async (given) => {
+      const [row] = await dataSource.query<{ read: unknown[] }[]>('SELECT to_jsonb($1::text[]) AS read', [
+        arrayLiteral(given),
+      ]);
+      expect(row!.read).toEqual(given);
+    });
+    await fc.assert(property, { seed, numRuns: 300 });
+    const [row] = await dataSource.query<{ numbers: string; times: boolean }[]>(
+      `SELECT $1::bigint[]::text AS numbers, $2::timestamptz[] = ARRAY['2026-03-01 12:00:00.5Z', NULL]::timestamptz[] AS times`,
+      [arrayLiteral([1, null, 9_007_199_254_740_991]), arrayLiteral([new Date('2026-03-01T12:00:00.500Z'), null])],
+    );
+    expect(row).toEqual({ numbers: '{1,NULL,9007199254740991}', times: true });
+  });
+
+  test('stores what each click has said, whatever is in it', async () => {
+    const texts = [
+      'NULL',
+      '',
+      'null',
+      '"',
+      '\\',
+      '{}',
+      '{a,b}',
+      'a,b',
+      "it's",
+      ' ',
+      'tab\there',
+      'é',
+      '$1',
+      'x'.repeat(1200),
+    ];
+    const host = await startHost({
+      user: (req) => decodeURIComponent(req.get('x-user') ?? '') || null,
+      onError: undefined,
+    });
+    const to = await link({ user: null });
+    await Promise.all(
+      texts.map((text, index) =>
+        request(host.app)
+          .get(`/r/${to.code}`)
+          .set({
+            'User-Agent': `${firefox} ${Buffer.from(text).toString('latin1')}`,
+            'X-User': encodeURIComponent(`${text}${text.length < 100 ? '😀"\\' : ''}${index}`).slice(0, 100),
+          })
+          .expect(302),
+      ),
+    );
+    const found = await to.filteredResponses();
+    expect(new Set(found.map(({ userAgent }) => userAgent))).toEqual(
+      new Set(texts.map((text) => `${firefox} ${Buffer.from(text).toString('latin1')}`.trimEnd().slice(0, 1024))),
+    );
+    expect(found.filter(({ userId }) => userId?.includes('😀"\\'))).toHaveLength(texts.length - 1);
+    expect(await to.responseCount()).toBe(texts.length);
+  });
+
+  test('of many links and of one, and without those that have expired or are deleted', async () => {
+    const host = await startHost();
+    const open = await Promise.all([1, 2, 3].map(() => link()));
+    const expired = await link();
+    await Promise.all(open.flatMap((to) => [click(host, to), click(host, to)]));
+    await host.dataSource.getRepository(Referral).update(expired.id, { expiredAt: new Date(0) });
+    const gone = await link();
+    await click(host, gone); // it is cached
+    await host.referrals.referralCodes.delete(gone.id);
+    await Promise.all([...open, expired, gone].map((to) => click(host, to)));
+    expect(await Promise.all(open.map((to) => to.responseCount()))).toEqual([3, 3, 3]);
+    expect(await Promise.all([expired, gone].map((to) => to.responseCount()))).toEqual([0, 0]);
+    expect(await host.dataSource.getRepository(ReferralResponse).count()).toBe(9);
+    expect(host.errors).toEqual([]);
+  });
+});
+
+describe('a statement that can’t be prepared is sent unprepared, once, and so is every later one', () => {
+  /** The names of the package's statements on the connection. */
+  const names = async (dataSource: DataSource): Promise<string[]> =>
+    (await dataSource.query<{ name: string }[]>('SELECT name FROM pg_prepared_statements')).map(({ name }) => name);
+
+  const started = async (): Promise<{ host: Host; to: Referral }> => {
+    const dataSource = await openDataSource({ poolSize: 1 });
+    const host = await startHost({ dataSource });
+    return { host, to: await link() };
+  };
+
+  test('prepared, where nothing is in the way', async () => {
+    const { host, to } = await started();
+    await clicks(host, to, 3);
+    expect(await names(host.dataSource)).toEqual([expect.stringMatching(/^referrals_[0-9a-f]{32}$/)]);
+  });
+
+  test('not with `preparedStatements: false`', async () => {
+    const host = await startHost({ dataSource: await openDataSource({ poolSize: 1 }), preparedStatements: false });
+    await clicks(host, await link(), 3);
+    expect(await names(host.dataSource)).toEqual([]);
+  });
+
+  test.each(['DISCARD ALL', 'DEALLOCATE ALL'])('after %s of the host’s', async (statement) => {
+    const { host, to } = await started();
+    await clicks(host, to, 3);
+    await host.dataSource.query(statement);
+    await clicks(host, to, 4);
+    await clicks(host, to, 1);
+    expect(await to.responseCount()).toBe(8);
+    expect(await host.dataSource.getRepository(ReferralResponse).count()).toBe(8);
+    expect(await names(host.dataSource)).toEqual([]);
+    expect(host.errors).toEqual([]);
+  });
+
+  test('where another client of a pooler has prepared it', async () => {
+    const { host, to } = await started();
+    await clicks(host, to, 1);
+    const [name] = await names(host.dataSource);
+    const other = await openDataSource({ poolSize: 1 });
+    await other.query(`PREPARE ${name} AS SELECT 1`);
+    const second = await startHost({ dataSource: other });
+    const there = await Referral.create({ user: 'b', redirectTo: '/' }, { manager: other.manager });
+    await other.query('DEALLOCATE ALL');
+    await other.query(`PREPARE ${name} AS SELECT 1`);
+    await clicks(second, there, 3);
+    expect(await other.getRepository(ReferralResponse).count()).toBe(3);
+    expect([...host.errors, ...second.errors]).toEqual([]);
+  });
+
+  test('after a migration that changes the type of a column that it returns', async () => {
+    const { host, to } = await started();
+    const seen: string[] = [];
+    host.referrals.on('response', ({ action }) => void seen.push(action)); // then the rows are returned
+    await clicks(host, to, 2);
+    expect(await names(host.dataSource)).toHaveLength(1);
+    await host.dataSource.query(
+      `ALTER TABLE ${schemaOf(host.dataSource)}.referral_responses ALTER COLUMN user_agent TYPE text`,
+    );
+    await clicks(host, to, 2);
+    expect(await to.responseCount()).toBe(4);
+    expect(seen).toHaveLength(4);
+    expect(host.errors).toEqual([]);
+  });
+
+  test('in transactions: a sign-up with the host’s manager, and one without', async () => {
+    const { host, to } = await started();
+    const signUp = (user: string, manager?: EntityManager) =>
+      Referral.recordSignup(null, user, { code: to.code, ...(manager && { manager }) });
+    await signUp('one');
+    await host.dataSource.query('DISCARD ALL');
+    await host.dataSource.transaction(async (manager) => {
+      expect(await signUp('two', manager)).toMatchObject({ referralId: to.id });
+    });
+    await host.dataSource.query('DISCARD ALL');
+    expect(await signUp('three')).toMatchObject({ referralId: to.id });
+    expect(await host.referrals.signups.count()).toBe(3);
+    expect(await host.referrals.verify()).toMatchObject({ ok: true });
+  });
+
+  (hasPgBouncer ? test : test.skip)('behind PgBouncer in transaction mode, with the default options', async () => {
+    const pooler = await startPgBouncer(databaseUrl(), 3);
+    try {
+      const direct = await openDataSource();
+      const schema = (direct.options as { schema: string }).schema;
+      const hosts = await Promise.all(
+        [1, 2, 3].map(async () =>
+          startHost({ dataSource: await openDataSource({ schema, url: pooler.url, migrate: false, poolSize: 4 }) }),
+        ),
+      );
+      const manager = hosts[0]!.dataSource.manager;
+      const to = await Referral.create({ user: 'anna', redirectTo: '/' }, { manager });
+      const visit = async (host: Host, index: number): Promise<void> => {
+        await click(host, to);
+        await host.dataSource.transaction(async (manager) => {
+          await Referral.recordSignup(null, `user ${index}`, { code: to.code, manager });
+        });
+        await host.referrals.recordPurchase(`user ${index}`, { amount: 10, reference: 'first' });
+      };
+      await Promise.all(Array.from({ length: 30 }, (_, index) => visit(hosts[index % 3]!, index)));
+      expect(hosts.flatMap(({ errors }) => errors)).toEqual([]);
+      expect(await direct.getRepository(ReferralResponse).count()).toBe(30);
+      expect(await hosts[0]!.referrals.signups.count()).toBe(30);
+      expect(await hosts[0]!.referrals.purchases.count()).toBe(30);
+      expect(await hosts[0]!.referrals.verify()).toMatchObject({ ok: true });
+    } finally {
+      await closeAll();
+      await pooler.stop();
+    }
+  });
+});
+
+describe('a referral that is deleted while it is clicked leaves no response and no count', () => {
+  test('a click waits for the delete, and finds no referral', async () => {
+    const host = await startHost();
+    const to = await link();
+    await click(host, to);
+    let clicked: Promise<unknown> | undefined;
+    await host.dataSource.transaction(async (manager) => {
+      await host.referrals.referralCodes.delete(to.id, { manager });
+      clicked = click(host, to).then(() => undefined);
+      expect(await waits(host.dataSource, clicked)).toBe('waits');
+    });
+    await clicked;
+    expect(await orphans(host.dataSource)).toBe(0);
+    expect(host.errors).toEqual([]);
+  });
+
+  test('a click that waits for a delete which is rolled back is recorded', async () => {
+    const host = await startHost();
+    const to = await link();
+    await click(host, to);
+    let clicked: Promise<unknown> | undefined;
+    const undone = host.dataSource.transaction(async (manager) => {
+      await host.referrals.referralCodes.delete(to.id, { manager });
+      clicked = click(host, to).then(() => undefined);
+      await waits(host.dataSource, clicked);
+      throw new Error('undone');
+    });
+    await expect(undone).rejects.toThrow('undone');
+    await clicked;
+    expect(await to.responseCount()).toBe(2);
+  });
+
+  test.each(['referralCodes', 'channels'] as const)(
+    '%s.delete waits for a response that is being recorded',
+    async (name) => {
+      const { dataSource, referrals, app } = await startHost({}, (app) => {
+        app.post('/respond', async (req, res, next) => {
+          await dataSource
+            .transaction(async (manager) => {
+              for (const action of ['RESPONDED', 'BOUGHT']) await to.respond(req, action, { manager });
+              deleted = referrals[name].delete(to.id).then(() => undefined);
+              res.json({ delete: await waits(dataSource, deleted) });
+            })
+            .catch(next);
+        });
+      });
+      let deleted: Promise<unknown> | undefined;
+      const channel = { user: 'anna', code: 'COUPON', promoType: 'percent_off', promoValue: '10' } as const;
+      const { id } = name === 'channels' ? await referrals.channels.create(channel) : await link();
+      const to = (await dataSource.getRepository(Referral).findOneBy({ id }))!;
+      const { body } = (await request(app).post('/respond')) as { body: object };
+      expect(body).toEqual({ delete: 'waits' });
+      await deleted;
+      expect(await dataSource.getRepository(Referral).countBy({ id })).toBe(0);
+      expect(await orphans(dataSource)).toBe(0);
+    },
+  );
+
+  test('many clicks in several pools at once, while the links are deleted one by one', async () => {
+    const first = await openDataSource();
+    const schema = (first.options as { schema: string }).schema;
+    const hosts = [await startHost({ dataSource: first })];
+    for (let more = 0; more < 3; more++)
+      hosts.push(await startHost({ dataSource: await openDataSource({ schema, migrate: false }) }));
+    const { manager } = first;
+    const all = await Promise.all(
+      Array.from({ length: 12 }, (_, index) =>
+        Referral.create({ user: 'anna', redirectTo: '/', label: `${index}` }, { manager }),
+      ),
+    );
+    let isOver = false;
+    const clicking = hosts.flatMap((host, which) =>
+      [0, 1].map(async (half) => {
+        for (let turn = 0; !isOver; turn++) {
+          const rest = all.filter((_, index) => index % 2 === half || turn % 3 === which);
+          await Promise.all(rest.map((to) => click(host, to)));
+        }
+      }),
+    );
+    const left = all.pop()!;
+    for (const [index, to] of all.entries()) await hosts[index % 4]!.referrals.referralCodes.delete(to.id);
+    isOver = true;
+    await Promise.all(clicking);
+    expect(await orphans(first)).toBe(0);
+    expect(hosts.flatMap(({ errors }) => errors)).toEqual([]);
+    const kept = await first.getRepository(ReferralResponse).countBy({ referralId: left.id });
+    expect(kept).toBeGreaterThan(0);
+    expect(await left.responseCount({ manager })).toBe(kept);
+  });
+
+  test('verify() lists what the host leaves over with a DELETE of its own', async () => {
+    const { dataSource, referrals, ...host } = await startHost();
+    const to = await link();
+    await click({ dataSource, referrals, ...host }, to);
+    await dataSource.query(`DELETE FROM ${schemaOf(dataSource)}.referrals WHERE id = ${to.id}`);
+    const { problems } = await referrals.verify();
+    expect(problems.map(({ table, expected }) => [table, expected])).toEqual([
+      ['referral_responses', `${to.id}`],
+      ['referral_daily_counts', `${to.id}`],
+    ]);
+  });
+});
+
+describe('at sign-in', () => {
+  const old = (to: Referral): { id: string; cookie: string } => {
+    const id = randomUUID();
+    const tokens = new VisitorTokens([secret], ['https://shop.example']);
+    return { id, cookie: `__Host-referral=${tokens.sign({ referral: to.id, visitorId: id, clickedAt: new Date() })}` };
+  };
+
+  test('two users at once with one cookie: one of them gets every response', async () => {
+    const host = await startHost();
+    const to = await link();
+    for (let turn = 0; turn < 5; turn++) {
+      const cookie = cookieOf(await click(host, to))!;
+      await Promise.all([1, 2, 3].map(() => click(host, to).set('Cookie', cookie)));
+      const logins = await Promise.all(
+        ['x', 'y', 'z'].map(async (user) =>
+          cookieOf(await request(host.app).post(`/login/${user}${turn}`), 'connect.sid')!,
+        ),
+      );
+      await Promise.all(logins.map((login) => request(host.app).get('/whose').set('Cookie', `${cookie}; ${login}`)));
+      const users = (await to.filteredResponses({ take: 4 })).map(({ userId }) => userId);
+      expect(new Set(users)).toEqual(new Set([expect.stringMatching(new RegExp(`^[xyz]${turn}$`))]));
+    }
+  });
+
+  test('a deadlock with a delete of the host’s is retried', async () => {
+    const options = { extra: { options: '-c deadlock_timeout=5s' } };
+    const host = await startHost({ dataSource: await openDataSource(options) });
+    const [one, two] = [await link(), await link()];
+    const visitor = visitorOf(await click(host, one));
+    const table = `${schemaOf(host.dataSource)}.referral_responses`;
+    await host.dataSource.query(`UPDATE ${table} SET visitor_id = $1`, [visitor]);
+    await host.dataSource.query(
+      `INSERT INTO ${table} (referral_id, visitor_id, action) VALUES ($1, $2, 'RESPONDED'), ($1, $2, 'RESPONDED')`,
+      [two.id, visitor],
+    );
+    const rows = await host.dataSource.query<{ id: string }[]>(`SELECT id FROM ${table} ORDER BY ctid`);
+    let linked: Promise<ReferralResponse[]> | undefined;
+    await host.dataSource.transaction(async (manager) => {
+      await manager.query(`SET LOCAL deadlock_timeout = '1h'`);
+      const lock = (index: number) => manager.query(`SELECT FROM ${table} WHERE id = $1 FOR UPDATE`, [rows[index]!.id]);
+      await lock(2);
+      linked = two.linkResponsesToUser('boris', visitor);
+      await waits(host.dataSource, linked);
+      await lock(1);
+    });
+    expect(await linked).toHaveLength(2);
+  });
+
+  test('a cookie with an id of an older version is that visitor’s', async () => {
+    const host = await startHost();
+    const to = await link();
+    const { id, cookie } = old(to);
+    await click(host, to).set('Cookie', cookie);
+    const login = cookieOf(await request(host.app).post('/login/carl'), 'connect.sid')!;
+    await request(host.app).get('/whose').set('Cookie', `${cookie}; ${login}`).expect({ code: to.code });
+    expect(await to.filteredResponses()).toMatchObject([{ visitorId: id, userId: 'carl' }]);
+  });
+
+  test('a new visitor has an id of version 7, in the order of time', async () => {
+    const host = await startHost({ clock: new TestClock().read });
+    const to = await link();
+    const before = Date.now();
+    const id = visitorOf(await click(host, to));
+    expect(id).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
+    const time = parseInt(id.replace('-', '').slice(0, 12), 16);
+    expect(time).toBeGreaterThanOrEqual(before);
+    expect(time).toBeLessThanOrEqual(Date.now());
+    expect(await to.filteredResponses()).toMatchObject([{ visitorId: id }]);
+  });
+});
+
+/** A database whose catalogue says of tables what that of Citus would. The tables themselves are plain. */
+describe('where Citus distributes tables', () => {
+  const places = {
+    distributed: `'h', 'referral_id', 7, 'c'`,
+    byVisitor: `'h', 'visitor_id', 7, 'c'`,
+    reference: `'n', NULL, 3, 't'`,
+    schema: `'n', NULL, 5, 's'`,
+    local: `'n', NULL, 0, 's'`,
+  };
+  type Tables = Partial<Record<'referrals' | 'referral_responses' | 'referral_daily_counts', keyof typeof places>>;
+
+  async function start(tables: Tables): Promise<Host> {
+    const dataSource = await openDataSource({ url: await createDatabase('') });
+    await dataSource.query(
+      `CREATE TABLE public.pg_dist_partition
+        (logicalrelid regclass, partmethod "char", partkey text, colocationid integer, repmodel "char")`,
+    );
+    await dataSource.query(`CREATE FUNCTION public.column_to_column_name(regclass, text) RETURNS text RETURN $2`);
+    for (const [table, place] of Object.entries(tables))
+      await dataSource.query(
+        `INSERT INTO public.pg_dist_partition VALUES ('${schemaOf(dataSource)}.${table}', ${places[place]})`,
+      );
+    return startHost({ dataSource, clock: undefined });
+  }
+
+  const byReferral: Tables = {
+    referral_responses: 'distributed',
+    referral_daily_counts: 'distributed',
+    referrals: 'local',
+  };
+
+  test('by the referral: clicks are VALUES, and come to the same', async () => {
+    const host = await start(byReferral);
+    const run: string[] = [];
+    host.dataSource.setOptions({
+      logger: Object.assign(host.dataSource.logger, { logQuery: (text: string) => void run.push(text) }),
+    });
+    const seen: number[] = [];
+    const open = await Promise.all([1, 2, 3].map(() => link()));
+    const expired = await link({ expiredAt: new Date(0) });
+    await Promise.all([...open, ...open, expired].map((to) => click(host, to)));
+    host.referrals.on('response', ({ id }) => void seen.push(id));
+    await Promise.all([...open, expired].map((to) => click(host, to)));
+    expect(await Promise.all([...open, expired].map((to) => to.responseCount()))).toEqual([3, 3, 3, 0]);
+    const rows = await host.dataSource.getRepository(ReferralResponse).find();
+    expect(rows).toHaveLength(9);
+    for (const row of rows)
+      expect(row).toMatchObject({ action: 'RESPONDED', userAgent: firefox, touchedAt: row.createdAt });
+    expect([...seen].sort()).toEqual(seen);
+    expect(seen).toHaveLength(3);
+    expect(run.some((text) => text.includes('unnest') && text.includes('INSERT INTO'))).toBe(false);
+    expect(host.errors).toEqual([]);
+    const cookie = cookieOf(await click(host, open[0]!))!;
+    const login = cookieOf(await request(host.app).post('/login/dora'), 'connect.sid')!;
+    await request(host.app).get('/whose').set('Cookie', `${cookie}; ${login}`).expect({ code: open[0]!.code });
+    await host.referrals.referralCodes.delete(open[1]!.id);
+    expect(await orphans(host.dataSource)).toBe(0);
+  });
+
+  test('by the referral: a click waits for a delete, and finds no referral', async () => {
+    const host = await start(byReferral);
+    const to = await link();
+    await click(host, to);
+    let clicked: Promise<unknown> | undefined;
+    await host.dataSource.transaction(async (manager) => {
+      await host.referrals.referralCodes.delete(to.id, { manager });
+      clicked = click(host, to).then(() => undefined);
+      expect(await waits(host.dataSource, clicked)).toBe('waits');
+    });
+    await clicked;
+    expect(await orphans(host.dataSource)).toBe(0);
+  });
+
+  test.each<[string, Tables, RegExp]>([
+    ['referrals as a reference table', { ...byReferral, referrals: 'reference' }, /"referrals" is a reference table/],
+    ['referrals as a reference table alone', { referrals: 'reference' }, /"referrals" is a reference table/],
+    [
+      'a distributed schema',
+      { referrals: 'schema', referral_responses: 'schema', referral_daily_counts: 'schema' },
+      /"referral_responses" is in a distributed schema/,
+    ],
+    ['by another column', { referral_responses: 'byVisitor' }, /"referral_responses" is distributed by visitor_id/],
+    ['referrals by themselves', { referrals: 'distributed' }, /"referrals" is distributed by referral_id/],
+  ])('%s: refused at start, and no click is lost without an error', async (_name, tables, message) => {
+    const host = await start(tables);
+    await waitFor(() => Promise.resolve(host.errors.length > 0));
+    const refused = { code: 'LAYOUT_UNSUPPORTED', status: 500, message: expect.stringMatching(message) as string };
+    expect(host.errors.splice(0)).toMatchObject([refused]);
+    const response = await click(host, await link());
+    expect(cookieOf(response)).not.toBeNull(); // the cookie carries it
+    expect(host.errors).toMatchObject([refused]);
+    expect(await host.dataSource.getRepository(ReferralResponse).count()).toBe(0);
+  });
+});
