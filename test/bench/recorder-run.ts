@@ -1,10 +1,12 @@
+import { existsSync } from 'node:fs';
+import path from 'node:path';
 import type * as Package from 'express-referrals';
 import { Client } from 'pg';
 import type * as Typeorm from 'typeorm';
 import type * as Options from '../../lib/options';
 import type { NewResponse } from '../../lib/tracking/response-insert';
 import type * as Tracking from '../../lib/tracking/tracking';
-import type * as VisitorToken from '../../lib/tracking/visitor-token';
+import type * as VisitorId from '../../lib/tracking/visitor-id';
 import { answerQuestions, given, tell } from './child';
 import { linkCount, userAgent } from './fill';
 import { requireOf } from './open-schema';
@@ -33,6 +35,13 @@ export interface Written {
   perSecond: number;
 }
 
+/** Visitor ids as a checkout makes them: what they are like decides what an index costs. */
+function visitorIdsOf(checkout: string, load: <T>(module: string) => T): typeof VisitorId {
+  const module = './dist/lib/tracking/visitor-id.js';
+  // Where they were made before they had a file of their own.
+  return load(existsSync(path.join(checkout, module)) ? module : './dist/lib/tracking/visitor-token.js');
+}
+
 async function main(): Promise<void> {
   const { checkout, databaseUrl, schema } = given<RecorderOptions>();
   // All of it as that checkout has it.
@@ -41,7 +50,7 @@ async function main(): Promise<void> {
   const { DataSource } = load<typeof Typeorm>('typeorm');
   const { settingsOf } = load<typeof Options>('./dist/lib/options.js');
   const { wireTracking } = load<typeof Tracking>('./dist/lib/tracking/tracking.js');
-  const { newVisitorId } = load<typeof VisitorToken>('./dist/lib/tracking/visitor-token.js');
+  const { newVisitorId } = visitorIdsOf(checkout, load);
 
   const dataSource = new DataSource({ type: 'postgres', url: databaseUrl, schema, entities, migrations });
   await dataSource.initialize();

@@ -11,7 +11,7 @@ import path from 'node:path';
  */
 export function installNode(version: string, folder: string): string {
   const name = packageOf(process.platform, process.arch);
-  const place = path.join(folder, `${name}@${version}`);
+  const place = path.resolve(folder, `${name}@${version}`);
   const program = path.join('node_modules', name, 'bin', process.platform === 'win32' ? 'node.exe' : 'node');
   if (!existsSync(place)) {
     // In a folder beside it that is renamed when it is complete.
