@@ -23,8 +23,8 @@ const servers: Record<AppName, (app: Express, place: Place) => Promise<RequestLi
   'router': async (app, place) => mounted(app, await place.wire()),
   'listener': async (app, place) => {
     const referrals = await place.wire();
-    const app_ = mounted(app, referrals);
-    return (referrals as unknown as { listener?: (app: Express) => RequestListener }).listener?.(app_) ?? app_; // TEMP
+
+    return referrals.listener(mounted(app, referrals));
   },
   // The same host with the same packages loaded.
   'no-op page': async (app, place) => {
