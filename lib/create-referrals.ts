@@ -9,7 +9,9 @@ import type { Referral } from './entities/referral';
 import type { ReferralUsage } from './entities/referral-usage';
 import { referralError } from './errors';
 import { api } from './http/api/api';
+import { LinkFollower } from './http/link-follower';
 import { linkRouter } from './http/link-router';
+import { type Listener as LinkListener, listenerOf } from './http/listener';
 import { middleware } from './http/middleware';
 import { limitCouponTries, limitsOf } from './http/rate-limits';
 import { refused } from './option-checks';
@@ -49,6 +51,19 @@ export interface Referrals extends Managers {
    * (`GET /create-link.js`). Mount it at the option `linkPath`: `app.use('/r', referrals.router)`.
    */
   readonly router: RequestHandler;
+  /**
+   * Answers links at the server, before the app: `http.createServer(referrals.listener(app))`. It does what `router` does for
+   * `GET` and `HEAD` of a link, at a fraction of the time, and passes every other request on to the app, also links with a
+   * code that does not exist. It works with `https`, `http2` and any app that is a request handler. Middleware of the app
+   * does not see the links. Mount `middleware` and `router` all the same.
+   *
+   * There is no session at that place. The click of a user who is signed in is recorded as a visitor's, and becomes the
+   * user's in the next request that passes `middleware`. Clicks on the user's own links are then taken back, where
+   * `selfReferral` is `'block'`.
+   *
+   * @throws ReferralError `LISTENER_NEEDS_COOKIE` with the option `visitor: 'session'`; `INVALID_INPUT` naming the field.
+   */
+  readonly listener: LinkListener;
   /**
    * The JSON API for users' own earnings: `app.use('/api/v2/referral', referrals.api)`. `GET openapi.json` describes
    * it.
@@ -215,6 +230,7 @@ export function createReferrals(options: ReferralsOptions): Referrals {
   tracking.start().catch(settings.onError);
 
   const limits = limitsOf(settings);
+  const follower = new LinkFollower(tracking);
   let closed: Promise<void> | null = null;
   async function close(): Promise<void> {
     await Promise.all([tracking.close(), rewards.close()]);
@@ -224,7 +240,8 @@ export function createReferrals(options: ReferralsOptions): Referrals {
 
   return {
     middleware: middleware(tracking),
-    router: linkRouter(tracking),
+    router: linkRouter(tracking, follower),
+    listener: listenerOf(tracking, follower),
     api: api(tracking, rewards, limits),
     limitCouponTries: limitCouponTries(settings, limits),
     visitorId: (req) => tracking.visitors.seen(req, 'visitorId').touch?.visitorId ?? null,

@@ -96,6 +96,12 @@ const catalogue = {
       "visitor: 'session' stores the visitor in req.session, but the request has no session. " +
       'Write app.use(session({ … })) before app.use(referrals.middleware). If it is there, its store is away.',
   },
+  LISTENER_NEEDS_COOKIE: {
+    status: 500,
+    text: () =>
+      "referrals.listener answers links before the app, where there is no session, so it can't work with " +
+      "visitor: 'session'. Leave the option visitor out, or give the app itself to the server: the router serves links too.",
+  },
   ROUTER_MISPLACED: {
     status: 500,
     text: (mounted: string, linkPath: string) =>

@@ -91,6 +91,8 @@ export { ReferralVisitor } from './entities/referral-visitor';
 export { type CallOutcome, ReferralError, type ReferralErrorCode } from './errors';
 export { PayoutRefused } from './rewards/earn-outs/payout-errors';
 export type { CreateFormInput, TemplateHelpers } from './http/template-helpers';
+export type { ListenerOptions } from './http/listener';
+export type { TrustProxy } from './http/trust-proxy';
 export type { ReferralsOptions, SignupContext } from './options';
 
 export type { Problem, Verification, VerifyOptions } from './rewards/verify/verify';

@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import path from 'node:path';
 import type { DataSource } from 'typeorm';
 import { type CuttingProxy, startCuttingProxy } from './support/cutting-proxy';
+import { endBackend } from './support/end-backend';
 import { closeAll, databaseUrl, openDataSource, startHost, waitFor } from './support/host';
 import { freePort } from './postgres/free-port';
 
@@ -14,10 +15,7 @@ let url: string;
 let errors = '';
 const application = `quickstart ${process.pid}`;
 
-/** Ends a backend as an operator does, and waits until it has gone. */
-async function end(pid: number): Promise<void> {
-  await admin.query('SELECT pg_terminate_backend($1, 600000)', [pid]);
-}
+const end = (pid: number): Promise<void> => endBackend(admin, pid);
 
 /** The quickstart, as a reader runs it, behind a proxy. */
 beforeAll(async () => {

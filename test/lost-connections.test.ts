@@ -4,6 +4,7 @@ import type { DataSource, EntityManager } from 'typeorm';
 import { entities, Referral, type ReferralCreditType, ReferralError, type ReferralProgram } from '../lib';
 import { type CuttingProxy, type Loss, startCuttingProxy } from './support/cutting-proxy';
 import { couponOf, type EarningsHost, fresh, refer, startEarnings } from './support/earnings';
+import { endBackend } from './support/end-backend';
 import { closeAll, cookieOf, databaseUrl, type Host, openDataSource, startHost } from './support/host';
 
 /** On the same tables: what a call needs is made directly, and the call runs behind the proxy. */
@@ -20,10 +21,7 @@ beforeAll(async () => {
   direct = await startEarnings(options);
   const { dataSource } = direct;
   const { port } = new URL(databaseUrl());
-  const end = async (pid: number): Promise<void> => {
-    await dataSource.query('SELECT pg_terminate_backend($1, 600000)', [pid]);
-  };
-  proxy = await startCuttingProxy(Number(port), { end });
+  proxy = await startCuttingProxy(Number(port), { end: (pid) => endBackend(dataSource, pid) });
   const url = Object.assign(new URL(databaseUrl()), { port: String(proxy.port) }).href;
   const { schema } = dataSource.options as { schema: string };
   behind = await openDataSource({ url, schema, migrate: false, poolSize: 2 });

@@ -23,10 +23,10 @@ export function middleware(tracking: Tracking): RequestHandler {
   const { codeParameter } = settings;
   const helpers = templateHelpers(tracking);
 
-  /** Returns whether it has answered the request. */
-  async function arrive(visitor: Visitor, code: string | null, req: Request, res: Response): Promise<boolean> {
+  /** Counts a page with a code. Returns whether it has answered the request. */
+  async function arrive(visitor: Visitor, code: string, req: Request, res: Response): Promise<boolean> {
     await visitor.signIn();
-    const link = code === null ? undefined : await lookup.find(cutCode(code));
+    const link = await lookup.find(cutCode(code));
     if (!link) return false;
     if (isPrefetch(req)) {
       refusePrefetch(res, link.referral);
@@ -59,7 +59,10 @@ export function middleware(tracking: Tracking): RequestHandler {
     const code = codeIn(req.url);
     if (code === null && !store.carries(req)) return next();
     const visitor = visitors.meet(req, res);
-    if (code === null && visitor.touch === null) return next();
+    if (code === null) {
+      const signingIn = visitor.signIn();
+      return signingIn ? void signingIn.then(() => next()) : next();
+    }
     void arrive(visitor, code, req, res)
       .catch((error: unknown) => {
         settings.onError(error); // the page is shown even if its click fails

@@ -1,4 +1,4 @@
-import type { Response } from 'express';
+import type { ServerResponse } from 'node:http';
 import { debug } from '../debug';
 import type { Referral } from '../entities/referral';
 
@@ -7,7 +7,7 @@ import type { Referral } from '../entities/referral';
  * browser would use any other response for the visit, and the click would never arrive. After an error it sends the
  * request again once the person clicks. Without `Retry-After`, because a browser would then prefetch nothing from this site for that time.
  */
-export function refusePrefetch(res: Response, { code }: Referral): void {
+export function refusePrefetch(res: ServerResponse, { code }: Referral): void {
   debug('%s: not counted: prefetch', code);
   res.statusCode = 503;
   res.setHeader('Cache-Control', 'no-store');

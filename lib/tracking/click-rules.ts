@@ -1,4 +1,4 @@
-import type { Request } from 'express';
+import type { IncomingMessage } from 'node:http';
 import { isbot } from 'isbot';
 import { LRUCache } from 'lru-cache';
 import { lengths } from '../limits';
@@ -20,7 +20,7 @@ function isKnownBot(userAgent: string): boolean {
 }
 
 /** Whether a request comes from a program. Every browser that a person uses sends a user agent. */
-function isBot(req: Request, { bots, onError }: Settings): boolean {
+function isBot(req: IncomingMessage, { bots, onError }: Settings): boolean {
   const userAgent = req.headers['user-agent']?.trim();
   if (!userAgent) return true;
   if (!bots) return isKnownBot(userAgent);
@@ -36,18 +36,17 @@ function isBot(req: Request, { bots, onError }: Settings): boolean {
 }
 
 /** Why a request for a link is not a click, as `NODE_DEBUG=express-referrals` prints it. */
-export type NoClick = 'method' | 'prefetch' | 'navigation' | 'bot' | 'consent' | 'expired' | 'own';
+export type NoClick = 'method' | 'navigation' | 'bot' | 'consent' | 'expired' | 'own';
 
 /**
- * Returns why a request is not a click by its headers; null if it is one. A click is a GET request of a person who opens
- * an address: it is not a prefetch or prerender, and it does not come from a bot. If the browser sends Fetch Metadata
+ * Returns why a request, which is no prefetch, is not a click by its headers; null if it is one. A click is a GET request
+ * of a person who opens an address: it does not come from a bot. If the browser sends Fetch Metadata
  * headers, they must say that it is a top-level navigation, so that no `<img>` or frame can set an attribution.
  *
  * @see https://www.w3.org/TR/fetch-metadata/
  */
-export function noClickReason(req: Request, settings: Settings): NoClick | null {
+export function noClickReason(req: IncomingMessage, settings: Settings): NoClick | null {
   if (req.method !== 'GET') return 'method';
-  if (isPrefetch(req)) return 'prefetch';
   const mode = req.headers['sec-fetch-mode'];
   const dest = req.headers['sec-fetch-dest'];
   if ((mode !== undefined && mode !== 'navigate') || (dest !== undefined && dest !== 'document')) return 'navigation';
@@ -58,7 +57,7 @@ export function noClickReason(req: Request, settings: Settings): NoClick | null 
 const purposes = ['sec-purpose', 'purpose', 'x-purpose', 'x-moz'] as const;
 
 /** Whether a browser fetches or renders an address in advance, because the person may open it next. */
-export function isPrefetch({ method, headers }: Request): boolean {
+export function isPrefetch({ method, headers }: IncomingMessage): boolean {
   return (
     method === 'GET' &&
     purposes.some((name) => headers[name] !== undefined && /prefetch|prerender|preview/i.test(String(headers[name])))

@@ -10,13 +10,15 @@ import { isAway } from '../database/unavailable';
 import { Referral } from '../entities/referral';
 import { isCode } from '../input';
 import type { Settings } from '../options';
-import { safeDestination } from './redirect';
+import { locationOf, safeDestination } from './redirect';
 
 /** A referral, and where its link leads. */
 export interface Link {
   readonly referral: Referral;
   /** The destination of a click. It is `baseUrl` if the options no longer allow the stored destination. */
   readonly destination: string;
+  /** The `Location` of a click without parameters. */
+  readonly location: string;
 }
 
 /** What names a referral: its id, or one of its codes, at present or in the past. */
@@ -125,6 +127,6 @@ export class ReferralLookup {
     const referral = await (typeof key === 'number' ? this.findById(key, manager) : this.findByCode(key, manager));
     if (!referral) return undefined;
     const destination = safeDestination(referral.redirectTo, this.#settings) ?? this.#settings.baseUrl.href;
-    return { referral, destination };
+    return { referral, destination, location: locationOf(destination, '', this.#settings) };
   }
 }

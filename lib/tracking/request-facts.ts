@@ -1,4 +1,4 @@
-import type { Request } from 'express';
+import type { IncomingMessage } from 'node:http';
 import { lengths } from '../limits';
 import type { Settings } from '../options';
 import { storedReferrer } from './http-referrer';
@@ -18,7 +18,7 @@ export interface RequestFacts {
 
 /** Returns all fields of a response: the given ones, and those of the request. */
 export function requestFacts(
-  req: Request,
+  req: IncomingMessage,
   settings: Settings,
   visitorId: string | null,
   { referralId, userId, action, target, touchedAt }: RequestFacts,
@@ -39,7 +39,7 @@ export function requestFacts(
   };
 }
 
-function ipAddressOf(req: Request, { clientIp, ip, onError }: Settings): string | null {
+function ipAddressOf(req: IncomingMessage, { clientIp, ip, onError }: Settings): string | null {
   if (ip === 'none') return null;
   try {
     return storedIp(clientIp(req), ip);

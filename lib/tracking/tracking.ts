@@ -1,4 +1,3 @@
-import { LRUCache } from 'lru-cache';
 import { Clock } from '../database/clock';
 import { Database } from '../database/database';
 import { Events } from '../database/events';
@@ -11,12 +10,14 @@ import { AttributedUsers } from './attributed-users';
 import { Attribution } from './attribution';
 import { ClickLayout, hasCitus } from './click-layout';
 import { ClickRecorder } from './click-recorder';
+import { OwnClicks } from './own-clicks';
 import { referralCalls } from './referral-calls';
 import { ReferralCreation } from './referral-creation';
 import { ReferralLookup } from './referral-lookup';
 import { ResponseLists } from './response-lists';
 import { Responses } from './responses';
 import { SamePerson } from './same-person';
+import { SignIns } from './sign-ins';
 import type { VisitorParts } from './visitor';
 import { VisitorOwners } from './visitor-owners';
 import { visitorStore } from './visitor-store';
@@ -54,7 +55,8 @@ export function wireTracking(settings: Settings): Tracking {
   const attribution = new Attribution(database, layout, clock, lookup, samePerson, settings);
   const store = visitorStore(settings, clock);
   const attributedUsers = new AttributedUsers();
-  const signedIn = new LRUCache<string, true>({ max: 10_000, ttl: 60_000 });
+  const ownClicks = new OwnClicks(database, lookup, owners, samePerson);
+  const signIns = new SignIns(lookup, responses, ownClicks, attributedUsers);
   const parts = {
     ...{
       settings,
@@ -66,8 +68,9 @@ export function wireTracking(settings: Settings): Tracking {
       attribution,
       attributedUsers,
       owners,
-      signedIn,
+      signIns,
       store,
+      isBeforeApp: false,
     },
   };
   const visitors = new Visitors(parts);

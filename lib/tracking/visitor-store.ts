@@ -1,5 +1,6 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { stringifySetCookie } from 'cookie';
-import type { Request, Response } from 'express';
+import type { Request } from 'express';
 import type { Clock } from '../database/clock';
 import { referralError } from '../errors';
 import { isCode } from '../input';
@@ -10,13 +11,13 @@ import { type IdTouch, type Touch, VisitorTokens } from './visitor-token';
 /** Stores a visitor's {@link Touch} between requests: in the cookie or in the session. */
 export interface VisitorStore {
   /** Whether the request may have a touch. It is cheap, because it does not verify the cookie. */
-  carries(req: Request): boolean;
+  carries(req: IncomingMessage): boolean;
   /**
    * Returns the request's touch. Null if there is none, or if it is forged, damaged or older than `cookie.maxAgeDays`.
    */
-  read(req: Request): Touch | null;
-  write(req: Request, res: Response, touch: IdTouch): void;
-  clear(req: Request, res: Response): void;
+  read(req: IncomingMessage): Touch | null;
+  write(req: IncomingMessage, res: ServerResponse, touch: IdTouch): void;
+  clear(req: IncomingMessage, res: ServerResponse): void;
 }
 
 export function visitorStore(settings: Settings, clock: Clock): VisitorStore {
@@ -44,7 +45,7 @@ function cookieStore(settings: Settings, isFresh: (touch: Touch) => boolean): Vi
   const isOurs = (header: string): boolean => header.startsWith(mark) || clearsFormer.has(header);
 
   /** Sets the lines, and clears the cookies of former names that the request has. */
-  const set = (req: Request, res: Response, lines: readonly string[]): void => {
+  const set = (req: IncomingMessage, res: ServerResponse, lines: readonly string[]): void => {
     const header = req.headers.cookie ?? '';
     const outdated = former.flatMap(({ name, cleared }) => (valuesOf(header, name).length > 0 ? cleared : []));
     const before = cookiesIn(res);
@@ -75,7 +76,7 @@ function cookieStore(settings: Settings, isFresh: (touch: Touch) => boolean): Vi
 }
 
 /** The lines of `Set-Cookie` of a response. */
-function cookiesIn(res: Response): string[] {
+function cookiesIn(res: ServerResponse): string[] {
   const lines = res.getHeader('Set-Cookie');
   if (typeof lines === 'string') return [lines];
   return lines === undefined ? [] : [lines].flat().map(String);
@@ -112,7 +113,7 @@ function sessionStore({ onError }: Settings, isFresh: (touch: Touch) => boolean)
   let isMounted = false;
   let isReported = false;
 
-  function session(req: Request): { referral?: StoredTouch } {
+  function session(req: IncomingMessage): { referral?: StoredTouch } {
     const found = (req as { session?: { referral?: StoredTouch } | null }).session;
     if (found) {
       isMounted = true;
@@ -120,7 +121,7 @@ function sessionStore({ onError }: Settings, isFresh: (touch: Touch) => boolean)
       return found;
     }
     const error = referralError('SESSION_MISSING');
-    isMounted ||= hasSessionLayer(req);
+    isMounted ||= hasSessionLayer(req as Request);
     if (!isMounted) throw error;
     if (!isReported) onError(error);
     isReported = true;

@@ -1,5 +1,5 @@
-import type { Request, Response } from 'express';
-import type { LRUCache } from 'lru-cache';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Request } from 'express';
 import type { EntityManager } from 'typeorm';
 import type { Clock } from '../database/clock';
 import { isAway } from '../database/unavailable';
@@ -14,8 +14,10 @@ import { type NoClick, noClickReason } from './click-rules';
 import type { Link, ReferralLookup } from './referral-lookup';
 import { type RequestFacts, requestFacts } from './request-facts';
 import type { Responses } from './responses';
-import type { Asking, SamePerson } from './same-person';
-import { idOf, isPromise, type SignedIn, signedInUser } from './signed-in-user';
+import { RequestUser } from './request-user';
+import type { SamePerson } from './same-person';
+import type { SignIns } from './sign-ins';
+import { idOf, isPromise, type SignedIn } from './signed-in-user';
 import { newVisitorId } from './visitor-id';
 import type { VisitorOwners } from './visitor-owners';
 import type { VisitorStore } from './visitor-store';
@@ -32,9 +34,10 @@ export interface VisitorParts {
   readonly attribution: Attribution;
   readonly attributedUsers: AttributedUsers;
   readonly owners: VisitorOwners;
-  /** The sign-ins that this process has completed lately: `<user> <visitor id> <time of the touch>`. */
-  readonly signedIn: LRUCache<string, true>;
+  readonly signIns: SignIns;
   readonly store: VisitorStore;
+  /** Whether the requests have not reached the app yet. Then it is not known who is signed in. */
+  readonly isBeforeApp: boolean;
 }
 
 /**
@@ -43,13 +46,13 @@ export interface VisitorParts {
  */
 export class Visitor {
   readonly #parts: VisitorParts;
-  readonly #req: Request;
-  readonly #res: Response;
+  readonly #req: IncomingMessage;
+  readonly #res: ServerResponse;
+  readonly #user: RequestUser;
   /** The touch that the visitor carries now. It changes with a click and with sign-in. */
   touch: Touch | null;
   #isSignInTried = false;
   #hasDatabase = true;
-  #isUserReported = false;
   /** The error that was reported last. */
   #reported: unknown;
   /**
@@ -60,42 +63,44 @@ export class Visitor {
   /** The cached attribution, and the user that it is for (null: nobody is signed in). */
   #attributed: { userId: string | null; result: Promise<Attributed | null> } | null = null;
 
-  constructor(parts: VisitorParts, req: Request, res: Response) {
+  constructor(parts: VisitorParts, req: IncomingMessage, res: ServerResponse) {
     this.#parts = parts;
     this.#req = req;
     this.#res = res;
+    this.#user = new RequestUser(parts.settings, parts.samePerson, req as Request, this.#report);
     this.touch = parts.store.read(req);
   }
 
   /** Returns the id of the signed-in user; null if there is none. */
   userId(): string | null | Promise<string | null> {
-    const signedIn = this.#signedIn();
+    const signedIn = this.#user.signedIn();
     return isPromise(signedIn) ? signedIn.then(idOf) : idOf(signedIn);
-  }
-
-  /** Returns the signed-in user. It calls the option `user` each time, because a handler may have signed a user in. */
-  #signedIn(): SignedIn | null | Promise<SignedIn | null> {
-    return signedInUser(this.#parts.settings, this.#req, this.#reportUser);
   }
 
   /**
    * If a user is signed in and the visitor still carries a touch, sets the user on the visitor's responses and clears
-   * the touch. An error is reported. The touch then stays, so that the next request tries again. A cookie that comes
-   * again after that, for example because the browser has not got the response, costs no query.
+   * the touch. An error is reported. The touch then stays, so that the next request tries again. Most visitors are not
+   * signed in: then there is nothing to wait for, and no promise.
    */
-  async signIn(): Promise<void> {
+  signIn(): Promise<void> | undefined {
     const { touch } = this;
-    if (!touch || this.#isSignInTried) return;
+    if (!touch || this.#isSignInTried) return undefined;
     this.#isSignInTried = true;
-    const { signedIn, store } = this.#parts;
     try {
-      const user = await this.#signedIn();
-      if (!user) return;
-      const key = `${user.userId} ${touch.visitorId} ${touch.clickedAt.getTime()}`;
-      if (!signedIn.has(key)) {
-        await this.#link(touch, user);
-        signedIn.set(key, true);
-      }
+      const signedIn = this.#user.signedIn();
+      return signedIn === null ? undefined : this.#completeSignIn(touch, signedIn);
+    } catch (error) {
+      this.#report(error);
+      return undefined;
+    }
+  }
+
+  async #completeSignIn(touch: Touch, found: SignedIn | Promise<SignedIn | null>): Promise<void> {
+    const { signIns, store } = this.#parts;
+    try {
+      const signedIn = await found;
+      if (!signedIn) return;
+      await signIns.complete(touch, this.#user.asking(signedIn));
       this.touch = null;
       store.clear(this.#req, this.#res);
     } catch (error) {
@@ -104,30 +109,12 @@ export class Visitor {
   }
 
   /**
-   * Sets the user on the visitor's responses, and inserts the carried click if it is not among them. Does nothing if the
-   * visitor id is another user's.
-   */
-  async #link(touch: Touch, user: SignedIn): Promise<void> {
-    const { userId } = user;
-    const { attributedUsers, lookup, responses } = this.#parts;
-    const linked = await responses.link(touch.visitorId, userId, null);
-    if (linked === null) return;
-    const link = await lookup.find(touch.referral);
-    const isOnRecord = linked.some(
-      (response) =>
-        response.referralId === link?.referral.id && response.touchedAt.getTime() >= touch.clickedAt.getTime(),
-    );
-    if (link && !isOnRecord) await responses.restoreClick(touch, link.referral, userId);
-    await attributedUsers.arrived(this.#asking(user)); // before the touch is cleared, so that the next request tries again
-  }
-
-  /**
    * If the request is a click on a link, records it, waits for the commit, and stores the touch until sign-in. If the
    * click can't be recorded, the error is reported and the touch is stored nevertheless: sign-in inserts the click.
    */
   async click({ referral }: Link): Promise<void> {
     if (this.#clickedOn === referral.id) return;
-    const { clock, lookup, samePerson, settings, store } = this.#parts;
+    const { attributedUsers, clock, lookup, samePerson, settings, store } = this.#parts;
     const notCounted = (reason: NoClick): void => debug('%s: not counted: %s', referral.code, reason);
     const reason = noClickReason(this.#req, settings);
     if (reason) return notCounted(reason);
@@ -135,13 +122,13 @@ export class Visitor {
     this.#clickedOn = referral.id;
     const arrivedAt = clock.now();
     const isExpired = referral.expiredAt !== null && referral.expiredAt <= arrivedAt;
-    const found = this.#signedInOrNobody();
+    const found = this.#user.signedInOrNobody();
     const signedIn = isPromise(found) ? await found : found;
-    const userId = idOf(signedIn);
-    if (signedIn && samePerson.refuses && (await this.#isOwn(referral.userId, signedIn))) return notCounted('own');
+    const isOwn = signedIn !== null && samePerson.refuses && (await this.#user.isOwn(referral.userId, signedIn));
+    if (isOwn) return notCounted('own');
     // A signed-in user's click has a visitor id too: if the click can't be recorded, the stored touch needs one.
     const visitorId = this.touch?.visitorId ?? newVisitorId();
-    const recordedAt = await this.#recordClick(referral, userId, visitorId);
+    const recordedAt = await this.#recordClick(referral, idOf(signedIn), visitorId);
     if (recordedAt === null) {
       notCounted('expired'); // or deleted
       // The database decides. If this process has cached the referral as valid, the cache is outdated.
@@ -150,16 +137,15 @@ export class Visitor {
     }
     const isRecorded = recordedAt !== 'failed';
     if (!isRecorded && isExpired) return notCounted('expired');
-    if (isRecorded && signedIn)
-      await this.#parts.attributedUsers.arrived(this.#asking(signedIn)).catch((error: unknown) => this.#report(error));
+    if (isRecorded && signedIn) await attributedUsers.arrived(this.#user.asking(signedIn)).catch(this.#report);
     this.touched();
     if (signedIn && isRecorded) {
       if (!this.touch) store.clear(this.#req, this.#res); // if signIn() has failed, the touch stays for a retry
       return;
     }
     // A user's own link is worth no more than one of nobody.
-    const isOwn = signedIn !== null && (await this.#isOwn(referral.userId, signedIn));
-    await this.carry(referral, visitorId, isRecorded ? recordedAt : arrivedAt, isOwn ? null : referral.userId);
+    const owner = signedIn && (await this.#user.isOwn(referral.userId, signedIn)) ? null : referral.userId;
+    await this.carry(referral, visitorId, isRecorded ? recordedAt : arrivedAt, owner);
   }
 
   /** Returns the time of the click once it is committed; null if the referral has expired or is deleted. */
@@ -180,11 +166,13 @@ export class Visitor {
 
   /** Stores a touch for the visitor until sign-in, unless the one before it counts more. */
   async carry({ id, userId }: Referral, visitorId: string, clickedAt: Date, owner = userId): Promise<void> {
-    const { attribution, store } = this.#parts;
+    const { attribution, isBeforeApp, store } = this.#parts;
     const before = this.touch;
+    const listenerAt = isBeforeApp ? clickedAt : before?.listenerAt;
+    const click = { referral: id, visitorId, clickedAt, listenerAt };
     try {
-      const click = { referral: id, visitorId, clickedAt };
-      const touch = (await attribution.carried(before, click, owner)) === click ? click : await this.#renewed(before!);
+      const touch =
+        (await attribution.carried(before, click, owner)) === click ? click : await this.#kept(before!, click);
       if (!touch) return;
       this.touch = touch;
       store.write(this.#req, this.#res, touch);
@@ -194,13 +182,16 @@ export class Visitor {
   }
 
   /**
-   * Returns the touch of a token of the form `v1` with the id of its referral. Null for a touch that has the id, or whose
-   * referral can't be found now: it stays as it is.
+   * Returns what is stored of a touch that counts more than a click: null if it stays as it is. The time of a click that
+   * the listener records is added to it. In a token of the form `v1`, the id of its referral takes the place of the code;
+   * if the referral can't be found now, it stays as it is.
    */
-  async #renewed({ referral, ...touch }: Touch): Promise<IdTouch | null> {
-    if (typeof referral === 'number') return null;
+  async #kept(touch: Touch, { listenerAt }: Touch): Promise<IdTouch | null> {
+    const { referral } = touch;
+    if (typeof referral === 'number')
+      return listenerAt === touch.listenerAt ? null : { ...touch, referral, listenerAt };
     const link = await this.#parts.lookup.find(referral);
-    return link ? { ...touch, referral: link.referral.id } : null;
+    return link ? { ...touch, referral: link.referral.id, listenerAt } : null;
   }
 
   /** Clears the cached attribution, after this request has recorded a touch. */
@@ -213,7 +204,7 @@ export class Visitor {
    * transaction and not cached.
    */
   async attributed(manager?: EntityManager): Promise<Attributed | null> {
-    const signedIn = await this.#signedIn();
+    const signedIn = await this.#user.signedIn();
     if (manager) return this.#attribute(signedIn, manager);
     const userId = idOf(signedIn);
     if (this.#attributed?.userId !== userId) {
@@ -228,9 +219,9 @@ export class Visitor {
     const { attribution } = this.#parts;
     if (signedIn)
       return attribution.ofUser(
-        this.#asking(signedIn, manager),
+        this.#user.asking(signedIn, manager),
         await this.touchOf(signedIn.userId, manager),
-        (owner) => this.#isOwn(owner, signedIn, manager),
+        (owner) => this.#user.isOwn(owner, signedIn, manager),
       );
     return this.touch && attribution.ofTouch(this.touch, manager);
   }
@@ -254,17 +245,11 @@ export class Visitor {
    * Reports an error that no caller can catch, once. If the database is unavailable, the rest of the request does not
    * wait for it again.
    */
-  #report(error: unknown): void {
+  readonly #report = (error: unknown): void => {
     if (error === this.#reported) return;
     this.#reported = error;
     if (isAway(error)) this.#hasDatabase = false;
     this.#parts.settings.onError(error);
-  }
-
-  /** Reports what the option `user` has returned: once, though it is called several times. */
-  readonly #reportUser = (error: unknown): void => {
-    if (!this.#isUserReported) this.#parts.settings.onError(error);
-    this.#isUserReported = true;
   };
 
   /** Whether the visitor has agreed to be recorded. If the option `consent` throws, the result is false. */
@@ -275,37 +260,6 @@ export class Visitor {
     } catch (error) {
       onError(error);
       return false;
-    }
-  }
-
-  #asking(signedIn: SignedIn, manager?: EntityManager): Asking {
-    return { ...signedIn, req: this.#req, manager };
-  }
-
-  /** Whether the owner of a referral is the signed-in user. If the option `isSamePerson` throws, the result is false. */
-  async #isOwn(owner: string | null, signedIn: SignedIn, manager?: EntityManager): Promise<boolean> {
-    try {
-      return await this.#parts.samePerson.is(owner, this.#asking(signedIn, manager));
-    } catch (error) {
-      this.#report(error);
-      return false;
-    }
-  }
-
-  /**
-   * Returns the signed-in user for a click. If the option `user` throws, the click is recorded without a user and
-   * redirected.
-   */
-  #signedInOrNobody(): SignedIn | null | Promise<SignedIn | null> {
-    const nobody = (error: unknown): null => {
-      this.#parts.settings.onError(error);
-      return null;
-    };
-    try {
-      const signedIn = this.#signedIn();
-      return isPromise(signedIn) ? signedIn.catch(nobody) : signedIn;
-    } catch (error) {
-      return nobody(error);
     }
   }
 }

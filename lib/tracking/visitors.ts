@@ -1,3 +1,4 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Request, Response } from 'express';
 import { referralError } from '../errors';
 import { Visitor, type VisitorParts } from './visitor';
@@ -23,7 +24,7 @@ export class Visitors {
   }
 
   /** Returns the visitor of a request. It does not store a new one: for a request that no later handler gets. */
-  visitor(req: Request, res: Response): Visitor {
+  visitor(req: IncomingMessage, res: ServerResponse): Visitor {
     return this.#kept(req) ?? new Visitor(this.#parts, req, res);
   }
 
@@ -49,7 +50,7 @@ export class Visitors {
     return this.#kept(req) ?? this.meet(req, req.res!);
   }
 
-  #kept(req: Request): Visitor | undefined {
+  #kept(req: IncomingMessage): Visitor | undefined {
     return (req as unknown as Record<symbol, Visitor | undefined> | undefined)?.[this.#key];
   }
 }

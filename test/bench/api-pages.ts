@@ -1,11 +1,9 @@
 import type { DataSource } from 'typeorm';
-import { startChild, messageOf, stopChild } from './child';
-import { load } from './load';
+import type { Bench } from './bench';
+import { Connections } from './load';
 import { type Place, price, storePast } from './purchased';
-import { median, rounds, type Scores } from './scores';
+import type { RowId } from './rows';
 
-/** With less, a page's time is that of the network and Express; with more, that of the machine. */
-const connections = 1;
 const fewCommissions = 100;
 const channelCount = 3;
 /** How many of each channel and mode became available since the totals' moment: just under what makes a read move it. */
@@ -89,13 +87,12 @@ async function setMoment(dataSource: DataSource, schema: string, moment: Moment)
 
 /** What it costs to read a page and the totals of a user with many commissions, against one with a hundred. */
 export async function comparePages(
+  bench: Bench,
   dataSource: DataSource,
-  place: Place,
-  many: number,
+  schema: string,
   during: number,
-  scores: Scores,
 ): Promise<void> {
-  const { schema } = place;
+  const many = bench.options.commissions;
   await keepMoments(dataSource, schema);
   await dataSource.query('VACUUM ANALYZE');
   const list = '/api/v2/referral/credit/?ordering=-amount&status=available';
@@ -110,38 +107,31 @@ export async function comparePages(
     { name: 'config of many', user: 'many', path: config, moment: 'long ago' },
     { name: 'config of many, moved', user: 'many', path: config, moment: 'just moved' },
   ];
-  const child = startChild('api-server.ts', place);
-  try {
-    const { url } = await messageOf<{ url: string }>(child);
-    for (const { user, path } of reads) await check(`${url}${path}`, user);
-    const times = new Map<string, number[]>(reads.map(({ name }) => [name, []]));
-    // The first round warms up.
-    for (let round = 0; round <= rounds; round++) {
-      // Every other round in reverse, so that nobody always follows the same neighbour.
-      for (const { name, user, path, moment } of round % 2 === 0 ? reads : [...reads].reverse()) {
-        await setMoment(dataSource, schema, moment);
-        const headers = { 'x-user': user };
-        const { perSecond } = await load({ url, paths: [path], headers, connections, seconds: during });
-        if (round > 0) times.get(name)!.push(1000 / perSecond);
-      }
-      const line = [...times].map(([name, all]) => `${name} ${all.at(-1)?.toFixed(2)}`);
-      if (round > 0) console.log(`  round ${round} of ${rounds}, ms: ${line.join(', ')}`);
-    }
-    const compare = (measured: string, slow: string, fast: string, bound: number): void => {
-      const pairs = times.get(slow)!.map((time, round) => time / times.get(fast)![round]!);
-      const of = (name: string): string => median(times.get(name)!).toFixed(2);
-      const spread = `pairs ${Math.min(...pairs).toFixed(2)}–${Math.max(...pairs).toFixed(2)}`;
-      scores.atMost(measured, median(pairs), bound, `medians ${of(slow)} and ${of(fast)} ms; ${spread}`);
-    };
-    const against = `${many} against ${fewCommissions}`;
-    compare(`credit/, first page, ${against}`, 'first page of many', 'first page of few', 3);
-    compare(`credit/, first page, ${against}, totals just moved`, 'first page of many, moved', 'first page of few', 3);
-    compare(`credit/, page ${far}, ${against}, first page`, 'far page of many', 'first page of few', 30);
-    compare(`config/, ${against}`, 'config of many', 'config of few', 2);
-    compare(`config/, ${against}, totals just moved`, 'config of many, moved', 'config of few', 2);
-  } finally {
-    await stopChild(child);
-  }
+  const child = bench.start('api-server.ts', { databaseUrl: bench.databaseUrl, schema } satisfies Place);
+  const { url } = await child.next<{ url: string }>();
+  for (const { user, path } of reads) await check(`${url}${path}`, user);
+  // With more, a page's time would be that of the machine.
+  const single = await Connections.open(url, 1);
+  const times = new Map<string, number[]>(reads.map(({ name }) => [name, []]));
+  const read = async ({ name, user, path, moment }: Read): Promise<void> => {
+    await setMoment(dataSource, schema, moment);
+    const requests = { paths: [path], headers: { 'x-user': user } };
+    const { perSecond, failures } = await single.load(requests, { seconds: during });
+    if (failures.length > 0) throw new Error(`${path} of ${user}: ${failures[0]}`);
+    times.get(name)!.push(1000 / perSecond);
+  };
+  for (const warmUp of reads) await read(warmUp);
+  for (const measured of times.values()) measured.length = 0;
+  await bench.eachRound(reads, read);
+  single.close();
+  await child.stop();
+  const compare = (id: RowId, slow: string, fast: string): void =>
+    bench.scores.addRatio(id, times.get(slow)!, times.get(fast)!);
+  compare('credits page', 'first page of many', 'first page of few');
+  compare('credits page, moved', 'first page of many, moved', 'first page of few');
+  compare('far page', 'far page of many', 'first page of few');
+  compare('config', 'config of many', 'config of few');
+  compare('config, moved', 'config of many, moved', 'config of few');
 }
 
 async function check(url: string, user: string): Promise<void> {

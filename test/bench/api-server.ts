@@ -2,10 +2,11 @@ import type { AddressInfo } from 'node:net';
 import express from 'express';
 import { createReferrals, entities, migrations } from 'express-referrals';
 import { DataSource } from 'typeorm';
+import { given, tell } from './child';
 import type { Place } from './purchased';
 
 async function main(): Promise<void> {
-  const { databaseUrl: url, schema } = JSON.parse(process.env['BENCH']!) as Place;
+  const { databaseUrl: url, schema } = given<Place>();
   const dataSource = new DataSource({ type: 'postgres', url, schema, entities, migrations });
   await dataSource.initialize();
   const referrals = createReferrals({
@@ -18,7 +19,7 @@ async function main(): Promise<void> {
   const app = express();
   app.use('/api/v2/referral', referrals.api);
   const server = app.listen(0, '127.0.0.1', () => {
-    process.send!({ url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` });
+    tell({ url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` });
   });
 }
 

@@ -1,22 +1,17 @@
 import { randomBytes } from 'node:crypto';
-import { rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
 import { createReferrals, Referral, type Referrals } from 'express-referrals';
 import { Pool } from 'pg';
 import type { DataSource } from 'typeorm';
-import { startEmbedded } from '../postgres/start';
+import type { Bench } from './bench';
 import { openSchema } from './open-schema';
-import { comparePairs } from './rates';
-import { rounds, Scores, seconds } from './scores';
+import { verified } from './verified';
+import { comparePairs, type Pair } from './rates';
 
 /** Calls under way at once, and connections of each side. */
 const workers = 16;
 const users = 20_000;
 /** Sign-ups and spends that are there before. */
 const past = 100_000;
-/** Of stored entries that `verify()` reads. */
-const entries = Number(process.env['BENCH_ENTRIES'] ?? 1_000_000);
 
 /** Each call gets a number of its own. */
 type Call = (call: number) => Promise<void>;
@@ -56,13 +51,19 @@ async function fill(dataSource: DataSource, schema: string): Promise<void> {
   await sql(`INSERT INTO @referral_accounts (user_id, users_referred) VALUES ('owner', ${past})`);
 }
 
-/** What our calls do, as bare statements on a pool of the same size: BEGIN, INSERTs, UPDATEs, COMMIT. */
+/** What our calls do, as bare prepared statements on a pool of the same size: BEGIN, INSERTs, UPDATEs, COMMIT. */
 function bareWork(pool: Pool, schema: string): { spend: (user: string, call: number) => Promise<void>; signUp: Call } {
+  const known = new Map<string, { name: string; text: string }>();
+  const prepared = (text: string): { name: string; text: string } => {
+    const made = known.get(text) ?? { name: `bare-${known.size}`, text: text.replaceAll('@', `"${schema}".`) };
+    known.set(text, made);
+    return made;
+  };
   const inTransaction = async (statements: [text: string, values: unknown[]][]): Promise<void> => {
     const client = await pool.connect();
     try {
       await client.query('BEGIN');
-      for (const [text, values] of statements) await client.query(text.replaceAll('@', `"${schema}".`), values);
+      for (const [text, values] of statements) await client.query({ ...prepared(text), values });
       await client.query('COMMIT');
     } finally {
       client.release();
@@ -132,72 +133,63 @@ function ourWork(referrals: Referrals): { spend: (user: string, call: number) =>
 }
 
 /** What sign-ups and spends cost, against the same rows written without our checks. */
-export async function credits(): Promise<void> {
-  const folder = path.join(tmpdir(), `express-referrals-bench-${randomBytes(4).toString('hex')}`);
-  const settings = { max_wal_size: '4GB', shared_buffers: '512MB' };
-  const postgres = await startEmbedded({ folder, persistent: false, settings });
-  const scores = new Scores();
-  try {
-    const ours = await openSchema(postgres.url, 'ours', workers);
-    const bare = await openSchema(postgres.url, 'bare', 1);
-    await fill(ours, 'ours');
-    await fill(bare, 'bare');
-    for (const dataSource of [ours, bare]) await dataSource.query('VACUUM ANALYZE');
-    const referrals = createReferrals({
-      ...{ dataSource: ours, baseUrl: 'https://shop.example', secret: randomBytes(32).toString('hex') },
-      ...{ user: () => null, queryTimeoutMs: 60_000 },
-    });
-    const pool = new Pool({ connectionString: postgres.url, max: workers });
-    const [our, theirs] = [ourWork(referrals), bareWork(pool, 'bare')];
+export async function credits(bench: Bench): Promise<void> {
+  bench.become('app');
+  const { entries, seconds } = bench.options;
+  const ours = await openSchema(bench.databaseUrl, 'ours', workers);
+  const bare = await openSchema(bench.databaseUrl, 'bare', 1);
+  await fill(ours, 'ours');
+  await fill(bare, 'bare');
+  for (const dataSource of [ours, bare]) await dataSource.query('VACUUM ANALYZE');
+  const referrals = createReferrals({
+    ...{ dataSource: ours, baseUrl: 'https://shop.example', secret: randomBytes(32).toString('hex') },
+    ...{ user: () => null, queryTimeoutMs: 60_000 },
+  });
+  const pool = new Pool({ connectionString: bench.databaseUrl, max: workers });
+  const [our, theirs] = [ourWork(referrals), bareWork(pool, 'bare')];
 
-    const someone = (call: number): string => `user-${1 + (call % users)}`;
-    const numbered = (measured: string, atLeast: number, one: Call, other: Call) => {
-      return { measured, atLeast, ours: () => one(calls++), bare: () => other(calls++) };
-    };
-    const pairs = [
-      numbered(
-        'spends/s on distinct users',
-        0.7,
-        (n) => our.spend(someone(n), n),
-        (n) => theirs.spend(someone(n), n),
-      ),
-      numbered(
-        'spends/s on one hot user',
-        0.7,
-        (n) => our.spend('user-0', n),
-        (n) => theirs.spend('user-0', n),
-      ),
-      numbered('sign-ups/s on one hot code', 0.5, our.signUp, theirs.signUp),
-    ];
-    await comparePairs(pairs, workers, seconds, scores);
-    console.log(`\n${rounds} rounds of ${seconds} s each, ${workers} at once; ratios are medians of pairs.`);
+  const someone = (call: number): string => `user-${1 + (call % users)}`;
+  const numbered = (id: Pair['id'], one: Call, other: Call): Pair => {
+    return { id, ours: () => one(calls++), bare: () => other(calls++) };
+  };
+  const pairs = [
+    numbered(
+      'spends',
+      (n) => our.spend(someone(n), n),
+      (n) => theirs.spend(someone(n), n),
+    ),
+    numbered(
+      'spends, hot',
+      (n) => our.spend('user-0', n),
+      (n) => theirs.spend('user-0', n),
+    ),
+    numbered('sign-ups', our.signUp, theirs.signUp),
+  ];
+  await comparePairs(bench, pairs, workers, seconds);
+  await pool.end();
+  await bare.destroy();
 
-    const [counted] = await ours.query<{ stored: number }[]>(
-      'SELECT count(*)::int AS stored FROM "ours".referral_credit_transactions',
-    );
-    const missing = Math.max(0, entries - counted!.stored);
-    await ours.query(
-      `WITH added AS (
-         INSERT INTO "ours".referral_credit_transactions (user_id, credit_id, kind, value, description)
-         SELECT 'user-' || n % ${users}, 1 + n % ${users}, 'adjustment', 0.01, 'filler'
-         FROM generate_series(1, ${missing}) n RETURNING user_id
-       )
-       UPDATE "ours".referral_credits c SET current_balance = c.current_balance + 0.01 * a.count,
-         entries = c.entries + a.count
-       FROM (SELECT user_id, count(*) FROM added GROUP BY 1) a WHERE a.user_id = c.user_id`,
-    );
-    await ours.query('VACUUM ANALYZE');
-    const start = performance.now();
-    const { ok, checked, problems } = await referrals.verify();
-    const took = ((performance.now() - start) / 1000).toFixed(1);
-    console.log(`  verify(): ok ${ok}, ${checked} rows in ${took} s`, problems.slice(0, 3));
+  if (bench.options.isVerified) await verifyMany(ours, referrals, entries);
+  await referrals.close();
+  await ours.destroy();
+}
 
-    scores.print();
-    await referrals.close();
-    await pool.end();
-    for (const dataSource of [ours, bare]) await dataSource.destroy();
-  } finally {
-    await postgres.stop();
-    rmSync(folder, { recursive: true, force: true });
-  }
+/** How long `verify()` takes on so many entries. */
+async function verifyMany(dataSource: DataSource, referrals: Referrals, entries: number): Promise<void> {
+  const [counted] = await dataSource.query<{ stored: number }[]>(
+    'SELECT count(*)::int AS stored FROM "ours".referral_credit_transactions',
+  );
+  const missing = Math.max(0, entries - counted!.stored);
+  await dataSource.query(
+    `WITH added AS (
+       INSERT INTO "ours".referral_credit_transactions (user_id, credit_id, kind, value, description)
+       SELECT 'user-' || n % ${users}, 1 + n % ${users}, 'adjustment', 0.01, 'filler'
+       FROM generate_series(1, ${missing}) n RETURNING user_id
+     )
+     UPDATE "ours".referral_credits c SET current_balance = c.current_balance + 0.01 * a.count,
+       entries = c.entries + a.count
+     FROM (SELECT user_id, count(*) FROM added GROUP BY 1) a WHERE a.user_id = c.user_id`,
+  );
+  await dataSource.query('VACUUM ANALYZE');
+  await verified(referrals);
 }

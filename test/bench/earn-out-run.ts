@@ -1,5 +1,6 @@
 import { createReferrals, entities, type EarnOutProgress, migrations } from 'express-referrals';
 import { DataSource } from 'typeorm';
+import { given, tell } from './child';
 import type { Place } from './purchased';
 
 /** What one run did, in how long, and how much memory its process had before and at most. */
@@ -14,7 +15,7 @@ export interface EarnOutRun {
 const sampledEveryMs = 20;
 
 async function main(): Promise<void> {
-  const { databaseUrl: url, schema } = JSON.parse(process.env['BENCH']!) as Place;
+  const { databaseUrl: url, schema } = given<Place>();
   const dataSource = new DataSource({ type: 'postgres', url, schema, entities, migrations });
   await dataSource.initialize();
   const referrals = createReferrals({
@@ -34,7 +35,7 @@ async function main(): Promise<void> {
   clearInterval(timer);
   await referrals.close();
   await dataSource.destroy();
-  process.send!({ progress, seconds, before, peak } satisfies EarnOutRun);
+  tell({ progress, seconds, before, peak } satisfies EarnOutRun);
 }
 
 void main();

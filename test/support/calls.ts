@@ -216,6 +216,10 @@ const calls: Record<string, Entry> = {
     alone: ({ host, world }) =>
       ask(host, 'get', '/page/none', { cookie: next(world.cookies), as: fresh() }).expect(404),
   },
+  'referrals.listener': {
+    alone: ({ host: { app, referrals } }) =>
+      request(referrals.listener(app)).get('/r/ANNA').set('User-Agent', firefox).expect(302),
+  },
   'referrals.visitorId': {
     alone: ({ host, inPage, world }) => inPage(world.cookie, (req) => host.referrals.visitorId(req)),
   },

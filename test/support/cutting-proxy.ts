@@ -64,8 +64,9 @@ export async function startCuttingProxy(target: number, options: CuttingProxyOpt
       }),
   };
 
-  const server = createServer((socket) => {
-    const upstream = connect(target, '127.0.0.1');
+  // Without a delay: it passes on messages that are smaller than a packet, and each would wait for the one before.
+  const server = createServer({ noDelay: true }, (socket) => {
+    const upstream = connect({ port: target, host: '127.0.0.1', noDelay: true });
     let client = socket;
     let pid = 0;
     let isStarted = false;

@@ -8,8 +8,9 @@ export async function startProxy(target: number): Promise<{
 }> {
   let isDead = false;
   const sockets = new Set<Socket>();
-  const server = createServer((client) => {
-    const upstream = connect(target, '127.0.0.1');
+  // Without a delay: it passes on messages that are smaller than a packet, and each would wait for the one before.
+  const server = createServer({ noDelay: true }, (client) => {
+    const upstream = connect({ port: target, host: '127.0.0.1', noDelay: true });
     for (const [from, to] of [
       [client, upstream],
       [upstream, client],

@@ -1,0 +1,93 @@
+import type { Database } from '../database/database';
+import { sql } from '../database/named-parameters';
+import { debug } from '../debug';
+import { RESPONDED } from '../entities/referral-response';
+import type { ReferralLookup } from './referral-lookup';
+import type { Asking, SamePerson } from './same-person';
+import type { VisitorOwners } from './visitor-owners';
+
+/** Clicks that were recorded before anybody could tell that they are on the visitor's own links. */
+interface RecordedClicks {
+  readonly visitorId: string;
+  /** The time of the newest of them. */
+  readonly listenerAt: Date;
+}
+
+/**
+ * Takes back the clicks of users on their own links. The router asks who is signed in before it records a click. The
+ * listener can't, so that such a click is recorded, and taken back at sign-in. Only where self-referrals are refused.
+ */
+export class OwnClicks {
+  readonly #database: Database;
+  readonly #lookup: ReferralLookup;
+  readonly #owners: VisitorOwners;
+  readonly #samePerson: SamePerson;
+
+  constructor(database: Database, lookup: ReferralLookup, owners: VisitorOwners, samePerson: SamePerson) {
+    this.#database = database;
+    this.#lookup = lookup;
+    this.#owners = owners;
+    this.#samePerson = samePerson;
+  }
+
+  /**
+   * Deletes a visitor's clicks on links of the user's own, and subtracts them from the daily counts. Does nothing if the
+   * visitor id is another user's. A repeated and a concurrent call find each click once, so that a process that is
+   * killed between two statements does no harm: the visitor still carries the touch, and the next request goes on.
+   */
+  async takeBack(clicks: RecordedClicks, user: Asking): Promise<void> {
+    const { visitorId } = clicks;
+    if (!this.#samePerson.refuses || !(await this.#owners.claim(visitorId, user.userId))) return;
+    for (const referral of await this.#clicked(clicks, user.userId))
+      if (await this.isOwn(referral, user)) await this.#delete(referral, visitorId, user.userId);
+  }
+
+  /** Whether a link is the user's own, and clicks on it are not counted. A referral that is deleted is nobody's. */
+  async isOwn(referral: number | string, user: Asking): Promise<boolean> {
+    if (!this.#samePerson.refuses) return false;
+    const link = await this.#lookup.find(referral);
+    return this.#samePerson.is(link?.referral.userId ?? null, user);
+  }
+
+  /**
+   * Returns the ids of the referrals that the visitor has clicked on: of the clicks without a user, and of those that
+   * came in while a request before was linking the visitor's responses.
+   */
+  async #clicked({ visitorId, listenerAt }: RecordedClicks, userId: string): Promise<number[]> {
+    const { responses } = this.#database.tables;
+    const query = sql({ visitor: visitorId, user: userId, since: listenerAt, action: RESPONDED }, ($) =>
+      ['user_id IS NULL', `user_id = ${$.user} AND touched_at >= ${$.since}`]
+        .map(
+          (whose) => `SELECT referral_id FROM ${responses}
+          WHERE ${whose} AND visitor_id = ${$.visitor} AND action = ${$.action}`,
+        )
+        .join(' UNION '),
+    );
+    const rows = await this.#database.query<{ referral_id: string }>(query);
+    return rows.map((row) => Number(row.referral_id));
+  }
+
+  /** One statement, so that a click and its count go together. Its rows are those of one referral, on one shard. */
+  async #delete(referralId: number, visitorId: string, userId: string): Promise<void> {
+    const { responses, dailyCounts } = this.#database.tables;
+    const query = sql(
+      { referral: referralId, visitor: visitorId, user: userId, action: RESPONDED },
+      ($) => `WITH
+      -- A click that a concurrent call deletes is returned there.
+      deleted AS (
+        DELETE FROM ${responses}
+        WHERE referral_id = ${$.referral} AND visitor_id = ${$.visitor} AND action = ${$.action}
+          AND (user_id IS NULL OR user_id = ${$.user})
+        RETURNING created_at
+      ),
+      -- The days as the clicks were counted.
+      days AS (
+        SELECT (created_at AT TIME ZONE 'UTC')::date AS day, count(*) AS clicks FROM deleted GROUP BY 1
+      )
+      UPDATE ${dailyCounts} AS c SET clicks = c.clicks - days.clicks
+      FROM days WHERE c.referral_id = ${$.referral} AND c.day = days.day`,
+    );
+    await this.#database.attempt((manager) => this.#database.query(query, manager));
+    debug('referral %d: not counted: own, recorded before sign-in was known', referralId);
+  }
+}
