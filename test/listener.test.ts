@@ -720,6 +720,22 @@ test('the shortcut for plain referrers stores what the URL parser says', () => {
   );
 });
 
+test('a link is stored by no cache, whatever the app has set before the router', async () => {
+  const host = await open();
+  const app = express();
+  app.use((_req, res, next) => {
+    res.set({ 'CDN-Cache-Control': 'max-age=600', 'Surrogate-Control': 'max-age=600', 'Cache-Control': 'public' });
+    next();
+  }, host.app);
+  const link = await linkOf(host);
+  for (const headers of [{}, { 'User-Agent': 'Googlebot/2.1' }, { 'Sec-Purpose': 'prefetch' }]) {
+    const answer = await browserOf(app).get(`/r/${link.code}`).set(headers);
+    expect(answer.headers).toMatchObject({ 'cache-control': 'no-store' });
+    expect(answer.headers).not.toHaveProperty('cdn-cache-control');
+    expect(answer.headers).not.toHaveProperty('surrogate-control');
+  }
+});
+
 test('createReferrals without an app: the listener answers links alone', async () => {
   const dataSource = await openDataSource();
   const referrals = createReferrals({ dataSource, baseUrl, secret, user: () => null });

@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { unescape } from 'node:querystring';
 import { cutCode } from '../input';
 import { isPrefetch } from '../tracking/click-rules';
+import { storeNowhere } from '../tracking/private-response';
 import { locationOf, safeDestination } from '../tracking/redirect';
 import type { Link } from '../tracking/referral-lookup';
 import type { Tracking } from '../tracking/tracking';
@@ -53,7 +54,7 @@ export class LinkFollower {
     // Not res.redirect(), because that writes a body, which nobody reads.
     res.statusCode = 302;
     res.setHeader('Location', location);
-    res.setHeader('Cache-Control', 'no-store');
+    storeNowhere(res);
     res.end();
     return true;
   }

@@ -58,7 +58,7 @@ function listener(
   const clientIp =
     settings.clientIp === addressOfRequest ? (req: IncomingMessage) => addressOf(req, trust) : settings.clientIp;
   const parts = { ...tracking, isBeforeApp: true, settings: { ...settings, clientIp, user: () => null } };
-  const visitorOf = (req: IncomingMessage, res: ServerResponse): Visitor => new Visitor(parts, req, res);
+  const visitorOf = (req: IncomingMessage, res: ServerResponse): Visitor => new Visitor(parts, req, res, false);
   const mounts = [...new Set([settings.linkPath, settings.sitePath + settings.linkPath])].map((path) =>
     path.toLowerCase(),
   );

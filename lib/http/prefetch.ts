@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import { debug } from '../debug';
 import type { Referral } from '../entities/referral';
+import { storeNowhere } from '../tracking/private-response';
 
 /**
  * Refuses a request of a browser that fetches or renders a link in advance, because somebody may click on it. The
@@ -10,6 +11,6 @@ import type { Referral } from '../entities/referral';
 export function refusePrefetch(res: ServerResponse, { code }: Referral): void {
   debug('%s: not counted: prefetch', code);
   res.statusCode = 503;
-  res.setHeader('Cache-Control', 'no-store');
+  storeNowhere(res);
   res.end();
 }

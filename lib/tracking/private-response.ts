@@ -4,6 +4,12 @@ import onHeaders from 'on-headers';
 /** Headers that tell a shared cache more than `Cache-Control` does, and count before it. */
 const forSharedCaches = ['CDN-Cache-Control', 'Cloudflare-CDN-Cache-Control', 'Surrogate-Control'];
 
+/** Keeps a response out of all caches. Nothing else may set its headers after that. */
+export function storeNowhere(res: ServerResponse): void {
+  for (const name of forSharedCaches) if (res.hasHeader(name)) res.removeHeader(name);
+  res.setHeader('Cache-Control', 'no-store');
+}
+
 /**
  * Keeps a response out of shared caches if it is sent with a cookie of ours: others would get the cookie from there. This
  * is decided when the head is written, because the host's handlers set their headers later than we do.

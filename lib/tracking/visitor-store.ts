@@ -16,8 +16,9 @@ export interface VisitorStore {
    * Returns the request's touch. Null if there is none, or if it is forged, damaged or older than `cookie.maxAgeDays`.
    */
   read(req: IncomingMessage): Touch | null;
-  write(req: IncomingMessage, res: ServerResponse, touch: IdTouch): void;
-  clear(req: IncomingMessage, res: ServerResponse): void;
+  /** @param isShared whether later handlers set headers of the response: it is then kept private when it is sent. */
+  write(req: IncomingMessage, res: ServerResponse, touch: IdTouch, isShared: boolean): void;
+  clear(req: IncomingMessage, res: ServerResponse, isShared: boolean): void;
 }
 
 export function visitorStore(settings: Settings, clock: Clock): VisitorStore {
@@ -45,13 +46,13 @@ function cookieStore(settings: Settings, isFresh: (touch: Touch) => boolean): Vi
   const isOurs = (header: string): boolean => header.startsWith(mark) || clearsFormer.has(header);
 
   /** Sets the lines, and clears the cookies of former names that the request has. */
-  const set = (req: IncomingMessage, res: ServerResponse, lines: readonly string[]): void => {
+  const set = (req: IncomingMessage, res: ServerResponse, lines: readonly string[], isShared: boolean): void => {
     const header = req.headers.cookie ?? '';
     const outdated = former.flatMap(({ name, cleared }) => (valuesOf(header, name).length > 0 ? cleared : []));
     const before = cookiesIn(res);
     // A response sets the cookie once: a later write in the same request replaces an earlier one.
     const others = before.filter((one) => !isOurs(one));
-    if (others.length === before.length) keepPrivate(res, () => cookiesIn(res).some(isOurs));
+    if (isShared && others.length === before.length) keepPrivate(res, () => cookiesIn(res).some(isOurs));
     const all = [...others, ...lines, ...outdated];
     res.setHeader('Set-Cookie', all.length === 1 ? all[0]! : all); // an array takes Node.js longer to write
   };
@@ -70,8 +71,8 @@ function cookieStore(settings: Settings, isFresh: (touch: Touch) => boolean): Vi
       }
       return null;
     },
-    write: (req, res, touch) => set(req, res, [mark + tokens.sign(touch) + attributes]),
-    clear: (req, res) => set(req, res, current!.cleared),
+    write: (req, res, touch, isShared) => set(req, res, [mark + tokens.sign(touch) + attributes], isShared),
+    clear: (req, res, isShared) => set(req, res, current!.cleared, isShared),
   };
 }
 
@@ -139,9 +140,9 @@ function sessionStore({ onError }: Settings, isFresh: (touch: Touch) => boolean)
       const touch = { referral, visitorId, clickedAt: new Date(clickedAt) };
       return isFresh(touch) ? touch : null;
     },
-    write(req, res, { referral, visitorId, clickedAt }) {
+    write(req, res, { referral, visitorId, clickedAt }, isShared) {
       session(req).referral = { referralId: referral, visitorId, clickedAt: clickedAt.getTime() };
-      keepPrivate(res, () => true); // the session may set its own cookie
+      if (isShared) keepPrivate(res, () => true); // the session may set its own cookie
     },
     clear(req) {
       delete session(req).referral;

@@ -48,6 +48,7 @@ export class Visitor {
   readonly #parts: VisitorParts;
   readonly #req: IncomingMessage;
   readonly #res: ServerResponse;
+  readonly #isShared: boolean;
   readonly #user: RequestUser;
   /** The touch that the visitor carries now. It changes with a click and with sign-in. */
   touch: Touch | null;
@@ -63,10 +64,12 @@ export class Visitor {
   /** The cached attribution, and the user that it is for (null: nobody is signed in). */
   #attributed: { userId: string | null; result: Promise<Attributed | null> } | null = null;
 
-  constructor(parts: VisitorParts, req: IncomingMessage, res: ServerResponse) {
+  /** @param isShared whether later handlers get the request too, and set headers of the response. */
+  constructor(parts: VisitorParts, req: IncomingMessage, res: ServerResponse, isShared: boolean) {
     this.#parts = parts;
     this.#req = req;
     this.#res = res;
+    this.#isShared = isShared;
     this.#user = new RequestUser(parts.settings, parts.samePerson, req as Request, this.#report);
     this.touch = parts.store.read(req);
   }
@@ -102,7 +105,7 @@ export class Visitor {
       if (!signedIn) return;
       await signIns.complete(touch, this.#user.asking(signedIn));
       this.touch = null;
-      store.clear(this.#req, this.#res);
+      store.clear(this.#req, this.#res, this.#isShared);
     } catch (error) {
       this.#report(error);
     }
@@ -140,7 +143,7 @@ export class Visitor {
     if (isRecorded && signedIn) await attributedUsers.arrived(this.#user.asking(signedIn)).catch(this.#report);
     this.touched();
     if (signedIn && isRecorded) {
-      if (!this.touch) store.clear(this.#req, this.#res); // if signIn() has failed, the touch stays for a retry
+      if (!this.touch) store.clear(this.#req, this.#res, this.#isShared); // if signIn() has failed, the touch stays for a retry
       return;
     }
     // A user's own link is worth no more than one of nobody.
@@ -175,7 +178,7 @@ export class Visitor {
         (await attribution.carried(before, click, owner)) === click ? click : await this.#kept(before!, click);
       if (!touch) return;
       this.touch = touch;
-      store.write(this.#req, this.#res, touch);
+      store.write(this.#req, this.#res, touch, this.#isShared);
     } catch (error) {
       this.#report(error); // without the referral of the touch before, that touch stays
     }

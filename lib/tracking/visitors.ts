@@ -25,12 +25,12 @@ export class Visitors {
 
   /** Returns the visitor of a request. It does not store a new one: for a request that no later handler gets. */
   visitor(req: IncomingMessage, res: ServerResponse): Visitor {
-    return this.#kept(req) ?? new Visitor(this.#parts, req, res);
+    return this.#kept(req) ?? new Visitor(this.#parts, req, res, false);
   }
 
   /** Returns the visitor of a request, and stores it for later handlers. */
   meet(req: Request, res: Response): Visitor {
-    const visitor = this.visitor(req, res);
+    const visitor = this.#kept(req) ?? new Visitor(this.#parts, req, res, true);
     (req as unknown as Record<symbol, Visitor>)[this.#key] = visitor;
     return visitor;
   }
