@@ -14,9 +14,9 @@ export function claimSql({ visitors }: Tables, visitor: string, user: string): s
     RETURNING v.user_id`;
 }
 
-/** SQL: whether a visitor id belongs to another user than this one. */
+/** SQL: whether a visitor id belongs to another user than this one. With a column, which Citus needs to read it on shards. */
 export function isOthersSql({ visitors }: Tables, visitor: string, user: string): string {
-  return `EXISTS (SELECT FROM ${visitors} v WHERE v.visitor_id = ${visitor} AND v.user_id <> ${user})`;
+  return `EXISTS (SELECT 1 FROM ${visitors} v WHERE v.visitor_id = ${visitor} AND v.user_id <> ${user})`;
 }
 
 /** Decides which user a visitor id belongs to: the first who signs in or signs up with it, for good. */
