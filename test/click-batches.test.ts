@@ -238,16 +238,18 @@ describe('a statement that can’t be prepared is sent unprepared, once, and so 
     expect(host.errors).toEqual([]);
   });
 
-  test('in transactions: a sign-up with the host’s manager, and one without', async () => {
+  test.each(['the host’s', 'our'])('in %s transaction: a sign-up', async (whose) => {
     const { host, to } = await started();
-    const signUp = (user: string, manager?: EntityManager) =>
-      Referral.recordSignup(null, user, { code: to.code, ...(manager && { manager }) });
+    const signUp = (user: string) => {
+      const record = (manager?: EntityManager) =>
+        Referral.recordSignup(null, user, { code: to.code, ...(manager && { manager }) });
+      return whose === 'our' ? record() : host.dataSource.transaction(record);
+    };
     await signUp('one');
+    expect(await names(host.dataSource)).not.toEqual([]);
     await host.dataSource.query('DISCARD ALL');
-    await host.dataSource.transaction(async (manager) => {
-      expect(await signUp('two', manager)).toMatchObject({ referralId: to.id });
-    });
-    await host.dataSource.query('DISCARD ALL');
+    expect(await signUp('two')).toMatchObject({ referralId: to.id });
+    expect(await names(host.dataSource)).toEqual([]);
     expect(await signUp('three')).toMatchObject({ referralId: to.id });
     expect(await host.referrals.signups.count()).toBe(3);
     expect(await host.referrals.verify()).toMatchObject({ ok: true });
@@ -332,7 +334,7 @@ describe('a referral that is deleted while it is clicked leaves no response and 
         });
       });
       let deleted: Promise<unknown> | undefined;
-      const channel = { user: 'anna', code: 'COUPON', promoType: 'percent_off', promoValue: '10' } as const;
+      const channel = { user: 'anna', code: 'COUPON', promoType: 'percent_off', promoValue: '0.1' } as const;
       const { id } = name === 'channels' ? await referrals.channels.create(channel) : await link();
       const to = (await dataSource.getRepository(Referral).findOneBy({ id }))!;
       const { body } = (await request(app).post('/respond')) as { body: object };
@@ -406,6 +408,11 @@ describe('at sign-in', () => {
       await Promise.all(logins.map((login) => request(host.app).get('/whose').set('Cookie', `${cookie}; ${login}`)));
       const users = (await to.filteredResponses({ take: 4 })).map(({ userId }) => userId);
       expect(new Set(users)).toEqual(new Set([expect.stringMatching(new RegExp(`^[xyz]${turn}$`))]));
+      // What comes with the cookie afterwards is the same visitor's, and nobody else's.
+      await click(host, to).set('Cookie', cookie);
+      await Promise.all(logins.map((login) => request(host.app).get('/whose').set('Cookie', `${cookie}; ${login}`)));
+      const [last] = await to.filteredResponses({ take: 1 });
+      expect([null, users[0]]).toContain(last!.userId);
     }
   });
 

@@ -7,7 +7,7 @@ import { referralError } from '../errors';
 export const hasCitus = `to_regclass('pg_dist_partition') IS NOT NULL`;
 
 /** How Citus stores a table. A table that it does not know is local. */
-type Place = 'local' | 'reference table' | 'in a distributed schema' | `distributed by ${string}`;
+type Place = 'local' | 'a reference table' | 'in a distributed schema' | `distributed by ${string}`;
 
 interface PlaceRow {
   table: string;
@@ -50,7 +50,7 @@ export class ClickLayout {
       ($) => `
       SELECT quoted AS "table", CASE
           WHEN partmethod <> 'n' THEN 'distributed by ' || column_to_column_name(logicalrelid, partkey)
-          WHEN repmodel = 't' THEN 'reference table'
+          WHEN repmodel = 't' THEN 'a reference table'
           WHEN colocationid <> 0 THEN 'in a distributed schema'
           ELSE 'local'
         END AS place
