@@ -55,8 +55,9 @@ export class Child {
   }
 }
 
-/** In a started process: what it was started with. */
+/** In a started process: what it was started with. From here on it ends with the process that started it, however that ends. */
 export function given<T>(): T {
+  process.once('disconnect', () => process.exit());
   return JSON.parse(process.env['BENCH']!) as T;
 }
 

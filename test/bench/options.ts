@@ -23,7 +23,7 @@ const numbers = {
   responses: { usual: 5_000_000, quick: 2_000, says: 'in the big table of responses' },
   connections: { usual: 10_000, quick: 200, says: 'of the crowd' },
   entries: { usual: 1_000_000, quick: 1_000, says: 'in the ledger that verify() reads' },
-  commissions: { usual: 1_000_000, quick: 1_000, says: 'of the user with many, and of an earn-out run' },
+  commissions: { usual: 1_000_000, quick: 5_000, says: 'of the user with many, and of an earn-out run' },
 };
 
 export type Numbers = Record<keyof typeof numbers, number>;
