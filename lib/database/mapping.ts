@@ -72,6 +72,11 @@ export class Mapping {
     return registry.own(Object.assign(new entity(), loaded), this.dataSource);
   }
 
+  /** Returns a copy of an entity, which the host may change. */
+  copy<T extends object>(entity: new () => T, loaded: T): T {
+    return registry.own(Object.assign(new entity(), loaded), this.dataSource);
+  }
+
   #columnsOf(entity: new () => object): EntityMetadata['columns'] {
     let columns = this.#loaded.get(entity);
     if (!columns) this.#loaded.set(entity, (columns = loadedColumns(this.dataSource, entity)));

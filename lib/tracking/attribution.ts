@@ -10,7 +10,7 @@ import { dayMs } from '../limits';
 import type { Settings } from '../options';
 import { quoted } from '../shown';
 import type { ClickLayout } from './click-layout';
-import type { ReferralLookup } from './referral-lookup';
+import type { Link, ReferralLookup } from './referral-lookup';
 import type { Asking, SamePerson } from './same-person';
 import { isOthersSql } from './visitor-owners';
 import type { Touch } from './visitor-token';
@@ -107,14 +107,16 @@ export class Attribution {
 
   /**
    * Returns the attribution of a visitor who is not signed in. Only the carried touch counts. The referral is usually
-   * cached.
+   * cached: then there is nothing to wait for, and no promise.
    */
-  async ofTouch(touch: Touch, manager?: EntityManager): Promise<Attributed | null> {
+  ofTouch(touch: Touch, manager?: EntityManager): Attributed | null | Promise<Attributed | null> {
     if (!this.#isInWindow(touch)) return null;
-    const link = await this.#lookup.find(touch.referral, manager);
-    if (!link) return null;
-    const referral = this.#database.entity(Referral, { ...link.referral });
-    return { referral, touchedAt: touch.clickedAt, isOwn: false };
+    const attributed = (link: Link | undefined): Attributed | null =>
+      link
+        ? { referral: this.#database.copy(Referral, link.referral), touchedAt: touch.clickedAt, isOwn: false }
+        : null;
+    const found = this.#lookup.find(touch.referral, manager);
+    return found instanceof Promise ? found.then(attributed) : attributed(found);
   }
 
   /**

@@ -88,12 +88,14 @@ function cookiesIn(res: ServerResponse): string[] {
  */
 function valuesOf(header: string, name: string): string[] {
   const mark = `${name}=`;
-  if (!header.includes(mark)) return [];
-  return header
-    .split(';')
-    .map((pair) => pair.trim())
-    .filter((pair) => pair.startsWith(mark))
-    .map((pair) => pair.slice(mark.length));
+  const values: string[] = [];
+  for (let at = header.indexOf(mark); at !== -1; at = header.indexOf(mark, at + mark.length)) {
+    const isName = header.slice(header.lastIndexOf(';', at) + 1, at).trim() === ''; // not the end of a longer name or a value
+    if (!isName) continue;
+    const end = header.indexOf(';', at);
+    values.push(header.slice(at + mark.length, end === -1 ? undefined : end).trimEnd());
+  }
+  return values;
 }
 
 /** What `req.session.referral` holds: plain data, as session stores serialise it. */

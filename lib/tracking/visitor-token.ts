@@ -1,4 +1,5 @@
 import { createHmac, createSecretKey, hkdfSync, type KeyObject, timingSafeEqual } from 'node:crypto';
+import { LRUCache } from 'lru-cache';
 import type { Named } from './referral-lookup';
 
 /** The touch that a visitor carries until sign-in. */
@@ -46,6 +47,7 @@ export class VisitorTokens {
   /** Signs. */
   readonly #key: KeyObject;
   readonly #forms: ReadonlyMap<string, Form>;
+  readonly #valid = new LRUCache<string, Touch>({ max: 5000 });
 
   /**
    * @param secrets newest first: the first one signs, each verifies.
@@ -66,9 +68,20 @@ export class VisitorTokens {
     return `${payload}.${signature(this.#key, payload)}`;
   }
 
-  /** Returns the touch in a token that one of the keys has signed, else null. The caller checks its age. */
+  /**
+   * Returns the touch in a token that one of the keys has signed, else null. The caller checks its age. Tokens that were
+   * valid are remembered, because a visitor sends the same one with each page.
+   */
   read(token: string): Touch | null {
     if (token.length > maxLength) return null;
+    const known = this.#valid.get(token);
+    if (known) return known;
+    const touch = this.#verified(token);
+    if (touch) this.#valid.set(token, touch);
+    return touch;
+  }
+
+  #verified(token: string): Touch | null {
     const end = token.lastIndexOf('.');
     const payload = token.slice(0, end);
     const given = Buffer.from(token.slice(end + 1));

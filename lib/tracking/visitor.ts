@@ -62,7 +62,7 @@ export class Visitor {
    */
   #clickedOn: number | null = null;
   /** The cached attribution, and the user that it is for (null: nobody is signed in). */
-  #attributed: { userId: string | null; result: Promise<Attributed | null> } | null = null;
+  #attributed: { userId: string | null; result: Attributed | null | Promise<Attributed | null> } | null = null;
 
   /** @param isShared whether later handlers get the request too, and set headers of the response. */
   constructor(parts: VisitorParts, req: IncomingMessage, res: ServerResponse, isShared: boolean) {
@@ -207,26 +207,29 @@ export class Visitor {
    * transaction and not cached.
    */
   async attributed(manager?: EntityManager): Promise<Attributed | null> {
-    const signedIn = await this.#user.signedIn();
+    const found = this.#user.signedIn();
+    const signedIn = isPromise(found) ? await found : found;
     if (manager) return this.#attribute(signedIn, manager);
     const userId = idOf(signedIn);
     if (this.#attributed?.userId !== userId) {
       const result = this.#attribute(signedIn);
       this.#attributed = { userId, result };
-      result.catch(() => this.touched()); // the next call tries again
+      if (isPromise(result)) result.catch(() => this.touched()); // the next call tries again
     }
     return this.#attributed.result;
   }
 
-  async #attribute(signedIn: SignedIn | null, manager?: EntityManager): Promise<Attributed | null> {
-    const { attribution } = this.#parts;
-    if (signedIn)
-      return attribution.ofUser(
-        this.#user.asking(signedIn, manager),
-        await this.touchOf(signedIn.userId, manager),
-        (owner) => this.#user.isOwn(owner, signedIn, manager),
-      );
-    return this.touch && attribution.ofTouch(this.touch, manager);
+  #attribute(signedIn: SignedIn | null, manager?: EntityManager): Attributed | null | Promise<Attributed | null> {
+    if (signedIn) return this.#attributeUser(signedIn, manager);
+    return this.touch && this.#parts.attribution.ofTouch(this.touch, manager);
+  }
+
+  async #attributeUser(signedIn: SignedIn, manager: EntityManager | undefined): Promise<Attributed | null> {
+    return this.#parts.attribution.ofUser(
+      this.#user.asking(signedIn, manager),
+      await this.touchOf(signedIn.userId, manager),
+      (owner) => this.#user.isOwn(owner, signedIn, manager),
+    );
   }
 
   /**
