@@ -46,6 +46,19 @@ const replaced = [
 ] as const;
 
 /**
+ * SQL: drops an index that `CREATE INDEX CONCURRENTLY` has not finished. It stays under its name and answers nothing, and
+ * `IF NOT EXISTS` would take it for the index.
+ */
+function dropUnfinished(name: string, index: string, on: string): string {
+  return `DO $$ BEGIN
+    IF EXISTS (
+      SELECT FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+      WHERE i.indrelid = '${on}'::regclass AND c.relname = '${name}' AND NOT i.indisvalid
+    ) THEN DROP INDEX ${index}; END IF;
+  END $$`;
+}
+
+/**
  * Adds the indexes that answer each list of responses without reading more than the list returns, and those of searches
  * for a purchase by its reference and for the commissions that an earn-out has paid.
  */
@@ -55,9 +68,10 @@ export class ListByIndex1800000000001 implements MigrationInterface {
   async up(queryRunner: QueryRunner): Promise<void> {
     const table = inSchemaOf(queryRunner);
     await once(queryRunner, this.name, [
+      ...added.map(([name, on]) => dropUnfinished(name, table(name), table(on))),
       // The host may have built them before, with CONCURRENTLY, so that no click waits.
       ...added.map(([name, on, columns]) => `CREATE INDEX IF NOT EXISTS "${name}" ON ${table(on)} ${columns}`),
-      ...replaced.map(([name]) => `DROP INDEX ${table(name)}`),
+      ...replaced.map(([name]) => `DROP INDEX IF EXISTS ${table(name)}`),
     ]);
   }
 

@@ -345,6 +345,20 @@ describe('a referral that is deleted while it is clicked leaves no response and 
     },
   );
 
+  test.each(['REPEATABLE READ', 'SERIALIZABLE'] as const)(
+    'in a transaction under %s, whose snapshot lacks later clicks, a delete is refused',
+    async (isolation) => {
+      const host = await startHost();
+      const to = await link();
+      await click(host, to);
+      const deleted = host.dataSource.transaction(isolation, (manager) =>
+        host.referrals.referralCodes.delete(to.id, { manager }),
+      );
+      await expect(deleted).rejects.toMatchObject({ code: 'INVALID_INPUT', field: 'manager' });
+      expect(await to.responseCount()).toBe(1);
+    },
+  );
+
   test('many clicks in several pools at once, while the links are deleted one by one', async () => {
     const first = await openDataSource();
     const schema = (first.options as { schema: string }).schema;
@@ -480,6 +494,7 @@ describe('at sign-in', () => {
 describe('where Citus distributes tables', () => {
   const places = {
     distributed: `'h', 'referral_id', 7, 'c'`,
+    apart: `'h', 'referral_id', 8, 'c'`,
     byVisitor: `'h', 'visitor_id', 7, 'c'`,
     reference: `'n', NULL, 3, 't'`,
     schema: `'n', NULL, 5, 's'`,
@@ -574,6 +589,8 @@ describe('where Citus distributes tables', () => {
       /"referral_responses" is in a distributed schema/,
     ],
     ['by another column', { referral_responses: 'byVisitor' }, /"referral_responses" is distributed by visitor_id/],
+    ['responses alone', { referral_responses: 'distributed' }, /are not distributed together/],
+    ['responses apart from counts', { ...byReferral, referral_daily_counts: 'apart' }, /are not distributed together/],
     ['referrals by themselves', { referrals: 'distributed' }, /"referrals" is distributed by referral_id/],
   ])('%s: refused at start, and no click is lost without an error', async (_name, tables, message) => {
     const host = await start(tables);

@@ -626,6 +626,42 @@ describe('a user who is signed in', () => {
     expect(events).toEqual([]);
   });
 
+  test('while a request signs in: what another tab clicks meanwhile is taken back too', async () => {
+    let meanwhile = (): Promise<void> => Promise.resolve();
+    await begin({
+      isSamePerson: async (owner) => {
+        const clicks = meanwhile;
+        meanwhile = () => Promise.resolve();
+        await clicks();
+        return owner === 'shop of anna';
+      },
+    });
+    const links = await Promise.all([1, 2].map(() => linkOf(host, { user: 'shop of anna' })));
+    const listener = host.referrals.listener(host.app);
+    const sid = cookieOf(await browserOf(host.app).post('/login/anna'), 'connect.sid')!;
+    const first = cookieOf(await browserOf(listener).get(`/r/${links[0]!.code}`).set('Cookie', sid))!;
+    clock.advance(1000);
+    meanwhile = async () =>
+      void (await browserOf(listener).get(`/r/${links[1]!.code}`).set('Cookie', `${sid}; ${first}`).expect(302));
+    await browserOf(listener).get('/whose').set('Cookie', `${sid}; ${first}`).expect({ code: null });
+    for (const link of links) expect(await countsOf(link)).toEqual([0, 0]);
+  });
+
+  test('if isSamePerson throws, it is reported, and the sign-in is completed', async () => {
+    await begin({
+      isSamePerson: () => {
+        throw new Error('the directory is away');
+      },
+    });
+    const link = await linkOf(host, { user: 'bert' });
+    const browser = await browserFor('anna');
+    await browser.get(`/r/${link.code}`).expect(302);
+    const page = await browser.get('/whose');
+    expect(cookieOf(page)).toMatch(/=$/);
+    expect(host.errors.splice(0)).not.toEqual([]);
+    expect(await link.filteredResponses()).toMatchObject([{ userId: 'anna' }]);
+  });
+
   test('a click that could not be recorded is not made up for', async () => {
     await begin();
     const [own, theirs] = [await linkOf(host, { user: 'anna' }), await linkOf(host)];

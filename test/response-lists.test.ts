@@ -258,7 +258,7 @@ test('the migration keeps the indexes that the host has built as the guide says'
   const { schema } = before.options as { schema: string };
   const guide = readFileSync(path.join(__dirname, '..', 'examples', 'hosting', 'indexes.sql'), 'utf8');
   for (const statement of guide.split(';\n').slice(0, -1))
-    await before.query(statement.replace('ON referral_responses', `ON "${schema}".referral_responses`));
+    await before.query(statement.replace(/ ON (referral_\w+)/, ` ON "${schema}".$1`));
   const oids = () =>
     before.query(
       `SELECT c.oid, c.relname FROM pg_index JOIN pg_class c ON c.oid = indexrelid
@@ -270,4 +270,22 @@ test('the migration keeps the indexes that the host has built as the guide says'
   expect((await after.runMigrations()).map(({ name }) => name)).toEqual(['ListByIndex1800000000001']);
   expect(await oids()).toEqual(built);
   expect(readFileSync(schemaFile, 'utf8')).toContain(await dumpSchema(after.manager, schema, ['migrations']));
+});
+
+test('the migration builds an index again that CREATE INDEX CONCURRENTLY has left unfinished', async () => {
+  const older = migrations.filter(({ name }) => !name.startsWith('ListByIndex'));
+  const before = await openDataSource({ migrate: false, migrations: older });
+  await before.runMigrations();
+  const { schema } = before.options as { schema: string };
+  const name = 'ix_referral_responses_visitor_newest';
+  await before.query(
+    `CREATE INDEX ${name} ON "${schema}".referral_responses (visitor_id, created_at, id) WHERE user_id IS NULL`,
+  );
+  await before.query(`UPDATE pg_index SET indisvalid = false WHERE indexrelid = '"${schema}".${name}'::regclass`);
+  const after = await openDataSource({ migrate: false, schema });
+  await after.runMigrations();
+  const [index] = await after.query<{ indisvalid: boolean }[]>(
+    `SELECT indisvalid FROM pg_index WHERE indexrelid = '"${schema}".${name}'::regclass`,
+  );
+  expect(index).toEqual({ indisvalid: true });
 });

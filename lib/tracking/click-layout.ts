@@ -12,6 +12,8 @@ type Place = 'local' | 'a reference table' | 'in a distributed schema' | `distri
 interface PlaceRow {
   table: string;
   place: Place;
+  /** Tables with the same number have the rows of a referral on the same server. */
+  group: number;
 }
 
 /**
@@ -21,6 +23,8 @@ interface PlaceRow {
 export class ClickLayout {
   readonly #database: Database;
   #isDistributed: boolean | undefined;
+  /** The refusal of a layout, which each later call throws too. */
+  #refusal: Error | null = null;
 
   constructor(database: Database) {
     this.#database = database;
@@ -32,6 +36,7 @@ export class ClickLayout {
    * @throws ReferralError `LAYOUT_UNSUPPORTED`.
    */
   async isDistributed(manager?: EntityManager): Promise<boolean> {
+    if (this.#refusal) throw this.#refusal;
     if (this.#isDistributed !== undefined) return this.#isDistributed;
     const [row] = await this.#database.query<{ hasCitus: boolean }>(`SELECT ${hasCitus} AS "hasCitus"`, manager);
     return this.read(row!.hasCitus, manager);
@@ -53,13 +58,20 @@ export class ClickLayout {
           WHEN repmodel = 't' THEN 'a reference table'
           WHEN colocationid <> 0 THEN 'in a distributed schema'
           ELSE 'local'
-        END AS place
+        END AS place, colocationid AS "group"
       FROM unnest(${$.tables}::text[]) AS given (quoted) JOIN pg_dist_partition ON logicalrelid = to_regclass(quoted)`,
     );
     const rows = await this.#database.query<PlaceRow>(query, manager);
     const isByReferral = ({ place }: PlaceRow): boolean => place === 'distributed by referral_id';
-    const unsupported = rows.filter((row) => row.place !== 'local' && !(isByReferral(row) && row.table !== referrals));
-    if (unsupported.length === 0) return rows.some(isByReferral);
-    throw referralError('LAYOUT_UNSUPPORTED', unsupported.map(({ table, place }) => `${table} is ${place}`).join(', '));
+    const isSupported = (row: PlaceRow): boolean =>
+      row.place === 'local' || (isByReferral(row) && row.table !== referrals);
+    const unsupported = rows.filter((row) => !isSupported(row)).map(({ table, place }) => `${table} is ${place}`);
+    const distributed = rows.filter(isByReferral);
+    const isTogether = distributed.length === 2 && distributed[0]!.group === distributed[1]!.group;
+    if (unsupported.length === 0 && distributed.length > 0 && !isTogether)
+      unsupported.push(`${responses} and ${dailyCounts} are not distributed together (colocate_with)`);
+    if (unsupported.length === 0) return isTogether;
+    this.#refusal = referralError('LAYOUT_UNSUPPORTED', unsupported.join(', '));
+    throw this.#refusal;
   }
 }

@@ -2,15 +2,16 @@ import type { Database } from '../database/database';
 import { sql } from '../database/named-parameters';
 import { debug } from '../debug';
 import { RESPONDED } from '../entities/referral-response';
+import type { Settings } from '../options';
 import type { ReferralLookup } from './referral-lookup';
 import type { Asking, SamePerson } from './same-person';
 import type { VisitorOwners } from './visitor-owners';
 
-/** Clicks that were recorded before anybody could tell that they are on the visitor's own links. */
-interface RecordedClicks {
+/** The clicks of a visitor that the listener has recorded. */
+interface ListenerClicks {
   readonly visitorId: string;
-  /** The time of the newest of them. */
-  readonly listenerAt: Date;
+  /** The time of the newest of them that the visitor's cookie tells. */
+  readonly newestAt: Date;
 }
 
 /**
@@ -22,12 +23,20 @@ export class OwnClicks {
   readonly #lookup: ReferralLookup;
   readonly #owners: VisitorOwners;
   readonly #samePerson: SamePerson;
+  readonly #onError: Settings['onError'];
 
-  constructor(database: Database, lookup: ReferralLookup, owners: VisitorOwners, samePerson: SamePerson) {
+  constructor(
+    database: Database,
+    lookup: ReferralLookup,
+    owners: VisitorOwners,
+    samePerson: SamePerson,
+    { onError }: Settings,
+  ) {
     this.#database = database;
     this.#lookup = lookup;
     this.#owners = owners;
     this.#samePerson = samePerson;
+    this.#onError = onError;
   }
 
   /**
@@ -35,27 +44,39 @@ export class OwnClicks {
    * visitor id is another user's. A repeated and a concurrent call find each click once, so that a process that is
    * killed between two statements does no harm: the visitor still carries the touch, and the next request goes on.
    */
-  async takeBack(clicks: RecordedClicks, user: Asking): Promise<void> {
+  async takeBack(clicks: ListenerClicks, user: Asking): Promise<void> {
     const { visitorId } = clicks;
     if (!this.#samePerson.refuses || !(await this.#owners.claim(visitorId, user.userId))) return;
-    for (const referral of await this.#clicked(clicks, user.userId))
-      if (await this.isOwn(referral, user)) await this.#delete(referral, visitorId, user.userId);
+    const clicked = await this.#clicked(clicks, user.userId);
+    for (const { owner, referrals } of await this.#ownersOf(clicked))
+      if (await this.#isSame(owner, user))
+        for (const referral of referrals) await this.#delete(referral, visitorId, user.userId);
   }
 
   /** Whether a link is the user's own, and clicks on it are not counted. A referral that is deleted is nobody's. */
   async isOwn(referral: number | string, user: Asking): Promise<boolean> {
     if (!this.#samePerson.refuses) return false;
     const link = await this.#lookup.find(referral);
-    return this.#samePerson.is(link?.referral.userId ?? null, user);
+    return this.#isSame(link?.referral.userId ?? null, user);
+  }
+
+  /** If the option `isSamePerson` throws, the result is false, as for a click that the router records. */
+  async #isSame(owner: string | null, user: Asking): Promise<boolean> {
+    try {
+      return await this.#samePerson.is(owner, user);
+    } catch (error) {
+      this.#onError(error);
+      return false;
+    }
   }
 
   /**
    * Returns the ids of the referrals that the visitor has clicked on: of the clicks without a user, and of those that
-   * came in while a request before was linking the visitor's responses.
+   * came in while a request was linking the visitor's responses.
    */
-  async #clicked({ visitorId, listenerAt }: RecordedClicks, userId: string): Promise<number[]> {
+  async #clicked({ visitorId, newestAt }: ListenerClicks, userId: string): Promise<number[]> {
     const { responses } = this.#database.tables;
-    const query = sql({ visitor: visitorId, user: userId, since: listenerAt, action: RESPONDED }, ($) =>
+    const query = sql({ visitor: visitorId, user: userId, since: newestAt, action: RESPONDED }, ($) =>
       ['user_id IS NULL', `user_id = ${$.user} AND touched_at >= ${$.since}`]
         .map(
           (whose) => `SELECT referral_id FROM ${responses}
@@ -65,6 +86,19 @@ export class OwnClicks {
     );
     const rows = await this.#database.query<{ referral_id: string }>(query);
     return rows.map((row) => Number(row.referral_id));
+  }
+
+  /** Returns the owners of referrals. Those of nobody, and those that are deleted, are left out. */
+  async #ownersOf(ids: readonly number[]): Promise<{ owner: string; referrals: number[] }[]> {
+    if (ids.length === 0) return [];
+    const { referrals } = this.#database.tables;
+    const query = sql(
+      { ids },
+      ($) => `SELECT user_id AS owner, array_agg(id) AS ids FROM ${referrals}
+        WHERE id = ANY(${$.ids}::bigint[]) AND user_id IS NOT NULL GROUP BY user_id`,
+    );
+    const rows = await this.#database.query<{ owner: string; ids: string[] }>(query);
+    return rows.map(({ owner, ids }) => ({ owner, referrals: ids.map(Number) }));
   }
 
   /** One statement, so that a click and its count go together. Its rows are those of one referral, on one shard. */

@@ -40,9 +40,13 @@ export class SignIns {
    */
   async #link(touch: Touch, user: Asking): Promise<void> {
     const { listenerAt, visitorId } = touch;
-    if (listenerAt) await this.#ownClicks.takeBack({ visitorId, listenerAt }, user);
+    const takeBack = async (): Promise<void> => {
+      if (listenerAt) await this.#ownClicks.takeBack({ visitorId, newestAt: listenerAt }, user);
+    };
+    await takeBack();
     const linked = await this.#responses.link(visitorId, user.userId, null);
     if (linked === null) return;
+    await takeBack(); // what another tab has clicked meanwhile
     const link = await this.#lookup.find(touch.referral);
     const isOnRecord = linked.some(
       (response) =>

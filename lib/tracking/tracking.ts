@@ -55,23 +55,21 @@ export function wireTracking(settings: Settings): Tracking {
   const attribution = new Attribution(database, layout, clock, lookup, samePerson, settings);
   const store = visitorStore(settings, clock);
   const attributedUsers = new AttributedUsers();
-  const ownClicks = new OwnClicks(database, lookup, owners, samePerson);
+  const ownClicks = new OwnClicks(database, lookup, owners, samePerson, settings);
   const signIns = new SignIns(lookup, responses, ownClicks, attributedUsers);
   const parts = {
-    ...{
-      settings,
-      clock,
-      lookup,
-      recorder,
-      responses,
-      samePerson,
-      attribution,
-      attributedUsers,
-      owners,
-      signIns,
-      store,
-      isBeforeApp: false,
-    },
+    settings,
+    clock,
+    lookup,
+    recorder,
+    responses,
+    samePerson,
+    attribution,
+    attributedUsers,
+    owners,
+    signIns,
+    store,
+    isBeforeApp: false,
   };
   const visitors = new Visitors(parts);
   const calls = referralCalls({ settings, database, lookup, creation, responses, lists, visitors, attributedUsers });
