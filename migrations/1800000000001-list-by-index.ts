@@ -46,16 +46,17 @@ const replaced = [
 ] as const;
 
 /**
- * SQL: drops an index that `CREATE INDEX CONCURRENTLY` has not finished. It stays under its name and answers nothing, and
- * `IF NOT EXISTS` would take it for the index.
+ * Returns the names of the added indexes that `CREATE INDEX CONCURRENTLY` has not finished. They stay under their names and
+ * answer nothing, and `IF NOT EXISTS` would take them for the indexes.
  */
-function dropUnfinished(name: string, index: string, on: string): string {
-  return `DO $$ BEGIN
-    IF EXISTS (
-      SELECT FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
-      WHERE i.indrelid = '${on}'::regclass AND c.relname = '${name}' AND NOT i.indisvalid
-    ) THEN DROP INDEX ${index}; END IF;
-  END $$`;
+async function unfinished(queryRunner: QueryRunner, table: (name: string) => string): Promise<string[]> {
+  const tables = [...new Set(added.map(([, on]) => table(on)))];
+  const rows = (await queryRunner.query(
+    `SELECT c.relname AS name FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+     WHERE i.indrelid = ANY ($1::regclass[]) AND c.relname = ANY ($2) AND NOT i.indisvalid`,
+    [tables, added.map(([name]) => name)],
+  )) as { name: string }[];
+  return rows.map(({ name }) => name);
 }
 
 /**
@@ -68,7 +69,7 @@ export class ListByIndex1800000000001 implements MigrationInterface {
   async up(queryRunner: QueryRunner): Promise<void> {
     const table = inSchemaOf(queryRunner);
     await once(queryRunner, this.name, [
-      ...added.map(([name, on]) => dropUnfinished(name, table(name), table(on))),
+      ...(await unfinished(queryRunner, table)).map((name) => `DROP INDEX IF EXISTS ${table(name)}`),
       // The host may have built them before, with CONCURRENTLY, so that no click waits.
       ...added.map(([name, on, columns]) => `CREATE INDEX IF NOT EXISTS "${name}" ON ${table(on)} ${columns}`),
       ...replaced.map(([name]) => `DROP INDEX IF EXISTS ${table(name)}`),
