@@ -194,7 +194,7 @@ export interface ReferralsOptions {
   };
   /**
    * Returns whether the visitor agreed to be recorded. Every result other than true means no. May be async. Without
-   * consent a click is only redirected. Default: every visitor has consented. Of a link that `listener` answers, the
+   * consent a click is only redirected. Default: every visitor has consented. Of a link that `listener` serves, the
    * request is Node.js' own: with `headers`, `method`, `url` and `socket`, and without what Express and middleware add.
    */
   consent?: (req: Request) => Awaitable<boolean>;
@@ -202,13 +202,13 @@ export interface ReferralsOptions {
    * Returns whether a request for a link comes from a program and not from a person, instead of the list of known bots.
    * It must return true or false, without a promise; if it throws, the request counts as one of a bot. For example
    * `() => false` in end-to-end tests, because headless browsers are on the list. A request without a `User-Agent` is
-   * never a click. Default: the list of `isbot`. Of a link that `listener` answers, the request is Node.js' own, as for
+   * never a click. Default: the list of `isbot`. Of a link that `listener` serves, the request is Node.js' own, as for
    * `consent`.
    */
   bots?: (req: Request) => boolean;
   /**
    * Returns the visitor's IP address. Default: `req.ip`, which respects the host's `trust proxy`. Of a link that `listener`
-   * answers, the request is Node.js' own, as for `consent`, so `req.ip` is missing; the default respects the listener's
+   * serves, the request is Node.js' own, as for `consent`, so `req.ip` is missing; the default respects the listener's
    * `trustProxy`.
    */
   clientIp?: (req: Request) => string | null | undefined;
@@ -330,7 +330,7 @@ export function settingsOf(given: ReferralsOptions) {
       creditDurationDays: earnOuts.creditDurationDays ?? 36_500,
     },
     rateLimitStore: options.api?.rateLimitStore,
-    // Their types say what most hosts get: a request of Express. Of one that `listener` answers, it is Node.js's alone.
+    // Their types say what most hosts get: a request of Express. Of one that `listener` serves, it is Node.js's alone.
     consent: options.consent as ((req: IncomingMessage) => Awaitable<boolean>) | undefined,
     bots: options.bots as ((req: IncomingMessage) => boolean) | undefined,
     clientIp: (options.clientIp ?? addressOfRequest) as (req: IncomingMessage) => string | null | undefined,

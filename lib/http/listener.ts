@@ -22,7 +22,7 @@ export interface ListenerOptions {
 type Handler<Req, Res> = (req: Req, res: Res) => unknown;
 
 /**
- * Makes a handler for `http.createServer` of an app, which answers links itself and passes every other request on to the app.
+ * Makes a handler for `http.createServer` of an app, which serves links itself and passes every other request on to the app.
  */
 export interface Listener {
   (
