@@ -17,6 +17,7 @@ import { LimitCouponRedemptions1798000000001 } from './1798000000001-limit-coupo
 import { FlagSelfReferrals1799000000000 } from './1799000000000-flag-self-referrals';
 import { ClicksWithoutForeignKey1800000000000 } from './1800000000000-clicks-without-foreign-key';
 import { ListByIndex1800000000001 } from './1800000000001-list-by-index';
+import { AddAudit1810000000000 } from './1810000000000-add-audit';
 import { locked, tableOfMigrations } from './once';
 
 /** The migrations, in order, for the host's DataSource: `migrations: [...migrations, /* yours *\/]`. */
@@ -36,6 +37,7 @@ export const migrations: (new () => MigrationInterface)[] = [
   FlagSelfReferrals1799000000000,
   ClicksWithoutForeignKey1800000000000,
   ListByIndex1800000000001,
+  AddAudit1810000000000,
 ];
 
 /**

@@ -24,6 +24,7 @@ const ours = [
   'referral_account_totals',
   'referral_accounts',
   'referral_aliases',
+  'referral_audit',
   'referral_buyers',
   'referral_channels',
   'referral_commission_entries',

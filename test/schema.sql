@@ -46,6 +46,25 @@ CREATE TABLE referral_aliases (
   CONSTRAINT pk_referral_aliases PRIMARY KEY (code)
 );
 
+CREATE TABLE referral_audit (
+  id bigint GENERATED ALWAYS AS IDENTITY NOT NULL,
+  call character varying(100) NOT NULL,
+  subject character varying(100) NOT NULL,
+  subject_id character varying(128) NOT NULL,
+  user_id character varying(128),
+  before jsonb,
+  after jsonb,
+  actor character varying(8) NOT NULL,
+  by character varying(128),
+  reason character varying(500),
+  request_id character varying(255),
+  created_at timestamp with time zone DEFAULT now() NOT NULL,
+  CONSTRAINT pk_referral_audit PRIMARY KEY (id)
+);
+CREATE INDEX ix_referral_audit_by ON referral_audit USING btree (by, id) WHERE by IS NOT NULL;
+CREATE INDEX ix_referral_audit_subject ON referral_audit USING btree (subject, subject_id, id);
+CREATE INDEX ix_referral_audit_user ON referral_audit USING btree (user_id, id) WHERE user_id IS NOT NULL;
+
 CREATE TABLE referral_buyers (
   user_id character varying(128) NOT NULL,
   first_purchase_at timestamp with time zone,

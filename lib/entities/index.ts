@@ -2,6 +2,7 @@ import { Referral } from './referral';
 import { ReferralAccount } from './referral-account';
 import { ReferralAccountTotal } from './referral-account-total';
 import { ReferralAlias } from './referral-alias';
+import { ReferralAudit } from './referral-audit';
 import { ReferralBuyer } from './referral-buyer';
 import { ReferralChannel } from './referral-channel';
 import { ReferralCommission } from './referral-commission';
@@ -58,6 +59,7 @@ export const entityOf = {
   earnOutEntries: ReferralEarnOutEntry,
   commissions: ReferralCommission,
   commissionEntries: ReferralCommissionEntry,
+  audit: ReferralAudit,
 };
 
 /** For the host's DataSource: `entities: [...entities, User]`. */

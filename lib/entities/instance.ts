@@ -6,6 +6,7 @@ import type { RecordSignupOptions } from '../types/signups';
 import type { ReferralRecord } from './record';
 import type { Referral } from './referral';
 import type { ReferralAccount } from './referral-account';
+import type { ReferralAudit } from './referral-audit';
 import type { ReferralChannel } from './referral-channel';
 import type { ReferralCode } from './referral-code';
 import type { ReferralCommission } from './referral-commission';
@@ -58,6 +59,7 @@ export interface RecordsByManager {
   purchases: ReferralPurchase;
   commissions: ReferralCommission;
   earnOuts: ReferralEarnOut;
+  audit: ReferralAudit;
 }
 
 /** The calls that the methods of records make. Each goes to the record's manager. */

@@ -20,6 +20,7 @@ import { EarnOutManager } from './earn-outs/earn-out-manager';
 import { EarnOuts } from './earn-outs/earn-outs';
 import { Reports } from './earn-outs/reports';
 import { Transitions } from './earn-outs/transitions';
+import { AuditManager } from './records/audit-manager';
 import { recordCalls } from './records/records';
 import { Grants } from './signups/grants';
 import { ProgramManager } from './signups/program-manager';
@@ -61,6 +62,8 @@ export interface Managers extends Record<keyof RecordsByManager, unknown> {
   readonly commissions: CommissionManager;
   /** Commissions that were paid out or turned into credit. */
   readonly earnOuts: EarnOutManager;
+  /** Who changed what, and why. */
+  readonly audit: AuditManager;
 }
 
 /** The parts of rewards, wired for one DataSource. */
@@ -115,6 +118,7 @@ export function wireRewards(settings: Settings, tracking: Tracking): Rewards {
     purchases: new PurchaseManager(database, purchases),
     commissions: new CommissionManager(database),
     earnOuts: new EarnOutManager(database, clock, transitions, reports),
+    audit: new AuditManager(database),
   };
 
   return {

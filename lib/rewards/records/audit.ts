@@ -1,0 +1,79 @@
+import type { EntityManager } from 'typeorm';
+import type { Clock } from '../../database/clock';
+import type { Database } from '../../database/database';
+import { sql } from '../../database/named-parameters';
+import { timeOf } from '../../database/statement-time';
+import { type FieldsOf, hostIdOf, isNothing, textOf } from '../../input';
+import { lengths } from '../../limits';
+import type { Actor, StaffOptions } from '../../types/audit';
+
+/** One change, as `referral_audit` keeps it. */
+export interface Change {
+  /** The call that makes it, such as `programs.update`. */
+  call: string;
+  /** What is changed, as error messages name it: `program`, `commission`, … */
+  subject: string;
+  subjectId: string | number;
+  /** The user whose money, attribution or address it is. Default: nobody's alone. */
+  userId?: string | null;
+  /** The changed fields before and after; null for what did not exist, or no longer does. Dates become ISO 8601. */
+  before: object | null;
+  after: object | null;
+}
+
+/** Who makes a change, and why: the checked options of a call. */
+export interface Author {
+  readonly actor: Actor;
+  readonly by: string | null;
+  readonly reason: string | null;
+  readonly requestId: string | null;
+}
+
+/** The fields of {@link StaffOptions}, for the list of what a call knows. */
+export const staffFields: FieldsOf<StaffOptions> = { by: true, reason: true, requestId: true, manager: true };
+
+/** The author of what the program does by itself. */
+export const theProgram: Author = { actor: 'program', by: null, reason: null, requestId: null };
+
+/** Checks what a call of staff says about itself. */
+export function staffOf({ by, reason, requestId }: StaffOptions): Author {
+  return {
+    actor: 'staff',
+    by: isNothing(by) ? null : hostIdOf('by', by),
+    reason: isNothing(reason) ? null : textOf('reason', reason, lengths.description),
+    requestId: isNothing(requestId) ? null : textOf('requestId', requestId, lengths.reference, 1),
+  };
+}
+
+/** Like {@link staffOf}, for a call that needs a reason: 1 to 500 characters. */
+export function reasonedStaffOf(options: StaffOptions): Author {
+  return { ...staffOf(options), reason: textOf('reason', options.reason, lengths.description, 1) };
+}
+
+/** Keeps who changed what, and why. */
+export class Audit {
+  readonly #database: Database;
+  readonly #clock: Clock;
+
+  constructor(database: Database, clock: Clock) {
+    this.#database = database;
+    this.#clock = clock;
+  }
+
+  /** Inserts the rows of changes in their transaction. */
+  async record(changes: readonly Change[], author: Author, manager: EntityManager): Promise<void> {
+    if (changes.length === 0) return;
+    const query = sql(
+      { changes: JSON.stringify(changes), ...author, now: this.#clock.parameter() },
+      ($) => `
+      INSERT INTO ${this.#database.tables.audit} ("call", subject, subject_id, user_id, "before", "after", actor, "by",
+        reason, request_id, created_at)
+      SELECT c."call", c.subject, c."subjectId", c."userId", c."before", c."after", ${$.actor}, ${$.by}, ${$.reason},
+        ${$.requestId}, ${timeOf($.now)}
+      FROM jsonb_to_recordset(${$.changes}::jsonb) WITH ORDINALITY AS c ("call" text, subject text, "subjectId" text,
+        "userId" text, "before" jsonb, "after" jsonb, position bigint)
+      ORDER BY c.position`,
+    );
+    await this.#database.query(query, manager);
+  }
+}
