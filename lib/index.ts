@@ -58,7 +58,14 @@ export type {
 } from './types/signups';
 export type { FieldOf, Plain, ReadOptions, Search } from './types/records';
 export type { SignupExplanation } from './rewards/signups/signup-explanation';
-export type { CreateReferralInput, RecordOptions, ReferralDraft, RespondOptions, TargetRef } from './types/referrals';
+export type {
+  CreateReferralInput,
+  RecordOptions,
+  ReferralDraft,
+  RespondOptions,
+  ResponseCountOptions,
+  TargetRef,
+} from './types/referrals';
 
 export { entities } from './entities';
 export { Referral } from './entities/referral';

@@ -1,7 +1,7 @@
 import type { Request } from 'express';
 import { Registry } from '../registry';
 import type { ListOptions, UserRef, WithManager } from '../types/common';
-import type { CreateReferralInput, RecordOptions, RespondOptions } from '../types/referrals';
+import type { CreateReferralInput, RecordOptions, RespondOptions, ResponseCountOptions } from '../types/referrals';
 import type { RecordSignupOptions } from '../types/signups';
 import type { ReferralRecord } from './record';
 import type { Referral } from './referral';
@@ -33,7 +33,7 @@ export interface ReferralCalls {
   responsesForRequest(req: Request, options: ListOptions): Promise<ReferralResponse[]>;
   responsesForReferrer(user: UserRef, options: ListOptions): Promise<ReferralResponse[]>;
   filteredResponses(referral: Referral, options: ListOptions): Promise<ReferralResponse[]>;
-  responseCount(referral: Referral, options: WithManager): Promise<number>;
+  responseCount(referral: Referral, options: ResponseCountOptions): Promise<number>;
   linkResponses(
     visitorId: string,
     user: UserRef,
