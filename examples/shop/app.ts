@@ -17,6 +17,7 @@ import { earningRoutes } from './routes/earnings';
 import { orderRoutes } from './routes/orders';
 import { productRoutes } from './routes/products';
 import { referralRoutes } from './routes/referrals';
+import { staffRoutes } from './routes/staff';
 import { secretOf } from './secrets';
 import { securityHeaders } from './security-headers';
 import { loadUser, sessions } from './sessions';
@@ -72,7 +73,7 @@ function createApp({ pool, sessionSecret, trustProxy }: ShopOptions, shop: Shop)
   app.use(loadUser(shop.dataSource));
   app.use(express.urlencoded({ extended: false, limit: '10kb' }), checkCsrfToken);
   app.use(productRoutes(shop), couponRoutes(shop), orderRoutes(shop), accountRoutes(shop));
-  app.use(referralRoutes(shop), creditRoutes(shop), earningRoutes(shop));
+  app.use(referralRoutes(shop), creditRoutes(shop), earningRoutes(shop), staffRoutes(shop));
   app.use(notFound, errorPage);
   return app;
 }

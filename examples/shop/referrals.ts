@@ -33,6 +33,8 @@ export function shopReferrals({ dataSource, baseUrl, bank, referralsSecret, cloc
       REGISTERED: 'Signed up',
       BOUGHT: 'Bought',
     },
+    // The staff decide about what looks wrong, on the page /staff.
+    fraud: { sharedAddress: 'hold' },
     // For the demo, commissions are available immediately, and accounts are due a minute after they were created. A
     // real shop waits until goods can't be returned any more, for example 30 days, and pays once a week.
     commission: { ratio: '0.25', maxPerReferee: '100', pendingDays: 0 },
