@@ -18,11 +18,12 @@ import { refused } from './option-checks';
 import { type ReferralsOptions, settingsOf } from './options';
 import type { Coupons } from './rewards/commissions/coupons';
 import type { RecordedPurchase, RecordedRefund } from './rewards/commissions/purchases';
+import type { QualifiedSignup } from './rewards/commissions/signup-commissions';
 import { type Managers, wireRewards } from './rewards/rewards';
 import { explainSignup, type SignupExplanation } from './rewards/signups/signup-explanation';
 import { type Verification, verify, type VerifyOptions } from './rewards/verify/verify';
 import { wireTracking } from './tracking/tracking';
-import type { PurchaseInput, Quote, RefundInput } from './types/commissions';
+import type { PurchaseInput, QualifyInput, Quote, RefundInput } from './types/commissions';
 import type { Amount, UserRef, WithManager } from './types/common';
 import type { EarnOutProgress, RunEarnOutsOptions } from './types/earn-outs';
 import type { UsageInput } from './types/signups';
@@ -159,6 +160,18 @@ export interface Referrals extends Managers {
    */
   recordRefund(buyer: UserRef, input: RefundInput): Promise<RecordedRefund>;
   /**
+   * Says that the user of a sign-up qualifies: where the terms say `qualify`, the sign-up earns the referrer its commission
+   * (`signup`) by this call, otherwise it has earned it at the sign-up. Decided once for each sign-up: every later call
+   * returns the first result, whatever its reference is. `signup.noCommission` says why it earned nothing.
+   *
+   * @example
+   * await referrals.qualify(user, { reference: `trial-${trial.id}` });
+   *
+   * @throws ReferralError `INVALID_INPUT` naming the field; `NOT_SIGNED_UP` for a user without a sign-up;
+   * `DATABASE_UNAVAILABLE`.
+   */
+  qualify(user: UserRef, input: QualifyInput): Promise<QualifiedSignup>;
+  /**
    * Pays each account that is due and has at least the minimum available: in the mode `credits` with credit, in the
    * mode `payout` by the option `earnOuts.payout`. Call it from a cron job. Several processes may run it at the same
    * time: each commission is paid once. If a process dies, a later run continues its work.
@@ -254,6 +267,7 @@ export function createReferrals(options: ReferralsOptions): Referrals {
     quote: (buyer, amount, options) => rewards.coupons.quote(buyer, amount, options),
     recordPurchase: (buyer, input) => rewards.purchases.record(buyer, input),
     recordRefund: (buyer, input) => rewards.purchases.refund(buyer, input),
+    qualify: (user, input) => rewards.signupCommissions.qualify(user, input),
     runEarnOuts: (options) => rewards.earnOuts.run(options),
     verify: (options) => verify(rewards.database, tracking.clock, settings, options),
     close: () => (closed ??= close()),

@@ -112,7 +112,20 @@ const checks = {
       'a share from 0 to 1, with at most 4 decimals, such as "0.25"',
       (value) => isAmount(value) && Number(value) <= 1,
     ],
+    amount: isAmountAbove0,
+    months: isWholeOf(1, 1200),
+    purchases: isWholeOf(1, 2_147_483_647),
     maxPerReferee: isAmountAbove0,
+    signup: ['an amount from 0, with at most 4 decimals, such as "5.00"', isAmount],
+    qualify: ['true or false', (value) => typeof value === 'boolean'],
+    maxPerReferrer: [
+      "{ amount, period } with an amount above 0 and the period 'month', 'quarter', 'year' or 'all'",
+      (value) => {
+        const { amount, period, ...rest } = Object(value) as { amount?: unknown; period?: unknown };
+        const isPeriod = ['month', 'quarter', 'year', 'all'].includes(period as string);
+        return isAmountAbove0[1](amount) && isPeriod && Object.keys(rest).length === 0;
+      },
+    ],
     pendingDays: isWholeOf(0, 36_500),
   },
   earnOuts: {

@@ -11,6 +11,7 @@ import { Coupons } from './commissions/coupons';
 import { LateAttributions } from './commissions/late-attributions';
 import { PurchaseManager } from './commissions/purchase-manager';
 import { Purchases } from './commissions/purchases';
+import { SignupCommissions } from './commissions/signup-commissions';
 import { Totals } from './commissions/totals';
 import { CreditManager } from './credits/credit-manager';
 import { CreditTransactionManager } from './credits/credit-transaction-manager';
@@ -75,6 +76,7 @@ export interface Rewards {
   readonly usages: Usages;
   readonly coupons: Coupons;
   readonly purchases: Purchases;
+  readonly signupCommissions: SignupCommissions;
   readonly earnOuts: EarnOuts;
   readonly pages: CommissionPages;
   readonly codeOffers: CodeOffers;
@@ -92,7 +94,8 @@ export function wireRewards(settings: Settings, tracking: Tracking): Rewards {
   const grants = new Grants(database, events, settings);
   const buyersReferrals = new BuyersReferrals(lookup, attribution, samePerson);
   const late = new LateAttributions(database, clock, events, buyersReferrals, settings);
-  const signups = new Signups(database, clock, events, choice, grants, late);
+  const signupCommissions = new SignupCommissions(database, clock, events, settings);
+  const signups = new Signups(database, clock, events, choice, grants, late, signupCommissions);
   // Pages wait for the database as long as tracking does.
   const lateInPages = new LateAttributions(tracking.database, clock, events, buyersReferrals, settings);
   attributedUsers.listen((user) => lateInPages.arrived(user));
@@ -125,7 +128,7 @@ export function wireRewards(settings: Settings, tracking: Tracking): Rewards {
     database,
     managers,
     records: recordCalls(managers),
-    ...{ signups, usages, coupons, purchases, earnOuts },
+    ...{ signups, usages, coupons, purchases, signupCommissions, earnOuts },
     pages: new CommissionPages(database, clock, totals),
     codeOffers: new CodeOffers(database, clock, settings),
     close: () => database.close(),

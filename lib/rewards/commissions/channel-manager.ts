@@ -9,7 +9,7 @@ import { shownAmount } from '../../entities/columns';
 import { Referral } from '../../entities/referral';
 import { ReferralChannel } from '../../entities/referral-channel';
 import { invalid, referralError } from '../../errors';
-import { allowedUsesOf, codeOf, objectOf, someUserIdOf } from '../../input';
+import { allowedUsesOf, codeOf, isNothing, objectOf, someUserIdOf } from '../../input';
 import type { Settings } from '../../options';
 import { eraseClicks } from '../../tracking/erased-clicks';
 import type { ReferralCreation } from '../../tracking/referral-creation';
@@ -129,13 +129,17 @@ export class ChannelManager extends RecordManager<ReferralChannel, ChannelInput,
     const allowedUses = input.allowedUses === undefined ? undefined : allowedUsesOf(input.allowedUses);
     for (const field of ['promoType', 'promoValue'] as const)
       if (input[field] === undefined) throw invalid(field, 'a value: it has no default', undefined);
-    const { ratio, maxPerReferee } = this.#settings;
-    const initialRate = input.initialRate ?? ratio;
+    const { ratio, amount, months, purchases, maxPerReferee } = this.#settings;
+    const initialRate = input.initialRate ?? ratio ?? 0;
+    const isOptions = isNothing(input.initialRate) && isNothing(input.commission?.amount);
+    const ofOption = [amount, months, purchases].every(isNothing) ? {} : { amount, months, purchases };
+    const commission = isOptions ? { ...ofOption, ...input.commission } : input.commission;
     const now = await nowIn(this.database, this.#clock, manager);
     const values = checkedTerms({
       ...{ initialRate, ongoingRate: initialRate, initialRatePeriodDays: 365, maxEarningsPerReferred: maxPerReferee },
       ...Object.fromEntries(Object.entries(input).filter(([, value]) => value !== undefined)),
       ...{ startDate: input.startDate ?? now },
+      commission: isNothing(commission) || Object.keys(commission).length === 0 ? input.commission : commission,
     });
     // A user has only one referral for each label and destination. The code as label makes this one a separate
     // referral. The option `generateCode` is not called in this transaction, because the code is given.

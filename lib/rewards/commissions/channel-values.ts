@@ -5,6 +5,7 @@ import { amountOf, booleanOf, dateOf, type FieldsOf, isNothing, ratioOf, textOf,
 import { lengths } from '../../limits';
 import type { ChannelChanges, ChannelInput } from '../../types/commissions';
 import type { FieldOf } from '../../types/records';
+import { flatChannelCommission } from '../records/commission-terms';
 
 /** The fields of a channel that `channels.create` and `channels.update` share. */
 export const channelTerms: FieldsOf<Omit<ChannelChanges, 'code' | 'allowedUses'>> = {
@@ -19,6 +20,7 @@ export const channelTerms: FieldsOf<Omit<ChannelChanges, 'code' | 'allowedUses'>
   ongoingRate: true,
   initialRatePeriodDays: true,
   maxEarningsPerReferred: true,
+  commission: true,
 };
 
 type ChannelValues = Partial<Record<FieldOf<ReferralChannel>, unknown>>;
@@ -26,7 +28,7 @@ type ChannelValues = Partial<Record<FieldOf<ReferralChannel>, unknown>>;
 /** Returns the checked values of the given fields, except the discount. @throws ReferralError `INVALID_INPUT`. */
 export function checkedTerms(input: ChannelChanges): ChannelValues {
   const { description, isActive, isRecurring, startDate, endDate, initialRate, ongoingRate } = input;
-  const { initialRatePeriodDays, maxEarningsPerReferred } = input;
+  const { initialRatePeriodDays, maxEarningsPerReferred, commission } = input;
   if (startDate === null) throw invalid('startDate', 'a Date', startDate);
   return {
     ...(description !== undefined && { description: textOf('description', description, lengths.description) }),
@@ -44,6 +46,7 @@ export function checkedTerms(input: ChannelChanges): ChannelValues {
         ? null
         : amountOf('maxEarningsPerReferred', maxEarningsPerReferred, 'positive'),
     }),
+    ...(commission !== undefined && flatChannelCommission(commission)),
   };
 }
 

@@ -19,9 +19,11 @@ import type { UserRef } from '../../types/common';
 import { takeTurn } from '../records/buyer-turn';
 import { isUndecided } from '../records/second-look';
 import { type BuyersReferral, type BuyersReferrals, type Naming, namingFields, namingOf } from './buyers-referrals';
+import { type OptionTerms, optionTerms } from './chosen-terms';
 import type { LateAttributions } from './late-attributions';
 import { setPaidAt } from './paid-at';
-import { type PurchaseParameters, type PurchaseRow, purchaseStatement } from './purchase-statement';
+import { type PurchaseParameters, type PurchaseRow, purchaseStatement, type PurchaseVariant } from './purchase-statement';
+import { isLimitOvertaken } from './referrer-periods';
 import { type RefundParameters, type RefundRow, refundStatement } from './refund-statement';
 
 /** The result of `recordPurchase`. */
@@ -79,8 +81,8 @@ export class Purchases {
   readonly #buyersReferrals: BuyersReferrals;
   readonly #late: LateAttributions;
   readonly #settings: Settings;
-  readonly #purchase: Statement<PurchaseParameters>;
-  readonly #redeemingPurchase: Statement<PurchaseParameters>;
+  readonly #optionTerms: OptionTerms;
+  readonly #purchase: (variant: PurchaseVariant) => Statement<PurchaseParameters>;
   readonly #refund: Statement<RefundParameters>;
 
   constructor(
@@ -97,8 +99,14 @@ export class Purchases {
     this.#buyersReferrals = buyersReferrals;
     this.#late = late;
     this.#settings = settings;
-    this.#purchase = database.prepared(purchaseStatement(database, false));
-    this.#redeemingPurchase = database.prepared(purchaseStatement(database, true));
+    this.#optionTerms = optionTerms(settings);
+    const prepared = (variant: PurchaseVariant): Statement<PurchaseParameters> =>
+      database.prepared(purchaseStatement(database, variant));
+    const [free, limited] = [false, true].map((isLimited) => ({
+      plain: prepared({ redeems: false, isLimited }),
+      redeeming: prepared({ redeems: true, isLimited }),
+    }));
+    this.#purchase = ({ redeems, isLimited }) => (isLimited ? limited! : free!)[redeems ? 'redeeming' : 'plain'];
     this.#refund = database.prepared(refundStatement(database));
   }
 
@@ -198,29 +206,30 @@ export class Purchases {
     attributed: PurchasePlan['attributed'],
     manager: EntityManager | undefined,
   ): Promise<PurchaseRow | typeof overtaken> {
-    const { ratio, maxPerReferee, pendingDays } = this.#settings.commission;
     const parameters: PurchaseParameters = {
       now: this.#clock.parameter(),
       attributedReferral: attributed?.id ?? null,
       attributedOwner: attributed?.owner ?? null,
       isOwnReferral: attributed?.isOwnReferral ?? false,
       isSelfReferral: attributed?.isSelfReferral ?? false,
-      defaultRate: ratio,
-      defaultLimit: maxPerReferee,
-      pendingDays,
+      pendingDays: this.#settings.commission.pendingDays,
+      ...this.#optionTerms,
       isAttributionKnown: attributed !== undefined,
       ...given, // last, because V8 is slow to add properties to a copy
     };
-    const run = async (statement: Statement<PurchaseParameters>): Promise<PurchaseRow> => {
-      const query = statement.with(parameters);
+    // With a limit of the option, most purchases have one.
+    const first = { redeems: false, isLimited: this.#optionTerms.optionMaxPerReferrer !== null };
+    const run = async (variant: PurchaseVariant): Promise<PurchaseRow> => {
+      const query = this.#purchase(variant).with(parameters);
       const [row] = await this.#database.attempt((within) => this.#database.query<PurchaseRow>(query, within), manager);
-      return row!;
+      const needs = { redeems: variant.redeems || row!.isRedeeming, isLimited: variant.isLimited || row!.isLimited };
+      const isEnough = needs.redeems === variant.redeems && needs.isLimited === variant.isLimited;
+      return isEnough || isRecorded(row!) ? row! : run(needs);
     };
     try {
-      const row = await run(this.#purchase);
-      return row.isRedeeming && !isRecorded(row) ? await run(this.#redeemingPurchase) : row;
+      return await run(first);
     } catch (error) {
-      if (goneMeanwhile.has(violatedConstraint(error))) return overtaken;
+      if (goneMeanwhile.has(violatedConstraint(error)) || isLimitOvertaken(error)) return overtaken;
       throw error;
     }
   }

@@ -84,7 +84,7 @@ export function refundStatement(database: Database): Statement<RefundParameters>
         ${quotientInCents('m.earned * (w.refunded + made.amount)', 'w.amount')} - (m.earned - m.amount) AS back
       FROM made CROSS JOIN wanted w
       JOIN ${tables.commissions} m
-        ON m.user_id = w.referrer_id AND m.referee_id = ${$.buyer} AND m.purchase = ${$.purchase}
+        ON m.user_id = w.referrer_id AND m.referee_id = ${$.buyer} AND m.purchase = ${$.purchase} AND m.kind = 'purchase'
       FOR NO KEY UPDATE OF m
     ),
     -- Lowers the commission. If the purchase is refunded in full, the commission is reverted.
@@ -106,6 +106,12 @@ export function refundStatement(database: Database): Statement<RefundParameters>
       UPDATE ${tables.referees} e SET earned = e.earned - locked.back
       FROM locked WHERE e.user_id = locked.user_id AND e.referee_id = ${$.buyer}
     ),
+    -- Subtracts from what a limit for the referrer counts in the period. Before the totals, as a purchase does.
+    limited AS (
+      UPDATE ${tables.referrerPeriods} o SET earned = o.earned - locked.back
+      FROM locked WHERE o.user_id = locked.user_id AND o.period = locked.period AND locked.back <> 0
+      RETURNING o.user_id
+    ),
     -- Subtracts from the referrer's totals, also for a purchase that earned no commission but counts as revenue.
     subtracted AS (
       UPDATE ${tables.totals} t SET amount = t.amount - coalesce(locked.back, 0),
@@ -116,7 +122,7 @@ export function refundStatement(database: Database): Statement<RefundParameters>
         revenue = t.revenue - CASE WHEN w.is_revenue THEN made.amount ELSE 0 END
       FROM made CROSS JOIN wanted w LEFT JOIN locked ON true
       WHERE t.user_id = w.referrer_id AND t.channel_id = coalesce(w.channel_id, 0) AND t.mode = w.mode
-        AND (locked.id IS NOT NULL OR w.is_revenue)
+        AND (locked.id IS NOT NULL OR w.is_revenue) AND (SELECT count(*) FROM limited) >= 0
     )
     SELECT w.amount::text AS paid, w.rest::text AS "left", EXISTS (SELECT FROM made) AS "isNew",
       EXISTS (SELECT FROM entered) OR EXISTS (SELECT FROM locked WHERE is_whole) AS "isLowered",
@@ -127,7 +133,7 @@ export function refundStatement(database: Database): Statement<RefundParameters>
     LEFT JOIN (
       SELECT * FROM lowered
       UNION ALL SELECT m.* FROM ${tables.commissions} m JOIN wanted w ON m.user_id = w.referrer_id
-      WHERE m.referee_id = ${$.buyer} AND m.purchase = ${$.purchase} AND NOT EXISTS (SELECT FROM lowered)
+      WHERE m.referee_id = ${$.buyer} AND m.purchase = ${$.purchase} AND m.kind = 'purchase' AND NOT EXISTS (SELECT FROM lowered)
     ) AS m ON true`,
   );
 }

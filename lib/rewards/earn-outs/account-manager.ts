@@ -16,6 +16,7 @@ import type { ReferralCreation, ReferralPlan } from '../../tracking/referral-cre
 import type { UserRef, WithManager } from '../../types/common';
 import type { AccountChanges, AccountInput, AccountTotals, BlockedEarnings, EarningMode } from '../../types/earn-outs';
 import type { Totals } from '../commissions/totals';
+import { flatCommission } from '../records/commission-terms';
 import { RecordManager } from '../records/record-manager';
 import { modes, payableFrom } from './payable-from';
 import { periodEnd, periodStart } from './schedule';
@@ -214,7 +215,8 @@ export class AccountManager extends RecordManager<ReferralAccount, AccountInput,
   }
 
   protected async change(id: number, changes: AccountChanges, manager: EntityManager): Promise<void> {
-    const { mode, payoutEmail } = objectOf('accounts.update', changes, { mode: true, payoutEmail: true });
+    const fields = { mode: true, payoutEmail: true, commission: true } as const;
+    const { mode, payoutEmail, commission } = objectOf('accounts.update', changes, fields);
     if (mode !== undefined && mode !== 'credits' && mode !== 'payout')
       throw invalid('mode', "'credits' or 'payout'", mode);
     if (mode === 'payout' && !this.#settings.earnOuts.payout)
@@ -224,6 +226,7 @@ export class AccountManager extends RecordManager<ReferralAccount, AccountInput,
       ...(payoutEmail !== undefined && {
         payoutEmail: payoutEmail === null ? null : emailOf('payoutEmail', payoutEmail),
       }),
+      ...(commission !== undefined && flatCommission(commission)),
     };
     if (Object.keys(values).length === 0) return;
     const before = await this.get(id, { manager });

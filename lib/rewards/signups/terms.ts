@@ -1,9 +1,10 @@
 import type { ReferralProgram } from '../../entities/referral-program';
 import { invalid } from '../../errors';
-import { amountOf, daysOf, type FieldsOf, isNothing, objectOf, ratioOf } from '../../input';
+import { amountOf, daysOf, type FieldsOf, isNothing, objectOf } from '../../input';
 import type { CommissionTerms } from '../../types/commissions';
 import type { RecordRef } from '../../types/common';
 import type { CodeTerms, CreditTerms } from '../../types/signups';
+import { checkedCommission, flatCommission } from '../records/commission-terms';
 
 type TermsSide = 'referralCredit' | 'rewardCredit';
 type TermsPart = 'Amount' | 'Duration' | 'Type';
@@ -33,13 +34,8 @@ export function flatTerms(input: {
 }): CodeTerms {
   const flat: Record<string, unknown> = { beforeRewardUsageThreshold: input.beforeRewardUsageThreshold };
   const { commission } = input;
-  if (commission !== undefined) {
-    if (commission !== null) objectOf('commission', commission, { ratio: true, maxPerReferee: true });
-    // Sets both, because a limit belongs to its ratio.
-    flat['commissionRatio'] = commission === null ? null : ratioOf('commission.ratio', commission.ratio);
-    const max = commission?.maxPerReferee;
-    flat['commissionMaxPerReferee'] = isNothing(max) ? null : amountOf('commission.maxPerReferee', max, 'positive');
-  }
+  // Sets all, because a limit belongs to its ratio.
+  if (commission !== undefined) Object.assign(flat, flatCommission(commission));
   for (const side of sides) {
     const terms = input[side];
     if (terms === undefined) continue;
@@ -68,7 +64,7 @@ export async function termValues(
   const { beforeRewardUsageThreshold: threshold } = terms;
   if (threshold !== undefined)
     values['beforeRewardUsageThreshold'] = amountOf('beforeRewardUsageThreshold', threshold, 'not negative');
-  Object.assign(values, commissionValues(terms, before));
+  Object.assign(values, checkedCommission(terms, before));
   for (const side of sides) {
     const given = parts.map((part) => terms[`${side}${part}`]);
     if (given.every((value) => value === undefined)) continue;
@@ -77,21 +73,6 @@ export async function termValues(
     values[`${side}Amount`] = isNone ? null : amountOf(termName(side, 'Amount'), Amount!, 'positive');
     values[`${side}Duration`] = isNone ? null : daysOf(termName(side, 'Duration'), Duration);
     values[`${side}TypeId`] = isNone ? null : await typeIdOf(termName(side, 'Type'), Type!);
-  }
-  return values;
-}
-
-function commissionValues(
-  { commissionRatio: ratio, commissionMaxPerReferee: max }: CodeTerms,
-  before: ReferralProgram | null,
-): Record<string, unknown> {
-  const values: Record<string, unknown> = {};
-  if (ratio !== undefined) values['commissionRatio'] = ratio === null ? null : ratioOf('commissionRatio', ratio);
-  if (max !== undefined)
-    values['commissionMaxPerReferee'] = max === null ? null : amountOf('commissionMaxPerReferee', max, 'positive');
-  if (isNothing(ratio === undefined ? before?.commissionRatio : ratio)) {
-    if (!isNothing(max)) throw invalid('commissionMaxPerReferee', 'a limit together with a commissionRatio only', max);
-    if (ratio === null) values['commissionMaxPerReferee'] = null;
   }
   return values;
 }
