@@ -3,7 +3,7 @@ import { lengths } from '../limits';
 import type { CommissionStatus } from '../types/commissions';
 import type { WithManager } from '../types/common';
 import type { EarningMode } from '../types/earn-outs';
-import { amountColumn, bigintAsNumber, finite } from './columns';
+import { amountColumn, bigintAsNumber, finite, ratioColumn } from './columns';
 import { registry } from './instance';
 import { ReferralRecord, related } from './record';
 import { Referral } from './referral';
@@ -66,7 +66,7 @@ export class ReferralCommission extends ReferralRecord {
   readonly mode!: EarningMode;
 
   /** The share of the purchase that the referrer earned, from 0 to 1, as a decimal string. */
-  @Column({ name: 'rate', ...amountColumn })
+  @Column({ name: 'rate', ...ratioColumn })
   readonly rate!: string;
 
   /** The most that the referee could earn the referrer at that time, as a decimal string; null for no limit. */

@@ -1,5 +1,5 @@
 import { Column } from 'typeorm';
-import { amountColumn, bigintAsNumber } from './columns';
+import { amountColumn, bigintAsNumber, ratioColumn } from './columns';
 import { ReferralRecord } from './record';
 
 /** The amounts and shares of the terms, by the names of their columns. */
@@ -45,7 +45,7 @@ export abstract class ReferralTerms<Changes extends object = object> extends Ref
    * The share of referees' purchases that the referrer earns, from 0 to 1, as a decimal string; null for the option
    * `commission.ratio`.
    */
-  @Column({ name: 'commission_ratio', ...amountColumn, nullable: true })
+  @Column({ name: 'commission_ratio', ...ratioColumn, nullable: true })
   readonly commissionRatio!: string | null;
 
   /** The most that one referee can earn the referrer at that ratio, as a decimal string; null for no limit. */

@@ -1,9 +1,9 @@
+import { shownRatio } from '../../currency';
 import type { Clock } from '../../database/clock';
 import { idOfCode } from '../../database/codes';
 import type { Database } from '../../database/database';
 import { sql } from '../../database/named-parameters';
 import { timeOf } from '../../database/statement-time';
-import { shownAmount } from '../../entities/columns';
 import { ReferralChannel } from '../../entities/referral-channel';
 import type { Settings } from '../../options';
 import { isOpen, isUsedUp } from './channel-terms';
@@ -71,11 +71,11 @@ export class CodeOffers {
   }
 
   #offerOfProgram({ code, ...program }: OfferRow): CodeOffer {
-    const rate = shownAmount(program.ratio ?? this.#settings.ratio);
+    const rate = shownRatio(program.ratio ?? this.#settings.ratio);
     const max = program.ratio === null ? this.#settings.maxPerReferee : program.max;
     return {
       ...{ code, promo: null, initialRate: rate, ongoingRate: rate, initialRatePeriodDays: 0 },
-      maxPerReferee: max === null ? null : shownAmount(max),
+      maxPerReferee: max === null ? null : this.#database.shown(max),
     };
   }
 }

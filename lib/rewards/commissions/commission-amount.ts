@@ -10,8 +10,8 @@ type Parameters = Placeholders<PurchaseParameters>;
  * The CTEs of a purchase that compute its commission: who earns it, at which rate and limit (`choice`), and how much
  * (`earning`). They only read. They need the CTEs `at` (the time of the purchase) and `buyer` (the buyer's row).
  */
-export function commissionAmount(tables: Tables, $: Parameters): string {
-  return [candidates(tables, $), choice(tables, $), amount(tables, $)].join(',');
+export function commissionAmount({ tables, currency }: Database, $: Parameters): string {
+  return [candidates(tables, $), choice(tables, $), amount(tables, $, currency.digits)].join(',');
 }
 
 const candidates = (tables: Tables, $: Parameters): string => `
@@ -49,7 +49,7 @@ const choice = (tables: Tables, $: Parameters): string => `
       WHERE coalesce(k.referrer_id, r.user_id) IS NOT NULL ORDER BY k.rank LIMIT 1
     )`;
 
-const amount = (tables: Tables, $: Parameters): string => `
+const amount = (tables: Tables, $: Parameters, digits: number): string => `
     -- The commission without the limit (whole), what the limit leaves for this referee (room), and what else changes.
     priced AS (
       SELECT choice.*, CASE WHEN choice.referrer_id IS NOT NULL THEN coalesce(a.mode, 'credits') END AS mode,
@@ -57,7 +57,8 @@ const amount = (tables: Tables, $: Parameters): string => `
         e.user_id IS NULL AS is_new, e.upgraded_at IS NULL AND ${$.amount}::numeric > 0 AS is_upgrade,
         choice.source IS NOT DISTINCT FROM 'attribution' AND ${$.isOwnReferral}::boolean AS is_own,
         choice.source IS NOT DISTINCT FROM 'coupon' AND NOT b.is_redeemed AS is_redeeming,
-        round(${$.amount}::numeric * choice.rate, 2) AS whole, trunc(choice.max - coalesce(e.earned, 0), 2) AS room
+        round(${$.amount}::numeric * choice.rate, ${digits}) AS whole,
+        trunc(choice.max - coalesce(e.earned, 0), ${digits}) AS room
       FROM at CROSS JOIN buyer b LEFT JOIN choice ON true
       LEFT JOIN ${tables.accounts} a ON a.user_id = choice.referrer_id
       LEFT JOIN ${tables.referees} e ON e.user_id = choice.referrer_id AND e.referee_id = ${$.buyer}

@@ -103,7 +103,7 @@ export function purchaseStatement(database: Database, redeems: boolean): Stateme
     ${[
       guard(tables, $),
       buyersRow(tables, $),
-      commissionAmount(tables, $),
+      commissionAmount(database, $),
       buyersTurn(tables, $, redeems),
       ...(redeems ? [redemptionCount(tables)] : []),
       purchase(tables, $, redeems),
