@@ -1,4 +1,4 @@
-import type { Currency } from '../../currency';
+import { currencyOf } from '../../currency';
 import type { Database } from '../../database/database';
 import { decidedPurchases } from '../commissions/decided-purchases';
 import { quotientInCents } from '../commissions/quotient';
@@ -7,7 +7,7 @@ import { conditionsOn, type Invariant } from './invariant';
 type Tables = Database['tables'];
 
 /** The invariants of purchases and their commissions. */
-export function commissionInvariants(tables: Tables, { digits }: Currency): Invariant[] {
+export function commissionInvariants(tables: Tables, { digits } = currencyOf(undefined)): Invariant[] {
   const taken = takenOf(digits);
   const reason = reasonOf(digits);
   const rows = purchasesAndCommissions(tables);

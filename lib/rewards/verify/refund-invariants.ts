@@ -1,10 +1,10 @@
-import { type Currency, minorUnitOf } from '../../currency';
+import { currencyOf, minorUnitOf } from '../../currency';
 import type { Database } from '../../database/database';
 import { decidedPurchases } from '../commissions/decided-purchases';
 import { conditionsOn, type Invariant } from './invariant';
 
 /** The invariants of refunds, and of the entries by which they lower commissions. */
-export function refundInvariants(tables: Database['tables'], { digits }: Currency): Invariant[] {
+export function refundInvariants(tables: Database['tables'], { digits } = currencyOf(undefined)): Invariant[] {
   const cent = minorUnitOf(digits);
   const { refunds, commissions, commissionEntries: entries } = tables;
   // Each entry with the refund of its commission's purchase, or one without the other.
