@@ -1,12 +1,12 @@
 import type { Request } from 'express';
 import type { EntityManager } from 'typeorm';
+import { shownRatio } from '../../currency';
 import type { Clock } from '../../database/clock';
 import { idOfCode } from '../../database/codes';
 import type { Database } from '../../database/database';
 import { sql } from '../../database/named-parameters';
 import { overtaken, retryOvertaken } from '../../database/retry';
 import { timeOf } from '../../database/statement-time';
-import { shownRatio } from '../../currency';
 import { referralError, type ReferralErrorCode } from '../../errors';
 import { amountOf, objectOf, someUserIdOf, textOf, trimmed } from '../../input';
 import type { SamePerson } from '../../tracking/same-person';
