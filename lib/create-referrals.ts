@@ -4,6 +4,7 @@ import { attach } from './database/attachment';
 import type { Listener, ReferralEvents } from './database/events';
 import { refuseNames } from './database/names';
 import { entities } from './entities';
+import { currencyFormat } from './entities/columns';
 import { registry } from './entities/instance';
 import type { Referral } from './entities/referral';
 import type { ReferralUsage } from './entities/referral-usage';
@@ -233,10 +234,11 @@ export function createReferrals(options: ReferralsOptions): Referrals {
     records: rewards.records,
     clock: tracking.clock,
   });
-  // The methods of an entity need its instance, also if the host loads the entity through TypeORM.
+  // The methods of an entity need its instance, and its amounts their format, also if the host loads it through TypeORM.
+  const format = currencyFormat(settings.currency);
   const owners = entities.map((entity) => ({
     listenTo: () => entity,
-    afterLoad: (loaded: object) => void registry.own(loaded, dataSource),
+    afterLoad: (loaded: object) => format(registry.own(loaded, dataSource), dataSource.getMetadata(entity).columns),
   }));
   const detach = attach(dataSource, [tracking.events.subscriber, ...owners]);
   // Reads the database's time. If the migrations have not run, the option `onError` gets an error at start-up already.

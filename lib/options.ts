@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Request, Response } from 'express';
 import type { Store } from 'express-rate-limit';
 import type { DataSource, EntityManager, EntitySchema, SelectQueryBuilder } from 'typeorm';
+import { currencyOf, minorUnitOf } from './currency';
 import type { Referral } from './entities/referral';
 import type { ReferralEarnOut } from './entities/referral-earn-out';
 import type { ReferralResponse } from './entities/referral-response';
@@ -135,6 +136,13 @@ export interface ReferralsOptions {
    * Default: different ids are different people.
    */
   isSamePerson?: (referrer: string, referee: string, context: SignupContext) => Awaitable<boolean>;
+  /**
+   * The currency of all amounts, a code of ISO 4217. What is computed is rounded half up to its minor unit, what is
+   * returned has its decimals, and amounts with more decimals are refused. A program keeps its currency: amounts that are
+   * stored are not converted if the option changes. Default `'USD'`; amounts may then have up to 4 decimals, as they could
+   * before there was this option.
+   */
+  currency?: string;
   commission?: {
     /**
      * The share of a referee's purchase that the referrer earns, unless an account, a channel or a program sets one: from 0
@@ -173,7 +181,7 @@ export interface ReferralsOptions {
     every?: { days: number };
     /**
      * The least amount that is paid, of both modes together as far as they can be paid; above 0. A smaller one waits for
-     * a later earn-out. Default `'0.01'`.
+     * a later earn-out. Default: the minor unit of the currency, `'0.01'` of US dollars.
      */
     minimum?: Amount;
     /**
@@ -316,6 +324,7 @@ export function settingsOf(given: ReferralsOptions) {
   const allowedOrigins = (options.redirect?.allowedOrigins ?? []).map((url) => new URL(url).origin);
   const actionDisplay: Readonly<Record<string, string>> = { RESPONDED: 'Clicked the link', ...options.actionDisplay };
   const { cookie = {}, redirect = {}, attribution = {}, linkCache = {}, commission = {}, earnOuts = {} } = options;
+  const currency = currencyOf(options.currency);
   return {
     dataSource: options.dataSource,
     baseUrl,
@@ -337,6 +346,7 @@ export function settingsOf(given: ReferralsOptions) {
     attribution: { model: attribution.model ?? 'last-touch', windowDays: attribution.windowDays ?? null },
     selfReferral: options.selfReferral ?? 'block',
     isSamePerson: options.isSamePerson ?? (() => false),
+    currency,
     commission: {
       ratio: commission.amount === undefined ? String(commission.ratio ?? 0) : null,
       amount: textOrNull(commission.amount),
@@ -351,7 +361,7 @@ export function settingsOf(given: ReferralsOptions) {
     },
     earnOuts: {
       everyMs: (earnOuts.every?.days ?? 7) * dayMs,
-      minimum: String(earnOuts.minimum ?? '0.01'),
+      minimum: String(earnOuts.minimum ?? minorUnitOf(currency.digits)),
       payout: earnOuts.payout ?? null,
       payoutTimeoutMs: earnOuts.payoutTimeoutMs ?? 60_000,
       concurrency: earnOuts.concurrency ?? 5,

@@ -1,6 +1,6 @@
 import { Column } from 'typeorm';
 import type { LimitPeriod } from '../types/commissions';
-import { amountColumn } from './columns';
+import { amountColumn, ratioColumn } from './columns';
 import { ReferralRecord } from './record';
 
 /** The amounts of the terms that channels have too, by the names of their columns. */
@@ -56,7 +56,7 @@ export abstract class CommissionColumns<Changes extends object = object> extends
 /** All commission terms: those of a channel are its rates and its maximum instead of the two below. */
 export abstract class RatedCommissionColumns<Changes extends object = object> extends CommissionColumns<Changes> {
   /** The share of referees' purchases that the referrer earns, from 0 to 1, as a decimal string; null without one. */
-  @Column({ name: 'commission_ratio', ...amountColumn, nullable: true })
+  @Column({ name: 'commission_ratio', ...ratioColumn, nullable: true })
   readonly commissionRatio!: string | null;
 
   /** The most that one referee can earn the referrer by that ratio or amount, as a decimal string; null for no limit. */

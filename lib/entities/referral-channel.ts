@@ -2,7 +2,7 @@ import { Check, Column, Entity, JoinColumn, OneToOne, PrimaryColumn } from 'type
 import { lengths } from '../limits';
 import type { ChannelChanges } from '../types/commissions';
 import type { WithManager } from '../types/common';
-import { amountColumn, bigintAsNumber, finite } from './columns';
+import { amountColumn, bigintAsNumber, discountColumn, finite, ratioColumn } from './columns';
 import { CommissionColumns, commissionAmounts, isCommission } from './commission-terms';
 import { related } from './record';
 import { Referral } from './referral';
@@ -65,7 +65,7 @@ export class ReferralChannel extends CommissionColumns<ChannelChanges> {
   readonly promoType!: 'percent_off' | 'value_off';
 
   /** The discount, as a decimal string: from 0 to 1 of the price for `percent_off`, an amount for `value_off`. */
-  @Column({ name: 'promo_value', ...amountColumn })
+  @Column({ name: 'promo_value', ...discountColumn })
   readonly promoValue!: string;
 
   /** Whether users can apply the coupon, and redeem it for the first time. */
@@ -91,11 +91,11 @@ export class ReferralChannel extends CommissionColumns<ChannelChanges> {
    * The share of purchases that the owner earns during the initial period, from 0 to 1, as a decimal string. It does not
    * count while `commissionAmount` is set.
    */
-  @Column({ name: 'initial_rate', ...amountColumn })
+  @Column({ name: 'initial_rate', ...ratioColumn })
   readonly initialRate!: string;
 
   /** The share after the initial period, from 0 to 1, as a decimal string. */
-  @Column({ name: 'ongoing_rate', ...amountColumn })
+  @Column({ name: 'ongoing_rate', ...ratioColumn })
   readonly ongoingRate!: string;
 
   /** The length of the initial period, from the buyer's first purchase, in days of 24 hours. */

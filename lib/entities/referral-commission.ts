@@ -3,7 +3,7 @@ import { lengths } from '../limits';
 import type { CommissionKind, CommissionStatus, TermsSource } from '../types/commissions';
 import type { WithManager } from '../types/common';
 import type { EarningMode } from '../types/earn-outs';
-import { amountColumn, bigintAsNumber, finite } from './columns';
+import { amountColumn, bigintAsNumber, finite, ratioColumn } from './columns';
 import { registry } from './instance';
 import { ReferralRecord, related } from './record';
 import { Referral } from './referral';
@@ -81,7 +81,7 @@ export class ReferralCommission extends ReferralRecord {
   readonly mode!: EarningMode;
 
   /** The share of the purchase that the referrer earned, from 0 to 1, as a decimal string; null with a `flatAmount`. */
-  @Column({ name: 'rate', ...amountColumn, nullable: true })
+  @Column({ name: 'rate', ...ratioColumn, nullable: true })
   readonly rate!: string | null;
 
   /** What the purchase or the sign-up earned, whatever it cost, as a decimal string; null with a `rate`. */

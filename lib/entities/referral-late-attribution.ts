@@ -2,7 +2,7 @@ import { Check, Column, Entity, JoinColumn, ManyToOne, PrimaryColumn } from 'typ
 import { lengths } from '../limits';
 import type { CommissionSource, NoCommission, TermsSource } from '../types/commissions';
 import type { EarningMode } from '../types/earn-outs';
-import { amountColumn, bigintAsNumber, finite } from './columns';
+import { amountColumn, bigintAsNumber, finite, ratioColumn } from './columns';
 import { ReferralPurchase } from './referral-purchase';
 
 /**
@@ -49,7 +49,7 @@ export class ReferralLateAttribution {
   readonly mode!: EarningMode;
 
   /** The share that the referrer earns of the purchase, from 0 to 1, as a decimal string; null with a `flatAmount`. */
-  @Column({ name: 'rate', ...amountColumn, nullable: true })
+  @Column({ name: 'rate', ...ratioColumn, nullable: true })
   readonly rate!: string | null;
 
   /** What the limit left to earn for this buyer, as a decimal string; null without a limit. */

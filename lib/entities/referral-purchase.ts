@@ -3,7 +3,7 @@ import { lengths } from '../limits';
 import type { CommissionSource, NoCommission, TermsSource } from '../types/commissions';
 import type { WithManager } from '../types/common';
 import type { EarningMode } from '../types/earn-outs';
-import { amountColumn, bigintAsNumber, finite } from './columns';
+import { amountColumn, bigintAsNumber, finite, ratioColumn } from './columns';
 import { ReferralRecord, related } from './record';
 import type { ReferralCommission } from './referral-commission';
 import type { ReferralLateAttribution } from './referral-late-attribution';
@@ -89,7 +89,7 @@ export class ReferralPurchase extends ReferralRecord {
    * The share that the referrer earns of the purchase, from 0 to 1, as a decimal string; null without a referrer, and with a
    * `flatAmount`. The migration that added the column left it null for earlier purchases without a commission.
    */
-  @Column({ name: 'rate', ...amountColumn, nullable: true })
+  @Column({ name: 'rate', ...ratioColumn, nullable: true })
   readonly rate!: string | null;
 
   /** What the limit left to earn for this buyer, as a decimal string; null without a limit, or where `rate` is null. */

@@ -1,3 +1,4 @@
+import type { Currency } from '../../currency';
 import { violatedConstraint } from '../../database/driver-errors';
 import type { ReferralChannel } from '../../entities/referral-channel';
 import { invalid } from '../../errors';
@@ -26,7 +27,7 @@ export const channelTerms: FieldsOf<Omit<ChannelChanges, 'code' | 'allowedUses'>
 type ChannelValues = Partial<Record<FieldOf<ReferralChannel>, unknown>>;
 
 /** Returns the checked values of the given fields, except the discount. @throws ReferralError `INVALID_INPUT`. */
-export function checkedTerms(input: ChannelChanges): ChannelValues {
+export function checkedTerms(input: ChannelChanges, currency: Currency): ChannelValues {
   const { description, isActive, isRecurring, startDate, endDate, initialRate, ongoingRate } = input;
   const { initialRatePeriodDays, maxEarningsPerReferred, commission } = input;
   if (startDate === null) throw invalid('startDate', 'a Date', startDate);
@@ -44,18 +45,24 @@ export function checkedTerms(input: ChannelChanges): ChannelValues {
     ...(maxEarningsPerReferred !== undefined && {
       maxEarningsPerReferred: isNothing(maxEarningsPerReferred)
         ? null
-        : amountOf('maxEarningsPerReferred', maxEarningsPerReferred, 'positive'),
+        : amountOf('maxEarningsPerReferred', maxEarningsPerReferred, 'positive', currency),
     }),
-    ...(commission !== undefined && flatChannelCommission(commission)),
+    ...(commission !== undefined && flatChannelCommission(commission, currency)),
   };
 }
 
 /** Returns the checked discount. Its type decides which values are valid. @throws ReferralError `INVALID_INPUT`. */
-export function checkedPromo(promoType: unknown, promoValue: ChannelInput['promoValue']): ChannelValues {
+export function checkedPromo(
+  promoType: unknown,
+  promoValue: ChannelInput['promoValue'],
+  currency: Currency,
+): ChannelValues {
   if (promoType !== 'percent_off' && promoType !== 'value_off')
     throw invalid('promoType', "'percent_off' or 'value_off'", promoType);
   const isShare = promoType === 'percent_off';
-  const value = isShare ? ratioOf('promoValue', promoValue) : amountOf('promoValue', promoValue, 'not negative');
+  const value = isShare
+    ? ratioOf('promoValue', promoValue)
+    : amountOf('promoValue', promoValue, 'not negative', currency);
   return { promoType, promoValue: value };
 }
 

@@ -1,9 +1,9 @@
+import { shownRatio } from '../../currency';
 import type { Clock } from '../../database/clock';
 import { idOfCode } from '../../database/codes';
 import type { Database } from '../../database/database';
 import { sql } from '../../database/named-parameters';
 import { timeOf } from '../../database/statement-time';
-import { shownAmount } from '../../entities/columns';
 import { ReferralChannel } from '../../entities/referral-channel';
 import type { Settings } from '../../options';
 import { isOpen, isUsedUp } from './channel-terms';
@@ -74,11 +74,11 @@ export class CodeOffers {
 
   #offerOfProgram({ code, ...program }: OfferRow): CodeOffer {
     const isOwn = program.ratio !== null || program.amount !== null;
-    const rate = shownAmount((isOwn ? program.ratio : this.#settings.ratio) ?? '0');
+    const rate = shownRatio((isOwn ? program.ratio : this.#settings.ratio) ?? '0');
     const max = isOwn ? program.max : this.#settings.maxPerReferee;
     return {
       ...{ code, promo: null, initialRate: rate, ongoingRate: rate, initialRatePeriodDays: 0 },
-      maxPerReferee: max === null ? null : shownAmount(max),
+      maxPerReferee: max === null ? null : this.#database.shown(max),
     };
   }
 }

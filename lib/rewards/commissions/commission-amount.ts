@@ -13,8 +13,9 @@ type Parameters = Placeholders<PurchaseParameters>;
  *
  * @param isLimited whether they read what the referrer has earned in the period of a limit.
  */
-export function commissionAmount(tables: Tables, $: Parameters, isLimited: boolean): string {
-  return [candidates(tables, $), choice(tables), amount(tables, $, isLimited)].join(',');
+export function commissionAmount(database: Database, $: Parameters, isLimited: boolean): string {
+  const { tables } = database;
+  return [candidates(tables, $), choice(tables), amount(database, $, isLimited)].join(',');
 }
 
 const candidates = (tables: Tables, $: Parameters): string => `
@@ -50,7 +51,7 @@ const channelRate = `CASE
             THEN c.initial_rate ELSE c.ongoing_rate
           END`;
 
-const amount = (tables: Tables, $: Parameters, isLimited: boolean): string => `
+const amount = ({ tables, currency: { digits } }: Database, $: Parameters, isLimited: boolean): string => `
     -- The commission without the limits (whole), and what they leave: for this referee (room), for the referrer in the
     -- period (referrer_room), in purchases and in time. Also what else changes.
     priced AS (
@@ -61,10 +62,10 @@ const amount = (tables: Tables, $: Parameters, isLimited: boolean): string => `
         e.user_id IS NULL AS is_new, e.upgraded_at IS NULL AND ${$.amount}::numeric > 0 AS is_upgrade,
         k.source IS NOT DISTINCT FROM 'attribution' AND ${$.isOwnReferral}::boolean AS is_own,
         k.source IS NOT DISTINCT FROM 'coupon' AND NOT b.is_redeemed AS is_redeeming,
-        CASE WHEN t.flat_amount IS NULL THEN round(${$.amount}::numeric * t.rate, 2)
-          WHEN ${$.amount}::numeric > 0 THEN round(t.flat_amount, 2) ELSE 0 END AS whole,
-        trunc(t.max - coalesce(e.earned, 0), 2) AS room,
-        ${isLimited ? 'trunc(l.max_per_referrer - coalesce(period.earned, 0), 2)' : 'NULL::numeric'} AS referrer_room,
+        CASE WHEN t.flat_amount IS NULL THEN round(${$.amount}::numeric * t.rate, ${digits})
+          WHEN ${$.amount}::numeric > 0 THEN round(t.flat_amount, ${digits}) ELSE 0 END AS whole,
+        trunc(t.max - coalesce(e.earned, 0), ${digits}) AS room,
+        ${isLimited ? `trunc(l.max_per_referrer - coalesce(period.earned, 0), ${digits})` : 'NULL::numeric'} AS referrer_room,
         t.purchases - coalesce(e.purchases, 0) AS purchases_left,
         ${monthsLater('least(e.first_purchase_at, at.purchased_at)', 't.months')} AS term_until
       FROM at CROSS JOIN buyer b LEFT JOIN choice k ON true

@@ -38,7 +38,10 @@ export interface LateRow {
  * other locks, and their order, are those of a purchase.
  */
 export function lateStatement(database: Database, settings: Settings): Statement<LateParameters> {
-  const { tables } = database;
+  const { tables, currency } = database;
+  // The share of a commission that refunds take back, with the rounding of `refundStatement`.
+  const backUpTo = (refunded: string): string =>
+    quotientInCents(`earning.earned * (${refunded})`, 'w.paid', currency.digits);
   return statement<LateParameters>(
     {
       ...{
@@ -83,7 +86,7 @@ export function lateStatement(database: Database, settings: Settings): Statement
         NULL::bigint AS last_channel_id, false AS is_own_last_channel
       FROM ${tables.buyers} WHERE user_id = ${$.buyer}
     ),
-    ${commissionAmount(tables, ofPurchase, true)},
+    ${commissionAmount(database, ofPurchase, true)},
     -- The refunds so far, each with what it takes back of the commission.
     refunds AS (
       SELECT r.reference, ${backUpTo('r.refunded')} - ${backUpTo('r.refunded - r.amount')} AS back
@@ -120,6 +123,3 @@ export function lateStatement(database: Database, settings: Settings): Statement
     },
   );
 }
-
-/** SQL: the share of a commission that refunds take back, with the rounding of `refundStatement`. */
-const backUpTo = (refunded: string): string => quotientInCents(`earning.earned * (${refunded})`, 'w.paid');

@@ -109,7 +109,7 @@ export function purchaseStatement(database: Database, variant: PurchaseVariant):
     ${[
       guard(tables, $),
       buyersRow(tables, $),
-      commissionAmount(tables, $, isLimited),
+      commissionAmount(database, $, isLimited),
       buyersTurn(tables, $, variant),
       ...(redeems ? [redemptionCount(tables)] : []),
       purchase(tables, $, redeems),

@@ -5,7 +5,6 @@ import { violatedConstraint } from '../../database/driver-errors';
 import type { Events } from '../../database/events';
 import { sql, type Statement } from '../../database/named-parameters';
 import { overtaken, retryOvertaken } from '../../database/retry';
-import { shownAmount } from '../../entities/columns';
 import { ReferralCommission } from '../../entities/referral-commission';
 import { ReferralPurchase } from '../../entities/referral-purchase';
 import { ReferralRefund } from '../../entities/referral-refund';
@@ -175,13 +174,13 @@ export class Purchases {
       buyer: someUserIdOf('user', user),
       purchase: referenceOf('purchase', input.purchase),
       reference: referenceOf('reference', input.reference),
-      amount: isNothing(amount) ? null : amountOf('amount', amount, 'positive'),
+      amount: isNothing(amount) ? null : amountOf('amount', amount, 'positive', this.#database.currency),
     };
     return this.#database.transaction(async (within) => {
       await takeTurn(this.#database, given.buyer, within);
       const parameters = { ...given, now: this.#clock.parameter() };
       const [row] = await this.#database.query<RefundRow>(this.#refund.with(parameters), within);
-      refuseRefund(row!, given, amount);
+      this.#refuseRefund(row!, given, amount);
       const refund = this.#database.entity(ReferralRefund, row!, 'refund.');
       const commission = this.#commissionIn(row!);
       if (commission) await setPaidAt(this.#database, [commission], within);
@@ -194,7 +193,7 @@ export class Purchases {
     const { at } = objectOf('recordPurchase', input, purchaseFields);
     const given = {
       buyer: someUserIdOf('user', user),
-      amount: amountOf('amount', input.amount, 'not negative'),
+      amount: amountOf('amount', input.amount, 'not negative', this.#database.currency),
       reference: referenceOf('reference', input.reference),
       paidAt: dateOf('at', at),
     };
@@ -280,6 +279,29 @@ export class Purchases {
     return found;
   }
 
+  /** Throws if the result has no refund, or one with other facts than those of this call. */
+  #refuseRefund(row: RefundRow, given: Omit<RefundParameters, 'now'>, amount: unknown): void {
+    const { purchase, reference } = given;
+    if (!row.isNew && row.isSame === false) {
+      const before = `a refund of ${this.#database.shown(row['refund.amount']!)} of the purchase ${quoted(row['refund.purchase']!)}`;
+      throw referralError(
+        'REFERENCE_REUSED',
+        reference,
+        before,
+        `${given.amount ?? 'what is left'} of ${quoted(purchase)}`,
+      );
+    }
+    if (row.paid === null) throw referralError('NOT_FOUND', 'purchase', 'reference', [purchase]);
+    if (row['refund.userId'] !== null) return;
+    const isNothingLeft = !/[1-9]/.test(row.left!);
+    if (isNothingLeft) throw referralError('NOTHING_TO_REFUND', purchase);
+    throw invalid(
+      'amount',
+      `an amount up to the ${this.#database.shown(row.left!)} that is left of the purchase`,
+      amount,
+    );
+  }
+
   #commissionIn(row: Pick<PurchaseRow, 'commission.id'>): ReferralCommission | null {
     return row['commission.id'] === null ? null : this.#database.entity(ReferralCommission, row, 'commission.');
   }
@@ -288,23 +310,4 @@ export class Purchases {
 /** Whether the result has a purchase, new or not. */
 function isRecorded(row: PurchaseRow): boolean {
   return row['purchase.userId'] !== null;
-}
-
-/** Throws if the result has no refund, or one with other facts than those of this call. */
-function refuseRefund(row: RefundRow, given: Omit<RefundParameters, 'now'>, amount: unknown): void {
-  const { purchase, reference } = given;
-  if (!row.isNew && row.isSame === false) {
-    const before = `a refund of ${shownAmount(row['refund.amount']!)} of the purchase ${quoted(row['refund.purchase']!)}`;
-    throw referralError(
-      'REFERENCE_REUSED',
-      reference,
-      before,
-      `${given.amount ?? 'what is left'} of ${quoted(purchase)}`,
-    );
-  }
-  if (row.paid === null) throw referralError('NOT_FOUND', 'purchase', 'reference', [purchase]);
-  if (row['refund.userId'] !== null) return;
-  const isNothingLeft = !/[1-9]/.test(row.left!);
-  if (isNothingLeft) throw referralError('NOTHING_TO_REFUND', purchase);
-  throw invalid('amount', `an amount up to the ${shownAmount(row.left!)} that is left of the purchase`, amount);
 }

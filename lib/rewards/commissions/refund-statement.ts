@@ -40,14 +40,15 @@ export interface RefundRow {
 
 /**
  * Records a refund of a purchase, and subtracts its share from the commission. The sum of what was subtracted is in
- * proportion to the sum of the refunds, rounded half up to cents once. So the order of partial refunds makes no difference.
+ * proportion to the sum of the refunds, rounded half up to the minor unit once. So the order of partial refunds makes no
+ * difference.
  *
  * The caller holds the lock on the buyer's row (`takeTurn`), so that the calls for one buyer run one at a time. This
  * statement then locks the commission, which an earn-out may be binding at the same time, and the row of the referrer's
  * totals, which purchases of other buyers lock too.
  */
 export function refundStatement(database: Database): Statement<RefundParameters> {
-  const { tables } = database;
+  const { tables, currency } = database;
   return statement<RefundParameters>(
     { buyer: true, reference: true, purchase: true, amount: true, now: true },
     ($) => `
@@ -81,7 +82,8 @@ export function refundStatement(database: Database): Statement<RefundParameters>
     -- before.
     locked AS (
       SELECT m.*, w.is_revenue, w.refunded + made.amount >= w.amount AS is_whole,
-        ${quotientInCents('m.earned * (w.refunded + made.amount)', 'w.amount')} - (m.earned - m.amount) AS back
+        ${quotientInCents('m.earned * (w.refunded + made.amount)', 'w.amount', currency.digits)}
+          - (m.earned - m.amount) AS back
       FROM made CROSS JOIN wanted w
       JOIN ${tables.commissions} m
         ON m.user_id = w.referrer_id AND m.referee_id = ${$.buyer} AND m.purchase = ${$.purchase} AND m.kind = 'purchase'

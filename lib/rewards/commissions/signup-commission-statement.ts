@@ -37,7 +37,7 @@ export function signupCommissionStatement(
   settings: Settings,
 ): Statement<SignupCommissionParameters> {
   const { tables } = database;
-  const { digits } = settings.currency;
+  const { digits } = database.currency;
   const places = { account: 'a', channel: 'c', program: 's' };
   return statement<SignupCommissionParameters>(
     { user: true, reference: true, now: true, pendingDays: true, ...optionTermNames },

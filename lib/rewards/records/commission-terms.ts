@@ -1,3 +1,4 @@
+import type { Currency } from '../../currency';
 import type { RatedCommissionColumns } from '../../entities/commission-terms';
 import type { ReferralRecord } from '../../entities/record';
 import { invalid } from '../../errors';
@@ -5,6 +6,7 @@ import { amountOf, booleanOf, type FieldsOf, isNothing, objectOf, ratioOf, whole
 import type { ChannelCommission, CommissionTerms, LimitPeriod, ReferrerLimit } from '../../types/commissions';
 import type { Amount } from '../../types/common';
 
+type Check = (field: string, value: unknown, currency: Currency) => unknown;
 type Columns = Omit<RatedCommissionColumns, keyof ReferralRecord>;
 /** Commission terms under the names of their columns, as codes take them. A field that is left out says nothing. */
 export type FlatCommission = {
@@ -23,15 +25,15 @@ const channelFields: FieldsOf<ChannelCommission> = {
 const limitFields: FieldsOf<ReferrerLimit> = { amount: true, period: true };
 
 /** How the value of each column is checked. */
-const checks: { [Name in keyof Columns]: (field: string, value: never) => unknown } = {
+const checks: { [Name in keyof Columns]: (field: string, value: never, currency: Currency) => unknown } = {
   commissionRatio: (field, value: Amount) => ratioOf(field, value),
-  commissionAmount: (field, value: Amount) => amountOf(field, value, 'positive'),
+  commissionAmount: (field, value: Amount, currency) => amountOf(field, value, 'positive', currency),
   commissionMonths: (field, value: number) => wholeOf(field, value, 1, 1200),
   commissionPurchases: (field, value: number) => wholeOf(field, value, 1, 2_147_483_647),
-  commissionMaxPerReferee: (field, value: Amount) => amountOf(field, value, 'positive'),
-  commissionSignup: (field, value: Amount) => amountOf(field, value, 'not negative'),
+  commissionMaxPerReferee: (field, value: Amount, currency) => amountOf(field, value, 'positive', currency),
+  commissionSignup: (field, value: Amount, currency) => amountOf(field, value, 'not negative', currency),
   commissionQualify: (field, value: boolean) => booleanOf(field, value),
-  commissionMaxPerReferrer: (field, value: Amount) => amountOf(field, value, 'positive'),
+  commissionMaxPerReferrer: (field, value: Amount, currency) => amountOf(field, value, 'positive', currency),
   commissionPeriod: (field, value: LimitPeriod) => {
     if (!limitPeriods.includes(value))
       throw invalid(field, limitPeriods.map((period) => `'${period}'`).join(' or '), value);
@@ -74,12 +76,13 @@ const needs: readonly [names: readonly (keyof Columns)[], others: readonly (keyo
 export function checkedCommission(
   given: FlatCommission,
   before: Partial<Columns> | null,
+  currency: Currency,
   nameOf: (column: keyof Columns) => string = (column) => column,
 ): Partial<Record<keyof Columns, unknown>> {
   const values: Partial<Record<keyof Columns, unknown>> = {};
-  for (const [column, check] of Object.entries(checks) as [keyof Columns, (field: string, value: unknown) => unknown][]) {
+  for (const [column, check] of Object.entries(checks) as [keyof Columns, Check][]) {
     const value = given[column];
-    if (value !== undefined) values[column] = value === null ? null : check(nameOf(column), value);
+    if (value !== undefined) values[column] = value === null ? null : check(nameOf(column), value, currency);
   }
   const isSet = (column: keyof Columns): boolean =>
     !isNothing(values[column] === undefined ? before?.[column] : values[column]);
@@ -106,21 +109,27 @@ export function checkedCommission(
  * Returns all columns of terms, checked; with nulls for what is not set, because a change replaces terms as a whole. The
  * field of the call is `commission`.
  */
-export function flatCommission(terms: CommissionTerms | null): FlatCommission {
-  return flat(terms === null ? {} : objectOf('commission', terms, fields), terms);
+export function flatCommission(terms: CommissionTerms | null, currency: Currency): FlatCommission {
+  return flat(terms === null ? {} : objectOf('commission', terms, fields), terms, currency);
 }
 
 /** The same for a channel, which has rates of its own. */
-export function flatChannelCommission(terms: ChannelCommission | null): FlatCommission {
+export function flatChannelCommission(terms: ChannelCommission | null, currency: Currency): FlatCommission {
   const { commissionRatio: _ratio, commissionMaxPerReferee: _max, ...values } = flat(
     terms === null ? {} : objectOf('commission', terms, channelFields),
     terms,
+    currency,
     { commissionRatio: '0' },
   );
   return values;
 }
 
-function flat(terms: CommissionTerms, given: object | null, rates: Partial<Columns> | null = null): FlatCommission {
+function flat(
+  terms: CommissionTerms,
+  given: object | null,
+  currency: Currency,
+  rates: Partial<Columns> | null = null,
+): FlatCommission {
   const limit = isNothing(terms.maxPerReferrer)
     ? null
     : objectOf('commission.maxPerReferrer', terms.maxPerReferrer, limitFields);
@@ -135,9 +144,9 @@ function flat(terms: CommissionTerms, given: object | null, rates: Partial<Colum
     commissionMaxPerReferrer: limit?.amount ?? null,
     commissionPeriod: limit?.period ?? null,
   };
-  if (limit && isNothing(limit.amount)) amountOf(nested('commissionMaxPerReferrer'), limit.amount, 'positive');
+  if (limit && isNothing(limit.amount)) amountOf(nested('commissionMaxPerReferrer'), limit.amount, 'positive', currency);
   const isEmpty = Object.values(columns).every(isNothing);
   if (given !== null && isEmpty) throw invalid('commission', `some of ${Object.keys(fields).join(', ')}, or null`, given);
   if (rates && isNothing(columns.commissionAmount)) columns.commissionRatio = rates.commissionRatio;
-  return checkedCommission(columns, null, nested) as FlatCommission;
+  return checkedCommission(columns, null, currency, nested) as FlatCommission;
 }

@@ -1,3 +1,4 @@
+import type { Currency } from '../../currency';
 import type { ReferralProgram } from '../../entities/referral-program';
 import { invalid } from '../../errors';
 import { amountOf, daysOf, type FieldsOf, isNothing, objectOf } from '../../input';
@@ -26,16 +27,19 @@ export const programTermName: TermName = (side, part) => `${side}.${fieldOfPart[
 export const codeTermName: TermName = (side, part) => `${side}${part}`;
 
 /** Returns the terms of a program's input, under the names that they have in a code's input. */
-export function flatTerms(input: {
-  referralCredit?: Partial<CreditTerms> | null;
-  rewardCredit?: Partial<CreditTerms> | null;
-  beforeRewardUsageThreshold?: CodeTerms['beforeRewardUsageThreshold'];
-  commission?: CommissionTerms | null;
-}): CodeTerms {
+export function flatTerms(
+  input: {
+    referralCredit?: Partial<CreditTerms> | null;
+    rewardCredit?: Partial<CreditTerms> | null;
+    beforeRewardUsageThreshold?: CodeTerms['beforeRewardUsageThreshold'];
+    commission?: CommissionTerms | null;
+  },
+  currency: Currency,
+): CodeTerms {
   const flat: Record<string, unknown> = { beforeRewardUsageThreshold: input.beforeRewardUsageThreshold };
   const { commission } = input;
   // Sets all, because a limit belongs to its ratio.
-  if (commission !== undefined) Object.assign(flat, flatCommission(commission));
+  if (commission !== undefined) Object.assign(flat, flatCommission(commission, currency));
   for (const side of sides) {
     const terms = input[side];
     if (terms === undefined) continue;
@@ -59,18 +63,19 @@ export async function termValues(
   before: ReferralProgram | null,
   termName: TermName,
   typeIdOf: (field: string, type: RecordRef) => Promise<number>,
+  currency: Currency,
 ): Promise<Record<string, unknown>> {
   const values: Record<string, unknown> = {};
   const { beforeRewardUsageThreshold: threshold } = terms;
   if (threshold !== undefined)
-    values['beforeRewardUsageThreshold'] = amountOf('beforeRewardUsageThreshold', threshold, 'not negative');
-  Object.assign(values, checkedCommission(terms, before));
+    values['beforeRewardUsageThreshold'] = amountOf('beforeRewardUsageThreshold', threshold, 'not negative', currency);
+  Object.assign(values, checkedCommission(terms, before, currency));
   for (const side of sides) {
     const given = parts.map((part) => terms[`${side}${part}`]);
     if (given.every((value) => value === undefined)) continue;
     const isNone = given.every((value) => value === null);
     const { Amount, Duration, Type } = { ...partsOfProgram(before, side), ...givenParts(terms, side) };
-    values[`${side}Amount`] = isNone ? null : amountOf(termName(side, 'Amount'), Amount!, 'positive');
+    values[`${side}Amount`] = isNone ? null : amountOf(termName(side, 'Amount'), Amount!, 'positive', currency);
     values[`${side}Duration`] = isNone ? null : daysOf(termName(side, 'Duration'), Duration);
     values[`${side}TypeId`] = isNone ? null : await typeIdOf(termName(side, 'Type'), Type!);
   }

@@ -1,3 +1,4 @@
+import { currencyOf } from '../../currency';
 import type { Database } from '../../database/database';
 import { decidedPurchases } from '../commissions/decided-purchases';
 import { quotientInCents } from '../commissions/quotient';
@@ -6,7 +7,9 @@ import { conditionsOn, type Invariant } from './invariant';
 type Tables = Database['tables'];
 
 /** The invariants of purchases and their commissions. */
-export function commissionInvariants(tables: Tables): Invariant[] {
+export function commissionInvariants(tables: Tables, { digits } = currencyOf(undefined)): Invariant[] {
+  const taken = takenOf(digits);
+  const reason = reasonOf(digits);
   const rows = purchasesAndCommissions(tables);
   const ofPurchase = conditionsOn('purchases', { rows, id: 'purchase_id' });
   const ofCommission = conditionsOn('commissions', { rows, id: 'id' });
@@ -67,10 +70,10 @@ export function commissionInvariants(tables: Tables): Invariant[] {
     ofCommission('earned = rate x purchase, or less at the limit', {
       // least() ignores nulls: without a room there is no limit.
       isBroken: `id IS NOT NULL AND (
-        earned <> least(round(rate * paid, 2), room) OR rate NOT BETWEEN 0 AND 1 OR earned > max_per_referee
+        earned <> least(round(rate * paid, ${digits}), room) OR rate NOT BETWEEN 0 AND 1 OR earned > max_per_referee
         OR room > max_per_referee OR (max_per_referee IS NULL AND room IS NOT NULL)
       )`,
-      expected: 'least(round(rate * paid, 2), room, max_per_referee)',
+      expected: `least(round(rate * paid, ${digits}), room, max_per_referee)`,
       found: 'earned',
     }),
     ofCommission('available some whole days after the purchase', {
@@ -125,19 +128,20 @@ export function commissionInvariants(tables: Tables): Invariant[] {
 }
 
 /** What the refunds take back of a commission; null for a purchase of 0, which has none. */
-const taken = `CASE WHEN refunded = 0 THEN 0 * paid ELSE ${quotientInCents('earned * refunded', 'nullif(paid, 0)')} END`;
+const takenOf = (digits: number): string =>
+  `CASE WHEN refunded = 0 THEN 0 * paid ELSE ${quotientInCents('earned * refunded', 'nullif(paid, 0)', digits)} END`;
 
 /** When a commission is available; null if its purchase has an impossible time, or it an impossible number of days. */
 const availableAt = `CASE WHEN pending_days BETWEEN 0 AND 36500 AND purchased_at BETWEEN '0001-01-01' AND '9999-12-31 23:59:59.999'
   THEN purchased_at + pending_days * interval '24 hours' END`;
 
 /** Why a purchase earns nothing. Without a rate, which earlier purchases lack, it is what the purchase says. */
-const reason = `CASE
+const reasonOf = (digits: number): string => `CASE
   WHEN referrer_id IS NULL THEN 'no-referrer'
   WHEN no_commission = 'own-referral' AND source = 'attribution' THEN 'own-referral'
   WHEN bought_rate IS NULL AND no_commission IS DISTINCT FROM 'own-referral' THEN no_commission
   WHEN bought_rate = 0 THEN 'no-rate'
-  WHEN round(bought_rate * paid, 2) = 0 THEN 'too-small'
+  WHEN round(bought_rate * paid, ${digits}) = 0 THEN 'too-small'
   WHEN bought_room <= 0 THEN 'limit-reached'
 END`;
 

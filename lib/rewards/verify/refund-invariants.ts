@@ -1,9 +1,11 @@
+import { currencyOf, minorUnitOf } from '../../currency';
 import type { Database } from '../../database/database';
 import { decidedPurchases } from '../commissions/decided-purchases';
 import { conditionsOn, type Invariant } from './invariant';
 
 /** The invariants of refunds, and of the entries by which they lower commissions. */
-export function refundInvariants(tables: Database['tables']): Invariant[] {
+export function refundInvariants(tables: Database['tables'], { digits } = currencyOf(undefined)): Invariant[] {
+  const cent = minorUnitOf(digits);
   const { refunds, commissions, commissionEntries: entries } = tables;
   // Each entry with the refund of its commission's purchase, or one without the other.
   const rows = `(
@@ -33,9 +35,9 @@ export function refundInvariants(tables: Database['tables']): Invariant[] {
     }),
     ofEntry('an entry takes back the share of its refund', {
       // An entry is the difference of two rounded sums, so it is less than a cent off the exact share.
-      expected: 'round(-earned * back / nullif(paid, 0), 2)',
+      expected: `round(-earned * back / nullif(paid, 0), ${digits})`,
       found: 'amount',
-      isBroken: 'abs(-amount * paid - earned * back) > 0.01 * paid',
+      isBroken: `abs(-amount * paid - earned * back) > ${cent} * paid`,
     }),
     ofEntry('an entry was made with its refund', {
       // A refund before a second look got its entry with the commission.
@@ -44,9 +46,9 @@ export function refundInvariants(tables: Database['tables']): Invariant[] {
       isBroken: 'created_at <> back_at AND (created_at <> earned_at OR back_at > earned_at)',
     }),
     ofRefund('a refund of a cent or more of a commission has its entry', {
-      expected: 'round(-earned * back / nullif(paid, 0), 2)',
+      expected: `round(-earned * back / nullif(paid, 0), ${digits})`,
       found: 'amount',
-      isBroken: 'entry_id IS NULL AND commission_id IS NOT NULL AND earned * back >= 0.01 * paid',
+      isBroken: `entry_id IS NULL AND commission_id IS NOT NULL AND earned * back >= ${cent} * paid`,
     }),
   ];
 }
