@@ -115,7 +115,16 @@ const checks: Record<string, Record<string, readonly [now: string, before: strin
   referral_commissions: {
     kind: [`"kind" IN ('purchase', 'sign-up') AND ("kind" = 'sign-up') = ("signup_id" > 0)`, null],
     finite: [
-      isFinite('rate', 'flat_amount', 'max_per_referee', 'room', 'max_per_referrer', 'referrer_room', 'earned', 'amount'),
+      isFinite(
+        'rate',
+        'flat_amount',
+        'max_per_referee',
+        'room',
+        'max_per_referrer',
+        'referrer_room',
+        'earned',
+        'amount',
+      ),
       isFinite('rate', 'max_per_referee', 'room', 'earned', 'amount'),
     ],
   },
@@ -178,7 +187,8 @@ export class CommissionTerms1813000000000 implements MigrationInterface {
     for (const [name, ofTable] of Object.entries(checks))
       for (const [word, [, before]] of Object.entries(ofTable)) {
         await run(`ALTER TABLE ${table(name)} DROP CONSTRAINT "ck_${name}_${word}"`);
-        if (before !== null) await run(`ALTER TABLE ${table(name)} ADD CONSTRAINT "ck_${name}_${word}" CHECK (${before})`);
+        if (before !== null)
+          await run(`ALTER TABLE ${table(name)} ADD CONSTRAINT "ck_${name}_${word}" CHECK (${before})`);
       }
     for (const name of ['referral_late_attributions', 'referral_commissions'])
       await run(`ALTER TABLE ${table(name)} ALTER COLUMN "rate" SET NOT NULL`);

@@ -97,7 +97,9 @@ export function wireRewards(settings: Settings, tracking: Tracking): Rewards {
   const grants = new Grants(database, events, settings);
   const buyersReferrals = new BuyersReferrals(lookup, attribution, samePerson);
   const late = new LateAttributions(database, clock, events, buyersReferrals, settings);
-  const signupCommissions = new SignupCommissions(database, clock, events, settings);
+  const audit = new Audit(database, clock);
+  const rejections = new CommissionRejections(database, clock, events, audit);
+  const signupCommissions = new SignupCommissions(database, clock, events, rejections, settings);
   const signups = new Signups(database, clock, events, choice, grants, late, signupCommissions);
   // Pages wait for the database as long as tracking does.
   const lateInPages = new LateAttributions(tracking.database, clock, events, buyersReferrals, settings);
@@ -105,9 +107,7 @@ export function wireRewards(settings: Settings, tracking: Tracking): Rewards {
   const usages = new Usages(database, clock, grants);
   const credits = new CreditManager(database, clock, events, creditTypes);
 
-  const audit = new Audit(database, clock);
   const holds = new CommissionHolds(database, clock);
-  const rejections = new CommissionRejections(database, clock, events, audit);
   const totals = new Totals(database, clock, settings);
   const coupons = new Coupons(database, clock, samePerson);
   const purchases = new Purchases(database, clock, events, buyersReferrals, late, settings);
@@ -119,7 +119,7 @@ export function wireRewards(settings: Settings, tracking: Tracking): Rewards {
     creditTypes,
     programs,
     referralCodes: new ReferralCodeManager(database, lookup, creation, programs),
-    signups: new SignupManager(database, signups),
+    signups: new SignupManager(database, signups, signupCommissions),
     credits,
     creditTransactions: new CreditTransactionManager(database, clock, credits),
     channels: new ChannelManager(database, clock, lookup, creation, settings),

@@ -5,7 +5,6 @@ import type { Events } from '../../database/events';
 import { sql } from '../../database/named-parameters';
 import { timeInResult } from '../../database/result-types';
 import { timeOf } from '../../database/statement-time';
-import { shownAmount } from '../../entities/columns';
 import { ReferralCommission } from '../../entities/referral-commission';
 import type { Audit, Author } from '../records/audit';
 import { type Chosen, isChosen } from './chosen-commissions';
@@ -38,7 +37,7 @@ export class CommissionRejections {
     const rows = await this.#reject(chosen, within);
     const rejected = rows.map((row) => ({
       commission: this.#database.entity(ReferralCommission, row),
-      before: { amount: shownAmount(row.amountBefore), rejectedAt: null, revertedAt: row.revertedBefore },
+      before: { amount: this.#database.shown(row.amountBefore), rejectedAt: null, revertedAt: row.revertedBefore },
     }));
     const changes = rejected.map(({ commission, before }) => ({
       ...{ call: 'commissions.reject', subject: 'commission', subjectId: commission.id, userId: commission.userId },

@@ -122,8 +122,7 @@ export function purchaseStatement(database: Database, variant: PurchaseVariant):
 }
 
 /** The columns of a purchase, and of a second look, for the terms that decided it. */
-export const decidedTerms =
-  'rate, flat_amount, terms_from, room, referrer_room, purchases_left, term_until';
+export const decidedTerms = 'rate, flat_amount, terms_from, room, referrer_room, purchases_left, term_until';
 
 const guard = (tables: Tables, $: Parameters): string => `
     -- An earlier purchase with this reference. If there is one, the statement returns it and writes nothing.

@@ -21,7 +21,12 @@ import { type BuyersReferral, type BuyersReferrals, type Naming, namingFields, n
 import { type OptionTerms, optionTerms } from './chosen-terms';
 import type { LateAttributions } from './late-attributions';
 import { setPaidAt } from './paid-at';
-import { type PurchaseParameters, type PurchaseRow, purchaseStatement, type PurchaseVariant } from './purchase-statement';
+import {
+  type PurchaseParameters,
+  type PurchaseRow,
+  purchaseStatement,
+  type PurchaseVariant,
+} from './purchase-statement';
 import { isLimitOvertaken } from './referrer-periods';
 import { type RefundParameters, type RefundRow, refundStatement } from './refund-statement';
 

@@ -10,9 +10,11 @@ import { objectOf, referenceOf, someUserIdOf } from '../../input';
 import type { Settings } from '../../options';
 import type { QualifyInput } from '../../types/commissions';
 import type { UserRef } from '../../types/common';
+import type { Author } from '../records/audit';
 import { takeTurn } from '../records/buyer-turn';
 import type { SignupEarnings } from '../records/signup-earnings';
 import { optionTerms, type OptionTerms, termsOfSignup } from './chosen-terms';
+import type { CommissionRejections } from './commission-rejections';
 import { setPaidAt } from './paid-at';
 import { unlessOvertaken } from './referrer-periods';
 import {
@@ -33,14 +35,16 @@ export class SignupCommissions implements SignupEarnings {
   readonly #database: Database;
   readonly #clock: Clock;
   readonly #events: Events;
+  readonly #rejections: CommissionRejections;
   readonly #settings: Settings;
   readonly #optionTerms: OptionTerms;
   readonly #statement: Statement<SignupCommissionParameters>;
 
-  constructor(database: Database, clock: Clock, events: Events, settings: Settings) {
+  constructor(database: Database, clock: Clock, events: Events, rejections: CommissionRejections, settings: Settings) {
     this.#database = database;
     this.#clock = clock;
     this.#events = events;
+    this.#rejections = rejections;
     this.#settings = settings;
     this.#optionTerms = optionTerms(settings);
     this.#statement = database.prepared(signupCommissionStatement(database, settings));
@@ -58,6 +62,12 @@ export class SignupCommissions implements SignupEarnings {
 
   async earn(user: string, manager: EntityManager): Promise<void> {
     await unlessOvertaken(() => this.#database.transaction((within) => this.#decide(user, '', within), manager));
+  }
+
+  async takeBack(signupId: number, author: Author, manager: EntityManager): Promise<void> {
+    const found = await this.#database.find(ReferralCommission, { where: { signupId, kind: 'sign-up' } }, manager);
+    if (found.length === 0) return;
+    await this.#rejections.reject({ ids: found.map(({ id }) => id) }, author, manager);
   }
 
   async qualify(user: UserRef, input: QualifyInput): Promise<QualifiedSignup> {

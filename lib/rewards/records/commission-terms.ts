@@ -96,12 +96,17 @@ export function checkedCommission(
   for (const [columns, others] of needs) {
     if (others.some(isSet)) continue;
     for (const column of columns) {
-      if (!isNothing(given[column])) throw invalid(nameOf(column), `a value together with ${name(others)} only`, given[column]);
+      if (!isNothing(given[column]))
+        throw invalid(nameOf(column), `a value together with ${name(others)} only`, given[column]);
       if (isSet(column)) values[column] = null;
     }
   }
   if (isSet('commissionMaxPerReferrer') && !isSet('commissionPeriod'))
-    throw invalid(nameOf('commissionPeriod'), limitPeriods.map((period) => `'${period}'`).join(' or '), given.commissionPeriod);
+    throw invalid(
+      nameOf('commissionPeriod'),
+      limitPeriods.map((period) => `'${period}'`).join(' or '),
+      given.commissionPeriod,
+    );
   return values;
 }
 
@@ -115,12 +120,13 @@ export function flatCommission(terms: CommissionTerms | null, currency: Currency
 
 /** The same for a channel, which has rates of its own. */
 export function flatChannelCommission(terms: ChannelCommission | null, currency: Currency): FlatCommission {
-  const { commissionRatio: _ratio, commissionMaxPerReferee: _max, ...values } = flat(
-    terms === null ? {} : objectOf('commission', terms, channelFields),
-    terms,
-    currency,
-    { commissionRatio: '0' },
-  );
+  const {
+    commissionRatio: _ratio,
+    commissionMaxPerReferee: _max,
+    ...values
+  } = flat(terms === null ? {} : objectOf('commission', terms, channelFields), terms, currency, {
+    commissionRatio: '0',
+  });
   return values;
 }
 
@@ -144,9 +150,11 @@ function flat(
     commissionMaxPerReferrer: limit?.amount ?? null,
     commissionPeriod: limit?.period ?? null,
   };
-  if (limit && isNothing(limit.amount)) amountOf(nested('commissionMaxPerReferrer'), limit.amount, 'positive', currency);
+  if (limit && isNothing(limit.amount))
+    amountOf(nested('commissionMaxPerReferrer'), limit.amount, 'positive', currency);
   const isEmpty = Object.values(columns).every(isNothing);
-  if (given !== null && isEmpty) throw invalid('commission', `some of ${Object.keys(fields).join(', ')}, or null`, given);
+  if (given !== null && isEmpty)
+    throw invalid('commission', `some of ${Object.keys(fields).join(', ')}, or null`, given);
   if (rates && isNothing(columns.commissionAmount)) columns.commissionRatio = rates.commissionRatio;
   return checkedCommission(columns, null, currency, nested) as FlatCommission;
 }

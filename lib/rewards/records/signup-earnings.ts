@@ -1,4 +1,5 @@
 import type { EntityManager } from 'typeorm';
+import type { Author } from './audit';
 
 /** The commission that a sign-up itself earns, as a sign-up needs it. */
 export interface SignupEarnings {
@@ -9,4 +10,6 @@ export interface SignupEarnings {
    * row as a buyer is locked (`takeTurn`).
    */
   earn(user: string, manager: EntityManager): Promise<void>;
+  /** Takes back what a sign-up that is about to be deleted has earned, in the transaction of the deletion. */
+  takeBack(signupId: number, author: Author, manager: EntityManager): Promise<void>;
 }

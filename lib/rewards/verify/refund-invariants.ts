@@ -19,7 +19,7 @@ export function refundInvariants(tables: Database['tables'], { digits } = curren
       ${refunds} r LEFT JOIN ${decidedPurchases(tables)} p ON p.user_id = r.user_id AND p.reference = r.purchase
     ) ON r.user_id = c.referee_id AND r.reference = e.refund
     LEFT JOIN ${commissions} m ON e.id IS NULL AND m.referee_id = r.user_id AND m.purchase = r.purchase
-      AND m.user_id = p.referrer_id
+      AND m.user_id = p.referrer_id AND m.kind = 'purchase'
     ) AS entry`;
   const ofRefund = conditionsOn('refunds', { rows, id: 'refund_id' });
   const ofEntry = conditionsOn('commissionEntries', { rows, id: 'entry_id' });

@@ -18,6 +18,7 @@ import { type InvariantQuery, invariantQueries, withProblems } from './invariant
 import { compareWithProvider } from './provider-comparison';
 import { refundInvariants } from './refund-invariants';
 import { signupInvariants } from './signup-invariants';
+import { termInvariants } from './term-invariants';
 import { totalInvariants } from './total-invariants';
 
 /** A row where an invariant does not hold. */
@@ -72,8 +73,10 @@ const subjects = [
   creditInvariants,
   signupInvariants,
   commissionInvariants,
+  termInvariants,
   refundInvariants,
   totalInvariants,
+  termInvariants,
   couponInvariants,
   earnOutInvariants,
   clickInvariants,
