@@ -16,6 +16,7 @@ export type {
   RunEarnOutsOptions,
 } from './types/earn-outs';
 export type {
+  AdjustmentInput,
   ChannelChanges,
   ChannelInput,
   CommissionSource,
@@ -27,6 +28,7 @@ export type {
   PurchaseRecordInput,
   Quote,
   RefundInput,
+  UndoInput,
 } from './types/commissions';
 export type { Payout } from './options';
 export type { RecordedPurchase, RecordedRefund } from './rewards/commissions/purchases';

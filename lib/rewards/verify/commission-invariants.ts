@@ -111,12 +111,6 @@ export function commissionInvariants(tables: Tables): Invariant[] {
       expected: 'coalesce(held_from, available_at)',
       found: 'available_at',
     }),
-    ofCommission('a rejection takes back by its entry', {
-      // Without an entry, refunds had left nothing.
-      isBroken: `rejection_at IS DISTINCT FROM CASE WHEN rejection_at IS NOT NULL OR ${left} <> ${unrejected} THEN rejected_at END`,
-      expected: 'rejected_at',
-      found: 'rejection_at',
-    }),
     ofPurchase('refunded = refunds', {
       isBroken: `purchase_id IS NOT NULL AND (
         refunded <> coalesce(refunds_amount, 0) OR refunded > paid OR paid < 0
@@ -143,11 +137,8 @@ export function commissionInvariants(tables: Tables): Invariant[] {
 /** What the refunds take back of a commission; null for a purchase of 0, which has none. */
 const taken = `CASE WHEN refunded = 0 THEN 0 * paid ELSE ${quotientInCents('earned * refunded', 'nullif(paid, 0)')} END`;
 
-/** What refunds have left of a commission, as if it was not rejected. */
-const unrejected = `(earned - ${taken})`;
-
 /** What is left of a commission. */
-const left = `CASE WHEN rejected_at IS NULL THEN ${unrejected} ELSE 0 END`;
+const left = `CASE WHEN rejected_at IS NULL THEN earned - ${taken} ELSE 0 END`;
 
 /** When a commission is available; null if its purchase has an impossible time, or it an impossible number of days. */
 const availableAt = `CASE WHEN pending_days BETWEEN 0 AND 36500 AND purchased_at BETWEEN '0001-01-01' AND '9999-12-31 23:59:59.999'
@@ -209,12 +200,10 @@ const purchasesAndCommissions = (tables: Tables): string => {
     SELECT c.id, c.user_id, c.referee_id, c.purchase, c.referral_id, c.channel_id, c.mode, c.rate, c.room,
       c.max_per_referee, c.earned, c.amount, c.is_self_referral, c.pending_days, c.available_at, c.reverted_at,
       c.held_for, c.held_from, c.rejected_at, c.earn_out_id, c.created_at, c.updated_at,
-      e.amount AS entered, e.rejection_at
+      e.amount AS entered
     FROM ${commissions} c
     LEFT JOIN (
-      SELECT user_id, commission_id, sum(amount) AS amount,
-        max(created_at) FILTER (WHERE kind = 'reject') AS rejection_at
-      FROM ${commissionEntries} GROUP BY 1, 2
+      SELECT user_id, commission_id, sum(amount) AS amount FROM ${commissionEntries} GROUP BY 1, 2
     ) e ON e.user_id = c.user_id AND e.commission_id = c.id
   ) AS earning ON referee_id = buyer_id AND purchase = reference AND user_id = referrer_id
   ) AS checked`;
