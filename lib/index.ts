@@ -16,6 +16,7 @@ export type {
   RunEarnOutsOptions,
 } from './types/earn-outs';
 export type {
+  AdjustmentInput,
   ChannelChanges,
   ChannelCommission,
   ChannelInput,
@@ -33,6 +34,7 @@ export type {
   ReferrerLimit,
   RefundInput,
   TermsSource,
+  UndoInput,
 } from './types/commissions';
 export type { Payout } from './options';
 export type { RecordedPurchase, RecordedRefund } from './rewards/commissions/purchases';

@@ -1,4 +1,6 @@
+import type { ReasonedOptions, StaffOptions } from './audit';
 import type { Amount, RecordRef, UserRef, WithManager } from './common';
+import type { EarningMode } from './earn-outs';
 
 /**
  * `pending` until `availableAt`, then `available`; `reverted` if the purchase was refunded in full; `rejected` by staff, for
@@ -185,6 +187,22 @@ export interface RefundInput extends WithManager {
 export interface QualifyInput extends WithManager {
   /** The host's name of what qualifies the user, such as `trial-4711`; 1–255 characters. */
   reference: string;
+}
+
+/** The input of `undoRefund`. */
+export interface UndoInput extends StaffOptions {
+  /** The `reference` of the refund. It stays used: another refund takes another one. */
+  reference: string;
+}
+
+/** The input of `commissions.adjust`. */
+export interface AdjustmentInput extends ReasonedOptions {
+  /** Above 0 for a bonus, below 0 for a deduction. */
+  amount: Amount;
+  /** The idempotency key: unique for the user, 1–255 characters. */
+  reference: string;
+  /** What it becomes: credit to spend, or money that is paid out. Default: the mode of the user's account. */
+  mode?: EarningMode | null | undefined;
 }
 
 /** The result of `quote`: what a buyer would pay with the applied coupon. Amounts are decimal strings. */

@@ -21,15 +21,15 @@ export function unlessOvertaken<T>(work: () => Promise<T>): Promise<T> {
 
 /**
  * Returns the CTE `limited`, which subtracts what was taken back of commissions from what the limits for their referrers
- * count. `source` is a CTE with the columns `user_id`, `period` and `back`. A statement locks these rows before those of
+ * count. `source` is a CTE with the columns `user_id`, `period` and `back`, or what is given as that. A statement locks these rows before those of
  * the totals, as a purchase does.
  */
-export function periodChanges({ referrerPeriods }: Database['tables'], source: string): string {
+export function periodChanges({ referrerPeriods }: Database['tables'], source: string, back = 'back'): string {
   return `
     limited AS (
       UPDATE ${referrerPeriods} o SET earned = o.earned - sums.back
       FROM (
-        SELECT user_id, period, sum(back) AS back FROM ${source} WHERE period IS NOT NULL GROUP BY 1, 2
+        SELECT user_id, period, sum(${back}) AS back FROM ${source} WHERE period IS NOT NULL GROUP BY 1, 2
       ) AS sums
       WHERE o.user_id = sums.user_id AND o.period = sums.period AND sums.back <> 0
       RETURNING o.user_id

@@ -132,12 +132,6 @@ export function commissionInvariants(tables: Tables, { digits } = currencyOf(und
       expected: 'coalesce(held_from, available_at)',
       found: 'available_at',
     }),
-    ofCommission('a rejection takes back by its entry', {
-      // Without an entry, refunds had left nothing.
-      isBroken: `rejection_at IS DISTINCT FROM CASE WHEN rejection_at IS NOT NULL OR ${left} <> ${unrejected} THEN rejected_at END`,
-      expected: 'rejected_at',
-      found: 'rejection_at',
-    }),
     ofPurchase('refunded = refunds', {
       isBroken: `purchase_id IS NOT NULL AND (
         refunded <> coalesce(refunds_amount, 0) OR refunded > paid OR paid < 0
@@ -241,12 +235,10 @@ const purchasesAndCommissions = (tables: Tables): string => {
     SELECT c.id, c.user_id, c.referee_id, c.purchase, c.referral_id, c.channel_id, c.mode, c.rate, c.flat_amount, c.terms_from,
       c.months, c.purchases, c.room, c.referrer_room, c.max_per_referee, c.earned, c.amount, c.is_self_referral, c.pending_days, c.available_at, c.reverted_at,
       c.held_for, c.held_from, c.rejected_at, c.earn_out_id, c.created_at, c.updated_at,
-      e.amount AS entered, e.rejection_at
+      e.amount AS entered
     FROM ${commissions} c
     LEFT JOIN (
-      SELECT user_id, commission_id, sum(amount) AS amount,
-        max(created_at) FILTER (WHERE kind = 'reject') AS rejection_at
-      FROM ${commissionEntries} GROUP BY 1, 2
+      SELECT user_id, commission_id, sum(amount) AS amount FROM ${commissionEntries} GROUP BY 1, 2
     ) e ON e.user_id = c.user_id AND e.commission_id = c.id
     WHERE c.kind = 'purchase'
   ) AS earning ON referee_id = buyer_id AND purchase = reference AND user_id = referrer_id

@@ -120,13 +120,13 @@ const accountsWithReferees = ({ accounts, referees, referrals }: Database['table
 
 /** Each row of totals with what it must contain, and with what was available at its `matured_until`. */
 const totalsWithSums = (tables: Database['tables']): string => {
-  const { totals, commissions, purchases, redemptions } = tables;
+  const { totals, adjustments, commissions, purchases, redemptions } = tables;
   return `(
   SELECT user_id, channel_id, mode, t.commissions, t.reverted, t.amount, t.redemptions, t.revenue, t.matured,
     t.matured_amount, coalesce(c.commissions, 0) AS sum_of_commissions, coalesce(c.reverted, 0) AS sum_of_reverted,
-    coalesce(c.amount, 0) AS sum_of_amount, coalesce(r.redemptions, 0) AS sum_of_redemptions,
+    coalesce(c.amount, 0) + coalesce(x.amount, 0) AS sum_of_amount, coalesce(r.redemptions, 0) AS sum_of_redemptions,
     coalesce(p.revenue, 0) AS sum_of_revenue, coalesce(c.available, 0) AS available,
-    coalesce(c.available_amount, 0) AS available_amount
+    coalesce(c.available_amount, 0) + coalesce(x.amount, 0) AS available_amount
   FROM ${totals} t
   FULL JOIN (
     SELECT c.user_id, coalesce(c.channel_id, 0) AS channel_id, c.mode, count(*) AS commissions,
@@ -137,6 +137,9 @@ const totalsWithSums = (tables: Database['tables']): string => {
       AND t.mode = c.mode
     GROUP BY 1, 2, 3
   ) c USING (user_id, channel_id, mode)
+  FULL JOIN (
+    SELECT user_id, 0::bigint AS channel_id, mode, sum(amount) AS amount FROM ${adjustments} GROUP BY 1, 3
+  ) x USING (user_id, channel_id, mode)
   FULL JOIN (
     SELECT referrer_id AS user_id, channel_id, mode, sum(amount - refunded) AS revenue
     FROM ${decidedPurchases(tables)} AS bought WHERE is_revenue GROUP BY 1, 2, 3
