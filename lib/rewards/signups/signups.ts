@@ -13,6 +13,7 @@ import type { UserRef } from '../../types/common';
 import type { RecordSignupOptions } from '../../types/signups';
 import { takeTurn } from '../records/buyer-turn';
 import type { SecondLook } from '../records/second-look';
+import type { SignupEarnings } from '../records/signup-earnings';
 import type { SignupSide } from './granted-cte';
 import type { Grants } from './grants';
 import { type ChosenReferral, type SignupChoice, type Weighing, withoutChoice } from './signup-choice';
@@ -32,6 +33,7 @@ export class Signups {
   readonly #choice: SignupChoice;
   readonly #grants: Grants;
   readonly #secondLook: SecondLook;
+  readonly #earnings: SignupEarnings;
   readonly #statement: Statement<SignupParameters>;
 
   constructor(
@@ -41,6 +43,7 @@ export class Signups {
     choice: SignupChoice,
     grants: Grants,
     secondLook: SecondLook,
+    earnings: SignupEarnings,
   ) {
     this.#database = database;
     this.#clock = clock;
@@ -48,7 +51,8 @@ export class Signups {
     this.#choice = choice;
     this.#grants = grants;
     this.#secondLook = secondLook;
-    this.#statement = database.prepared(signupStatement(database, secondLook));
+    this.#earnings = earnings;
+    this.#statement = database.prepared(signupStatement(database, secondLook, earnings));
   }
 
   async record(req: Request | null, user: UserRef, options: RecordSignupOptions): Promise<ReferralSignup | null> {
@@ -119,15 +123,16 @@ export class Signups {
       return row!;
     };
     // In one transaction, so that a process that dies leaves both undone.
-    const withSecondLook = async (within: EntityManager): Promise<SignupRow> => {
+    const withEarnings = async (within: EntityManager): Promise<SignupRow> => {
       await takeTurn(this.#database, userId, within);
       const row = await attempt(true, within);
       if (row['signup.id'] !== null) await this.#secondLook.decide(userId, within);
+      if (row.isNew) await this.#earnings.earn(userId, within);
       return row;
     };
     return retryOvertaken(async () => {
       let row = await attempt(false, manager);
-      if (row.isWaiting) row = await this.#database.transaction(withSecondLook, manager);
+      if (row.isWaiting || row.isEarning) row = await this.#database.transaction(withEarnings, manager);
       const isDecided = row['signup.id'] !== null || row.isStale || row.isExpired || row.isUsedUp;
       return isDecided ? row : overtaken;
     });
