@@ -14,8 +14,10 @@ CREATE TABLE referral_account_totals (
   revenue numeric(28,4) DEFAULT 0 NOT NULL,
   due_at timestamp with time zone,
   due_terms integer DEFAULT 0 NOT NULL,
+  most_commissions integer,
   CONSTRAINT pk_referral_account_totals PRIMARY KEY (user_id, channel_id, mode),
-  CONSTRAINT ck_referral_account_totals_finite CHECK (abs(amount) < 'Infinity'::numeric AND abs(matured_amount) < 'Infinity'::numeric AND abs(revenue) < 'Infinity'::numeric)
+  CONSTRAINT ck_referral_account_totals_finite CHECK (abs(amount) < 'Infinity'::numeric AND abs(matured_amount) < 'Infinity'::numeric AND abs(revenue) < 'Infinity'::numeric),
+  CONSTRAINT ck_referral_account_totals_suspended CHECK (commissions <= most_commissions)
 ) WITH (fillfactor=50);
 CREATE INDEX ix_referral_account_totals_due ON referral_account_totals USING btree (due_terms, due_at, user_id);
 
@@ -32,10 +34,17 @@ CREATE TABLE referral_accounts (
   created_at timestamp with time zone DEFAULT now() NOT NULL,
   updated_at timestamp with time zone DEFAULT now() NOT NULL,
   earn_outs integer DEFAULT 0 NOT NULL,
+  suspended_at timestamp with time zone,
+  banned_at timestamp with time zone,
+  suspensions integer DEFAULT 0 NOT NULL,
+  minimum numeric(20,4),
+  payout_email_changed_at timestamp with time zone,
   CONSTRAINT pk_referral_accounts PRIMARY KEY (user_id),
   CONSTRAINT ck_referral_accounts_counts CHECK (users_upgraded >= 0 AND users_upgraded <= users_referred),
-  CONSTRAINT ck_referral_accounts_finite CHECK (abs(credits_paid) < 'Infinity'::numeric AND abs(payouts_paid) < 'Infinity'::numeric),
-  CONSTRAINT ck_referral_accounts_mode CHECK (mode::text = 'credits'::text OR mode::text = 'payout'::text AND payout_email IS NOT NULL)
+  CONSTRAINT ck_referral_accounts_finite CHECK (abs(credits_paid) < 'Infinity'::numeric AND abs(payouts_paid) < 'Infinity'::numeric AND abs(minimum) < 'Infinity'::numeric),
+  CONSTRAINT ck_referral_accounts_minimum CHECK (minimum > 0::numeric),
+  CONSTRAINT ck_referral_accounts_mode CHECK (mode::text = 'credits'::text OR mode::text = 'payout'::text AND payout_email IS NOT NULL),
+  CONSTRAINT ck_referral_accounts_suspended CHECK ((suspended_at IS NULL OR suspensions > 0) AND (banned_at IS NULL OR suspended_at IS NOT NULL))
 ) WITH (fillfactor=70);
 CREATE INDEX ix_referral_accounts_id ON referral_accounts USING btree (id);
 CREATE INDEX ix_referral_accounts_referral ON referral_accounts USING btree (referral_id);
@@ -278,6 +287,7 @@ CREATE TABLE referral_earn_outs (
   refused_at timestamp with time zone,
   refusals integer DEFAULT 0 NOT NULL,
   completions integer DEFAULT 0 NOT NULL,
+  asked_at timestamp with time zone,
   CONSTRAINT pk_referral_earn_outs PRIMARY KEY (user_id, id),
   CONSTRAINT ck_referral_earn_outs_amount CHECK (amount > 0::numeric),
   CONSTRAINT ck_referral_earn_outs_claim CHECK ((claimed_by IS NULL) = (claimed_until IS NULL)),
@@ -447,6 +457,7 @@ CREATE TABLE referral_signups (
   commission_ratio numeric(20,4),
   commission_max_per_referee numeric(20,4),
   usages integer DEFAULT 0 NOT NULL,
+  no_reward character varying(16),
   CONSTRAINT pk_referral_signups PRIMARY KEY (user_id),
   CONSTRAINT ck_referral_signups_finite CHECK (abs(referral_credit_amount) < 'Infinity'::numeric AND abs(before_reward_usage_threshold) < 'Infinity'::numeric AND abs(reward_credit_amount) < 'Infinity'::numeric AND abs(commission_ratio) < 'Infinity'::numeric AND abs(commission_max_per_referee) < 'Infinity'::numeric AND abs(recorded_usage) < 'Infinity'::numeric)
 ) WITH (fillfactor=80);

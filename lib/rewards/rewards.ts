@@ -19,7 +19,9 @@ import { AccountManager } from './earn-outs/account-manager';
 import { EarnOutManager } from './earn-outs/earn-out-manager';
 import { EarnOuts } from './earn-outs/earn-outs';
 import { Reports } from './earn-outs/reports';
+import { Suspensions } from './earn-outs/suspensions';
 import { Transitions } from './earn-outs/transitions';
+import { Audit } from './records/audit';
 import { AuditManager } from './records/audit-manager';
 import { recordCalls } from './records/records';
 import { Grants } from './signups/grants';
@@ -103,6 +105,7 @@ export function wireRewards(settings: Settings, tracking: Tracking): Rewards {
   const coupons = new Coupons(database, clock, samePerson);
   const purchases = new Purchases(database, clock, events, buyersReferrals, late, settings);
   const transitions = new Transitions(database, clock, events, settings);
+  const suspensions = new Suspensions(database, clock, transitions, new Audit(database, clock));
   const reports = new Reports(database, events, settings, transitions);
   const earnOuts = new EarnOuts(database, clock, events, settings, creditTypes, transitions, reports);
 
@@ -114,7 +117,7 @@ export function wireRewards(settings: Settings, tracking: Tracking): Rewards {
     credits,
     creditTransactions: new CreditTransactionManager(database, clock, credits),
     channels: new ChannelManager(database, clock, lookup, creation, settings),
-    accounts: new AccountManager(database, clock, creation, settings, totals),
+    accounts: new AccountManager(database, clock, events, creation, settings, totals, suspensions),
     purchases: new PurchaseManager(database, purchases),
     commissions: new CommissionManager(database),
     earnOuts: new EarnOutManager(database, clock, transitions, reports),

@@ -12,10 +12,10 @@ export type CommissionSource = 'coupon' | 'sign-up' | 'attribution' | 'earlier-c
 
 /**
  * Why a purchase earned no commission. `no-referrer`: nobody is known to have referred the buyer. `own-referral`: the buyer is the
- * referrer. `no-rate`: the ratio is 0. `too-small`: less than half a cent. `limit-reached`: the buyer has already
- * earned the referrer the maximum.
+ * referrer. `suspended`: the account of the referrer was suspended or banned at that time. `no-rate`: the ratio is 0.
+ * `too-small`: less than half a cent. `limit-reached`: the buyer has already earned the referrer the maximum.
  */
-export type NoCommission = 'no-referrer' | 'own-referral' | 'no-rate' | 'too-small' | 'limit-reached';
+export type NoCommission = 'no-referrer' | 'own-referral' | 'suspended' | 'no-rate' | 'too-small' | 'limit-reached';
 
 /** The commission terms of a program. They replace those of the option `commission`. */
 export interface CommissionTerms {

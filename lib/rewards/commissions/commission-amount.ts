@@ -53,7 +53,7 @@ const amount = (tables: Tables, $: Parameters): string => `
     -- The commission without the limit (whole), what the limit leaves for this referee (room), and what else changes.
     priced AS (
       SELECT choice.*, CASE WHEN choice.referrer_id IS NOT NULL THEN coalesce(a.mode, 'credits') END AS mode,
-        a.user_id IS NULL AS is_first_use,
+        a.user_id IS NULL AS is_first_use, a.suspended_at IS NOT NULL AS is_suspended,
         e.user_id IS NULL AS is_new, e.upgraded_at IS NULL AND ${$.amount}::numeric > 0 AS is_upgrade,
         choice.source IS NOT DISTINCT FROM 'attribution' AND ${$.isOwnReferral}::boolean AS is_own,
         choice.source IS NOT DISTINCT FROM 'coupon' AND NOT b.is_redeemed AS is_redeeming,
@@ -71,8 +71,8 @@ const amount = (tables: Tables, $: Parameters): string => `
             SELECT FROM ${tables.signups} WHERE user_id = ${$.buyer} AND referrer_id IS NOT NULL
           )
         ), false) AS is_revenue,
-        CASE WHEN referrer_id IS NULL THEN 'no-referrer' WHEN is_own THEN 'own-referral' WHEN rate = 0 THEN 'no-rate'
-          WHEN whole = 0 THEN 'too-small' WHEN room <= 0 THEN 'limit-reached' END AS no_commission
+        CASE WHEN referrer_id IS NULL THEN 'no-referrer' WHEN is_own THEN 'own-referral' WHEN is_suspended THEN 'suspended'
+          WHEN rate = 0 THEN 'no-rate' WHEN whole = 0 THEN 'too-small' WHEN room <= 0 THEN 'limit-reached' END AS no_commission
       FROM priced
     ),
     -- The amount of the commission: the whole, or what the limit leaves.

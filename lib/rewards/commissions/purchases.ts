@@ -21,7 +21,7 @@ import { isUndecided } from '../records/second-look';
 import { type BuyersReferral, type BuyersReferrals, type Naming, namingFields, namingOf } from './buyers-referrals';
 import type { LateAttributions } from './late-attributions';
 import { setPaidAt } from './paid-at';
-import { type PurchaseParameters, type PurchaseRow, purchaseStatement } from './purchase-statement';
+import { type PurchaseParameters, type PurchaseRow, purchaseStatement, suspendedMeanwhile } from './purchase-statement';
 import { type RefundParameters, type RefundRow, refundStatement } from './refund-statement';
 
 /** The result of `recordPurchase`. */
@@ -63,10 +63,13 @@ export interface MadePurchase extends RecordedPurchase {
 }
 
 /**
- * These foreign keys refuse a purchase whose referral or channel was deleted after the statement's snapshot, or whose
- * coupon was used up.
+ * These constraints refuse a purchase whose referral or channel was deleted after the statement's snapshot, whose coupon
+ * was used up, or whose referrer was suspended.
  */
-const goneMeanwhile = new Set<string | null>(['fk_referral_commissions_referral', 'fk_referral_redemptions_channel']);
+const changedMeanwhile = new Set<string | null>([
+  ...['fk_referral_commissions_referral', 'fk_referral_redemptions_channel'],
+  ...suspendedMeanwhile,
+]);
 
 /**
  * Records purchases and refunds, and what they earn the referrers. The commission is computed in
@@ -220,7 +223,7 @@ export class Purchases {
       const row = await run(this.#purchase);
       return row.isRedeeming && !isRecorded(row) ? await run(this.#redeemingPurchase) : row;
     } catch (error) {
-      if (goneMeanwhile.has(violatedConstraint(error))) return overtaken;
+      if (changedMeanwhile.has(violatedConstraint(error))) return overtaken;
       throw error;
     }
   }

@@ -135,6 +135,7 @@ const availableAt = `CASE WHEN pending_days BETWEEN 0 AND 36500 AND purchased_at
 const reason = `CASE
   WHEN referrer_id IS NULL THEN 'no-referrer'
   WHEN no_commission = 'own-referral' AND source = 'attribution' THEN 'own-referral'
+  WHEN no_commission = 'suspended' AND suspensions > 0 THEN 'suspended'
   WHEN bought_rate IS NULL AND no_commission IS DISTINCT FROM 'own-referral' THEN no_commission
   WHEN bought_rate = 0 THEN 'no-rate'
   WHEN round(bought_rate * paid, 2) = 0 THEN 'too-small'
@@ -161,7 +162,7 @@ const isDecided = `source IS NULL
 
 /** Each purchase with its commission, or one without the other, and with what both follow from. */
 const purchasesAndCommissions = (tables: Tables): string => {
-  const { refunds, commissions, commissionEntries, signups, referrals, channels, redemptions } = tables;
+  const { refunds, commissions, commissionEntries, signups, referrals, channels, redemptions, accounts } = tables;
   return `(
   SELECT * FROM (
     SELECT p.id AS purchase_id, p.user_id AS buyer_id, p.reference, p.amount AS paid, p.refunded, p.refund_count,
@@ -171,7 +172,7 @@ const purchasesAndCommissions = (tables: Tables): string => {
       f.amount AS refunds_amount, f.count AS refunds_count, f.times AS refund_times, f.last_at AS last_refund_at,
       r.id AS referral, r.user_id AS owner_id, h.id AS channel, d.reference AS redeemed_by,
       s.referral_id AS signup_referral_id, s.referrer_id AS signup_referrer_id, s.commission_ratio AS signup_rate,
-      s.commission_max_per_referee AS signup_max, s.is_self_referral AS signup_is_self_referral
+      s.commission_max_per_referee AS signup_max, s.is_self_referral AS signup_is_self_referral, a.suspensions
     FROM ${decidedPurchases(tables)} p
     LEFT JOIN (
       SELECT user_id, purchase, sum(amount) AS amount, count(*), array_agg(created_at) AS times,
@@ -182,6 +183,7 @@ const purchasesAndCommissions = (tables: Tables): string => {
     LEFT JOIN ${channels} h ON h.id = p.referral_id
     LEFT JOIN ${redemptions} d ON d.user_id = p.user_id AND d.channel_id = p.channel_id
     LEFT JOIN ${signups} s ON s.user_id = p.user_id
+    LEFT JOIN ${accounts} a ON a.user_id = p.referrer_id
   ) AS bought
   FULL JOIN (
     SELECT c.id, c.user_id, c.referee_id, c.purchase, c.referral_id, c.channel_id, c.mode, c.rate, c.room,
