@@ -139,6 +139,7 @@ const checks = {
       },
     ],
     minimum: isAmountAbove0,
+    addressHoldDays: isWholeOf(0, 36_500),
     payout: isFunction,
     payoutTimeoutMs: isWholeOf(1, 2_147_183_647),
     concurrency: isWholeOf(1, 1000),

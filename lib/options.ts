@@ -185,6 +185,11 @@ export interface ReferralsOptions {
      */
     minimum?: Amount;
     /**
+     * How many days payouts to an account wait after its payout address was replaced or removed: whole days of 24 hours,
+     * 0–36,500; 0 for none. So the user, whom the host tells by the event `payoutAddressChanged`, can object. Default 3.
+     */
+    addressHoldDays?: number;
+    /**
      * Pays an earn-out of the mode `payout`. May be async. No connection and no transaction of the package is open while
      * it runs. Each call for the same earn-out has the same `idempotencyKey`, also after a crash: pass it to the payment
      * provider, which must pay once for each key. What the function does decides:
@@ -362,6 +367,7 @@ export function settingsOf(given: ReferralsOptions) {
     earnOuts: {
       everyMs: (earnOuts.every?.days ?? 7) * dayMs,
       minimum: String(earnOuts.minimum ?? minorUnitOf(currency.digits)),
+      addressHoldMs: (earnOuts.addressHoldDays ?? 3) * dayMs,
       payout: earnOuts.payout ?? null,
       payoutTimeoutMs: earnOuts.payoutTimeoutMs ?? 60_000,
       concurrency: earnOuts.concurrency ?? 5,

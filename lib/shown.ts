@@ -46,6 +46,12 @@ export function show(value: unknown): string {
   }
 }
 
+/** Returns an e-mail address as somebody recognises it who knows it: `a***@example.com`. */
+export function masked(email: string): string {
+  const [first] = email;
+  return `${first}***${email.slice(email.lastIndexOf('@'))}`;
+}
+
 /** Describes a value of which not even a part may be shown, such as a password: its type and length. */
 export function describe(value: unknown): string {
   try {

@@ -223,8 +223,7 @@ describe('earnout/', () => {
     const host: ApiHost = await startApi({
       commission: { ratio: '0.5', pendingDays: 0 },
       earnOuts: {
-        every: { days: 7 },
-        minimum: '1',
+        ...{ every: { days: 7 }, minimum: '1', addressHoldDays: 0 },
         payout: async ({ payoutEmail }) => {
           during.push(await host.get('/earnout/', 'anna'), (await host.get('/config/', 'anna')).payouts_earned);
           if (payoutEmail === 'wrong@example.com') throw new PayoutRefused('No such account.');

@@ -251,6 +251,8 @@ test('a payment that the provider decides later is settled by its webhook, and w
     expect(waiting).toMatchObject({ status: 'failed', errorReason: 'The address is closed.', refusals: 5 });
     await referrals.accounts.update(await referrals.accounts.of(anna), { payoutEmail: 'new@shop.example' });
     expect(await payoutsForStaff(referrals)).toEqual([]);
+    expect(await run()).toBe(nothing); // the address is held
+    clock.advanceDays(3);
     expect(await run()).toBe(completed);
     expect(provider.paid).toEqual([expect.objectContaining({ to: 'new@shop.example', amount: '25.00' })]);
     expect(new Set(provider.asked).size).toBe(6);

@@ -58,12 +58,29 @@ const damages: [what: string, sql: () => string, invariant: string][] = [
     () => `UPDATE ${t('referees')} SET met_by = '${met}' WHERE met_by <> '${met}'`,
     'a referee was met by a sign-up or a purchase',
   ]),
-  ...(['no-rate', 'too-small', 'limit-reached', 'own-referral'] as const).map((why): (typeof damages)[number] => [
-    `purchases that earned nothing because of ${why}`,
-    () => `UPDATE ${t('purchases')} SET no_commission = '${why}'
+  ...(['no-rate', 'too-small', 'limit-reached', 'own-referral', 'suspended'] as const).map(
+    (why): (typeof damages)[number] => [
+      `purchases that earned nothing because of ${why}`,
+      () => `UPDATE ${t('purchases')} SET no_commission = '${why}'
       WHERE no_commission NOT IN ('no-referrer', '${why}')`,
+      'a purchase says rightly why it earned nothing',
+    ],
+  ),
+  [
+    'a suspension ended but for the totals',
+    () => `UPDATE ${t('accounts')} SET suspended_at = NULL WHERE user_id = 'sid'`,
+    'the totals of a suspended account are limited, and no other',
+  ],
+  [
+    'the totals of a suspended account without their limit',
+    () => `UPDATE ${t('account_totals')} SET most_commissions = NULL WHERE user_id = 'sid'`,
+    'the totals of a suspended account are limited, and no other',
+  ],
+  [
+    'a suspension that never was',
+    () => `UPDATE ${t('accounts')} SET suspensions = 0 WHERE user_id = 'sue'`,
     'a purchase says rightly why it earned nothing',
-  ]),
+  ],
   [
     'a purchase without a referrer that had one',
     () => `UPDATE ${t('purchases')} SET no_commission = 'no-referrer' WHERE reference = 'n1'`,
@@ -232,6 +249,12 @@ const unseen: Record<string, [reason: string, where: (row: Damage['row']) => boo
   'account_totals.due_terms': ['with which options that was found', always],
   'account_totals.matured_until': ['every moment is right for which the sums are', always],
   'accounts.payout_email': ['a setting', always],
+  'accounts.payout_email_changed_at': ['nothing else is as old', always],
+  'accounts.minimum': ['a setting', always],
+  'accounts.suspended_at': ['nothing else is as old', always],
+  'accounts.banned_at': ['nothing else is as old', always],
+  'accounts.suspensions': ['that it was suspended once is all that follows', always],
+  'account_totals.most_commissions': ['how many there were then; a constraint keeps it', always],
   'accounts.referral_id': ['a setting: another referral of the same user', ({ user_id: user }) => user === 'anna'],
   'accounts.created_at': ['nothing else is as old', always],
   'accounts.updated_at': ['nothing else is as old', always],

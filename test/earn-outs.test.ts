@@ -266,6 +266,7 @@ describe('in the mode payout', () => {
     host.clock.advanceDays(7);
     expect(await host.referrals.runEarnOuts()).toEqual(none);
     await account.update({ payoutEmail: 'new@example.org' });
+    host.clock.advanceDays(3); // the address is held
     await host.referrals.close();
     const { dataSource, clock } = host;
     const without = await startEarnings({ dataSource, clock: clock.read });

@@ -450,6 +450,7 @@ describe('accounts', () => {
     expect({ ...made }).toEqual({
       ...{ id: expect.any(Number), userId: user, mode: 'credits', payoutEmail: null, referralId: expect.any(Number) },
       ...{ usersReferred: 0, usersUpgraded: 0, creditsPaid: '0.00', payoutsPaid: '0.00', earnOutCount: 0 },
+      ...{ minimum: null, payoutEmailChangedAt: null, suspendedAt: null, bannedAt: null },
       ...{ createdAt: host.clock.time, updatedAt: host.clock.time },
     });
     expect(await referrals.accounts.of(user)).toEqual(made);

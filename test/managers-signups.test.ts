@@ -45,7 +45,7 @@ describe('signups', () => {
       },
       ...{ referralCreditAmount: '5.00', referralCreditDuration: 30, referralCreditTypeId: type },
       ...{ rewardCreditAmount: '10.50', rewardCreditDuration: 30, rewardCreditTypeId: type },
-      ...{ beforeRewardUsageThreshold: '100.00', recordedUsage: '0.00', thresholdReachedAt: null },
+      ...{ beforeRewardUsageThreshold: '100.00', recordedUsage: '0.00', thresholdReachedAt: null, noReward: null },
       weighed: { rule: 'typed-code', choice: 'PAID', candidates: [{ source: 'code', outcome: 'chosen' }] },
     });
     expect(await made.credits()).toMatchObject([{ userId: '7', kind: 'referral', initialBalance: '5.00' }]);

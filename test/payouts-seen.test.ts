@@ -241,6 +241,7 @@ test('a payout that is always refused is asked for five times, then waits for st
   await referrals.runEarnOuts();
   expect(provider.asked).toBe(6);
   await account.update({ payoutEmail: 'anna@other.example' });
+  clock.advanceDays(3); // the address is held
   provider.become({ manner: () => 'pays' });
   expect(await referrals.runEarnOuts()).toMatchObject({ completed: 1, amount: '100.00' });
   expect([provider.asked, trial.sent(), codesOf(host)]).toEqual([7, 100, []]);

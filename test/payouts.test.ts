@@ -439,6 +439,7 @@ describe('after refusals', () => {
     await host.referrals.runEarnOuts();
     expect(host.asked).toHaveLength(5);
     await account.update({ payoutEmail: 'new@example.org' });
+    host.clock.advanceDays(3); // the address is held
     expect(await host.referrals.runEarnOuts()).toMatchObject({ bound: 1, completed: 1, amount: '5.00' });
     expect(host.asked.at(-1)!.payoutEmail).toBe('new@example.org');
     await addsUp(host);
@@ -677,6 +678,7 @@ describe('what an account sees', () => {
     expect(await blocked()).toEqual({ amount: '49.00', reason: 'no-payout-address' });
     await account.update({ payoutEmail: 'back@example.org' });
     expect(await blocked()).toBeNull();
+    host.clock.advanceDays(3); // the address is held
     expect(await referrals.runEarnOuts()).toMatchObject({ bound: 2, amount: '69.00' });
     expect(await blocked()).toBeNull();
     await addsUp(host);

@@ -201,7 +201,7 @@ class Shop {
     this.referrals = createReferrals({
       ...{ dataSource, baseUrl, secret, user: () => null, clock: clock.read, ...patient() },
       commission: { ratio: decimal(ratio), pendingDays, ...(max !== null && { maxPerReferee: decimal(max) }) },
-      earnOuts: { every: { days: everyDays }, minimum: decimal(minimum), payout },
+      earnOuts: { every: { days: everyDays }, minimum: decimal(minimum), addressHoldDays: 0, payout },
       onError: (error) => this.told.push((error as ReferralError).code),
     });
   }

@@ -24,6 +24,7 @@ const ofCodes: Record<SignupExplanation['reason'], string> = {
   'used-up': 'This code can’t be used any more. Please leave the field empty.',
   'own-code': 'This is your own code. Please leave the field empty.',
   'already-signed-up': 'You have signed up already.',
+  'suspended': 'This code can’t be used. Please leave the field empty.',
   'outside-window': 'This invitation is too old. Please leave the field empty.',
 };
 

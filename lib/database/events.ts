@@ -1,5 +1,6 @@
 import { EventEmitter } from 'node:events';
 import type { EntityManager, EntitySubscriberInterface, QueryRunner } from 'typeorm';
+import type { ReferralAccount } from '../entities/referral-account';
 import type { ReferralCommission } from '../entities/referral-commission';
 import type { ReferralCredit } from '../entities/referral-credit';
 import type { ReferralCreditSpend } from '../entities/referral-credit-spend';
@@ -41,6 +42,11 @@ export interface ReferralEvents {
    * was paid, and it waits for the host's staff from now on.
    */
   earnOut: [earnOut: ReferralEarnOut];
+  /**
+   * The payout address of an account has changed. `before` is the old address, masked, as in `a***@example.com`; null if
+   * there was none. Tell the user, `account.userId`: payouts wait for `earnOuts.addressHoldDays`, unless it is the first one.
+   */
+  payoutAddressChanged: [account: ReferralAccount, before: string | null];
 }
 
 const names: ReadonlySet<string> = new Set(
@@ -56,6 +62,7 @@ const names: ReadonlySet<string> = new Set(
     refundUndone: true,
     commissionRejected: true,
     earnOut: true,
+    payoutAddressChanged: true,
   } satisfies Record<keyof ReferralEvents, true>),
 );
 

@@ -11,6 +11,7 @@ import { amountColumn, bigintAsNumber, finite } from './columns';
  */
 @Entity({ name: 'referral_account_totals' })
 @Index('ix_referral_account_totals_due', ['dueTerms', 'dueAt', 'userId'])
+@Check('ck_referral_account_totals_suspended', '"commissions" <= "most_commissions"')
 @Check('ck_referral_account_totals_finite', finite('amount', 'matured_amount', 'revenue'))
 export class ReferralAccountTotal {
   @PrimaryColumn({
@@ -36,6 +37,13 @@ export class ReferralAccountTotal {
   /** How many commissions there are, reverted ones included. */
   @Column({ name: 'commissions', type: 'integer', default: 0 })
   readonly commissions!: number;
+
+  /**
+   * While the account is suspended, how many commissions there were then: a constraint refuses one more, also of a
+   * purchase that began before. Otherwise null.
+   */
+  @Column({ name: 'most_commissions', type: 'integer', nullable: true })
+  readonly mostCommissions!: number | null;
 
   /** How many of them are reverted: their purchases were refunded in full. */
   @Column({ name: 'reverted', type: 'integer', default: 0 })

@@ -12,7 +12,12 @@ import { Referral } from './referral';
 @Check('ck_referral_accounts_mode', `"mode" = 'credits' OR ("mode" = 'payout' AND "payout_email" IS NOT NULL)`)
 @Check('ck_referral_accounts_counts', '"users_upgraded" BETWEEN 0 AND "users_referred"')
 @Check('ck_referral_accounts_commission', isRatedCommission)
-@Check('ck_referral_accounts_finite', finite('credits_paid', 'payouts_paid', ...ratedAmounts))
+@Check(
+  'ck_referral_accounts_suspended',
+  '("suspended_at" IS NULL OR "suspensions" > 0) AND ("banned_at" IS NULL OR "suspended_at" IS NOT NULL)',
+)
+@Check('ck_referral_accounts_minimum', '"minimum" > 0')
+@Check('ck_referral_accounts_finite', finite('credits_paid', 'payouts_paid', 'minimum', ...ratedAmounts))
 export class ReferralAccount extends RatedCommissionColumns<AccountChanges> {
   @PrimaryColumn({
     name: 'user_id',
@@ -38,6 +43,26 @@ export class ReferralAccount extends RatedCommissionColumns<AccountChanges> {
   /** The e-mail address that payouts go to; never null in the mode `payout`. */
   @Column({ name: 'payout_email', type: 'varchar', length: lengths.email, nullable: true })
   readonly payoutEmail!: string | null;
+
+  /** When another address took the place of an earlier one, or the address was removed; null if that never happened. */
+  @Column({ name: 'payout_email_changed_at', type: 'timestamptz', nullable: true })
+  readonly payoutEmailChangedAt!: Date | null;
+
+  /** The least amount that is paid to this account, as a decimal string; null for the option `earnOuts.minimum`. */
+  @Column({ name: 'minimum', ...amountColumn, nullable: true })
+  readonly minimum!: string | null;
+
+  /** Since when the account is suspended, or banned; null if it is neither. */
+  @Column({ name: 'suspended_at', type: 'timestamptz', nullable: true })
+  readonly suspendedAt!: Date | null;
+
+  /** Since when the account is banned; null if it is not. */
+  @Column({ name: 'banned_at', type: 'timestamptz', nullable: true })
+  readonly bannedAt!: Date | null;
+
+  /** How often the account was suspended so far, for `verify`. Not loaded. */
+  @Column({ name: 'suspensions', type: 'integer', default: 0, select: false })
+  readonly suspensions?: number;
 
   /**
    * The user's own referral, the first one to `baseUrl` that is neither expired nor a channel; null until `accounts.of` or

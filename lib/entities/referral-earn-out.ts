@@ -99,6 +99,13 @@ export class ReferralEarnOut extends ReferralRecord {
   @Column({ name: 'attempts', type: 'integer', default: 0 })
   readonly attempts!: number;
 
+  /**
+   * When the option `earnOuts.payout` was first called for it, also before an `earnOuts.retry`; null if that was surely not
+   * called. Not loaded.
+   */
+  @Column({ name: 'asked_at', type: 'timestamptz', nullable: true, select: false })
+  readonly askedAt?: Date | null;
+
   /** Which process is calling the option `earnOuts.payout`, as `host/process id/number`; null if none is. */
   @Column({ name: 'claimed_by', type: 'varchar', length: 128, nullable: true })
   readonly claimedBy!: string | null;

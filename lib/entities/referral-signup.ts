@@ -2,7 +2,7 @@ import { Check, Column, Entity, Index, JoinColumn, ManyToOne, PrimaryColumn } fr
 import { lengths } from '../limits';
 import type { NoCommission } from '../types/commissions';
 import type { WithManager } from '../types/common';
-import type { Weighed } from '../types/signups';
+import type { NoReward, Weighed } from '../types/signups';
 import { amountColumn, bigintAsNumber, finite } from './columns';
 import { isRatedCommission } from './commission-terms';
 import { related } from './record';
@@ -61,6 +61,13 @@ export class ReferralSignup extends ReferralTerms {
   /** When the usage first reached the threshold, so that the referrer's reward became due; null before. */
   @Column({ name: 'threshold_reached_at', type: 'timestamptz', nullable: true })
   readonly thresholdReachedAt!: Date | null;
+
+  /**
+   * Why the referrer gets no reward, now or later; null otherwise. `suspended`: the account of the referrer was suspended when
+   * the usage reached the threshold.
+   */
+  @Column({ name: 'no_reward', type: 'varchar', length: 16, nullable: true })
+  readonly noReward!: NoReward | null;
 
   /** `code`: the user typed the code. `attribution`: the visitor came through the link. */
   @Column({ name: 'source', type: 'varchar', length: 16 })

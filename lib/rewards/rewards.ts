@@ -24,6 +24,7 @@ import { AccountManager } from './earn-outs/account-manager';
 import { EarnOutManager } from './earn-outs/earn-out-manager';
 import { EarnOuts } from './earn-outs/earn-outs';
 import { Reports } from './earn-outs/reports';
+import { Suspensions } from './earn-outs/suspensions';
 import { Transitions } from './earn-outs/transitions';
 import { Audit } from './records/audit';
 import { AuditManager } from './records/audit-manager';
@@ -118,6 +119,7 @@ export function wireRewards(settings: Settings, tracking: Tracking): Rewards {
   const purchases = new Purchases(database, clock, events, buyersReferrals, late, settings);
   const undoneRefunds = new UndoneRefunds(database, clock, events, audit);
   const transitions = new Transitions(database, clock, events, settings);
+  const suspensions = new Suspensions(database, clock, transitions, new Audit(database, clock));
   const reports = new Reports(database, events, settings, transitions);
   const earnOuts = new EarnOuts(database, clock, events, settings, creditTypes, transitions, reports);
 
@@ -131,7 +133,7 @@ export function wireRewards(settings: Settings, tracking: Tracking): Rewards {
     credits,
     creditTransactions: new CreditTransactionManager(database, clock, credits),
     channels: new ChannelManager(database, clock, lookup, creation, settings),
-    accounts: new AccountManager(database, clock, creation, settings, totals),
+    accounts: new AccountManager(database, clock, events, creation, settings, totals, suspensions),
     purchases: new PurchaseManager(database, purchases),
     commissions: new CommissionManager(database, { holds, rejections, adjustments, audit }),
     adjustments,

@@ -36,7 +36,7 @@ function isBot(req: IncomingMessage, { bots, onError }: Settings): boolean {
 }
 
 /** Why a request for a link is not a click, as `NODE_DEBUG=express-referrals` prints it. */
-export type NoClick = 'method' | 'navigation' | 'bot' | 'consent' | 'expired' | 'own';
+export type NoClick = 'method' | 'navigation' | 'bot' | 'consent' | 'expired' | 'own' | 'suspended';
 
 /**
  * Returns why a request, which is no prefetch, is not a click by its headers; null if it is one. A click is a GET request

@@ -6,6 +6,7 @@ import type { Database } from '../database/database';
 import { fold } from '../database/folding';
 import { type Placeholders, sql } from '../database/named-parameters';
 import { timeInResult } from '../database/result-types';
+import { isSuspended } from '../database/suspended';
 import { isAway } from '../database/unavailable';
 import { Referral } from '../entities/referral';
 import { isCode } from '../input';
@@ -19,7 +20,12 @@ export interface Link {
   readonly destination: string;
   /** The `Location` of a click without parameters. */
   readonly location: string;
+  /** Whether the account of the owner is suspended: then the link only redirects. */
+  readonly isSuspended: boolean;
 }
+
+/** A referral as the database has it. */
+type FoundReferral = Pick<Link, 'referral' | 'isSuspended'>;
 
 /** What names a referral: its id, or one of its codes, at present or in the past. */
 export type Named = number | string;
@@ -44,7 +50,7 @@ export class ReferralLookup {
     this.#database = database;
     this.#clock = clock;
     this.#settings = settings;
-    this.#columns = database.columns(Referral);
+    this.#columns = database.columns(Referral, 'r');
     const { max, ttlMs: ttl } = settings.linkCache;
     const options = { max, ttl, noDeleteOnStaleGet: true }; // a stale link is used while the database is away
     this.#links = new LRUCache(options);
@@ -77,10 +83,18 @@ export class ReferralLookup {
 
   /** Returns the referral that has a code, or once had it. */
   async findByCode(code: string, manager?: EntityManager): Promise<Referral | null> {
-    return isCode(code) ? this.#read({ code }, ($) => idOfCode(this.#database.tables, $.code), manager) : null;
+    return (isCode(code) && (await this.#readByCode(code, manager))?.referral) || null;
   }
 
   async findById(id: number, manager?: EntityManager): Promise<Referral | null> {
+    return (await this.#readById(id, manager))?.referral ?? null;
+  }
+
+  #readByCode(code: string, manager: EntityManager | undefined): Promise<FoundReferral | null> {
+    return this.#read({ code }, ($) => idOfCode(this.#database.tables, $.code), manager);
+  }
+
+  #readById(id: number, manager: EntityManager | undefined): Promise<FoundReferral | null> {
     return this.#read({ id }, ($) => $.id, manager);
   }
 
@@ -88,16 +102,19 @@ export class ReferralLookup {
     parameters: P,
     id: ($: Placeholders<P>) => string,
     manager: EntityManager | undefined,
-  ): Promise<Referral | null> {
-    const { referrals } = this.#database.tables;
+  ): Promise<FoundReferral | null> {
+    const { tables } = this.#database;
     const query = sql(
       parameters,
-      ($) => `SELECT ${this.#columns}, ${timeInResult('now()')} AS now FROM ${referrals} WHERE id = ${id($)}`,
+      (
+        $,
+      ) => `SELECT ${this.#columns}, ${isSuspended(tables, 'r.user_id')} AS "isSuspended", ${timeInResult('now()')} AS now
+        FROM ${tables.referrals} r WHERE r.id = ${id($)}`,
     );
-    const [row] = await this.#database.query<{ now: Date }>(query, manager);
+    const [row] = await this.#database.query<{ isSuspended: boolean; now: Date }>(query, manager);
     if (!row) return null;
     if (!manager) this.#clock.learn(row.now); // in a transaction, now() is the time at which it began
-    return this.#database.entity(Referral, row);
+    return { referral: this.#database.entity(Referral, row), isSuspended: row.isSuspended };
   }
 
   #cached(key: Named, options?: { allowStale: boolean }): Link | undefined {
@@ -124,9 +141,9 @@ export class ReferralLookup {
   }
 
   async #load(key: Named, manager?: EntityManager): Promise<Link | undefined> {
-    const referral = await (typeof key === 'number' ? this.findById(key, manager) : this.findByCode(key, manager));
-    if (!referral) return undefined;
-    const destination = safeDestination(referral.redirectTo, this.#settings) ?? this.#settings.baseUrl.href;
-    return { referral, destination, location: locationOf(destination, '', this.#settings) };
+    const found = await (typeof key === 'number' ? this.#readById(key, manager) : this.#readByCode(key, manager));
+    if (!found) return undefined;
+    const destination = safeDestination(found.referral.redirectTo, this.#settings) ?? this.#settings.baseUrl.href;
+    return { ...found, destination, location: locationOf(destination, '', this.#settings) };
   }
 }

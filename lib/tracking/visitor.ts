@@ -115,12 +115,13 @@ export class Visitor {
    * If the request is a click on a link, records it, waits for the commit, and stores the touch until sign-in. If the
    * click can't be recorded, the error is reported and the touch is stored nevertheless: sign-in inserts the click.
    */
-  async click({ referral }: Link): Promise<void> {
+  async click({ referral, isSuspended }: Link): Promise<void> {
     if (this.#clickedOn === referral.id) return;
     const { attributedUsers, clock, lookup, samePerson, settings, store } = this.#parts;
     const notCounted = (reason: NoClick): void => debug('%s: not counted: %s', referral.code, reason);
     const reason = noClickReason(this.#req, settings);
     if (reason) return notCounted(reason);
+    if (isSuspended) return notCounted('suspended');
     if (settings.consent && !(await this.consents())) return notCounted('consent');
     this.#clickedOn = referral.id;
     const arrivedAt = clock.now();

@@ -71,13 +71,18 @@ export interface AccountInput {
 export interface AccountChanges {
   /** Applies to commissions that are earned from now on. */
   mode?: EarningMode;
-  /** The e-mail address that payouts go to, up to 254 characters. Null is allowed only in the mode `credits`. */
+  /**
+   * The e-mail address that payouts go to, up to 254 characters. Null is allowed only in the mode `credits`. Another
+   * address than before holds payouts for `earnOuts.addressHoldDays`.
+   */
   payoutEmail?: string | null;
   /**
    * Terms of this account alone, which go before those of channels, programs and the option `commission`; null for none. They
    * apply to what is earned from now on. A change replaces them as a whole.
    */
   commission?: CommissionTerms | null;
+  /** The least amount that is paid to this account, above 0; null for the option `earnOuts.minimum`. */
+  minimum?: Amount | null;
 }
 
 /** An amount that is available, and that no earn-out can pay until something changes. */
@@ -85,10 +90,10 @@ export interface BlockedEarnings {
   /** A decimal string. */
   amount: string;
   /**
-   * `no-payout-option`: the host has not set the option `earnOuts.payout`. `no-payout-address`: the account has no
-   * `payoutEmail`.
+   * `suspended`: the account is suspended or banned; the amount is that of both modes. `no-payout-option`: the host has
+   * not set the option `earnOuts.payout`. `no-payout-address`: the account has no `payoutEmail`.
    */
-  reason: 'no-payout-address' | 'no-payout-option';
+  reason: 'suspended' | 'no-payout-address' | 'no-payout-option';
 }
 
 /** The totals of a user's account. Amounts are decimal strings, net of refunds. */

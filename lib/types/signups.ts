@@ -135,10 +135,20 @@ export interface UsageInput extends WithManager {
  * Why `Referral.recordSignup` made no sign-up. `no-code`: the user typed no code and came through no referral.
  * `unknown-code`: no referral has the code. `expired`: the code has expired. `used-up`: the code has no uses left.
  * `own-code`: the referral is the user's own. `already-signed-up`: the user has a sign-up. `outside-window`: the touch
- * is older than `attribution.windowDays`.
+ * is older than `attribution.windowDays`. `suspended`: the account of the referral's owner is suspended or banned.
  */
 export type SignupRefusal =
-  'no-code' | 'unknown-code' | 'expired' | 'used-up' | 'own-code' | 'already-signed-up' | 'outside-window';
+  | 'no-code'
+  | 'unknown-code'
+  | 'expired'
+  | 'used-up'
+  | 'own-code'
+  | 'already-signed-up'
+  | 'outside-window'
+  | 'suspended';
+
+/** Why a referrer gets no reward for a sign-up. `suspended`: the account was suspended when the reward became due. */
+export type NoReward = 'suspended';
 
 /** A referral that a sign-up could be attributed to. */
 export interface SignupCandidate {

@@ -267,6 +267,15 @@ const calls: Record<string, Entry> = {
   'referrals.channels.ofUser': ({ host, options }) => host.referrals.channels.ofUser('carla', options),
   'referrals.accounts.of': ({ host, options }) => host.referrals.accounts.of(fresh(), options),
   'referrals.accounts.totals': ({ host, options }) => host.referrals.accounts.totals(fresh(), options),
+  'referrals.accounts.suspend': ({ host, options }) =>
+    host.referrals.accounts.suspend(fresh(), { reason: 'a trial', ...options }),
+  'referrals.accounts.ban': ({ host, options }) =>
+    host.referrals.accounts.ban(fresh(), { reason: 'a trial', ...options }),
+  'referrals.accounts.reinstate': async ({ host, options }) => {
+    const user = fresh();
+    await host.referrals.accounts.suspend(user, { reason: 'a trial', ...options });
+    return host.referrals.accounts.reinstate(user, options);
+  },
   'referrals.credits.getByName': ({ host, options }) => host.referrals.credits.getByName('fortune', options),
   'referrals.credits.balance': ({ host, options }) => host.referrals.credits.balance('rich', options),
   'referrals.credits.spend': ({ host, options }) =>

@@ -3,7 +3,8 @@ import { couponOf, type EarningsHost, refer } from './earnings';
 /**
  * A small world with every state of purchases and commissions: pending, available, paid and reverted; under a limit, at
  * it and after it; refunded in parts and as a whole; of coupons that are used once, kept, replaced and not yet
- * redeemed; of a referrer met by sign-up and by purchase; and one purchase for each reason to earn nothing.
+ * redeemed; of a referrer met by sign-up and by purchase; of one who was suspended, and of one who is; and one purchase
+ * for each reason to earn nothing.
  */
 export async function buildCommissionWorld(host: EarningsHost): Promise<void> {
   const { referrals, clock } = host;
@@ -20,6 +21,8 @@ export async function buildCommissionWorld(host: EarningsHost): Promise<void> {
   await refer(host, 'anna', 'carl', { commissionRatio: '0.2', commissionMaxPerReferee: '15' });
   await refer(host, 'anna', 'eve');
   await refer(host, 'anna', 'nora', { commissionRatio: 0 });
+  await refer(host, 'sue', 'iris');
+  await refer(host, 'sid', 'jane');
   const kept = await couponOf(host, 'otto', { isRecurring: true, maxEarningsPerReferred: '9' });
   const once = await couponOf(host, 'otto');
   const later = await couponOf(host, 'anna', { isRecurring: true });
@@ -49,6 +52,13 @@ export async function buildCommissionWorld(host: EarningsHost): Promise<void> {
   await buy('gina', 'g1', '10');
   await referrals.coupons.apply('gina', later.code); // replaces the kept one
   await buy('gina', 'g2', '10');
+
+  await buy('iris', 'i1', '10');
+  await buy('jane', 'j1', '10');
+  for (const user of ['sue', 'sid']) await referrals.accounts.suspend(user, { reason: 'looks made up' });
+  await buy('iris', 'i2', '10');
+  await buy('jane', 'j2', '10');
+  await referrals.accounts.reinstate('sue');
 
   await back('carl', 'c1', 'rc1', '13.37');
   await back('carl', 'c1', 'rc2', '0.01');

@@ -88,7 +88,7 @@ export function configOf(
     number_of_users_upgraded: totals.usersUpgraded,
     earn_out_frequency: durationOf(earnOuts.everyMs),
     next_earn_out_date: totals.nextEarnOutAt,
-    minimum_earn_out_amount: Number(earnOuts.minimum),
+    minimum_earn_out_amount: Number(account.minimum ?? earnOuts.minimum),
     referral_code: offer.code,
     referral_url:
       codeParameter === false ? `${site}${linkPath}/${offer.code}` : `${site}/?${codeParameter}=${offer.code}`,

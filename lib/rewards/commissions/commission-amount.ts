@@ -58,7 +58,7 @@ const amount = ({ tables, currency: { digits } }: Database, $: Parameters, isLim
       SELECT k.source, k.referral_id, k.is_self_referral, k.referrer_id, c.id AS channel_id, c.is_recurring,
         t.terms_from, t.rate, t.flat_amount, t.months, t.purchases, t.max, l.max_per_referrer, l.period,
         CASE WHEN k.referrer_id IS NOT NULL THEN coalesce(a.mode, 'credits') END AS mode,
-        a.user_id IS NULL AS is_first_use,
+        a.user_id IS NULL AS is_first_use, a.suspended_at IS NOT NULL AS is_suspended,
         e.user_id IS NULL AS is_new, e.upgraded_at IS NULL AND ${$.amount}::numeric > 0 AS is_upgrade,
         k.source IS NOT DISTINCT FROM 'attribution' AND ${$.isOwnReferral}::boolean AS is_own,
         k.source IS NOT DISTINCT FROM 'coupon' AND NOT b.is_redeemed AS is_redeeming,
@@ -85,7 +85,8 @@ const amount = ({ tables, currency: { digits } }: Database, $: Parameters, isLim
             SELECT FROM ${tables.signups} WHERE user_id = ${$.buyer} AND referrer_id IS NOT NULL
           )
         ), false) AS is_revenue,
-        CASE WHEN referrer_id IS NULL THEN 'no-referrer' WHEN is_own THEN 'own-referral' WHEN rate = 0 THEN 'no-rate'
+        CASE WHEN referrer_id IS NULL THEN 'no-referrer' WHEN is_own THEN 'own-referral' WHEN is_suspended THEN 'suspended'
+          WHEN rate = 0 THEN 'no-rate'
           WHEN (SELECT purchased_at FROM at) >= term_until THEN 'term-ended'
           WHEN purchases_left <= 0 THEN 'purchases-used' WHEN whole = 0 THEN 'too-small'
           WHEN room <= 0 THEN 'limit-reached' WHEN referrer_room <= 0 THEN 'referrer-limit' END AS no_commission

@@ -74,7 +74,8 @@ type Parameters = Placeholders<PurchaseParameters>;
  * 3. Rows that belong to this buyer: purchase, redemption, commission, and the referee row of buyer and referrer. Their
  *    order does not matter, because the other calls that change them hold lock 1. Only a sign-up of the buyer can
  *    insert the referee row at the same time; the unique key makes one of the two wait.
- * 4. `referral_accounts`, the row of the referrer (`account`): only if it is new or counts one more user.
+ * 4. `referral_accounts`, the row of the referrer (`account`): only if it is new, counts one more user, or gets its first
+ *    commission of a channel and mode.
  * 5. `referral_referrer_periods`, the row of referrer and period (`limited`): only with a limit for the referrer.
  * 6. `referral_account_totals`, the row of referrer, channel and mode (`added`).
  * 7. The referral of the commission and the channel of the redemption: their foreign keys take a lock that prevents the
@@ -85,6 +86,10 @@ type Parameters = Placeholders<PurchaseParameters>;
  * The column `version` of the buyer's row is an optimistic lock. If another call has changed the row since the snapshot
  * of this statement, nothing is written: the result has no purchase, and the caller retries. If other buyers have used
  * up the coupon, or the limit for the referrer, since the snapshot, the statement fails, and the caller retries too.
+ *
+ * It also fails if the referrer's account was suspended since the snapshot: by the constraint of the row of totals, on which
+ * the suspension has written how many commissions it may have. A row that is not in the snapshot may be one that the
+ * suspension did not find, so that the account is locked and tested as well (lock 4).
  */
 export function purchaseStatement(database: Database, variant: PurchaseVariant): Statement<PurchaseParameters> {
   const { tables } = database;
@@ -222,7 +227,8 @@ export const refereeAndCommission = (tables: Tables, $: Parameters, net = 'earni
       SELECT earning.referrer_id, ${$.buyer}, 'purchase', ${net}, (${$.amount}::numeric > 0)::integer,
         CASE WHEN ${$.amount}::numeric > 0 THEN at.purchased_at END,
         CASE WHEN ${$.amount}::numeric > 0 THEN at.now END, at.now
-      FROM earning CROSS JOIN at CROSS JOIN purchased WHERE earning.referrer_id IS NOT NULL AND NOT earning.is_own
+      FROM earning CROSS JOIN at CROSS JOIN purchased
+      WHERE earning.referrer_id IS NOT NULL AND NOT earning.is_own AND NOT earning.is_suspended
       ON CONFLICT (user_id, referee_id) DO UPDATE SET earned = e.earned + excluded.earned,
         purchases = e.purchases + excluded.purchases,
         first_purchase_at = least(e.first_purchase_at, excluded.first_purchase_at),
@@ -262,14 +268,20 @@ export const sharedRows = (
   { isLimited, net = 'earning.earned', revenue = `${$.amount}::numeric` }: SharedAmounts,
 ): string => `
     -- Lock 4. PostgreSQL checks the constraints on the values to insert even if it updates. So users_upgraded must not
-    -- exceed users_referred in these values.
+    -- exceed users_referred in these values. No account can have -1 users: if it was suspended since the snapshot, its
+    -- constraint refuses that, and PostgreSQL undoes the whole statement.
     account AS (
       INSERT INTO ${tables.accounts} AS a (user_id, users_referred, users_upgraded, created_at, updated_at)
       SELECT earning.referrer_id, (earning.is_new AND counted.met_by = 'purchase')::integer,
         (earning.is_new AND counted.met_by = 'purchase' AND earning.is_upgrade)::integer, at.now, at.now
       FROM earning CROSS JOIN at CROSS JOIN counted
       WHERE earning.is_first_use OR earning.is_new OR earning.is_upgrade
-      ON CONFLICT (user_id) DO UPDATE SET users_referred = a.users_referred + excluded.users_referred,
+        OR (earning.no_commission IS NULL AND NOT EXISTS (
+          SELECT FROM ${tables.totals} t WHERE t.user_id = earning.referrer_id
+            AND t.channel_id = coalesce(earning.channel_id, 0) AND t.mode = earning.mode
+        ))
+      ON CONFLICT (user_id) DO UPDATE
+        SET users_referred = CASE WHEN a.suspended_at IS NULL THEN a.users_referred + excluded.users_referred ELSE -1 END,
         users_upgraded = a.users_upgraded + (SELECT is_upgrade::integer FROM earning)
       RETURNING user_id
     ),
@@ -312,6 +324,11 @@ const periodOfReferrer = (tables: Tables, net: string): string => `
         THEN o.earned + excluded.earned ELSE -1 END
       RETURNING user_id
     ),`;
+
+/** The constraints that refuse a commission for a referrer who was suspended after the statement's snapshot. */
+export const suspendedMeanwhile: readonly (string | null)[] = [
+  ...['ck_referral_account_totals_suspended', 'ck_referral_accounts_counts'],
+];
 
 /** SQL: whether the new commission is among those that a row `t` of the totals counts as available. */
 const isMatured = `(SELECT available_at FROM commission) <= t.matured_until`;

@@ -26,6 +26,7 @@ import {
   type PurchaseRow,
   purchaseStatement,
   type PurchaseVariant,
+  suspendedMeanwhile,
 } from './purchase-statement';
 import { isLimitOvertaken } from './referrer-periods';
 import { type RefundParameters, type RefundRow, refundStatement } from './refund-statement';
@@ -69,10 +70,13 @@ export interface MadePurchase extends RecordedPurchase {
 }
 
 /**
- * These foreign keys refuse a purchase whose referral or channel was deleted after the statement's snapshot, or whose
- * coupon was used up.
+ * These constraints refuse a purchase whose referral or channel was deleted after the statement's snapshot, whose coupon
+ * was used up, or whose referrer was suspended.
  */
-const goneMeanwhile = new Set<string | null>(['fk_referral_commissions_referral', 'fk_referral_redemptions_channel']);
+const changedMeanwhile = new Set<string | null>([
+  ...['fk_referral_commissions_referral', 'fk_referral_redemptions_channel'],
+  ...suspendedMeanwhile,
+]);
 
 /**
  * Records purchases and refunds, and what they earn the referrers. The commission is computed in
@@ -233,7 +237,7 @@ export class Purchases {
     try {
       return await run(first);
     } catch (error) {
-      if (goneMeanwhile.has(violatedConstraint(error)) || isLimitOvertaken(error)) return overtaken;
+      if (changedMeanwhile.has(violatedConstraint(error)) || isLimitOvertaken(error)) return overtaken;
       throw error;
     }
   }

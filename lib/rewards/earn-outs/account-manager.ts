@@ -2,16 +2,19 @@ import type { EntityManager } from 'typeorm';
 import type { Clock } from '../../database/clock';
 import type { Database } from '../../database/database';
 import { violatedConstraint } from '../../database/driver-errors';
+import type { Events } from '../../database/events';
 import { sql } from '../../database/named-parameters';
 import { timeInResult } from '../../database/result-types';
 import { overtaken } from '../../database/retry';
 import { nowIn, timeOf } from '../../database/statement-time';
 import { ReferralAccount } from '../../entities/referral-account';
 import { invalid, referralError } from '../../errors';
-import { emailOf, objectOf, someUserIdOf } from '../../input';
+import { amountOf, emailOf, objectOf, someUserIdOf } from '../../input';
 import type { Settings } from '../../options';
+import { masked } from '../../shown';
 import { isBaseUrl } from '../../tracking/redirect';
 import type { ReferralCreation, ReferralPlan } from '../../tracking/referral-creation';
+import type { StaffOptions } from '../../types/audit';
 import type { UserRef, WithManager } from '../../types/common';
 import type { AccountChanges, AccountInput, AccountTotals, BlockedEarnings, EarningMode } from '../../types/earn-outs';
 import type { Totals } from '../commissions/totals';
@@ -19,25 +22,38 @@ import { flatCommission } from '../records/commission-terms';
 import { RecordManager } from '../records/record-manager';
 import { modes, payableFrom } from './payable-from';
 import { periodEnd, periodStart } from './schedule';
+import type { Suspensions } from './suspensions';
 import { termsOf } from './terms';
 import { Waiting } from './waiting';
 
 /** `referrals.accounts`: the referral settings and totals of users. A plan is null if the user has a referral to use. */
 export class AccountManager extends RecordManager<ReferralAccount, AccountInput, AccountChanges, ReferralPlan | null> {
   readonly #clock: Clock;
+  readonly #events: Events;
   readonly #creation: ReferralCreation;
   readonly #settings: Settings;
   readonly #totals: Totals;
   readonly #waiting: Waiting;
+  readonly #suspensions: Suspensions;
 
   /** @internal */
-  constructor(database: Database, clock: Clock, creation: ReferralCreation, settings: Settings, totals: Totals) {
+  constructor(
+    database: Database,
+    clock: Clock,
+    events: Events,
+    creation: ReferralCreation,
+    settings: Settings,
+    totals: Totals,
+    suspensions: Suspensions,
+  ) {
     super(database, { record: ReferralAccount, word: 'account', inUse: {} });
     this.#clock = clock;
+    this.#events = events;
     this.#creation = creation;
     this.#settings = settings;
     this.#totals = totals;
     this.#waiting = new Waiting(database, clock);
+    this.#suspensions = suspensions;
   }
 
   /**
@@ -98,7 +114,7 @@ export class AccountManager extends RecordManager<ReferralAccount, AccountInput,
         ),
         -- The same as rows, with the time from which on each mode can be paid.
         by_mode AS (
-          SELECT m.mode, earned.amount, ${payableFrom(this.database, 'at.now', $.period)} AS from_time
+          SELECT m.mode, earned.amount, ${payableFrom(this.database, 'at.now', $)} AS from_time
           FROM ${accounts} a CROSS JOIN at CROSS JOIN summed CROSS JOIN ${modes($.isPayoutOffered)}
           JOIN LATERAL (VALUES ('credits', summed.credits), ('payout', summed.payout)) AS earned (mode, amount)
             ON earned.mode = m.mode
@@ -113,27 +129,29 @@ export class AccountManager extends RecordManager<ReferralAccount, AccountInput,
           FROM by_mode CROSS JOIN at
         )
         SELECT a.users_referred AS "usersReferred", a.users_upgraded AS "usersUpgraded", summed.walked,
-          ${timeInResult(`CASE WHEN due.amount >= ${$.minimum}::numeric
+          ${timeInResult(`CASE WHEN due.amount >= coalesce(a.minimum, ${$.minimum}::numeric)
             THEN greatest(${periodStart('a', 'at.now', $.period)}, due.since)
             ELSE coalesce(due.next_time, ${periodEnd('a', 'at.now', $.period)}) END`)} AS "nextEarnOutAt",
           summed.credits::text AS "creditsEarned", summed.payout::text AS "payoutsEarned",
           summed.total_credits::text AS "totalCreditsEarned", summed.total_payouts::text AS "totalPayoutsEarned",
-          CASE WHEN summed.payout > 0 AND NOT ${$.isPayoutOffered}::boolean THEN 'no-payout-option'
+          CASE WHEN a.suspended_at IS NOT NULL THEN greatest(summed.credits, 0) + greatest(summed.payout, 0)
+            ELSE summed.payout END::text AS "blockedAmount",
+          CASE WHEN a.suspended_at IS NOT NULL AND (summed.credits > 0 OR summed.payout > 0) THEN 'suspended'
+            WHEN summed.payout > 0 AND NOT ${$.isPayoutOffered}::boolean THEN 'no-payout-option'
             WHEN summed.payout > 0 AND a.payout_email IS NULL THEN 'no-payout-address' END AS "blockedReason"
         FROM ${accounts} a CROSS JOIN at CROSS JOIN summed CROSS JOIN due WHERE a.user_id = ${$.user}`,
       ),
       manager,
     );
-    const { walked, blockedReason: reason, ...totals } = row!;
+    const { walked, blockedReason: reason, blockedAmount, ...totals } = row!;
     if (!manager) await this.#totals.noteWalked(account.userId, Number(walked));
-    const payoutsEarned = this.database.shown(totals.payoutsEarned);
     return {
       ...totals,
       creditsEarned: this.database.shown(totals.creditsEarned),
-      payoutsEarned,
+      payoutsEarned: this.database.shown(totals.payoutsEarned),
       totalCreditsEarned: this.database.shown(totals.totalCreditsEarned),
       totalPayoutsEarned: this.database.shown(totals.totalPayoutsEarned),
-      blocked: reason === null ? null : { amount: payoutsEarned, reason },
+      blocked: reason === null ? null : { amount: this.database.shown(blockedAmount), reason },
     };
   }
 
@@ -214,8 +232,8 @@ export class AccountManager extends RecordManager<ReferralAccount, AccountInput,
   }
 
   protected async change(id: number, changes: AccountChanges, manager: EntityManager): Promise<void> {
-    const fields = { mode: true, payoutEmail: true, commission: true } as const;
-    const { mode, payoutEmail, commission } = objectOf('accounts.update', changes, fields);
+    const known = { mode: true, payoutEmail: true, minimum: true, commission: true } as const;
+    const { mode, payoutEmail, minimum, commission } = objectOf('accounts.update', changes, known);
     if (mode !== undefined && mode !== 'credits' && mode !== 'payout')
       throw invalid('mode', "'credits' or 'payout'", mode);
     if (mode === 'payout' && !this.#settings.earnOuts.payout)
@@ -226,18 +244,62 @@ export class AccountManager extends RecordManager<ReferralAccount, AccountInput,
         payoutEmail: payoutEmail === null ? null : emailOf('payoutEmail', payoutEmail),
       }),
       ...(commission !== undefined && flatCommission(commission, this.database.currency)),
+      ...(minimum !== undefined && {
+        minimum: minimum === null ? null : amountOf('minimum', minimum, 'positive', this.database.currency),
+      }),
     };
     if (Object.keys(values).length === 0) return;
     const before = await this.get(id, { manager });
+    const isOther = values.payoutEmail !== undefined && values.payoutEmail !== before.payoutEmail;
+    // The first address holds nothing: nothing could be earned for payout before it.
+    const isHeld = isOther && (before.payoutEmail !== null || before.payoutEmailChangedAt !== null);
     try {
-      const updatedAt = await nowIn(this.database, this.#clock, manager);
-      await this.write(id, { ...values, updatedAt }, manager);
+      const now = await nowIn(this.database, this.#clock, manager);
+      const held = isHeld ? { payoutEmailChangedAt: now } : {};
+      await this.write(id, { ...values, ...held, updatedAt: now }, manager);
     } catch (error) {
       if (violatedConstraint(error) !== 'ck_referral_accounts_mode') throw error;
       throw invalid('payoutEmail', 'an e-mail address for payouts in the mode "payout"', payoutEmail ?? null);
     }
-    if (values.payoutEmail !== undefined && values.payoutEmail !== before.payoutEmail)
+    if (isOther) {
       await this.#waiting.end(before.userId, 'payout', manager);
+      const account = await this.get(id, { manager });
+      const old = before.payoutEmail === null ? null : masked(before.payoutEmail);
+      this.#events.emit(manager, 'payoutAddressChanged', account, old);
+    } else if (minimum !== undefined) await this.#waiting.wake(before.userId, manager);
+  }
+
+  /**
+   * Suspends the account of a user. Links of the user go on redirecting, without a cookie and without a response. Nobody
+   * can sign up with them, and purchases of referees earn nothing. What waits is not paid before `reinstate`; a payout that
+   * the provider may have been asked for goes on. Rewards that would become due meanwhile are not given later either.
+   * Credit that the user has can be spent. Creates the account if there is none. Idempotent: an account that is suspended or
+   * banned stays as it is.
+   *
+   * @throws ReferralError `INVALID_INPUT`, also without a `reason`; `DATABASE_UNAVAILABLE`.
+   */
+  async suspend(user: UserRef, options: StaffOptions): Promise<ReferralAccount> {
+    return this.#suspensions.change('suspend', user, options);
+  }
+
+  /**
+   * Suspends the account of a user for good, and rejects all commissions that are not paid. Earn-outs in progress that the
+   * provider was not asked for are `failed`. Idempotent.
+   *
+   * @throws ReferralError as {@link suspend}.
+   */
+  async ban(user: UserRef, options: StaffOptions): Promise<ReferralAccount> {
+    return this.#suspensions.change('ban', user, options);
+  }
+
+  /**
+   * Ends a suspension, or takes back a ban. What waited can be paid as if there had been none. What was bought meanwhile has
+   * earned nothing, and what a ban has rejected stays so. Idempotent.
+   *
+   * @throws ReferralError `INVALID_INPUT`; `DATABASE_UNAVAILABLE`.
+   */
+  async reinstate(user: UserRef, options: StaffOptions = {}): Promise<ReferralAccount> {
+    return this.#suspensions.change('reinstate', user, options);
   }
 
   /** Always refused: the account keeps what the user has earned and was paid. */
@@ -250,6 +312,7 @@ export class AccountManager extends RecordManager<ReferralAccount, AccountInput,
 /** The totals, with amounts in the format of PostgreSQL. */
 interface AccountTotalsRow extends Omit<AccountTotals, 'blocked'> {
   blockedReason: BlockedEarnings['reason'] | null;
+  blockedAmount: string;
   /** How many commissions became available between `matured_until` of the totals and now. */
   walked: string;
 }

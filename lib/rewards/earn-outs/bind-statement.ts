@@ -1,15 +1,14 @@
 import type { Database } from '../../database/database';
-import { type Placeholders, type Statement, statement } from '../../database/named-parameters';
+import { type Statement, statement } from '../../database/named-parameters';
 import { openAmounts, type OpenAmountParameters } from './open-amounts';
 import { keyOf } from './payout-key';
 import { termNames } from './terms';
 
 type Tables = Database['tables'];
-type Parameters = Placeholders<OpenAmountParameters>;
 
 /**
  * Creates the earn-outs of accounts. To each it binds the open amounts of its mode, and the debt of the other mode if
- * it subtracts that (`open-amounts.ts`). An account gets its earn-outs if their sum is at least the minimum.
+ * it subtracts that (`open-amounts.ts`). An account gets its earn-outs if their sum is at least its minimum.
  *
  * Locks, all held until the transaction ends:
  *
@@ -27,12 +26,12 @@ export function bindStatement(database: Database): Statement<OpenAmountParameter
     { ...termNames, users: true },
     ($) => `
     WITH
-    ${[openAmounts(database, $), made(tables, $), bound(tables), addedToAccounts(tables)].join(',')}
+    ${[openAmounts(database, $), made(tables), bound(tables), addedToAccounts(tables)].join(',')}
     SELECT count(*) AS made FROM made`,
   );
 }
 
-const made = (tables: Tables, $: Parameters): string => `
+const made = (tables: Tables): string => `
     -- The earn-outs that are paid, with the key of the newest attempt that was ever refused. A later attempt has a higher
     -- id, so that no two attempts for the same parts have the same key.
     chosen AS (
@@ -40,7 +39,7 @@ const made = (tables: Tables, $: Parameters): string => `
         SELECT o.idempotency_key FROM ${tables.earnOuts} o
         WHERE o.user_id = s.user_id AND o.mode = s.mode AND o.refused_at IS NOT NULL ORDER BY o.id DESC LIMIT 1
       ) AS refused_key
-      FROM sums s WHERE s.amount > 0 AND s.total >= ${$.minimum}::numeric
+      FROM sums s WHERE s.amount > 0 AND s.total >= s.minimum
     ),
     -- The same, with the natural keys of the parts of each earn-out as one text.
     described AS (

@@ -1,6 +1,7 @@
 import type { Database } from '../../database/database';
 import { type Statement, statement } from '../../database/named-parameters';
 import { timeOf } from '../../database/statement-time';
+import { isSuspended } from '../../database/suspended';
 import { ReferralCredit } from '../../entities/referral-credit';
 import { ReferralEarnOut } from '../../entities/referral-earn-out';
 import { grantEntriesCte } from '../credits/entries';
@@ -33,14 +34,18 @@ export interface NextCreditsParameters {
   limit: number;
 }
 
-/** Locks the next earn-outs of the mode `credits` in progress. Those that another process has locked are skipped. */
+/**
+ * Locks the next earn-outs of the mode `credits` in progress. Those that another process has locked, and those of suspended
+ * accounts, are skipped.
+ */
 export function nextCreditsStatement({ tables }: Database): Statement<NextCreditsParameters> {
   return statement<NextCreditsParameters>(
     { afterUser: true, limit: true },
     ($) => `
-    SELECT user_id AS "userId", id::text AS id FROM ${tables.earnOuts}
-    WHERE status = 'processing' AND mode = 'credits' AND user_id > ${$.afterUser}
-    ORDER BY mode, user_id LIMIT ${$.limit}::integer FOR NO KEY UPDATE SKIP LOCKED`,
+    SELECT o.user_id AS "userId", o.id::text AS id FROM ${tables.earnOuts} o
+    WHERE o.status = 'processing' AND o.mode = 'credits' AND o.user_id > ${$.afterUser}
+      AND NOT ${isSuspended(tables, 'o.user_id')}
+    ORDER BY o.mode, o.user_id LIMIT ${$.limit}::integer FOR NO KEY UPDATE SKIP LOCKED`,
   );
 }
 

@@ -11,8 +11,8 @@ import { termNames } from './terms';
  * Which accounts are due is found by an index. Each row of totals has a time `due_at`, before which no earn-out of the
  * user can be due as far as it depends on that row: it is the time of the first of its commissions that nobody has
  * looked at. A purchase lowers it to the time of its commission, in the row that it updates anyway. A run looks at the
- * users whose time has come, pays what can be paid, and moves the time forward. So an account that waits for the
- * minimum, for its period or for an address costs nothing until something changes.
+ * users whose time has come, pays what can be paid, and moves the time forward. So an account that is suspended, or waits
+ * for the minimum, for its period or for an address, costs nothing until something changes.
  */
 
 /** The terms of a row whose time a purchase has set, when it inserted the row. That time is right with all terms. */
@@ -121,12 +121,12 @@ export function rescheduleStatement(database: Database): Statement<OpenAmountPar
     ${openAmounts(database, $)},
     -- From when on each mode can be paid.
     payable AS (
-      SELECT a.user_id, m.mode, ${payableFrom(database, 'at.now', $.period)} AS from_time
+      SELECT a.user_id, m.mode, ${payableFrom(database, 'at.now', $)} AS from_time
       FROM ${wantedAccounts(tables, $)} CROSS JOIN ${modes($.isPayoutOffered)} CROSS JOIN at
     ),
     -- The times at which something can become due.
     times AS (
-      SELECT user_id, at.now AS due_at FROM sums CROSS JOIN at WHERE amount > 0 AND total >= ${$.minimum}::numeric
+      SELECT user_id, at.now AS due_at FROM sums CROSS JOIN at WHERE amount > 0 AND total >= minimum
       UNION ALL SELECT p.user_id, p.from_time FROM payable p JOIN nets n USING (user_id, mode) CROSS JOIN at
       WHERE p.from_time > at.now AND greatest(n.ready, n.debt) > 0
       UNION ALL SELECT p.user_id, greatest(p.from_time, c.available_at)

@@ -56,14 +56,17 @@ export class EarnOutManager extends KeptRecordManager<ReferralEarnOut, object> {
    * it failed or was returned, the account does not wait any longer, and the next run pays its amount by a new earn-out.
    * In both cases attempts and refusals begin to count anew.
    *
-   * @throws ReferralError `NOT_FOUND`; `NOT_CHANGEABLE` if it is completed, or if a process is paying it at this moment.
+   * @throws ReferralError `NOT_FOUND`; `NOT_CHANGEABLE` if it is completed, if a process is paying it at this moment, or if the
+   * account is suspended.
    */
   async retry(earnOut: RecordRef, options: WithManager = {}): Promise<ReferralEarnOut> {
     const id = recordIdOf('id', earnOut);
     const { manager } = objectOf('earnOuts.retry', options, { manager: true });
     return this.database.transaction(async (within) => {
       const { userId } = await this.get(id, { manager: within });
-      await this.#transitions.lockAccount(userId, within);
+      const isSuspended = await this.#transitions.lockAccount(userId, within);
+      if (isSuspended)
+        throw referralError('NOT_CHANGEABLE', this.kind.word, id, 'its account is suspended: reinstate it');
       await this.lock(id, within);
       const current = await this.get(id, { manager: within });
       await this.#makeDue(current, within);

@@ -31,11 +31,12 @@ const dueModes = (database: Database, $: Parameters): string => `
     at AS (
       SELECT ${timeOf($.now)} AS now
     ),
-    -- The accounts and modes that are due.
+    -- The accounts and modes that are due, each with the least amount that is paid.
     due AS (
-      SELECT a.user_id, m.mode, CASE m.mode WHEN 'payout' THEN a.payout_email END AS payout_email
+      SELECT a.user_id, m.mode, CASE m.mode WHEN 'payout' THEN a.payout_email END AS payout_email,
+        coalesce(a.minimum, ${$.minimum}::numeric) AS minimum
       FROM ${wantedAccounts(database.tables, $)} CROSS JOIN ${modes($.isPayoutOffered)} CROSS JOIN at
-      WHERE ${payableFrom(database, 'at.now', $.period)} <= at.now
+      WHERE ${payableFrom(database, 'at.now', $)} <= at.now
     )`;
 
 /**
@@ -100,7 +101,7 @@ const sums = (): string => `
     sums AS (
       SELECT netted.*, sum(amount) FILTER (WHERE amount > 0) OVER (PARTITION BY user_id) AS total
       FROM (
-        SELECT due.user_id, due.mode, due.payout_email, n.commissions,
+        SELECT due.user_id, due.mode, due.payout_email, due.minimum, n.commissions,
           n.ready + n.debt + coalesce(other.debt, 0) AS amount, coalesce(other.debt, 0) < 0 AS takes_debt
         FROM due JOIN nets n USING (user_id, mode)
         LEFT JOIN nets other ON other.user_id = due.user_id AND other.mode <> due.mode AND other.ready + other.debt <= 0

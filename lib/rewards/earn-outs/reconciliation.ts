@@ -10,6 +10,7 @@ import { amountOf, dateOf, isNothing, listOf, objectOf, referenceOf, someUserIdO
 import { lengths } from '../../limits';
 import { quoted } from '../../shown';
 import type { ProviderPayment, Reconciliation as Result } from '../../types/earn-outs';
+import { lockedAccount } from './locked-account';
 import { isPaidOut } from './statuses';
 import type { Transitions } from './transitions';
 
@@ -84,8 +85,8 @@ export class Reconciliation {
 
   async #book(payment: Payment, manager: EntityManager): Promise<{ step: Step; debt: string | null }> {
     const { user, key, at, reference } = payment;
-    await this.#ensureAccount(user, manager);
-    await this.#transitions.lockAccount(user, manager);
+    // A payment can be of a user whose account the database has forgotten too.
+    await lockedAccount(this.#database, this.#clock, user, manager);
     const known = await this.#find(key, manager);
     if (known && (known.status === 'completed' || known.status === 'returned')) {
       if (known.reference === null && reference !== null) await this.#addReference(known, reference, manager);
@@ -117,18 +118,6 @@ export class Reconciliation {
       ($) => `
       UPDATE ${this.#database.tables.earnOuts} SET reference = ${$.reference}
       WHERE user_id = ${$.user} AND id = ${$.id}`,
-    );
-    await this.#database.query(query, manager);
-  }
-
-  /** A payment can be of a user whose account the database has forgotten too. */
-  async #ensureAccount(user: string, manager: EntityManager): Promise<void> {
-    const { accounts } = this.#database.tables;
-    const query = sql(
-      { user, now: this.#clock.parameter() },
-      ($) => `
-      INSERT INTO ${accounts} (user_id, created_at, updated_at)
-      SELECT ${$.user}, now, now FROM (SELECT ${timeOf($.now)} AS now) AS at ON CONFLICT (user_id) DO NOTHING`,
     );
     await this.#database.query(query, manager);
   }

@@ -9,18 +9,23 @@ export interface EarnOutTerms {
   period: number;
   /** Whether the host has the option `earnOuts.payout`. */
   isPayoutOffered: boolean;
-  /** The option `earnOuts.minimum`. */
+  /** The option `earnOuts.minimum`, for accounts without a minimum of their own. */
   minimum: string;
+  /** The option `earnOuts.addressHoldDays` in milliseconds. */
+  addressHold: number;
 }
 
-export const termNames = { now: true, period: true, isPayoutOffered: true, minimum: true } as const;
+export const termNames = { now: true, period: true, isPayoutOffered: true, minimum: true, addressHold: true } as const;
 
-export function termsOf({ everyMs, payout, minimum }: Settings['earnOuts'], now: Date | null): EarnOutTerms {
-  return { now, period: everyMs, isPayoutOffered: payout !== null, minimum };
+export function termsOf(
+  { everyMs, payout, minimum, addressHoldMs }: Settings['earnOuts'],
+  now: Date | null,
+): EarnOutTerms {
+  return { now, period: everyMs, isPayoutOffered: payout !== null, minimum, addressHold: addressHoldMs };
 }
 
 /** A hash of the terms, without the time: an `integer` of PostgreSQL that is even and not 0. */
-export function hashOf({ period, isPayoutOffered, minimum }: EarnOutTerms): number {
-  const text = JSON.stringify([period, isPayoutOffered, minimum]);
+export function hashOf({ period, isPayoutOffered, minimum, addressHold }: EarnOutTerms): number {
+  const text = JSON.stringify([period, isPayoutOffered, minimum, addressHold]);
   return createHash('sha256').update(text).digest().readInt32BE() & ~1 || 2;
 }

@@ -143,10 +143,16 @@ export class Transitions {
     return { earnOut, debt: row!.debt };
   }
 
-  async lockAccount(userId: string, manager: EntityManager): Promise<void> {
+  /** Locks an account, and returns whether it is suspended. */
+  async lockAccount(userId: string, manager: EntityManager): Promise<boolean> {
     const { accounts } = this.#database.tables;
-    const lock = sql({ user: userId }, ($) => `SELECT FROM ${accounts} WHERE user_id = ${$.user} FOR NO KEY UPDATE`);
-    await this.#database.query(lock, manager);
+    const lock = sql(
+      { user: userId },
+      ($) => `
+      SELECT suspended_at IS NOT NULL AS "isSuspended" FROM ${accounts} WHERE user_id = ${$.user} FOR NO KEY UPDATE`,
+    );
+    const [row] = await this.#database.query<{ isSuspended: boolean }>(lock, manager);
+    return row?.isSuspended ?? false;
   }
 
   /**

@@ -39,7 +39,7 @@ interface WeighedReferral {
 }
 
 /** Returns a weighing without its choice, because the chosen referral did not accept the sign-up. */
-export function withoutChoice({ weighed }: Weighing, reason: 'expired' | 'used-up'): Weighing {
+export function withoutChoice({ weighed }: Weighing, reason: 'suspended' | 'expired' | 'used-up'): Weighing {
   const candidates = weighed.candidates.map((candidate) =>
     candidate.outcome === 'chosen' ? { ...candidate, outcome: reason } : candidate,
   );

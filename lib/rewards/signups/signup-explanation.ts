@@ -27,6 +27,7 @@ const sentences: Record<SignupRefusal, string> = {
   'used-up': 'The code has had as many sign-ups as it allows.',
   'own-code': 'The code is the user’s own.',
   'already-signed-up': 'The user has already signed up, and a sign-up is permanent.',
+  'suspended': 'The account of the code’s owner is suspended or banned.',
   'outside-window': 'The user came through a referral, but before the attribution window.',
 };
 

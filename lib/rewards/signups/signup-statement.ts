@@ -1,6 +1,7 @@
 import type { Database } from '../../database/database';
 import { type Placeholders, type Statement, statement } from '../../database/named-parameters';
 import { timeOf } from '../../database/statement-time';
+import { isSuspended } from '../../database/suspended';
 import { ReferralCredit } from '../../entities/referral-credit';
 import { ReferralSignup } from '../../entities/referral-signup';
 import type { SecondLook } from '../records/second-look';
@@ -33,14 +34,17 @@ export interface SignupParameters {
 
 /**
  * The result: one row for each credit that the statement granted, or one row without a credit. Each row has the columns
- * of the user's sign-up, new or not, or nulls if there is none. `isStale`, `isExpired` and `isUsedUp` then say why. If
- * none of them is true, nothing was written because purchases of the user wait for a referrer (`isWaiting`), because the
- * sign-up itself earns (`isEarning`), or the statement was overtaken: another call changed the referral after this statement's snapshot.
+ * of the user's sign-up, new or not, or nulls if there is none. `isStale`, `isSuspended`, `isExpired` and `isUsedUp` then
+ * say why. If none of them is true, nothing was written because purchases of the user wait for a referrer (`isWaiting`),
+ * because the sign-up itself earns (`isEarning`), or the statement was overtaken: another call changed the referral after
+ * this statement's snapshot.
  */
 export interface SignupRow {
   'isNew': boolean;
   /** Whether the owner of the referral has changed since it was chosen, or the referral is deleted. */
   'isStale': boolean;
+  /** Whether the account of the referral's owner is suspended. */
+  'isSuspended': boolean;
   'isExpired': boolean;
   'isUsedUp': boolean;
   'isWaiting': boolean;
@@ -58,7 +62,8 @@ const terms = `referral_credit_amount, referral_credit_duration, referral_credit
 
 /**
  * Makes a sign-up with the current terms of its program, and grants the credits that are due. It locks the row of the
- * referral before that of the referrer's account, as the deletion of a sign-up does.
+ * referral before that of the referrer's account, as the deletion of a sign-up does. If that account was suspended since the
+ * snapshot, the constraint of its counts refuses the sign-up, and the statement is run again.
  *
  * It takes no turn of the user as a buyer, which would make each sign-up write a row more. So a first purchase that is
  * recorded in the same moment can be without the referrer, and not be seen by the sign-up. The next call about the buyer
@@ -101,7 +106,7 @@ export function signupStatement(
       used AS (
         UPDATE ${referrals} u SET uses = u.uses + 1
         WHERE u.id = ${$.referral} AND NOT (${isStale('u', $)}) AND NOT (${isExpired('u', '(SELECT now FROM at)', $)})
-          AND NOT (${isUsedUp('u')})
+          AND NOT (${isUsedUp('u')}) AND NOT ${isSuspended(database.tables, $.owner)}
           AND u.program_id IS NOT DISTINCT FROM (SELECT program_id FROM ${referrals} WHERE id = ${$.referral})
           AND NOT EXISTS (SELECT FROM known) AND NOT EXISTS (SELECT FROM waiting) AND NOT EXISTS (SELECT FROM earning)
         RETURNING *
@@ -124,11 +129,12 @@ export function signupStatement(
         ON CONFLICT DO NOTHING
         RETURNING *
       ),
-      -- Counts a new pair in the referrer's account. Inserts the account if there is none.
+      -- Counts a new pair in the referrer's account. Inserts the account if there is none. -1 is refused, as in a purchase.
       account AS (
         INSERT INTO ${accounts} AS a (user_id, users_referred, created_at, updated_at)
         SELECT met.user_id, 1, at.now, at.now FROM met CROSS JOIN at
-        ON CONFLICT (user_id) DO UPDATE SET users_referred = a.users_referred + 1
+        ON CONFLICT (user_id) DO UPDATE
+          SET users_referred = CASE WHEN a.suspended_at IS NULL THEN a.users_referred + 1 ELSE -1 END
       ),
       -- The user's sign-up, new or not.
       either AS (
@@ -136,8 +142,8 @@ export function signupStatement(
       ),
       ${grantedCte(database, 'either', $.sides)}
       SELECT EXISTS (SELECT FROM made) AS "isNew", r.id IS NULL OR ${isStale('r', $)} AS "isStale",
-        ${isExpired('r', 'at.now', $)} AS "isExpired", ${isUsedUp('r')} AS "isUsedUp",
-        EXISTS (SELECT FROM waiting) AS "isWaiting", EXISTS (SELECT FROM earning) AS "isEarning",
+        ${isSuspended(database.tables, $.owner)} AS "isSuspended", ${isExpired('r', 'at.now', $)} AS "isExpired",
+        ${isUsedUp('r')} AS "isUsedUp", EXISTS (SELECT FROM waiting) AS "isWaiting", EXISTS (SELECT FROM earning) AS "isEarning",
         ${database.columns(ReferralSignup, 's', 'signup.')}, ${database.columns(ReferralCredit, 'c', 'credit.')}
       FROM at LEFT JOIN ${referrals} r ON r.id = ${$.referral} LEFT JOIN either s ON true LEFT JOIN granted c ON true
       ORDER BY c.id`,

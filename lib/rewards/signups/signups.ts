@@ -86,7 +86,8 @@ export class Signups {
       this.#choice.forget(chosen);
       return overtaken;
     }
-    return this.#refuse(userId, withoutChoice(weighing, row.isExpired ? 'expired' : 'used-up'), manager);
+    const reason = row.isSuspended ? 'suspended' : row.isExpired ? 'expired' : 'used-up';
+    return this.#refuse(userId, withoutChoice(weighing, reason), manager);
   }
 
   /**
@@ -133,7 +134,7 @@ export class Signups {
     return retryOvertaken(async () => {
       let row = await attempt(false, manager);
       if (row.isWaiting || row.isEarning) row = await this.#database.transaction(withEarnings, manager);
-      const isDecided = row['signup.id'] !== null || row.isStale || row.isExpired || row.isUsedUp;
+      const isDecided = row['signup.id'] !== null || row.isStale || row.isSuspended || row.isExpired || row.isUsedUp;
       return isDecided ? row : overtaken;
     });
   }

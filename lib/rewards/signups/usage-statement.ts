@@ -1,6 +1,7 @@
 import type { Database } from '../../database/database';
 import { type Statement, statement } from '../../database/named-parameters';
 import { timeOf } from '../../database/statement-time';
+import { isSuspended } from '../../database/suspended';
 import { ReferralCredit } from '../../entities/referral-credit';
 import { ReferralUsage } from '../../entities/referral-usage';
 import { addCounts } from '../records/user-counts';
@@ -57,11 +58,17 @@ export function usageStatement(database: Database): Statement<UsageParameters> {
         RETURNING *
       ),
       -- Adds the usage to the sum of the sign-up. The row is locked, and UPDATE reads its newest version, so that
-      -- exactly one call sets threshold_reached_at.
+      -- exactly one call sets threshold_reached_at. A referrer who is suspended at that moment gets no reward.
       counted AS (
         UPDATE ${signups} s SET recorded_usage = s.recorded_usage + recorded.amount, usages = s.usages + 1,
           threshold_reached_at = coalesce(s.threshold_reached_at,
-            CASE WHEN s.recorded_usage + recorded.amount >= s.before_reward_usage_threshold THEN recorded.created_at END)
+            CASE WHEN s.recorded_usage + recorded.amount >= s.before_reward_usage_threshold THEN recorded.created_at END),
+          no_reward = CASE
+            WHEN s.threshold_reached_at IS NULL AND s.reward_credit_amount IS NOT NULL
+              AND s.recorded_usage + recorded.amount >= s.before_reward_usage_threshold
+              AND ${isSuspended(database.tables, 's.referrer_id')}
+            THEN 'suspended' ELSE s.no_reward
+          END
         FROM recorded WHERE s.user_id = ${$.user}
         RETURNING s.*
       ),

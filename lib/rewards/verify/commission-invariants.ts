@@ -178,6 +178,7 @@ const latestEnd = `CASE WHEN months BETWEEN 1 AND 1200 AND purchased_at BETWEEN 
 const reasonOf = (digits: number): string => `CASE
   WHEN referrer_id IS NULL THEN 'no-referrer'
   WHEN no_commission = 'own-referral' AND source = 'attribution' THEN 'own-referral'
+  WHEN no_commission = 'suspended' AND suspensions > 0 THEN 'suspended'
   WHEN num_nonnulls(bought_rate, bought_flat) = 0 AND no_commission IS DISTINCT FROM 'own-referral' THEN no_commission
   WHEN bought_rate = 0 THEN 'no-rate'
   WHEN purchased_at >= term_until THEN 'term-ended'
@@ -207,7 +208,7 @@ const isDecided = `source IS NULL
 
 /** Each purchase with its commission, or one without the other, and with what both follow from. */
 const purchasesAndCommissions = (tables: Tables): string => {
-  const { refunds, commissions, commissionEntries, signups, referrals, channels, redemptions } = tables;
+  const { refunds, commissions, commissionEntries, signups, referrals, channels, redemptions, accounts } = tables;
   return `(
   SELECT * FROM (
     SELECT p.id AS purchase_id, p.user_id AS buyer_id, p.reference, p.amount AS paid, p.refunded, p.refund_count,
@@ -219,7 +220,8 @@ const purchasesAndCommissions = (tables: Tables): string => {
       r.id AS referral, r.user_id AS owner_id, h.id AS channel, d.reference AS redeemed_by,
       s.referral_id AS signup_referral_id, s.referrer_id AS signup_referrer_id, s.commission_ratio AS signup_rate,
       s.commission_amount AS signup_flat, s.commission_months AS signup_months,
-      s.commission_purchases AS signup_purchases, s.commission_max_per_referee AS signup_max, s.is_self_referral AS signup_is_self_referral
+      s.commission_purchases AS signup_purchases, s.commission_max_per_referee AS signup_max,
+      s.is_self_referral AS signup_is_self_referral, a.suspensions
     FROM ${decidedPurchases(tables)} p
     LEFT JOIN (
       SELECT user_id, purchase, sum(amount) FILTER (WHERE undone_at IS NULL) AS amount, count(*),
@@ -230,6 +232,7 @@ const purchasesAndCommissions = (tables: Tables): string => {
     LEFT JOIN ${channels} h ON h.id = p.referral_id
     LEFT JOIN ${redemptions} d ON d.user_id = p.user_id AND d.channel_id = p.channel_id
     LEFT JOIN ${signups} s ON s.user_id = p.user_id
+    LEFT JOIN ${accounts} a ON a.user_id = p.referrer_id
   ) AS bought
   FULL JOIN (
     SELECT c.id, c.user_id, c.referee_id, c.purchase, c.referral_id, c.channel_id, c.mode, c.rate, c.flat_amount, c.terms_from,

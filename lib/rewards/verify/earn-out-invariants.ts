@@ -34,8 +34,10 @@ export function earnOutInvariants(tables: Tables): Invariant[] {
         OR (claimed_by IS NULL) <> (claimed_until IS NULL)
         OR (claimed_by IS NOT NULL AND (status <> 'processing' OR next_attempt_at IS NULL))
         OR (status = 'completed' AND next_attempt_at IS NOT NULL)
+        OR (status = 'processing' AND attempts > 0 AND asked_at IS NULL)
         OR (mode = 'credits' AND (
-          reference IS NOT NULL OR submitted_at IS NOT NULL OR attempts <> 0 OR payout_email IS NOT NULL
+          reference IS NOT NULL OR submitted_at IS NOT NULL OR attempts <> 0 OR asked_at IS NOT NULL
+          OR payout_email IS NOT NULL
           OR (status = 'processing' AND next_attempt_at IS NOT NULL)
         ))
         OR attempts < 0 OR refusals < 0 OR 'NaN' = amount`,

@@ -78,8 +78,9 @@ function termsFail(t: string): string {
 }
 
 /** Each sign-up with its referral, the sums of its usage, and those of the credits that were given for it. */
-function signupPass({ signups, referrals, usages, credits }: Database['tables']): Invariant[] {
+function signupPass({ signups, referrals, usages, credits, accounts }: Database['tables']): Invariant[] {
   const rows = `${signups} s LEFT JOIN ${referrals} r ON r.id = s.referral_id
+      LEFT JOIN ${accounts} a ON a.user_id = s.referrer_id
       LEFT JOIN (
         SELECT user_id, count(*), sum(amount) AS amount, sum(amount) FILTER (WHERE amount > 0) AS positive
         FROM ${usages} WHERE is_counted GROUP BY 1
@@ -92,7 +93,7 @@ function signupPass({ signups, referrals, usages, credits }: Database['tables'])
   const ofSignup = conditionsOn('signups', { rows, id: 's.id' });
   const check = (name: string, isBroken: string, expected: string, found: string): Invariant =>
     ofSignup(name, { isBroken, expected, found });
-  const reward = `CASE WHEN s.threshold_reached_at IS NOT NULL AND s.referrer_id IS NOT NULL
+  const reward = `CASE WHEN s.threshold_reached_at IS NOT NULL AND s.referrer_id IS NOT NULL AND s.no_reward IS NULL
     THEN s.reward_credit_amount END`;
   return [
     check('every sign-up is of a referral', 'r.id IS NULL', 's.referral_id', 'NULL'),
@@ -103,6 +104,14 @@ function signupPass({ signups, referrals, usages, credits }: Database['tables'])
     // Only amounts above 0, because a correction lowers the sum, but a threshold that was reached stays reached.
     check('the threshold is reached by usage', 's.threshold_reached_at IS NOT NULL AND coalesce(u.positive, 0) < s.before_reward_usage_threshold', 's.before_reward_usage_threshold', 'coalesce(u.positive, 0)'), // prettier-ignore
     check('the referee has the credit of the sign-up, once', 's.referral_credit_amount IS DISTINCT FROM c.referral', 's.referral_credit_amount', 'c.referral'), // prettier-ignore
+    check(
+      'a reward is refused for a reason',
+      `s.no_reward IS NOT NULL AND (
+          s.no_reward <> 'suspended' OR s.threshold_reached_at IS NULL OR s.reward_credit_amount IS NULL
+          OR coalesce(a.suspensions, 0) = 0
+        )`,
+      ...(['NULL', 's.no_reward'] as const),
+    ),
     check('the referrer has the reward that is due, once', `${reward} IS DISTINCT FROM c.reward`, reward, 'c.reward'),
     check(
       'terms are of a program',

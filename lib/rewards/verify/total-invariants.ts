@@ -66,6 +66,13 @@ export function totalInvariants(tables: Database['tables']): Invariant[] {
         isBroken: `sum_of_${column} IS DISTINCT FROM ${column}`,
       }),
     ),
+    totals('the totals of a suspended account are limited, and no other', {
+      // A row that is made during the suspension has no commissions.
+      expected: 'suspended_at',
+      found: 'most_commissions',
+      isBroken: `(most_commissions IS NOT NULL AND suspended_at IS NULL)
+        OR (most_commissions IS NULL AND suspended_at IS NOT NULL AND commissions > 0)`,
+    }),
     totals('matured totals = what was available then', {
       expected: `available || '/' || available_amount`,
       found: `matured || '/' || matured_amount`,
@@ -101,7 +108,7 @@ const refereesWithSums = (tables: Database['tables']): string => {
       min(purchased_at) FILTER (WHERE amount > 0) AS first_purchased_at,
       (min(ARRAY[id, (no_commission IS NULL)::integer]))[2] = 1 AS has_first_earned
     FROM ${decidedPurchases(tables)} AS bought
-    WHERE referrer_id IS NOT NULL AND no_commission IS DISTINCT FROM 'own-referral' GROUP BY 1, 2
+    WHERE referrer_id IS NOT NULL AND coalesce(no_commission, '') NOT IN ('own-referral', 'suspended') GROUP BY 1, 2
   ) p ON p.referrer_id = coalesce(r.user_id, c.user_id, s.referrer_id)
     AND p.user_id = coalesce(r.referee_id, c.referee_id, s.user_id)
   ) AS pair`;
@@ -120,10 +127,11 @@ const accountsWithReferees = ({ accounts, referees, referrals }: Database['table
 
 /** Each row of totals with what it must contain, and with what was available at its `matured_until`. */
 const totalsWithSums = (tables: Database['tables']): string => {
-  const { totals, adjustments, commissions, purchases, redemptions } = tables;
+  const { totals, adjustments, commissions, purchases, redemptions, accounts } = tables;
   return `(
   SELECT user_id, channel_id, mode, t.commissions, t.reverted, t.amount, t.redemptions, t.revenue, t.matured,
-    t.matured_amount, coalesce(c.commissions, 0) AS sum_of_commissions, coalesce(c.reverted, 0) AS sum_of_reverted,
+    t.matured_amount, t.most_commissions, a.suspended_at, coalesce(c.commissions, 0) AS sum_of_commissions,
+    coalesce(c.reverted, 0) AS sum_of_reverted,
     coalesce(c.amount, 0) + coalesce(x.amount, 0) AS sum_of_amount, coalesce(r.redemptions, 0) AS sum_of_redemptions,
     coalesce(p.revenue, 0) AS sum_of_revenue, coalesce(c.available, 0) AS available,
     coalesce(c.available_amount, 0) + coalesce(x.amount, 0) AS available_amount
@@ -148,5 +156,6 @@ const totalsWithSums = (tables: Database['tables']): string => {
     SELECT p.referrer_id AS user_id, r.channel_id, p.mode, count(*) AS redemptions
     FROM ${redemptions} r JOIN ${purchases} p ON p.user_id = r.user_id AND p.reference = r.reference GROUP BY 1, 2, 3
   ) r USING (user_id, channel_id, mode)
+  LEFT JOIN (SELECT user_id, suspended_at FROM ${accounts}) a USING (user_id)
   ) AS total`;
 };
