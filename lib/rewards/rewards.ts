@@ -20,6 +20,7 @@ import { EarnOutManager } from './earn-outs/earn-out-manager';
 import { EarnOuts } from './earn-outs/earn-outs';
 import { Reports } from './earn-outs/reports';
 import { Transitions } from './earn-outs/transitions';
+import { Audit } from './records/audit';
 import { AuditManager } from './records/audit-manager';
 import { recordCalls } from './records/records';
 import { Grants } from './signups/grants';
@@ -29,6 +30,7 @@ import { SignupChoice } from './signups/signup-choice';
 import { SignupManager } from './signups/signup-manager';
 import { Signups } from './signups/signups';
 import { Usages } from './signups/usages';
+import { UserChanges } from './users/user-changes';
 
 /**
  * Calls about sign-ups and money wait this many times longer than a page for the database: they can't continue without
@@ -78,6 +80,7 @@ export interface Rewards {
   readonly earnOuts: EarnOuts;
   readonly pages: CommissionPages;
   readonly codeOffers: CodeOffers;
+  readonly userChanges: UserChanges;
   /** Refuses new work, and waits for the work in progress. */
   close(): Promise<void>;
 }
@@ -85,6 +88,7 @@ export interface Rewards {
 export function wireRewards(settings: Settings, tracking: Tracking): Rewards {
   const { clock, events, lookup, creation, samePerson, attribution, attributedUsers, visitors } = tracking;
   const database = new Database(settings, Math.min(settings.queryTimeoutMs * patience, maxTimeoutMs));
+  const audit = new Audit(database, clock);
 
   const creditTypes = new CreditTypeManager(database);
   const programs = new ProgramManager(database, creditTypes);
@@ -128,6 +132,7 @@ export function wireRewards(settings: Settings, tracking: Tracking): Rewards {
     ...{ signups, usages, coupons, purchases, earnOuts },
     pages: new CommissionPages(database, clock, totals),
     codeOffers: new CodeOffers(database, clock, settings),
+    userChanges: new UserChanges(database, lookup, audit),
     close: () => database.close(),
   };
 }
