@@ -30,7 +30,7 @@ export type {
 } from './types/commissions';
 export type { Payout } from './options';
 export type { RecordedPurchase, RecordedRefund } from './rewards/commissions/purchases';
-export type { Actor, StaffOptions } from './types/audit';
+export type { Actor, ReasonedOptions, StaffOptions } from './types/audit';
 export type { Amount, ListOptions, RecordRef, UserRef, WithManager } from './types/common';
 export type {
   CaptureInput,
@@ -65,6 +65,7 @@ export { entities } from './entities';
 export { Referral } from './entities/referral';
 export { ReferralAccount } from './entities/referral-account';
 export { ReferralAccountTotal } from './entities/referral-account-total';
+export { ReferralAdjustment } from './entities/referral-adjustment';
 export { ReferralAlias } from './entities/referral-alias';
 export { ReferralAudit } from './entities/referral-audit';
 export { ReferralBuyer } from './entities/referral-buyer';

@@ -5,8 +5,10 @@ import type { Tracking } from '../tracking/tracking';
 import { BuyersReferrals } from './commissions/buyers-referrals';
 import { ChannelManager } from './commissions/channel-manager';
 import { CodeOffers } from './commissions/code-offers';
+import { CommissionHolds } from './commissions/commission-holds';
 import { CommissionManager } from './commissions/commission-manager';
 import { CommissionPages } from './commissions/commission-pages';
+import { CommissionRejections } from './commissions/commission-rejections';
 import { Coupons } from './commissions/coupons';
 import { LateAttributions } from './commissions/late-attributions';
 import { PurchaseManager } from './commissions/purchase-manager';
@@ -103,6 +105,9 @@ export function wireRewards(settings: Settings, tracking: Tracking): Rewards {
   const usages = new Usages(database, clock, grants);
   const credits = new CreditManager(database, clock, events, creditTypes);
 
+  const audit = new Audit(database, clock);
+  const holds = new CommissionHolds(database, clock);
+  const rejections = new CommissionRejections(database, clock, events, audit);
   const totals = new Totals(database, clock, settings);
   const coupons = new Coupons(database, clock, samePerson);
   const purchases = new Purchases(database, clock, events, buyersReferrals, late, settings);
@@ -120,7 +125,7 @@ export function wireRewards(settings: Settings, tracking: Tracking): Rewards {
     channels: new ChannelManager(database, clock, lookup, creation, settings),
     accounts: new AccountManager(database, clock, creation, settings, totals),
     purchases: new PurchaseManager(database, purchases),
-    commissions: new CommissionManager(database),
+    commissions: new CommissionManager(database, { holds, rejections, audit }),
     earnOuts: new EarnOutManager(database, clock, transitions, reports),
     audit: new AuditManager(database),
   };

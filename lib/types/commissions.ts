@@ -1,7 +1,13 @@
 import type { Amount, RecordRef, UserRef, WithManager } from './common';
 
-/** `pending` until `availableAt`, then `available`; `reverted` if the purchase was refunded in full. */
-export type CommissionStatus = 'pending' | 'available' | 'reverted';
+/**
+ * `pending` until `availableAt`, then `available`; `reverted` if the purchase was refunded in full; `rejected` by staff, for
+ * good; `held` until it is released.
+ */
+export type CommissionStatus = 'pending' | 'available' | 'reverted' | 'held' | 'rejected';
+
+/** What the JSON API calls them: a held commission is pending there, and a rejected one reverted. */
+export type ShownCommissionStatus = Exclude<CommissionStatus, 'held' | 'rejected'>;
 
 /**
  * What decides who the referrer of a purchase is. The first of these that exists: the coupon that the buyer has

@@ -46,10 +46,12 @@ export function wantedAccounts({ accounts }: Tables, $: Pick<Parameters, 'users'
 }
 
 const openEntries = (tables: Tables, $: Parameters): string => `
-    -- Entries of refunds that no earn-out has included. is_debt: the commission of the entry is paid already.
+    -- Entries of commissions that no earn-out has included. is_debt: the commission of the entry is paid already. The key
+    -- of a refund's entry is the one that it had before there were other kinds.
     open_entries AS (
       SELECT e.user_id, e.commission_id, e.id, e.amount, c.mode, c.earn_out_id IS NOT NULL AS is_debt,
-        json_build_array('refund', c.referee_id, e.refund)::text AS natural_key
+        CASE e.kind WHEN 'refund' THEN json_build_array(e.kind, c.referee_id, e.refund)
+          ELSE json_build_array(e.kind, c.referee_id, c.purchase, e.refund) END::text AS natural_key
       FROM ${tables.commissionEntries} e
       JOIN ${tables.commissions} c ON c.user_id = e.user_id AND c.id = e.commission_id CROSS JOIN at
       WHERE e.user_id = ANY(${$.users}::varchar[]) AND e.earn_out_id IS NULL AND c.available_at <= at.now AND (
