@@ -24,10 +24,12 @@ import { type Managers, wireRewards } from './rewards/rewards';
 import { explainSignup, type SignupExplanation } from './rewards/signups/signup-explanation';
 import { type Verification, verify, type VerifyOptions } from './rewards/verify/verify';
 import { wireTracking } from './tracking/tracking';
+import type { StaffOptions } from './types/audit';
 import type { PurchaseInput, QualifyInput, Quote, RefundInput, UndoInput } from './types/commissions';
 import type { Amount, UserRef, WithManager } from './types/common';
 import type { EarnOutProgress, RunEarnOutsOptions } from './types/earn-outs';
 import type { UsageInput } from './types/signups';
+import type { UserChange } from './types/users';
 
 declare global {
   // Express' types are extended by merging into this global namespace. There is no other way.
@@ -182,6 +184,19 @@ export interface Referrals extends Managers {
    */
   undoRefund(buyer: UserRef, input: UndoInput): Promise<RecordedRefund>;
   /**
+   * Gives everything that a user has another id, where the host has changed the user's id: all columns in one
+   * transaction. The id must be new here; for two users who are one person, call `mergeUsers`. Calls with the old id then
+   * start a new user. A repeated call does nothing.
+   *
+   * While it writes, other calls that write wait, except clicks: milliseconds, or seconds for a referrer with a million
+   * commissions. Keys of later payouts contain the new id. So if the database is restored from an older backup, rename
+   * the user again before `runEarnOuts`.
+   *
+   * @throws ReferralError `INVALID_INPUT` naming the field, before anything is written; `USER_EXISTS` if there are rows of
+   * `to`; `EARN_OUT_IN_PROGRESS` while a payment to the user is under way; `DATABASE_UNAVAILABLE`.
+   */
+  renameUser(from: UserRef, to: UserRef, options: StaffOptions): Promise<UserChange>;
+  /**
    * Pays each account that is due and has at least the minimum available: in the mode `credits` with credit, in the
    * mode `payout` by the option `earnOuts.payout`. Call it from a cron job. Several processes may run it at the same
    * time: each commission is paid once. If a process dies, a later run continues its work.
@@ -280,6 +295,7 @@ export function createReferrals(options: ReferralsOptions): Referrals {
     recordRefund: (buyer, input) => rewards.purchases.refund(buyer, input),
     qualify: (user, input) => rewards.signupCommissions.qualify(user, input),
     undoRefund: (buyer, input) => rewards.undoneRefunds.undo(buyer, input),
+    renameUser: (from, to, options) => rewards.userChanges.rename(from, to, options),
     runEarnOuts: (options) => rewards.earnOuts.run(options),
     verify: (options) => verify(rewards.database, tracking.clock, settings, options),
     close: () => (closed ??= close()),

@@ -167,6 +167,18 @@ const catalogue = {
     text: (user: string) =>
       `The user ${show(user)} has no sign-up, so nothing qualifies. Call qualify again once one is recorded.`,
   },
+  USER_EXISTS: {
+    status: 409,
+    text: (user: string) =>
+      `The user ${quoted(user)} has rows of its own, so that no other user can get this id. ` +
+      'If both are the same person, call mergeUsers.',
+  },
+  EARN_OUT_IN_PROGRESS: {
+    status: 409,
+    text: (id: number) =>
+      `The earn-out ${id} of this user is in progress. Wait until it is settled, or call earnOuts.settle or ` +
+      'runEarnOuts, and try again.',
+  },
   REFERENCE_REUSED: {
     status: 409,
     text: (reference: string, before: string, now: string) =>

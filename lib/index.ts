@@ -65,6 +65,7 @@ export type {
   UsageInput,
   Weighed,
 } from './types/signups';
+export type { UserChange } from './types/users';
 export type { FieldOf, Plain, ReadOptions, Search } from './types/records';
 export type { SignupExplanation } from './rewards/signups/signup-explanation';
 export type {

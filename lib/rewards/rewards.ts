@@ -36,6 +36,7 @@ import { SignupChoice } from './signups/signup-choice';
 import { SignupManager } from './signups/signup-manager';
 import { Signups } from './signups/signups';
 import { Usages } from './signups/usages';
+import { UserChanges } from './users/user-changes';
 
 /**
  * Calls about sign-ups and money wait this many times longer than a page for the database: they can't continue without
@@ -89,6 +90,7 @@ export interface Rewards {
   readonly earnOuts: EarnOuts;
   readonly pages: CommissionPages;
   readonly codeOffers: CodeOffers;
+  readonly userChanges: UserChanges;
   /** Refuses new work, and waits for the work in progress. */
   close(): Promise<void>;
 }
@@ -96,6 +98,7 @@ export interface Rewards {
 export function wireRewards(settings: Settings, tracking: Tracking): Rewards {
   const { clock, events, lookup, creation, samePerson, attribution, attributedUsers, visitors } = tracking;
   const database = new Database(settings, Math.min(settings.queryTimeoutMs * patience, maxTimeoutMs));
+  const audit = new Audit(database, clock);
 
   const creditTypes = new CreditTypeManager(database);
   const programs = new ProgramManager(database, creditTypes);
@@ -103,7 +106,6 @@ export function wireRewards(settings: Settings, tracking: Tracking): Rewards {
   const grants = new Grants(database, events, settings);
   const buyersReferrals = new BuyersReferrals(lookup, attribution, samePerson);
   const late = new LateAttributions(database, clock, events, buyersReferrals, settings);
-  const audit = new Audit(database, clock);
   const rejections = new CommissionRejections(database, clock, events, audit);
   const signupCommissions = new SignupCommissions(database, clock, events, rejections, settings);
   const signups = new Signups(database, clock, events, choice, grants, late, signupCommissions);
@@ -119,10 +121,9 @@ export function wireRewards(settings: Settings, tracking: Tracking): Rewards {
   const purchases = new Purchases(database, clock, events, buyersReferrals, late, settings);
   const undoneRefunds = new UndoneRefunds(database, clock, events, audit);
   const transitions = new Transitions(database, clock, events, settings);
-  const suspensions = new Suspensions(database, clock, transitions, new Audit(database, clock));
+  const suspensions = new Suspensions(database, clock, transitions, audit);
   const reports = new Reports(database, events, settings, transitions);
   const earnOuts = new EarnOuts(database, clock, events, settings, creditTypes, transitions, reports);
-
   const adjustments = new AdjustmentManager(database, clock, settings, audit);
 
   const managers: Managers = {
@@ -148,6 +149,7 @@ export function wireRewards(settings: Settings, tracking: Tracking): Rewards {
     ...{ signups, usages, coupons, purchases, signupCommissions, undoneRefunds, earnOuts },
     pages: new CommissionPages(database, clock, totals),
     codeOffers: new CodeOffers(database, clock, settings),
+    userChanges: new UserChanges(database, lookup, audit),
     close: () => database.close(),
   };
 }

@@ -236,6 +236,11 @@ const calls: Record<string, Entry> = {
     host.referrals.recordPurchase('clicked', { amount: 100, reference: fresh(), ...options }),
   'referrals.recordRefund': ({ host, world, options }) =>
     host.referrals.recordRefund('boris', { purchase: next(world.refundable), reference: fresh(), ...options }),
+  'referrals.renameUser': async ({ host, options }) => {
+    const user = fresh();
+    await host.referrals.recordUsage(user, { amount: 1, reference: fresh(), ...options });
+    return host.referrals.renameUser(user, fresh(), { reason: 'the ids have changed', ...options });
+  },
   'referrals.runEarnOuts': {
     alone: ({ host, world, onProgress }) => {
       world.clock.advanceDays(100);

@@ -1,0 +1,102 @@
+import type { EntityManager } from 'typeorm';
+import type { Database } from '../../database/database';
+import { isLockTimeout } from '../../database/driver-errors';
+import { sql } from '../../database/named-parameters';
+import { retryConflicts } from '../../database/retry';
+import { clickTables, userColumns } from '../../entities/user-columns';
+import { invalid, referralError } from '../../errors';
+import { objectOf, someUserIdOf } from '../../input';
+import type { ReferralLookup } from '../../tracking/referral-lookup';
+import type { StaffOptions } from '../../types/audit';
+import type { UserRef } from '../../types/common';
+import type { UserChange } from '../../types/users';
+import { type Audit, reasonedStaffOf, staffFields } from '../records/audit';
+import { bookTables, lockBooks } from './lock-books';
+import { hasRowsStatement, renameStatement } from './rename-statement';
+
+/** How often a call tries to lock the books. */
+const maxTries = 5;
+
+const allTables = Object.keys(userColumns) as (keyof typeof userColumns)[];
+
+/** Changes the ids of users, where the host has changed them. */
+export class UserChanges {
+  readonly #database: Database;
+  readonly #lookup: ReferralLookup;
+  readonly #audit: Audit;
+
+  constructor(database: Database, lookup: ReferralLookup, audit: Audit) {
+    this.#database = database;
+    this.#lookup = lookup;
+    this.#audit = audit;
+  }
+
+  /** Gives all rows of a user another id, which must have none. Does nothing for a user without rows. */
+  async rename(from: UserRef, to: UserRef, options: StaffOptions): Promise<UserChange> {
+    const { manager, ...said } = objectOf('renameUser', options, staffFields);
+    const author = reasonedStaffOf(said);
+    const users = { from: someUserIdOf('from', from), to: someUserIdOf('to', to) };
+    if (users.from === users.to) throw invalid('to', 'another id than from', to);
+    return this.#inTurn(async (within) => {
+      if (!(await this.#hasRows(users.from, allTables, within))) return { rows: 0 };
+      if (await this.#hasRows(users.to, allTables, within)) throw referralError('USER_EXISTS', users.to);
+      const clicks = await this.#rename(users, clickTables, within);
+      await lockBooks(this.#database, within);
+      if (await this.#hasRows(users.to, bookTables, within)) throw referralError('USER_EXISTS', users.to);
+      await this.#refuseInProgress(users.from, within);
+      const rows = clicks + (await this.#rename(users, bookTables, within));
+      await this.#forgetReferrals(users.to, within);
+      const change = { call: 'renameUser', subject: 'user', subjectId: users.from, userId: users.to };
+      await this.#audit.record(
+        [{ ...change, before: { userId: users.from }, after: { userId: users.to, rows } }],
+        author,
+        within,
+      );
+      return { rows };
+    }, manager);
+  }
+
+  /** Runs a transaction, and again if the books are busy. */
+  async #inTurn(work: (manager: EntityManager) => Promise<UserChange>, manager?: EntityManager): Promise<UserChange> {
+    if (manager?.queryRunner) return this.#database.transaction(work, manager);
+    for (let tries = 1; ; tries++) {
+      try {
+        return await retryConflicts(() => this.#database.unlimited('ordinary', work));
+      } catch (error) {
+        if (!isLockTimeout(error) || tries === maxTries) throw error;
+      }
+    }
+  }
+
+  async #hasRows(user: string, tables: readonly (keyof typeof userColumns)[], manager: EntityManager): Promise<boolean> {
+    const query = hasRowsStatement(this.#database, tables).with({ user });
+    const [row] = await this.#database.query<{ hasRows: boolean }>(query, manager);
+    return row!.hasRows;
+  }
+
+  async #rename(
+    users: { from: string; to: string },
+    tables: readonly (keyof typeof userColumns)[],
+    manager: EntityManager,
+  ): Promise<number> {
+    const query = renameStatement(this.#database, tables).with(users);
+    const [row] = await this.#database.query<{ rows: string }>(query, manager);
+    return Number(row!.rows);
+  }
+
+  /** Throws if a payment to a user is under way: what becomes of it is reported for the id that the provider knows. */
+  async #refuseInProgress(user: string, manager: EntityManager): Promise<void> {
+    const query = sql(
+      { user },
+      ($) => `SELECT id FROM ${this.#database.tables.earnOuts} WHERE user_id = ${$.user} AND status = 'processing'`,
+    );
+    const [found] = await this.#database.query<{ id: string }>(query, manager);
+    if (found) throw referralError('EARN_OUT_IN_PROGRESS', Number(found.id));
+  }
+
+  /** Removes the referrals of a user from the cache of this process, which has their owner before. */
+  async #forgetReferrals(user: string, manager: EntityManager): Promise<void> {
+    const query = sql({ user }, ($) => `SELECT id FROM ${this.#database.tables.referrals} WHERE user_id = ${$.user}`);
+    for (const { id } of await this.#database.query<{ id: string }>(query, manager)) this.#lookup.forget(Number(id));
+  }
+}
