@@ -22,6 +22,7 @@ import { ReferralRedemption } from './referral-redemption';
 import { ReferralReferee } from './referral-referee';
 import { ReferralRefund } from './referral-refund';
 import { ReferralResponse } from './referral-response';
+import { ReferralReview } from './referral-review';
 import { ReferralSignup } from './referral-signup';
 import { ReferralSignupRefusal } from './referral-signup-refusal';
 import { ReferralUsage } from './referral-usage';
@@ -62,6 +63,7 @@ export const entityOf = {
   commissionEntries: ReferralCommissionEntry,
   adjustments: ReferralAdjustment,
   audit: ReferralAudit,
+  reviews: ReferralReview,
 };
 
 /** For the host's DataSource: `entities: [...entities, User]`. */

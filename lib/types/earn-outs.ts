@@ -80,9 +80,9 @@ export interface BlockedEarnings {
   amount: string;
   /**
    * `no-payout-option`: the host has not set the option `earnOuts.payout`. `no-payout-address`: the account has no
-   * `payoutEmail`.
+   * `payoutEmail`. `review`: a review of its payout address holds its payouts.
    */
-  reason: 'no-payout-address' | 'no-payout-option';
+  reason: 'no-payout-address' | 'no-payout-option' | 'review';
 }
 
 /** The totals of a user's account. Amounts are decimal strings, net of refunds. */

@@ -3,6 +3,7 @@ import { type Placeholders, type Statement, statement } from '../../database/nam
 import { timeOf } from '../../database/statement-time';
 import { ReferralCommission } from '../../entities/referral-commission';
 import { ReferralPurchase } from '../../entities/referral-purchase';
+import { sharesAddress } from '../reviews/fraud-rules';
 import { isUsedUp } from './channel-terms';
 import { commissionAmount } from './commission-amount';
 
@@ -48,6 +49,8 @@ export interface PurchaseRow {
   'isFirstCredited': boolean;
   /** Whether the purchase redeems the buyer's coupon. The statement for other purchases has then written nothing. */
   'isRedeeming': boolean;
+  /** Whether the purchase makes a pair of referrer and referee with one payout address, if that is asked. */
+  'sharesAddress': boolean;
   'purchase.userId': string | null;
   'commission.id': string | null;
 }
@@ -61,6 +64,7 @@ type Parameters = Placeholders<PurchaseParameters>;
  * for the others. If the purchase turns out to redeem one, that statement writes nothing.
  *
  * @param redeems whether it is the statement for a purchase that redeems a coupon.
+ * @param comparesAddresses whether it compares the payout addresses of a new pair.
  *
  * Locks, in this order, all held until the transaction ends:
  *
@@ -80,7 +84,11 @@ type Parameters = Placeholders<PurchaseParameters>;
  * of this statement, nothing is written: the result has no purchase, and the caller retries. If other buyers have used
  * up the coupon since the snapshot, the statement fails, and the caller retries too: the next snapshot has it off.
  */
-export function purchaseStatement(database: Database, redeems: boolean): Statement<PurchaseParameters> {
+export function purchaseStatement(
+  database: Database,
+  redeems: boolean,
+  comparesAddresses: boolean,
+): Statement<PurchaseParameters> {
   const { tables } = database;
   return statement<PurchaseParameters>(
     {
@@ -111,7 +119,7 @@ export function purchaseStatement(database: Database, redeems: boolean): Stateme
       refereeAndCommission(tables, $),
       sharedRows(tables, $),
     ].join(',')}
-    ${result(database, $)}`,
+    ${result(database, $, comparesAddresses)}`,
   );
 }
 
@@ -213,16 +221,22 @@ export const refereeAndCommission = (tables: Tables, $: Parameters, net = 'earni
       FROM earning CROSS JOIN at CROSS JOIN purchased WHERE earning.referrer_id IS NOT NULL AND NOT earning.is_own
       ON CONFLICT (user_id, referee_id) DO UPDATE SET earned = e.earned + excluded.earned,
         upgraded_at = coalesce(e.upgraded_at, excluded.upgraded_at)
-      RETURNING met_by
+      RETURNING met_by, held_for
     ),
-    -- Inserts the commission with the current terms. It is available a number of days after the purchase.
+    -- Inserts the commission with the current terms. It is available a number of days after the purchase, and held if
+    -- a review holds what the referee earns the referrer.
     commission AS (
       INSERT INTO ${tables.commissions} (user_id, referee_id, purchase, referral_id, channel_id, mode, rate,
-        max_per_referee, room, pending_days, earned, amount, is_self_referral, available_at, created_at, updated_at)
+        max_per_referee, room, pending_days, earned, amount, is_self_referral, available_at, held_for, held_from,
+        created_at, updated_at)
       SELECT earning.referrer_id, ${$.buyer}, ${$.reference}, earning.referral_id, earning.channel_id, earning.mode,
         earning.rate, earning.max, earning.room, ${$.pendingDays}::integer, earning.earned, ${net}, earning.is_self_referral,
-        at.purchased_at + ${$.pendingDays}::integer * interval '24 hours', at.now, at.now
-      FROM earning CROSS JOIN at CROSS JOIN purchased WHERE earning.no_commission IS NULL
+        CASE WHEN hold.causes = '{}' THEN available.at ELSE 'infinity' END, hold.causes,
+        CASE WHEN hold.causes <> '{}' THEN available.at END, at.now, at.now
+      FROM earning CROSS JOIN at CROSS JOIN purchased
+      CROSS JOIN LATERAL (SELECT at.purchased_at + ${$.pendingDays}::integer * interval '24 hours' AS at) AS available
+      CROSS JOIN LATERAL (SELECT coalesce((SELECT held_for FROM counted), '{}') AS causes) AS hold
+      WHERE earning.no_commission IS NULL
       RETURNING *
     )`;
 
@@ -260,7 +274,7 @@ export const sharedRows = (
         coalesce((m.available_at <= at.now)::integer, 0),
         CASE WHEN m.available_at <= at.now THEN m.amount ELSE 0 END, at.now,
         earning.is_redeeming::integer, CASE WHEN earning.is_revenue THEN ${revenue} ELSE 0 END,
-        m.available_at, 1
+        coalesce(m.held_from, m.available_at), 1
       FROM earning CROSS JOIN at CROSS JOIN purchased LEFT JOIN commission m ON true
       WHERE (m.id IS NOT NULL OR (earning.channel_id IS NOT NULL AND NOT earning.is_own))
         AND (SELECT count(*) FROM account) >= 0
@@ -274,12 +288,21 @@ export const sharedRows = (
 /** SQL: whether the new commission is among those that a row `t` of the totals counts as available. */
 const isMatured = `(SELECT available_at FROM commission) <= t.matured_until`;
 
-const result = (database: Database, $: Parameters): string => `
+const result = (database: Database, $: Parameters, comparesAddresses: boolean): string => `
     SELECT EXISTS (SELECT FROM purchased) AS "isNew", p.amount = ${$.amount}::numeric AS "isSame",
       (SELECT is_outdated FROM attribution) AS "isOutdated",
       coalesce((SELECT is_upgrade AND NOT is_own AND source IN ('sign-up', 'attribution') FROM earning)
         AND (SELECT purchase_count FROM buyer) > 0, false) AS "isFirstCredited",
       coalesce((SELECT is_redeeming FROM earning), false) AS "isRedeeming",
+      ${
+        comparesAddresses
+          ? sharesAddress(
+              database.tables,
+              '(SELECT earning.referrer_id FROM earning CROSS JOIN purchased WHERE earning.is_new)',
+              $.buyer,
+            )
+          : 'false'
+      } AS "sharesAddress",
       ${database.columns(ReferralPurchase, 'p', 'purchase.')},
       ${database.columns(ReferralCommission, 'm', 'commission.')}
     FROM (SELECT) AS always LEFT JOIN (SELECT * FROM purchased UNION ALL SELECT * FROM recorded) AS p ON true

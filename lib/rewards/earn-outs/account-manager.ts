@@ -16,6 +16,7 @@ import type { ReferralCreation, ReferralPlan } from '../../tracking/referral-cre
 import type { UserRef, WithManager } from '../../types/common';
 import type { AccountChanges, AccountInput, AccountTotals, BlockedEarnings, EarningMode } from '../../types/earn-outs';
 import type { Totals } from '../commissions/totals';
+import type { FraudRules } from '../reviews/fraud-rules';
 import { RecordManager } from '../records/record-manager';
 import { modes, payableFrom } from './payable-from';
 import { periodEnd, periodStart } from './schedule';
@@ -28,15 +29,24 @@ export class AccountManager extends RecordManager<ReferralAccount, AccountInput,
   readonly #creation: ReferralCreation;
   readonly #settings: Settings;
   readonly #totals: Totals;
+  readonly #fraud: FraudRules;
   readonly #waiting: Waiting;
 
   /** @internal */
-  constructor(database: Database, clock: Clock, creation: ReferralCreation, settings: Settings, totals: Totals) {
+  constructor(
+    database: Database,
+    clock: Clock,
+    creation: ReferralCreation,
+    settings: Settings,
+    totals: Totals,
+    fraud: FraudRules,
+  ) {
     super(database, { record: ReferralAccount, word: 'account', inUse: {} });
     this.#clock = clock;
     this.#creation = creation;
     this.#settings = settings;
     this.#totals = totals;
+    this.#fraud = fraud;
     this.#waiting = new Waiting(database, clock);
   }
 
@@ -119,7 +129,8 @@ export class AccountManager extends RecordManager<ReferralAccount, AccountInput,
           summed.credits::text AS "creditsEarned", summed.payout::text AS "payoutsEarned",
           summed.total_credits::text AS "totalCreditsEarned", summed.total_payouts::text AS "totalPayoutsEarned",
           CASE WHEN summed.payout > 0 AND NOT ${$.isPayoutOffered}::boolean THEN 'no-payout-option'
-            WHEN summed.payout > 0 AND a.payout_email IS NULL THEN 'no-payout-address' END AS "blockedReason"
+            WHEN summed.payout > 0 AND a.payout_email IS NULL THEN 'no-payout-address'
+            WHEN summed.payout > 0 AND a.held_for <> '{}' THEN 'review' END AS "blockedReason"
         FROM ${accounts} a CROSS JOIN at CROSS JOIN summed CROSS JOIN due WHERE a.user_id = ${$.user}`,
       ),
       manager,
@@ -227,6 +238,7 @@ export class AccountManager extends RecordManager<ReferralAccount, AccountInput,
     };
     if (Object.keys(values).length === 0) return;
     const before = await this.get(id, { manager });
+    if (values.payoutEmail) await this.#fraud.takeAddress(values.payoutEmail, manager);
     try {
       const updatedAt = await nowIn(this.database, this.#clock, manager);
       await this.write(id, { ...values, updatedAt }, manager);
@@ -235,7 +247,12 @@ export class AccountManager extends RecordManager<ReferralAccount, AccountInput,
       throw invalid('payoutEmail', 'an e-mail address for payouts in the mode "payout"', payoutEmail ?? null);
     }
     if (values.payoutEmail !== undefined && values.payoutEmail !== before.payoutEmail)
-      await this.#waiting.end(before.userId, 'payout', manager);
+      await this.#addressChanged(before.userId, manager);
+  }
+
+  async #addressChanged(userId: string, manager: EntityManager): Promise<void> {
+    await this.#waiting.end(userId, 'payout', manager);
+    await this.#fraud.lookAtAddress(userId, manager);
   }
 
   /** Always refused: the account keeps what the user has earned and was paid. */
