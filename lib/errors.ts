@@ -162,6 +162,11 @@ const catalogue = {
     status: 409,
     text: (sentence: string) => `The sign-up was refused: ${sentence}`,
   },
+  NOT_SIGNED_UP: {
+    status: 409,
+    text: (user: string) =>
+      `The user ${show(user)} has no sign-up, so nothing qualifies. Call qualify again once one is recorded.`,
+  },
   REFERENCE_REUSED: {
     status: 409,
     text: (reference: string, before: string, now: string) =>

@@ -16,20 +16,29 @@ export type {
   RunEarnOutsOptions,
 } from './types/earn-outs';
 export type {
+  AdjustmentInput,
   ChannelChanges,
+  ChannelCommission,
   ChannelInput,
+  CommissionKind,
   CommissionSource,
   CommissionStatus,
   CommissionTerms,
   Coupon,
+  LimitPeriod,
   NoCommission,
   PurchaseInput,
   PurchaseRecordInput,
+  QualifyInput,
   Quote,
+  ReferrerLimit,
   RefundInput,
+  TermsSource,
+  UndoInput,
 } from './types/commissions';
 export type { Payout } from './options';
 export type { RecordedPurchase, RecordedRefund } from './rewards/commissions/purchases';
+export type { QualifiedSignup } from './rewards/commissions/signup-commissions';
 export type { Actor, ReasonedOptions, StaffOptions } from './types/audit';
 export type { Amount, ListOptions, RecordRef, UserRef, WithManager } from './types/common';
 export type {
@@ -91,6 +100,7 @@ export { ReferralProgram } from './entities/referral-program';
 export { ReferralPurchase } from './entities/referral-purchase';
 export { ReferralRedemption } from './entities/referral-redemption';
 export { ReferralReferee } from './entities/referral-referee';
+export { ReferralReferrerPeriod } from './entities/referral-referrer-period';
 export { ReferralRefund } from './entities/referral-refund';
 export { ReferralResponse } from './entities/referral-response';
 export { ReferralReview } from './entities/referral-review';
@@ -110,11 +120,4 @@ export type { Problem, Verification, VerifyOptions } from './rewards/verify/veri
 export type { ReferralEvents } from './database/events';
 
 export { migrations, runMigrations } from '../migrations';
-export type {
-  FraudMode,
-  FraudRule,
-  PurchaseFacts,
-  ReviewRule,
-  ReviewStatus,
-  SignupFacts,
-} from './types/reviews';
+export type { FraudMode, FraudRule, PurchaseFacts, ReviewRule, ReviewStatus, SignupFacts } from './types/reviews';

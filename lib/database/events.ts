@@ -35,6 +35,8 @@ export interface ReferralEvents {
   commissionEarned: [commission: ReferralCommission];
   /** A refund lowered a commission. If `revertedAt` is set, the purchase is refunded in full. */
   commissionReverted: [commission: ReferralCommission, refund: ReferralRefund];
+  /** A refund was undone. The commission is that of the purchase after that; null if it earned none. */
+  refundUndone: [refund: ReferralRefund, commission: ReferralCommission | null];
   /** Staff rejected a commission: nothing of it is left, for good. */
   commissionRejected: [commission: ReferralCommission];
   /**
@@ -55,6 +57,7 @@ const names: ReadonlySet<string> = new Set(
     purchase: true,
     commissionEarned: true,
     commissionReverted: true,
+    refundUndone: true,
     commissionRejected: true,
     earnOut: true,
   } satisfies Record<keyof ReferralEvents, true>),

@@ -20,6 +20,7 @@ import { ReferralProgram } from './referral-program';
 import { ReferralPurchase } from './referral-purchase';
 import { ReferralRedemption } from './referral-redemption';
 import { ReferralReferee } from './referral-referee';
+import { ReferralReferrerPeriod } from './referral-referrer-period';
 import { ReferralRefund } from './referral-refund';
 import { ReferralResponse } from './referral-response';
 import { ReferralReview } from './referral-review';
@@ -52,6 +53,7 @@ export const entityOf = {
   accounts: ReferralAccount,
   totals: ReferralAccountTotal,
   referees: ReferralReferee,
+  referrerPeriods: ReferralReferrerPeriod,
   buyers: ReferralBuyer,
   redemptions: ReferralRedemption,
   purchases: ReferralPurchase,

@@ -2,6 +2,7 @@ import { Database } from '../database/database';
 import type { RecordCalls, RecordsByManager } from '../entities/instance';
 import type { Settings } from '../options';
 import type { Tracking } from '../tracking/tracking';
+import { AdjustmentManager } from './commissions/adjustment-manager';
 import { BuyersReferrals } from './commissions/buyers-referrals';
 import { ChannelManager } from './commissions/channel-manager';
 import { CodeOffers } from './commissions/code-offers';
@@ -13,7 +14,9 @@ import { Coupons } from './commissions/coupons';
 import { LateAttributions } from './commissions/late-attributions';
 import { PurchaseManager } from './commissions/purchase-manager';
 import { Purchases } from './commissions/purchases';
+import { SignupCommissions } from './commissions/signup-commissions';
 import { Totals } from './commissions/totals';
+import { UndoneRefunds } from './commissions/undone-refunds';
 import { CreditManager } from './credits/credit-manager';
 import { CreditTransactionManager } from './credits/credit-transaction-manager';
 import { CreditTypeManager } from './credits/credit-type-manager';
@@ -69,6 +72,8 @@ export interface Managers extends Record<keyof RecordsByManager, unknown> {
   readonly purchases: PurchaseManager;
   /** What purchases have earned their referrers. */
   readonly commissions: CommissionManager;
+  /** What staff added to users' earnings, or took from them. */
+  readonly adjustments: AdjustmentManager;
   /** Commissions that were paid out or turned into credit. */
   readonly earnOuts: EarnOutManager;
   /** Who changed what, and why. */
@@ -86,6 +91,8 @@ export interface Rewards {
   readonly usages: Usages;
   readonly coupons: Coupons;
   readonly purchases: Purchases;
+  readonly signupCommissions: SignupCommissions;
+  readonly undoneRefunds: UndoneRefunds;
   readonly earnOuts: EarnOuts;
   readonly pages: CommissionPages;
   readonly codeOffers: CodeOffers;
@@ -108,7 +115,8 @@ export function wireRewards(settings: Settings, tracking: Tracking): Rewards {
   const grants = new Grants(database, events, settings);
   const buyersReferrals = new BuyersReferrals(lookup, attribution, samePerson);
   const late = new LateAttributions(database, clock, events, buyersReferrals, settings);
-  const signups = new Signups(database, clock, events, choice, grants, late, fraud, settings);
+  const signupCommissions = new SignupCommissions(database, clock, events, rejections, settings);
+  const signups = new Signups(database, clock, events, choice, grants, late, signupCommissions, fraud, settings);
   // Pages wait for the database as long as tracking does.
   const lateInPages = new LateAttributions(tracking.database, clock, events, buyersReferrals, settings);
   attributedUsers.listen((user) => lateInPages.arrived(user));
@@ -118,21 +126,25 @@ export function wireRewards(settings: Settings, tracking: Tracking): Rewards {
   const totals = new Totals(database, clock, settings);
   const coupons = new Coupons(database, clock, samePerson);
   const purchases = new Purchases(database, clock, events, buyersReferrals, late, settings, fraud);
+  const undoneRefunds = new UndoneRefunds(database, clock, events, audit);
   const transitions = new Transitions(database, clock, events, settings);
   const reports = new Reports(database, events, settings, transitions);
   const earnOuts = new EarnOuts(database, clock, events, settings, creditTypes, transitions, reports);
+
+  const adjustments = new AdjustmentManager(database, clock, settings, audit);
 
   const managers: Managers = {
     creditTypes,
     programs,
     referralCodes: new ReferralCodeManager(database, lookup, creation, programs),
-    signups: new SignupManager(database, signups),
+    signups: new SignupManager(database, signups, signupCommissions),
     credits,
     creditTransactions: new CreditTransactionManager(database, clock, credits),
     channels: new ChannelManager(database, clock, lookup, creation, settings),
     accounts: new AccountManager(database, clock, creation, settings, totals, fraud),
     purchases: new PurchaseManager(database, purchases),
-    commissions: new CommissionManager(database, { holds, rejections, audit }),
+    commissions: new CommissionManager(database, { holds, rejections, adjustments, audit }),
+    adjustments,
     earnOuts: new EarnOutManager(database, clock, transitions, reports),
     audit: new AuditManager(database),
     reviews: new ReviewManager(database, {
@@ -146,7 +158,7 @@ export function wireRewards(settings: Settings, tracking: Tracking): Rewards {
     database,
     managers,
     records: recordCalls(managers),
-    ...{ signups, usages, coupons, purchases, earnOuts },
+    ...{ signups, usages, coupons, purchases, signupCommissions, undoneRefunds, earnOuts },
     pages: new CommissionPages(database, clock, totals),
     codeOffers: new CodeOffers(database, clock, settings),
     close: () => database.close(),

@@ -5,7 +5,6 @@ import { violatedConstraint } from '../../database/driver-errors';
 import type { Events } from '../../database/events';
 import { sql, type Statement } from '../../database/named-parameters';
 import { overtaken, retryOvertaken } from '../../database/retry';
-import { shownAmount } from '../../entities/columns';
 import { ReferralCommission } from '../../entities/referral-commission';
 import { ReferralPurchase } from '../../entities/referral-purchase';
 import { ReferralRefund } from '../../entities/referral-refund';
@@ -21,9 +20,16 @@ import { takeTurn } from '../records/buyer-turn';
 import { isUndecided } from '../records/second-look';
 import type { FraudRules } from '../reviews/fraud-rules';
 import { type BuyersReferral, type BuyersReferrals, type Naming, namingFields, namingOf } from './buyers-referrals';
+import { type OptionTerms, optionTerms } from './chosen-terms';
 import type { LateAttributions } from './late-attributions';
 import { setPaidAt } from './paid-at';
-import { type PurchaseParameters, type PurchaseRow, purchaseStatement } from './purchase-statement';
+import {
+  type PurchaseParameters,
+  type PurchaseRow,
+  purchaseStatement,
+  type PurchaseVariant,
+} from './purchase-statement';
+import { isLimitOvertaken } from './referrer-periods';
 import { type RefundParameters, type RefundRow, refundStatement } from './refund-statement';
 
 /** The result of `recordPurchase`. */
@@ -84,8 +90,8 @@ export class Purchases {
   readonly #late: LateAttributions;
   readonly #settings: Settings;
   readonly #fraud: FraudRules;
-  readonly #purchase: Statement<PurchaseParameters>;
-  readonly #redeemingPurchase: Statement<PurchaseParameters>;
+  readonly #optionTerms: OptionTerms;
+  readonly #purchase: (variant: PurchaseVariant) => Statement<PurchaseParameters>;
   readonly #refund: Statement<RefundParameters>;
 
   constructor(
@@ -104,8 +110,14 @@ export class Purchases {
     this.#late = late;
     this.#settings = settings;
     this.#fraud = fraud;
-    this.#purchase = database.prepared(purchaseStatement(database, false, fraud.comparesAddresses));
-    this.#redeemingPurchase = database.prepared(purchaseStatement(database, true, fraud.comparesAddresses));
+    this.#optionTerms = optionTerms(settings);
+    const prepared = (variant: PurchaseVariant): Statement<PurchaseParameters> =>
+      database.prepared(purchaseStatement(database, variant, fraud.comparesAddresses));
+    const [free, limited] = [false, true].map((isLimited) => ({
+      plain: prepared({ redeems: false, isLimited }),
+      redeeming: prepared({ redeems: true, isLimited }),
+    }));
+    this.#purchase = ({ redeems, isLimited }) => (isLimited ? limited! : free!)[redeems ? 'redeeming' : 'plain'];
     this.#refund = database.prepared(refundStatement(database));
   }
 
@@ -155,7 +167,13 @@ export class Purchases {
     const query = sql({ buyer }, ($) => `SELECT referrer_id FROM ${signups} WHERE user_id = ${$.buyer}`);
     const [signup] = await this.#database.query<{ referrer_id: string | null }>(query, manager);
     const referrer = signup?.referrer_id ?? plan.attributed?.owner ?? null;
-    const facts = { about: 'purchase', referrer, referee: buyer, amount: shownAmount(amount), reference } as const;
+    const facts = {
+      about: 'purchase',
+      referrer,
+      referee: buyer,
+      amount: this.#database.shown(amount),
+      reference,
+    } as const;
     return { ...plan, sentence: await this.#fraud.ask({ ...facts, at: paidAt, manager }) };
   }
 
@@ -207,13 +225,13 @@ export class Purchases {
       buyer: someUserIdOf('user', user),
       purchase: referenceOf('purchase', input.purchase),
       reference: referenceOf('reference', input.reference),
-      amount: isNothing(amount) ? null : amountOf('amount', amount, 'positive'),
+      amount: isNothing(amount) ? null : amountOf('amount', amount, 'positive', this.#database.currency),
     };
     return this.#database.transaction(async (within) => {
       await takeTurn(this.#database, given.buyer, within);
       const parameters = { ...given, now: this.#clock.parameter() };
       const [row] = await this.#database.query<RefundRow>(this.#refund.with(parameters), within);
-      refuseRefund(row!, given, amount);
+      this.#refuseRefund(row!, given, amount);
       const refund = this.#database.entity(ReferralRefund, row!, 'refund.');
       const commission = this.#commissionIn(row!);
       if (commission) await setPaidAt(this.#database, [commission], within);
@@ -226,7 +244,7 @@ export class Purchases {
     const { at } = objectOf('recordPurchase', input, purchaseFields);
     const given = {
       buyer: someUserIdOf('user', user),
-      amount: amountOf('amount', input.amount, 'not negative'),
+      amount: amountOf('amount', input.amount, 'not negative', this.#database.currency),
       reference: referenceOf('reference', input.reference),
       paidAt: dateOf('at', at),
     };
@@ -238,29 +256,30 @@ export class Purchases {
     attributed: PurchasePlan['attributed'],
     manager: EntityManager | undefined,
   ): Promise<PurchaseRow | typeof overtaken> {
-    const { ratio, maxPerReferee, pendingDays } = this.#settings.commission;
     const parameters: PurchaseParameters = {
       now: this.#clock.parameter(),
       attributedReferral: attributed?.id ?? null,
       attributedOwner: attributed?.owner ?? null,
       isOwnReferral: attributed?.isOwnReferral ?? false,
       isSelfReferral: attributed?.isSelfReferral ?? false,
-      defaultRate: ratio,
-      defaultLimit: maxPerReferee,
-      pendingDays,
+      pendingDays: this.#settings.commission.pendingDays,
+      ...this.#optionTerms,
       isAttributionKnown: attributed !== undefined,
       ...given, // last, because V8 is slow to add properties to a copy
     };
-    const run = async (statement: Statement<PurchaseParameters>): Promise<PurchaseRow> => {
-      const query = statement.with(parameters);
+    // With a limit of the option, most purchases have one.
+    const first = { redeems: false, isLimited: this.#optionTerms.optionMaxPerReferrer !== null };
+    const run = async (variant: PurchaseVariant): Promise<PurchaseRow> => {
+      const query = this.#purchase(variant).with(parameters);
       const [row] = await this.#database.attempt((within) => this.#database.query<PurchaseRow>(query, within), manager);
-      return row!;
+      const needs = { redeems: variant.redeems || row!.isRedeeming, isLimited: variant.isLimited || row!.isLimited };
+      const isEnough = needs.redeems === variant.redeems && needs.isLimited === variant.isLimited;
+      return isEnough || isRecorded(row!) ? row! : run(needs);
     };
     try {
-      const row = await run(this.#purchase);
-      return row.isRedeeming && !isRecorded(row) ? await run(this.#redeemingPurchase) : row;
+      return await run(first);
     } catch (error) {
-      if (goneMeanwhile.has(violatedConstraint(error))) return overtaken;
+      if (goneMeanwhile.has(violatedConstraint(error)) || isLimitOvertaken(error)) return overtaken;
       throw error;
     }
   }
@@ -311,6 +330,29 @@ export class Purchases {
     return found;
   }
 
+  /** Throws if the result has no refund, or one with other facts than those of this call. */
+  #refuseRefund(row: RefundRow, given: Omit<RefundParameters, 'now'>, amount: unknown): void {
+    const { purchase, reference } = given;
+    if (!row.isNew && row.isSame === false) {
+      const before = `a refund of ${this.#database.shown(row['refund.amount']!)} of the purchase ${quoted(row['refund.purchase']!)}`;
+      throw referralError(
+        'REFERENCE_REUSED',
+        reference,
+        before,
+        `${given.amount ?? 'what is left'} of ${quoted(purchase)}`,
+      );
+    }
+    if (row.paid === null) throw referralError('NOT_FOUND', 'purchase', 'reference', [purchase]);
+    if (row['refund.userId'] !== null) return;
+    const isNothingLeft = !/[1-9]/.test(row.left!);
+    if (isNothingLeft) throw referralError('NOTHING_TO_REFUND', purchase);
+    throw invalid(
+      'amount',
+      `an amount up to the ${this.#database.shown(row.left!)} that is left of the purchase`,
+      amount,
+    );
+  }
+
   #commissionIn(row: Pick<PurchaseRow, 'commission.id'>): ReferralCommission | null {
     return row['commission.id'] === null ? null : this.#database.entity(ReferralCommission, row, 'commission.');
   }
@@ -319,23 +361,4 @@ export class Purchases {
 /** Whether the result has a purchase, new or not. */
 function isRecorded(row: PurchaseRow): boolean {
   return row['purchase.userId'] !== null;
-}
-
-/** Throws if the result has no refund, or one with other facts than those of this call. */
-function refuseRefund(row: RefundRow, given: Omit<RefundParameters, 'now'>, amount: unknown): void {
-  const { purchase, reference } = given;
-  if (!row.isNew && row.isSame === false) {
-    const before = `a refund of ${shownAmount(row['refund.amount']!)} of the purchase ${quoted(row['refund.purchase']!)}`;
-    throw referralError(
-      'REFERENCE_REUSED',
-      reference,
-      before,
-      `${given.amount ?? 'what is left'} of ${quoted(purchase)}`,
-    );
-  }
-  if (row.paid === null) throw referralError('NOT_FOUND', 'purchase', 'reference', [purchase]);
-  if (row['refund.userId'] !== null) return;
-  const isNothingLeft = !/[1-9]/.test(row.left!);
-  if (isNothingLeft) throw referralError('NOTHING_TO_REFUND', purchase);
-  throw invalid('amount', `an amount up to the ${shownAmount(row.left!)} that is left of the purchase`, amount);
 }

@@ -15,6 +15,7 @@ import type { UserRef } from '../../types/common';
 import type { RecordSignupOptions } from '../../types/signups';
 import { takeTurn } from '../records/buyer-turn';
 import type { SecondLook } from '../records/second-look';
+import type { SignupEarnings } from '../records/signup-earnings';
 import type { FraudRules, SignupEvidence } from '../reviews/fraud-rules';
 import type { SignupSide } from './granted-cte';
 import type { Grants } from './grants';
@@ -37,6 +38,7 @@ export class Signups {
   readonly #choice: SignupChoice;
   readonly #grants: Grants;
   readonly #secondLook: SecondLook;
+  readonly #earnings: SignupEarnings;
   readonly #fraud: FraudRules;
   readonly #settings: Settings;
   readonly #statement: Statement<SignupParameters>;
@@ -48,6 +50,7 @@ export class Signups {
     choice: SignupChoice,
     grants: Grants,
     secondLook: SecondLook,
+    earnings: SignupEarnings,
     fraud: FraudRules,
     settings: Settings,
   ) {
@@ -57,9 +60,10 @@ export class Signups {
     this.#choice = choice;
     this.#grants = grants;
     this.#secondLook = secondLook;
+    this.#earnings = earnings;
     this.#fraud = fraud;
     this.#settings = settings;
-    this.#statement = database.prepared(signupStatement(database, secondLook, fraud.comparesAddresses));
+    this.#statement = database.prepared(signupStatement(database, secondLook, earnings, fraud.comparesAddresses));
   }
 
   async record(req: Request | null, user: UserRef, options: RecordSignupOptions): Promise<ReferralSignup | null> {
@@ -169,17 +173,18 @@ export class Signups {
       return row;
     };
     // In one transaction, so that a process that dies leaves both undone.
-    const withSecondLook = async (within: EntityManager): Promise<SignupRow> => {
+    const withEarnings = async (within: EntityManager): Promise<SignupRow> => {
       await takeTurn(this.#database, userId, within);
       const row = await reviewed(true, within);
       if (row['signup.id'] !== null) await this.#secondLook.decide(userId, within);
+      if (row.isNew) await this.#earnings.earn(userId, within);
       return row;
     };
     return retryOvertaken(async () => {
       let row = this.#fraud.mayHoldSignups
         ? await this.#database.transaction((within) => reviewed(false, within), manager)
         : await attempt(false, manager);
-      if (row.isWaiting) row = await this.#database.transaction(withSecondLook, manager);
+      if (row.isWaiting || row.isEarning) row = await this.#database.transaction(withEarnings, manager);
       if (!this.#fraud.mayHoldSignups) await lookAt(row, manager);
       const isDecided = row['signup.id'] !== null || row.isStale || row.isExpired || row.isUsedUp;
       return isDecided ? row : overtaken;
