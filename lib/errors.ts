@@ -215,6 +215,12 @@ const catalogue = {
     text: (id: number) =>
       `The commission ${id} is rejected, and that is final. To pay the user all the same, call commissions.adjust.`,
   },
+  REVIEW_DECIDED: {
+    status: 409,
+    text: (id: number, status: string) =>
+      `The review ${id} is ${status} already, and that is final. ` +
+      'What is allowed can still be taken back by commissions.reject, and what is refused be made up for by commissions.adjust.',
+  },
   NOTHING_TO_REFUND: {
     status: 409,
     text: (reference: string) =>

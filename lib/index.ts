@@ -104,6 +104,7 @@ export { ReferralReferee } from './entities/referral-referee';
 export { ReferralReferrerPeriod } from './entities/referral-referrer-period';
 export { ReferralRefund } from './entities/referral-refund';
 export { ReferralResponse } from './entities/referral-response';
+export { ReferralReview } from './entities/referral-review';
 export { ReferralSignup } from './entities/referral-signup';
 export { ReferralSignupRefusal } from './entities/referral-signup-refusal';
 export { ReferralUsage } from './entities/referral-usage';
@@ -120,3 +121,4 @@ export type { Problem, Verification, VerifyOptions } from './rewards/verify/veri
 export type { ReferralEvents } from './database/events';
 
 export { migrations, runMigrations } from '../migrations';
+export type { FraudMode, FraudRule, PurchaseFacts, ReviewRule, ReviewStatus, SignupFacts } from './types/reviews';

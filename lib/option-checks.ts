@@ -62,6 +62,22 @@ const isWholeOf = (min: number, max: number): Check => [
   (value) => Number.isSafeInteger(value) && (value as number) >= min && (value as number) <= max,
 ];
 
+const fraudModes = ['off', 'flag', 'hold'];
+/** Whether a value is an object with a mode and one other field, and nothing else. */
+const isModeWith = (value: unknown, field: string, test: (value: unknown) => boolean): boolean => {
+  if (typeof value !== 'object' || value === null) return false;
+  const { do: mode, [field]: given, ...rest } = value as Record<string, unknown>;
+  return fraudModes.includes(mode as string) && test(given) && Object.keys(rest).length === 0;
+};
+const isRuleWith = (field: string, takes: string, test: (value: unknown) => boolean): Check => [
+  `'off', or an object with do ('off', 'flag' or 'hold') and ${field}, ${takes}`,
+  (value) => value === 'off' || isModeWith(value, field, test),
+];
+const isRule: Check = [
+  "'off', a function, or an object with do ('off', 'flag' or 'hold') and find, a function",
+  (value) => value === 'off' || isFunction[1](value) || isModeWith(value, 'find', isFunction[1]),
+];
+
 const checks = {
   dataSource: ['a TypeORM DataSource', (value) => typeof (value as DataSource | null)?.hasMetadata === 'function'],
   baseUrl: [
@@ -148,6 +164,17 @@ const checks = {
       (value) => typeof value === 'string' && value.length > 0 && value.length <= 100 && !value.includes('\0'),
     ],
     creditDurationDays: isWholeOf(1, 36_500),
+  },
+  fraud: {
+    sharedPayoutAddress: isOneOf(...fraudModes),
+    sameDevice: isOneOf(...fraudModes),
+    signupsFromAddress: isRuleWith('max', 'a whole number from 1 to 1000', isWholeOf(1, 1000)[1]),
+    fastSignup: isRuleWith(
+      'seconds',
+      'a number of seconds from 1 to 86400',
+      (value) => Number.isFinite(value) && (value as number) >= 1 && (value as number) <= 86_400,
+    ),
+    rule: isRule,
   },
   api: {
     rateLimitStore: [

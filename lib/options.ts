@@ -14,6 +14,7 @@ import type { ReferrerLimit } from './types/commissions';
 import type { Amount, UserRef } from './types/common';
 import type { PayoutResult } from './types/earn-outs';
 import type { ReferralDraft } from './types/referrals';
+import type { FraudMode, FraudRule } from './types/reviews';
 
 type Awaitable<T> = T | Promise<T>;
 
@@ -217,6 +218,36 @@ export interface ReferralsOptions {
     /** How long that credit lasts, in days, 1–36,500. Default 36,500 (a hundred years). */
     creditDurationDays?: number;
   };
+  /**
+   * What looks wrong, and is reviewed by staff (`referrals.reviews`). Each rule is `'off'`, opens a review (`'flag'`), or also
+   * holds what the subject earns and is granted until staff have decided (`'hold'`).
+   */
+  fraud?: {
+    /**
+     * Two accounts, or a referrer and a referee, have one payout address, without regard to the case of A to Z. The account
+     * that takes it last is flagged, and so is each pair of the two. `'hold'` holds that account's payouts, and what
+     * the pair earns and is granted. Default `'flag'`.
+     */
+    sharedPayoutAddress?: FraudMode;
+    /**
+     * A referee signs up from an address and with a user agent that the referrer has signed up, clicked or responded with in
+     * the 24 hours before. The address is compared as the option `ip` stores it. Default `'off'`.
+     */
+    sameDevice?: FraudMode;
+    /**
+     * More than `max` sign-ups, 1–1,000, through one referral from one address within 24 hours: each above it is flagged.
+     * Default `'off'`.
+     */
+    signupsFromAddress?: 'off' | { do: FraudMode; max: number };
+    /** A sign-up less than so many seconds after the click that led to it, 1–86,400. Default `'off'`. */
+    fastSignup?: 'off' | { do: FraudMode; seconds: number };
+    /**
+     * The host's own rule: a function that returns a sentence about a sign-up or a purchase that looks wrong, and null about
+     * any other. May be async. It is called before anything is written, also for a call that turns out to be a repeated
+     * one. What it throws goes to `onError`, and flags nothing. The function alone means `{ do: 'flag', find }`. Default `'off'`.
+     */
+    rule?: 'off' | FraudRule | { do: FraudMode; find: FraudRule };
+  };
   api?: {
     /**
      * The express-rate-limit store that counts attempts to apply coupons, and requests to `code/info/`. Default: the
@@ -374,6 +405,7 @@ export function settingsOf(given: ReferralsOptions) {
       creditType: earnOuts.creditType ?? 'Commissions',
       creditDurationDays: earnOuts.creditDurationDays ?? 36_500,
     },
+    fraud: fraudSettings(options.fraud),
     rateLimitStore: options.api?.rateLimitStore,
     // Their types say what most hosts get: a request of Express. Of one that `listener` serves, it is Node.js's alone.
     consent: options.consent as ((req: IncomingMessage) => Awaitable<boolean>) | undefined,
@@ -392,6 +424,32 @@ export function settingsOf(given: ReferralsOptions) {
     linkCache: { max: linkCache.max ?? 10_000, ttlMs: linkCache.ttlMs ?? 10_000 },
     onError: safeReporter(options.onError),
   };
+}
+
+/** The rules of the option `fraud`, each with its mode. */
+function fraudSettings({
+  sharedPayoutAddress = 'flag',
+  sameDevice = 'off',
+  signupsFromAddress = 'off',
+  fastSignup = 'off',
+  rule = 'off',
+}: NonNullable<ReferralsOptions['fraud']> = {}) {
+  const off = { do: 'off' } as const;
+  return {
+    sharedPayoutAddress,
+    sameDevice,
+    signupsFromAddress: signupsFromAddress === 'off' ? { ...off, max: 0 } : signupsFromAddress,
+    fastSignup: fastSignup === 'off' ? { ...off, seconds: 0 } : fastSignup,
+    rule: ruleSettings(rule),
+  };
+}
+
+function ruleSettings(rule: NonNullable<NonNullable<ReferralsOptions['fraud']>['rule']>): {
+  do: FraudMode;
+  find: FraudRule;
+} {
+  if (rule === 'off') return { do: 'off', find: () => null };
+  return typeof rule === 'function' ? { do: 'flag', find: rule } : rule;
 }
 
 function textOrNull(value: Amount | undefined): string | null {

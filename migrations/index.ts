@@ -22,6 +22,7 @@ import { GovernCommissions1811000000000 } from './1811000000000-govern-commissio
 import { CommissionTerms1813000000000 } from './1813000000000-commission-terms';
 import { SuspendAccounts1814000000000 } from './1814000000000-suspend-accounts';
 import { CountVisitors1816000000000 } from './1816000000000-count-visitors';
+import { AddReviews1816000000001 } from './1816000000001-add-reviews';
 import { locked, tableOfMigrations } from './once';
 
 /** The migrations, in order, for the host's DataSource: `migrations: [...migrations, /* yours *\/]`. */
@@ -46,6 +47,7 @@ export const migrations: (new () => MigrationInterface)[] = [
   CommissionTerms1813000000000,
   SuspendAccounts1814000000000,
   CountVisitors1816000000000,
+  AddReviews1816000000001,
 ];
 
 /**

@@ -48,6 +48,7 @@ CREATE TABLE referral_accounts (
   suspensions integer DEFAULT 0 NOT NULL,
   minimum numeric(20,4),
   payout_email_changed_at timestamp with time zone,
+  held_for text[] DEFAULT '{}'::text[] NOT NULL,
   CONSTRAINT pk_referral_accounts PRIMARY KEY (user_id),
   CONSTRAINT ck_referral_accounts_commission CHECK (commission_amount > 0::numeric AND commission_signup >= 0::numeric AND commission_max_per_referrer > 0::numeric AND commission_months >= 1 AND commission_months <= 1200 AND commission_purchases > 0 AND (commission_qualify IS NULL OR commission_signup IS NOT NULL) AND (commission_max_per_referrer IS NULL) = (commission_period IS NULL) AND (commission_period::text = ANY (ARRAY['month'::character varying, 'quarter'::character varying, 'year'::character varying, 'all'::character varying]::text[])) AND commission_ratio >= 0::numeric AND commission_ratio <= 1::numeric AND commission_max_per_referee > 0::numeric AND num_nonnulls(commission_ratio, commission_amount) >= (num_nonnulls(commission_months, commission_purchases, commission_max_per_referee) > 0)::integer AND num_nonnulls(commission_ratio, commission_amount) <= 1),
   CONSTRAINT ck_referral_accounts_counts CHECK (users_upgraded >= 0 AND users_upgraded <= users_referred),
@@ -57,6 +58,7 @@ CREATE TABLE referral_accounts (
   CONSTRAINT ck_referral_accounts_suspended CHECK ((suspended_at IS NULL OR suspensions > 0) AND (banned_at IS NULL OR suspended_at IS NOT NULL))
 ) WITH (fillfactor=70);
 CREATE INDEX ix_referral_accounts_id ON referral_accounts USING btree (id);
+CREATE INDEX ix_referral_accounts_payout_email ON referral_accounts USING btree (lower(payout_email::text COLLATE "C")) WHERE payout_email IS NOT NULL;
 CREATE INDEX ix_referral_accounts_referral ON referral_accounts USING btree (referral_id);
 
 CREATE TABLE referral_adjustments (
@@ -472,6 +474,7 @@ CREATE TABLE referral_referees (
   created_at timestamp with time zone DEFAULT now() NOT NULL,
   purchases integer DEFAULT 0 NOT NULL,
   first_purchase_at timestamp with time zone,
+  held_for text[] DEFAULT '{}'::text[] NOT NULL,
   CONSTRAINT pk_referral_referees PRIMARY KEY (user_id, referee_id),
   CONSTRAINT ck_referral_referees_earned CHECK (earned >= 0::numeric),
   CONSTRAINT ck_referral_referees_finite CHECK (abs(earned) < 'Infinity'::numeric)
@@ -522,6 +525,30 @@ CREATE INDEX ix_referral_responses_user ON referral_responses USING btree (user_
 CREATE INDEX ix_referral_responses_user_newest ON referral_responses USING btree (user_id, created_at, id) WHERE user_id IS NOT NULL;
 CREATE INDEX ix_referral_responses_visitor_newest ON referral_responses USING btree (visitor_id, created_at, id) WHERE user_id IS NULL;
 
+CREATE TABLE referral_reviews (
+  id bigint GENERATED ALWAYS AS IDENTITY NOT NULL,
+  rule character varying(32) NOT NULL,
+  subject text NOT NULL,
+  user_id character varying(128),
+  referee_id character varying(128),
+  referral_id bigint,
+  visitor_id uuid,
+  evidence jsonb NOT NULL,
+  is_holding boolean NOT NULL,
+  status character varying(8) DEFAULT 'open'::character varying NOT NULL,
+  decided_by character varying(128),
+  decided_reason character varying(500),
+  decided_at timestamp with time zone,
+  created_at timestamp with time zone DEFAULT now() NOT NULL,
+  CONSTRAINT pk_referral_reviews PRIMARY KEY (id),
+  CONSTRAINT ck_referral_reviews_decided CHECK ((status::text = 'open'::text) = (decided_at IS NULL)),
+  CONSTRAINT ck_referral_reviews_status CHECK (status::text = ANY (ARRAY['open'::character varying, 'allowed'::character varying, 'refused'::character varying]::text[]))
+);
+CREATE INDEX ix_referral_reviews_open ON referral_reviews USING btree (id) WHERE status::text = 'open'::text;
+CREATE INDEX ix_referral_reviews_referee ON referral_reviews USING btree (referee_id, id) WHERE referee_id IS NOT NULL;
+CREATE INDEX ix_referral_reviews_user ON referral_reviews USING btree (user_id, id) WHERE user_id IS NOT NULL;
+CREATE UNIQUE INDEX uq_referral_reviews_subject ON referral_reviews USING btree (subject, rule);
+
 CREATE TABLE referral_signup_refusals (
   user_id character varying(128) NOT NULL,
   reason character varying(32) NOT NULL,
@@ -564,10 +591,14 @@ CREATE TABLE referral_signups (
   qualification character varying(255),
   no_commission character varying(16),
   no_reward character varying(16),
+  held_for text[] DEFAULT '{}'::text[] NOT NULL,
+  ip_address character varying(45),
+  user_agent character varying(1024),
   CONSTRAINT pk_referral_signups PRIMARY KEY (user_id),
   CONSTRAINT ck_referral_signups_commission CHECK (commission_amount > 0::numeric AND commission_signup >= 0::numeric AND commission_max_per_referrer > 0::numeric AND commission_months >= 1 AND commission_months <= 1200 AND commission_purchases > 0 AND (commission_qualify IS NULL OR commission_signup IS NOT NULL) AND (commission_max_per_referrer IS NULL) = (commission_period IS NULL) AND (commission_period::text = ANY (ARRAY['month'::character varying, 'quarter'::character varying, 'year'::character varying, 'all'::character varying]::text[])) AND commission_ratio >= 0::numeric AND commission_ratio <= 1::numeric AND commission_max_per_referee > 0::numeric AND num_nonnulls(commission_ratio, commission_amount) >= (num_nonnulls(commission_months, commission_purchases, commission_max_per_referee) > 0)::integer AND num_nonnulls(commission_ratio, commission_amount) <= 1),
   CONSTRAINT ck_referral_signups_finite CHECK (abs(referral_credit_amount) < 'Infinity'::numeric AND abs(before_reward_usage_threshold) < 'Infinity'::numeric AND abs(reward_credit_amount) < 'Infinity'::numeric AND abs(commission_ratio) < 'Infinity'::numeric AND abs(commission_max_per_referee) < 'Infinity'::numeric AND abs(commission_amount) < 'Infinity'::numeric AND abs(commission_signup) < 'Infinity'::numeric AND abs(commission_max_per_referrer) < 'Infinity'::numeric AND abs(recorded_usage) < 'Infinity'::numeric)
 ) WITH (fillfactor=80);
+CREATE INDEX ix_referral_signups_address ON referral_signups USING btree (referral_id, ip_address, created_at) WHERE ip_address IS NOT NULL;
 CREATE INDEX ix_referral_signups_id ON referral_signups USING btree (id);
 CREATE INDEX ix_referral_signups_referral ON referral_signups USING btree (referral_id, id);
 CREATE INDEX ix_referral_signups_referrer ON referral_signups USING btree (referrer_id, id) WHERE referrer_id IS NOT NULL;

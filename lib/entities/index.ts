@@ -23,6 +23,7 @@ import { ReferralReferee } from './referral-referee';
 import { ReferralReferrerPeriod } from './referral-referrer-period';
 import { ReferralRefund } from './referral-refund';
 import { ReferralResponse } from './referral-response';
+import { ReferralReview } from './referral-review';
 import { ReferralSignup } from './referral-signup';
 import { ReferralSignupRefusal } from './referral-signup-refusal';
 import { ReferralUsage } from './referral-usage';
@@ -64,6 +65,7 @@ export const entityOf = {
   commissionEntries: ReferralCommissionEntry,
   adjustments: ReferralAdjustment,
   audit: ReferralAudit,
+  reviews: ReferralReview,
 };
 
 /** For the host's DataSource: `entities: [...entities, User]`. */

@@ -19,6 +19,7 @@ import type { ReferralLateAttribution } from './referral-late-attribution';
 import type { ReferralProgram } from './referral-program';
 import type { ReferralPurchase } from './referral-purchase';
 import type { ReferralResponse } from './referral-response';
+import type { ReferralReview } from './referral-review';
 import type { ReferralSignup } from './referral-signup';
 
 /** The calls that the static and instance methods of `Referral` and `ReferralResponse` make. */
@@ -62,6 +63,7 @@ export interface RecordsByManager {
   adjustments: ReferralAdjustment;
   earnOuts: ReferralEarnOut;
   audit: ReferralAudit;
+  reviews: ReferralReview;
 }
 
 /** The calls that the methods of records make. Each goes to the record's manager. */

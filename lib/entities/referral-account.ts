@@ -9,6 +9,7 @@ import { Referral } from './referral';
 @Entity({ name: 'referral_accounts' })
 @Index('ix_referral_accounts_id', ['id'])
 @Index('ix_referral_accounts_referral', ['referralId'])
+@Index('ix_referral_accounts_payout_email', { synchronize: false }) // on lower(payout_email COLLATE "C")
 @Check('ck_referral_accounts_mode', `"mode" = 'credits' OR ("mode" = 'payout' AND "payout_email" IS NOT NULL)`)
 @Check('ck_referral_accounts_counts', '"users_upgraded" BETWEEN 0 AND "users_referred"')
 @Check('ck_referral_accounts_commission', isRatedCommission)
@@ -70,6 +71,10 @@ export class ReferralAccount extends RatedCommissionColumns<AccountChanges> {
    */
   @Column({ name: 'referral_id', type: 'bigint', nullable: true, transformer: bigintAsNumber })
   readonly referralId!: number | null;
+
+  /** Why payouts are held: `review:<id>` for each review. Not loaded. */
+  @Column({ name: 'held_for', type: 'text', array: true, default: () => "'{}'", select: false })
+  readonly heldFor?: readonly string[];
 
   /** How many users signed up or bought through this user. */
   @Column({ name: 'users_referred', type: 'integer', default: 0 })

@@ -35,6 +35,10 @@ export class ReferralReferee {
   @Column({ name: 'earned', ...amountColumn, precision: 28, default: 0 })
   readonly earned!: string;
 
+  /** Why what the referee earns the referrer is held: `review:<id>` for each review. Empty if it is not. */
+  @Column({ name: 'held_for', type: 'text', array: true, default: () => "'{}'" })
+  readonly heldFor!: readonly string[];
+
   /** When the referee first paid for something through this referrer; null before. */
   @Column({ name: 'upgraded_at', type: 'timestamptz', nullable: true })
   readonly upgradedAt!: Date | null;

@@ -18,6 +18,7 @@ import { ReferralTerms, termAmounts } from './terms';
 @Index('ix_referral_signups_id', ['id'])
 @Index('ix_referral_signups_referral', ['referralId', 'id'])
 @Index('ix_referral_signups_referrer', ['referrerId', 'id'], { where: '(referrer_id IS NOT NULL)' })
+@Index('ix_referral_signups_address', ['referralId', 'ipAddress', 'createdAt'], { where: '(ip_address IS NOT NULL)' })
 @Check('ck_referral_signups_commission', isRatedCommission)
 @Check('ck_referral_signups_finite', finite(...termAmounts, 'recorded_usage'))
 export class ReferralSignup extends ReferralTerms {
@@ -57,6 +58,21 @@ export class ReferralSignup extends ReferralTerms {
   /** How many usages are counted in it, for `verify`. Not loaded. */
   @Column({ name: 'usages', type: 'integer', default: 0, select: false })
   readonly usages?: number;
+
+  /** Why the credits that it would grant wait: `review:<id>` for each review. Not loaded. */
+  @Column({ name: 'held_for', type: 'text', array: true, default: () => "'{}'", select: false })
+  readonly heldFor?: readonly string[];
+
+  /**
+   * The address of the request, as the option `ip` stores it. Kept only while a rule of the option `fraud` compares it. Not
+   * loaded.
+   */
+  @Column({ name: 'ip_address', type: 'varchar', length: 45, nullable: true, select: false })
+  readonly ipAddress?: string | null;
+
+  /** The `User-Agent` header of the request. Like {@link ipAddress}. */
+  @Column({ name: 'user_agent', type: 'varchar', length: lengths.header, nullable: true, select: false })
+  readonly userAgent?: string | null;
 
   /** When the usage first reached the threshold, so that the referrer's reward became due; null before. */
   @Column({ name: 'threshold_reached_at', type: 'timestamptz', nullable: true })

@@ -26,9 +26,15 @@ import { EarnOuts } from './earn-outs/earn-outs';
 import { Reports } from './earn-outs/reports';
 import { Suspensions } from './earn-outs/suspensions';
 import { Transitions } from './earn-outs/transitions';
+import { Waiting } from './earn-outs/waiting';
 import { Audit } from './records/audit';
 import { AuditManager } from './records/audit-manager';
 import { recordCalls } from './records/records';
+import { Findings } from './reviews/findings';
+import { FraudRules } from './reviews/fraud-rules';
+import { ReviewHolds } from './reviews/review-holds';
+import { ReviewManager } from './reviews/review-manager';
+import { DueGrants } from './signups/due-grants';
 import { Grants } from './signups/grants';
 import { ProgramManager } from './signups/program-manager';
 import { ReferralCodeManager } from './signups/referral-code-manager';
@@ -74,6 +80,8 @@ export interface Managers extends Record<keyof RecordsByManager, unknown> {
   readonly earnOuts: EarnOutManager;
   /** Who changed what, and why. */
   readonly audit: AuditManager;
+  /** What the rules of the option `fraud` have flagged: `allow`, `refuse`. */
+  readonly reviews: ReviewManager;
 }
 
 /** The parts of rewards, wired for one DataSource. */
@@ -99,26 +107,27 @@ export function wireRewards(settings: Settings, tracking: Tracking): Rewards {
   const { clock, events, lookup, creation, samePerson, attribution, attributedUsers, visitors } = tracking;
   const database = new Database(settings, Math.min(settings.queryTimeoutMs * patience, maxTimeoutMs));
   const audit = new Audit(database, clock);
-
+  const holds = new CommissionHolds(database, clock);
+  const rejections = new CommissionRejections(database, clock, events, audit);
+  const reviewHolds = new ReviewHolds(database, holds, new Waiting(database, clock));
+  const fraud = new FraudRules(database, settings, new Findings(database, clock, events, reviewHolds, audit));
   const creditTypes = new CreditTypeManager(database);
   const programs = new ProgramManager(database, creditTypes);
   const choice = new SignupChoice(lookup, attribution, visitors, samePerson, settings);
   const grants = new Grants(database, events, settings);
   const buyersReferrals = new BuyersReferrals(lookup, attribution, samePerson);
   const late = new LateAttributions(database, clock, events, buyersReferrals, settings);
-  const rejections = new CommissionRejections(database, clock, events, audit);
   const signupCommissions = new SignupCommissions(database, clock, events, rejections, settings);
-  const signups = new Signups(database, clock, events, choice, grants, late, signupCommissions);
+  const signups = new Signups(database, clock, events, choice, grants, late, signupCommissions, fraud, settings);
   // Pages wait for the database as long as tracking does.
   const lateInPages = new LateAttributions(tracking.database, clock, events, buyersReferrals, settings);
   attributedUsers.listen((user) => lateInPages.arrived(user));
   const usages = new Usages(database, clock, grants);
   const credits = new CreditManager(database, clock, events, creditTypes);
 
-  const holds = new CommissionHolds(database, clock);
   const totals = new Totals(database, clock, settings);
   const coupons = new Coupons(database, clock, samePerson);
-  const purchases = new Purchases(database, clock, events, buyersReferrals, late, settings);
+  const purchases = new Purchases(database, clock, events, buyersReferrals, late, settings, fraud);
   const undoneRefunds = new UndoneRefunds(database, clock, events, audit);
   const transitions = new Transitions(database, clock, events, settings);
   const suspensions = new Suspensions(database, clock, transitions, audit);
@@ -134,12 +143,17 @@ export function wireRewards(settings: Settings, tracking: Tracking): Rewards {
     credits,
     creditTransactions: new CreditTransactionManager(database, clock, credits),
     channels: new ChannelManager(database, clock, lookup, creation, settings),
-    accounts: new AccountManager(database, clock, events, creation, settings, totals, suspensions),
+    accounts: new AccountManager(database, clock, events, creation, settings, totals, suspensions, fraud),
     purchases: new PurchaseManager(database, purchases),
     commissions: new CommissionManager(database, { holds, rejections, adjustments, audit }),
     adjustments,
     earnOuts: new EarnOutManager(database, clock, transitions, reports),
     audit: new AuditManager(database),
+    reviews: new ReviewManager(database, {
+      ...{ clock, rejections, audit },
+      holds: reviewHolds,
+      grants: new DueGrants(database, clock, grants),
+    }),
   };
 
   return {

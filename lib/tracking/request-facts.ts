@@ -25,14 +25,12 @@ export function requestFacts(
   touch: Touch | null,
   { referralId, userId, action, target, touchedAt }: RequestFacts,
 ): NewResponse {
-  const { headers } = req;
   return {
     referralId,
     visitorId: touch && touch.visitorId,
     userId,
-    ipAddress: ipAddressOf(req, settings),
-    userAgent: headers['user-agent']?.slice(0, lengths.header) ?? null,
-    httpReferrer: storedReferrer(headers.referer, settings.httpReferrer),
+    ...requestSource(req, settings),
+    httpReferrer: storedReferrer(req.headers.referer, settings.httpReferrer),
     action,
     targetType: target && target.targetType,
     targetId: target && target.targetId,
@@ -49,6 +47,17 @@ export function requestFacts(
 function isNewVisitor(touch: Touch | null, referralId: number, userId: string | null): boolean | null {
   if (touch?.referral === referralId) return false;
   return touch === null && userId === null ? true : null;
+}
+
+/** Returns the address and the user agent of a request, as they are stored. */
+export function requestSource(
+  req: IncomingMessage,
+  settings: Settings,
+): { ipAddress: string | null; userAgent: string | null } {
+  return {
+    ipAddress: ipAddressOf(req, settings),
+    userAgent: req.headers['user-agent']?.slice(0, lengths.header) ?? null,
+  };
 }
 
 function ipAddressOf(req: IncomingMessage, { clientIp, ip, onError }: Settings): string | null {

@@ -91,9 +91,10 @@ export interface BlockedEarnings {
   amount: string;
   /**
    * `suspended`: the account is suspended or banned; the amount is that of both modes. `no-payout-option`: the host has
-   * not set the option `earnOuts.payout`. `no-payout-address`: the account has no `payoutEmail`.
+   * not set the option `earnOuts.payout`. `no-payout-address`: the account has no `payoutEmail`. `review`: a review of its
+   * payout address holds its payouts.
    */
-  reason: 'suspended' | 'no-payout-address' | 'no-payout-option';
+  reason: 'suspended' | 'no-payout-address' | 'no-payout-option' | 'review';
 }
 
 /** The totals of a user's account. Amounts are decimal strings, net of refunds. */

@@ -3,6 +3,8 @@ import { type Placeholders, type Statement, statement } from '../../database/nam
 import { timeOf } from '../../database/statement-time';
 import { ReferralCommission } from '../../entities/referral-commission';
 import { ReferralPurchase } from '../../entities/referral-purchase';
+import { sharesAddress } from '../reviews/fraud-rules';
+import { availableColumns, availableFrom } from './available-from';
 import { isUsedUp } from './channel-terms';
 import { optionTermNames, type OptionTerms } from './chosen-terms';
 import { commissionAmount } from './commission-amount';
@@ -45,6 +47,8 @@ export interface PurchaseRow {
   'isFirstCredited': boolean;
   /** Whether the purchase redeems the buyer's coupon. The statement for other purchases has then written nothing. */
   'isRedeeming': boolean;
+  /** Whether the purchase makes a pair of referrer and referee with one payout address, if that is asked. */
+  'sharesAddress': boolean;
   /** Whether a limit for the referrer counts. The statement without it has then written nothing. */
   'isLimited': boolean;
   'purchase.userId': string | null;
@@ -66,6 +70,8 @@ type Parameters = Placeholders<PurchaseParameters>;
  * Records a purchase and its commission in one statement. Few purchases redeem a coupon, or have a limit for the
  * referrer, and PostgreSQL prepares each table that a statement may write each time it is executed, so what these
  * write is left out of the statement for the others. If the purchase turns out to need it, that statement writes nothing.
+ *
+ * @param comparesAddresses whether it compares the payout addresses of a new pair.
  *
  * Locks, in this order, all held until the transaction ends:
  *
@@ -91,7 +97,11 @@ type Parameters = Placeholders<PurchaseParameters>;
  * the suspension has written how many commissions it may have. A row that is not in the snapshot may be one that the
  * suspension did not find, so that the account is locked and tested as well (lock 4).
  */
-export function purchaseStatement(database: Database, variant: PurchaseVariant): Statement<PurchaseParameters> {
+export function purchaseStatement(
+  database: Database,
+  variant: PurchaseVariant,
+  comparesAddresses: boolean,
+): Statement<PurchaseParameters> {
   const { tables } = database;
   const { redeems, isLimited } = variant;
   return statement<PurchaseParameters>(
@@ -122,7 +132,7 @@ export function purchaseStatement(database: Database, variant: PurchaseVariant):
       refereeAndCommission(tables, $),
       sharedRows(tables, $, { isLimited }),
     ].join(',')}
-    ${result(database, $)}`,
+    ${result(database, $, comparesAddresses)}`,
   );
 }
 
@@ -233,18 +243,19 @@ export const refereeAndCommission = (tables: Tables, $: Parameters, net = 'earni
         purchases = e.purchases + excluded.purchases,
         first_purchase_at = least(e.first_purchase_at, excluded.first_purchase_at),
         upgraded_at = coalesce(e.upgraded_at, excluded.upgraded_at)
-      RETURNING met_by
+      RETURNING met_by, held_for
     ),
-    -- Inserts the commission with the current terms. It is available a number of days after the purchase.
+    -- Inserts the commission with the current terms. It is available a number of days after the purchase, and held if
+    -- a review holds what the referee earns the referrer.
     commission AS (
       INSERT INTO ${tables.commissions} (user_id, referee_id, purchase, referral_id, channel_id, mode, rate, flat_amount,
         terms_from, months, purchases, max_per_referee, room, max_per_referrer, period, referrer_room, pending_days,
-        earned, amount, is_self_referral, available_at, created_at, updated_at)
+        earned, amount, is_self_referral, ${availableColumns}, created_at, updated_at)
       SELECT earning.referrer_id, ${$.buyer}, ${$.reference}, earning.referral_id, earning.channel_id, earning.mode,
         earning.rate, earning.flat_amount, earning.terms_from, earning.months, earning.purchases, earning.max, earning.room,
         earning.max_per_referrer, earning.period, earning.referrer_room, ${$.pendingDays}::integer, earning.earned, ${net},
         earning.is_self_referral,
-        at.purchased_at + ${$.pendingDays}::integer * interval '24 hours', at.now, at.now
+        ${availableFrom(`at.purchased_at + ${$.pendingDays}::integer * interval '24 hours'`)}, at.now, at.now
       FROM earning CROSS JOIN at CROSS JOIN purchased WHERE earning.no_commission IS NULL
       RETURNING *
     )`;
@@ -296,7 +307,7 @@ export const sharedRows = (
         coalesce((m.available_at <= at.now)::integer, 0),
         CASE WHEN m.available_at <= at.now THEN m.amount ELSE 0 END, at.now,
         earning.is_redeeming::integer, CASE WHEN earning.is_revenue THEN ${revenue} ELSE 0 END,
-        m.available_at, 1
+        coalesce(m.held_from, m.available_at), 1
       FROM earning CROSS JOIN at CROSS JOIN purchased LEFT JOIN commission m ON true
       WHERE (m.id IS NOT NULL OR (earning.channel_id IS NOT NULL AND NOT earning.is_own))
         AND (SELECT count(*) FROM ${isLimited ? 'limited' : 'account'}) >= 0
@@ -333,13 +344,22 @@ export const suspendedMeanwhile: readonly (string | null)[] = [
 /** SQL: whether the new commission is among those that a row `t` of the totals counts as available. */
 const isMatured = `(SELECT available_at FROM commission) <= t.matured_until`;
 
-const result = (database: Database, $: Parameters): string => `
+const result = (database: Database, $: Parameters, comparesAddresses: boolean): string => `
     SELECT EXISTS (SELECT FROM purchased) AS "isNew", p.amount = ${$.amount}::numeric AS "isSame",
       (SELECT is_outdated FROM attribution) AS "isOutdated",
       coalesce((SELECT is_upgrade AND NOT is_own AND source IN ('sign-up', 'attribution') FROM earning)
         AND (SELECT purchase_count FROM buyer) > 0, false) AS "isFirstCredited",
       coalesce((SELECT is_redeeming FROM earning), false) AS "isRedeeming",
       coalesce((SELECT is_limited FROM earning), false) AS "isLimited",
+      ${
+        comparesAddresses
+          ? sharesAddress(
+              database.tables,
+              '(SELECT earning.referrer_id FROM earning CROSS JOIN purchased WHERE earning.is_new)',
+              $.buyer,
+            )
+          : 'false'
+      } AS "sharesAddress",
       ${database.columns(ReferralPurchase, 'p', 'purchase.')},
       ${database.columns(ReferralCommission, 'm', 'commission.')}
     FROM (SELECT) AS always LEFT JOIN (SELECT * FROM purchased UNION ALL SELECT * FROM recorded) AS p ON true

@@ -8,6 +8,7 @@ import { overtaken, retryOvertaken } from '../../database/retry';
 import { ReferralCommission } from '../../entities/referral-commission';
 import { ReferralPurchase } from '../../entities/referral-purchase';
 import { ReferralRefund } from '../../entities/referral-refund';
+import type { ReferralReview } from '../../entities/referral-review';
 import { invalid, ReferralError, referralError } from '../../errors';
 import { amountOf, dateOf, type FieldsOf, isNothing, objectOf, referenceOf, someUserIdOf } from '../../input';
 import type { Settings } from '../../options';
@@ -17,6 +18,7 @@ import type { PurchaseInput, RefundInput } from '../../types/commissions';
 import type { UserRef } from '../../types/common';
 import { takeTurn } from '../records/buyer-turn';
 import { isUndecided } from '../records/second-look';
+import type { FraudRules } from '../reviews/fraud-rules';
 import { type BuyersReferral, type BuyersReferrals, type Naming, namingFields, namingOf } from './buyers-referrals';
 import { type OptionTerms, optionTerms } from './chosen-terms';
 import type { LateAttributions } from './late-attributions';
@@ -61,6 +63,8 @@ export interface PurchasePlan {
   readonly naming: Naming | null;
   /** Null if there is none; undefined if it was not looked up, because a buyer who has signed up needs none. */
   readonly attributed: BuyersReferral | null | undefined;
+  /** What the host's rule of the option `fraud` says about it; null for nothing. */
+  readonly sentence: string | null;
 }
 
 /** A recorded purchase. */
@@ -89,6 +93,7 @@ export class Purchases {
   readonly #buyersReferrals: BuyersReferrals;
   readonly #late: LateAttributions;
   readonly #settings: Settings;
+  readonly #fraud: FraudRules;
   readonly #optionTerms: OptionTerms;
   readonly #purchase: (variant: PurchaseVariant) => Statement<PurchaseParameters>;
   readonly #refund: Statement<RefundParameters>;
@@ -100,6 +105,7 @@ export class Purchases {
     buyersReferrals: BuyersReferrals,
     late: LateAttributions,
     settings: Settings,
+    fraud: FraudRules,
   ) {
     this.#database = database;
     this.#clock = clock;
@@ -107,9 +113,10 @@ export class Purchases {
     this.#buyersReferrals = buyersReferrals;
     this.#late = late;
     this.#settings = settings;
+    this.#fraud = fraud;
     this.#optionTerms = optionTerms(settings);
     const prepared = (variant: PurchaseVariant): Statement<PurchaseParameters> =>
-      database.prepared(purchaseStatement(database, variant));
+      database.prepared(purchaseStatement(database, variant, fraud.comparesAddresses));
     const [free, limited] = [false, true].map((isLimited) => ({
       plain: prepared({ redeems: false, isLimited }),
       redeeming: prepared({ redeems: true, isLimited }),
@@ -121,7 +128,8 @@ export class Purchases {
   async record(user: UserRef, input: PurchaseInput): Promise<RecordedPurchase> {
     let plan = this.#planOf(user, input);
     const { manager } = input;
-    if (plan.naming) plan = await this.#attributed(plan, manager);
+    if (this.#fraud.hasRule) plan = await this.#asked(await this.#whole(plan, manager), manager);
+    else if (plan.naming) plan = await this.#attributed(plan, manager);
     const made = await retryOvertaken(async () => {
       const tried = await this.make(plan, manager);
       // A buyer who has signed up needs no attribution, so it is looked up only now.
@@ -138,8 +146,13 @@ export class Purchases {
    * calls the option `isSamePerson`. It must not run in a transaction of our own.
    */
   async plan(user: UserRef, input: PurchaseInput): Promise<PurchasePlan> {
-    const plan = this.#planOf(user, input);
-    if (plan.naming) return this.#attributed(plan, input.manager);
+    const plan = await this.#whole(this.#planOf(user, input), input.manager);
+    return this.#fraud.hasRule ? this.#asked(plan, input.manager) : plan;
+  }
+
+  /** Looks up the attribution that a plan needs. */
+  async #whole(plan: PurchasePlan, manager: EntityManager | undefined): Promise<PurchasePlan> {
+    if (plan.naming) return this.#attributed(plan, manager);
     const { buyer, reference } = plan.given;
     const { signups, purchases } = this.#database.tables;
     const decided = sql(
@@ -147,23 +160,56 @@ export class Purchases {
       ($) => `SELECT FROM ${signups} WHERE user_id = ${$.buyer}
         UNION ALL SELECT FROM ${purchases} WHERE user_id = ${$.buyer} AND reference = ${$.reference}`,
     );
-    const isDecided = (await this.#database.query(decided, input.manager)).length > 0;
-    return isDecided ? plan : this.#attributed(plan, input.manager);
+    const isDecided = (await this.#database.query(decided, manager)).length > 0;
+    return isDecided ? plan : this.#attributed(plan, manager);
+  }
+
+  /** Asks the host's rule about a purchase. */
+  async #asked(plan: PurchasePlan, manager: EntityManager | undefined): Promise<PurchasePlan> {
+    const { buyer, amount, reference, paidAt } = plan.given;
+    const { signups } = this.#database.tables;
+    const query = sql({ buyer }, ($) => `SELECT referrer_id FROM ${signups} WHERE user_id = ${$.buyer}`);
+    const [signup] = await this.#database.query<{ referrer_id: string | null }>(query, manager);
+    const referrer = signup?.referrer_id ?? plan.attributed?.owner ?? null;
+    const facts = {
+      about: 'purchase',
+      referrer,
+      referee: buyer,
+      amount: this.#database.shown(amount),
+      reference,
+    } as const;
+    return { ...plan, sentence: await this.#fraud.ask({ ...facts, at: paidAt, manager }) };
   }
 
   /**
    * Records a purchase, or finds the one with its reference. The plan is overtaken if the buyer has no sign-up and the
    * attribution was not looked up, or if the owner of that referral has changed.
    */
-  async make(
-    { given, attributed }: PurchasePlan,
+  async make(plan: PurchasePlan, manager: EntityManager | undefined): Promise<MadePurchase | typeof overtaken> {
+    // In the transaction of the purchase, where a rule can hold it.
+    return this.#fraud.mayHoldPurchases
+      ? this.#database.transaction((within) => this.#makeReviewed(plan, within), manager)
+      : this.#makeReviewed(plan, manager);
+  }
+
+  async #makeReviewed(
+    { given, attributed, sentence }: PurchasePlan,
     manager: EntityManager | undefined,
   ): Promise<MadePurchase | typeof overtaken> {
     const row = await retryOvertaken(async () => {
       const tried = await this.#write(given, attributed, manager);
       return tried === overtaken || isRecorded(tried) || tried.isOutdated ? tried : overtaken;
     });
-    return isRecorded(row) ? this.#made(row, given, manager) : overtaken;
+    if (!isRecorded(row)) return overtaken;
+    const made = this.#made(row, given, manager);
+    if (!row.isNew || made.purchase.referrerId === null || !(row.sharesAddress || sentence !== null)) return made;
+    const look = (): Promise<ReferralReview[]> =>
+      this.#fraud.lookAtPurchase(made.purchase, row.sharesAddress, sentence, manager);
+    const opened = await this.#database.nextStep(look, manager);
+    const { commission } = made;
+    if (commission === null || !opened.some(({ isHolding }) => isHolding)) return made;
+    const [held] = await this.#database.find(ReferralCommission, { where: { id: commission.id } }, manager);
+    return { ...made, commission: held! };
   }
 
   /**
@@ -206,7 +252,7 @@ export class Purchases {
       reference: referenceOf('reference', input.reference),
       paidAt: dateOf('at', at),
     };
-    return { user, given, naming: namingOf(input), attributed: undefined };
+    return { user, given, naming: namingOf(input), attributed: undefined, sentence: null };
   }
 
   async #write(

@@ -4,6 +4,7 @@ import { timeOf } from '../../database/statement-time';
 import { ReferralCommission } from '../../entities/referral-commission';
 import { ReferralSignup } from '../../entities/referral-signup';
 import type { Settings } from '../../options';
+import { availableColumns, availableFrom } from './available-from';
 import { limitOfReferrer, optionTermNames, type OptionTerms, termsOfPurchase, termsOfSignup } from './chosen-terms';
 import { sharedRows } from './purchase-statement';
 
@@ -93,17 +94,17 @@ export function signupCommissionStatement(
       UPDATE ${tables.referees} e SET earned = e.earned + earning.earned
       FROM earning CROSS JOIN purchased
       WHERE e.user_id = earning.referrer_id AND e.referee_id = ${$.user} AND earning.no_commission IS NULL
-      RETURNING e.met_by
+      RETURNING e.met_by, e.held_for
     ),
     -- Inserts the commission with the current terms. It is available a number of days later.
     commission AS (
       INSERT INTO ${tables.commissions} (user_id, referee_id, kind, purchase, signup_id, referral_id, channel_id, mode,
         flat_amount, terms_from, max_per_referee, room, max_per_referrer, period, referrer_room, pending_days, earned,
-        amount, available_at, created_at, updated_at)
+        amount, ${availableColumns}, created_at, updated_at)
       SELECT earning.referrer_id, ${$.user}, 'sign-up', ${$.reference}, earning.signup_id, earning.referral_id,
         earning.channel_id, earning.mode, earning.flat_amount, earning.terms_from, earning.max, earning.room,
         earning.max_per_referrer, earning.period, earning.referrer_room, ${$.pendingDays}::integer, earning.earned,
-        earning.earned, at.now + ${$.pendingDays}::integer * interval '24 hours', at.now, at.now
+        earning.earned, ${availableFrom(`at.now + ${$.pendingDays}::integer * interval '24 hours'`)}, at.now, at.now
       FROM earning CROSS JOIN at CROSS JOIN purchased WHERE earning.no_commission IS NULL
       RETURNING *
     ),

@@ -19,6 +19,7 @@ import type { UserRef, WithManager } from '../../types/common';
 import type { AccountChanges, AccountInput, AccountTotals, BlockedEarnings, EarningMode } from '../../types/earn-outs';
 import type { Totals } from '../commissions/totals';
 import { flatCommission } from '../records/commission-terms';
+import type { FraudRules } from '../reviews/fraud-rules';
 import { RecordManager } from '../records/record-manager';
 import { modes, payableFrom } from './payable-from';
 import { periodEnd, periodStart } from './schedule';
@@ -33,6 +34,7 @@ export class AccountManager extends RecordManager<ReferralAccount, AccountInput,
   readonly #creation: ReferralCreation;
   readonly #settings: Settings;
   readonly #totals: Totals;
+  readonly #fraud: FraudRules;
   readonly #waiting: Waiting;
   readonly #suspensions: Suspensions;
 
@@ -45,6 +47,7 @@ export class AccountManager extends RecordManager<ReferralAccount, AccountInput,
     settings: Settings,
     totals: Totals,
     suspensions: Suspensions,
+    fraud: FraudRules,
   ) {
     super(database, { record: ReferralAccount, word: 'account', inUse: {} });
     this.#clock = clock;
@@ -52,6 +55,7 @@ export class AccountManager extends RecordManager<ReferralAccount, AccountInput,
     this.#creation = creation;
     this.#settings = settings;
     this.#totals = totals;
+    this.#fraud = fraud;
     this.#waiting = new Waiting(database, clock);
     this.#suspensions = suspensions;
   }
@@ -138,7 +142,8 @@ export class AccountManager extends RecordManager<ReferralAccount, AccountInput,
             ELSE summed.payout END::text AS "blockedAmount",
           CASE WHEN a.suspended_at IS NOT NULL AND (summed.credits > 0 OR summed.payout > 0) THEN 'suspended'
             WHEN summed.payout > 0 AND NOT ${$.isPayoutOffered}::boolean THEN 'no-payout-option'
-            WHEN summed.payout > 0 AND a.payout_email IS NULL THEN 'no-payout-address' END AS "blockedReason"
+            WHEN summed.payout > 0 AND a.payout_email IS NULL THEN 'no-payout-address'
+            WHEN summed.payout > 0 AND a.held_for <> '{}' THEN 'review' END AS "blockedReason"
         FROM ${accounts} a CROSS JOIN at CROSS JOIN summed CROSS JOIN due WHERE a.user_id = ${$.user}`,
       ),
       manager,
@@ -253,6 +258,7 @@ export class AccountManager extends RecordManager<ReferralAccount, AccountInput,
     const isOther = values.payoutEmail !== undefined && values.payoutEmail !== before.payoutEmail;
     // The first address holds nothing: nothing could be earned for payout before it.
     const isHeld = isOther && (before.payoutEmail !== null || before.payoutEmailChangedAt !== null);
+    if (values.payoutEmail) await this.#fraud.takeAddress(values.payoutEmail, manager);
     try {
       const now = await nowIn(this.database, this.#clock, manager);
       const held = isHeld ? { payoutEmailChangedAt: now } : {};
@@ -261,12 +267,15 @@ export class AccountManager extends RecordManager<ReferralAccount, AccountInput,
       if (violatedConstraint(error) !== 'ck_referral_accounts_mode') throw error;
       throw invalid('payoutEmail', 'an e-mail address for payouts in the mode "payout"', payoutEmail ?? null);
     }
-    if (isOther) {
-      await this.#waiting.end(before.userId, 'payout', manager);
-      const account = await this.get(id, { manager });
-      const old = before.payoutEmail === null ? null : masked(before.payoutEmail);
-      this.#events.emit(manager, 'payoutAddressChanged', account, old);
-    } else if (minimum !== undefined) await this.#waiting.wake(before.userId, manager);
+    if (isOther) await this.#addressChanged(id, before, manager);
+    else if (minimum !== undefined) await this.#waiting.wake(before.userId, manager);
+  }
+
+  async #addressChanged(id: number, { userId, payoutEmail }: ReferralAccount, manager: EntityManager): Promise<void> {
+    await this.#waiting.end(userId, 'payout', manager);
+    await this.#fraud.lookAtAddress(userId, manager);
+    const account = await this.get(id, { manager });
+    this.#events.emit(manager, 'payoutAddressChanged', account, payoutEmail === null ? null : masked(payoutEmail));
   }
 
   /**

@@ -6,6 +6,7 @@ import { ReferralCredit } from '../../entities/referral-credit';
 import { ReferralSignup } from '../../entities/referral-signup';
 import type { SecondLook } from '../records/second-look';
 import type { SignupEarnings } from '../records/signup-earnings';
+import { sharesAddress } from '../reviews/fraud-rules';
 import { grantedCte, type SignupSide } from './granted-cte';
 
 export interface SignupParameters {
@@ -23,6 +24,9 @@ export interface SignupParameters {
   isSelfReferral: boolean;
   /** The candidates that were considered, and the rule, as JSON. */
   weighed: string;
+  /** Of the request, if a rule of the option `fraud` compares them. */
+  ipAddress: string | null;
+  userAgent: string | null;
   /** The sides of the sign-up that get their credit in this statement. */
   sides: readonly SignupSide[];
   /**
@@ -51,6 +55,8 @@ export interface SignupRow {
   /** Whether nothing was written because the sign-up itself earns a commission. */
   'isEarning': boolean;
   /** A bigint: the driver gives a string. */
+  /** Whether the sign-up is new, and referrer and referee have one payout address, if that is asked. */
+  'sharesAddress': boolean;
   'signup.id': string | null;
 }
 
@@ -73,12 +79,14 @@ export function signupStatement(
   database: Database,
   secondLook: SecondLook,
   earnings: SignupEarnings,
+  comparesAddresses: boolean,
 ): Statement<SignupParameters> {
   const { signups, referrals, programs, referees, accounts } = database.tables;
   return statement<SignupParameters>(
     {
       ...{ user: true, referral: true, owner: true, now: true, isTyped: true },
       ...{ source: true, touchedAt: true, isSelfReferral: true, weighed: true, sides: true, isLooking: true },
+      ...{ ipAddress: true, userAgent: true },
     },
     ($) => `
       WITH
@@ -115,10 +123,11 @@ export function signupStatement(
       -- primary key refuses this one, and PostgreSQL undoes the whole statement.
       made AS (
         INSERT INTO ${signups} (user_id, referral_id, referrer_id, program_id, ${terms}, before_reward_usage_threshold,
-          threshold_reached_at, source, touched_at, is_self_referral, weighed, created_at)
+          threshold_reached_at, source, touched_at, is_self_referral, weighed, ip_address, user_agent,
+          created_at)
         SELECT ${$.user}, used.id, used.user_id, p.id, ${terms}, coalesce(p.before_reward_usage_threshold, 0),
           CASE WHEN coalesce(p.before_reward_usage_threshold, 0) = 0 THEN at.now END, ${$.source},
-          ${$.touchedAt}::timestamptz, ${$.isSelfReferral}::boolean, ${$.weighed}::jsonb, at.now
+          ${$.touchedAt}::timestamptz, ${$.isSelfReferral}::boolean, ${$.weighed}::jsonb, ${$.ipAddress}, ${$.userAgent}, at.now
         FROM used CROSS JOIN at LEFT JOIN ${programs} p ON p.id = used.program_id
         RETURNING *
       ),
@@ -144,6 +153,7 @@ export function signupStatement(
       SELECT EXISTS (SELECT FROM made) AS "isNew", r.id IS NULL OR ${isStale('r', $)} AS "isStale",
         ${isSuspended(database.tables, $.owner)} AS "isSuspended", ${isExpired('r', 'at.now', $)} AS "isExpired",
         ${isUsedUp('r')} AS "isUsedUp", EXISTS (SELECT FROM waiting) AS "isWaiting", EXISTS (SELECT FROM earning) AS "isEarning",
+        ${comparesAddresses ? sharesAddress(database.tables, '(SELECT referrer_id FROM made)', $.user) : 'false'} AS "sharesAddress",
         ${database.columns(ReferralSignup, 's', 'signup.')}, ${database.columns(ReferralCredit, 'c', 'credit.')}
       FROM at LEFT JOIN ${referrals} r ON r.id = ${$.referral} LEFT JOIN either s ON true LEFT JOIN granted c ON true
       ORDER BY c.id`,
