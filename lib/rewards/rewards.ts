@@ -21,6 +21,7 @@ import { EarnOuts } from './earn-outs/earn-outs';
 import { Reports } from './earn-outs/reports';
 import { Transitions } from './earn-outs/transitions';
 import { AuditManager } from './records/audit-manager';
+import { Exchange } from './records/exchange';
 import { recordCalls } from './records/records';
 import { Grants } from './signups/grants';
 import { ProgramManager } from './signups/program-manager';
@@ -96,12 +97,13 @@ export function wireRewards(settings: Settings, tracking: Tracking): Rewards {
   // Pages wait for the database as long as tracking does.
   const lateInPages = new LateAttributions(tracking.database, clock, events, buyersReferrals, settings);
   attributedUsers.listen((user) => lateInPages.arrived(user));
-  const usages = new Usages(database, clock, grants);
+  const exchange = new Exchange(database, clock, settings);
+  const usages = new Usages(database, clock, grants, exchange);
   const credits = new CreditManager(database, clock, events, creditTypes);
 
   const totals = new Totals(database, clock, settings);
   const coupons = new Coupons(database, clock, samePerson);
-  const purchases = new Purchases(database, clock, events, buyersReferrals, late, settings);
+  const purchases = new Purchases(database, clock, events, buyersReferrals, late, exchange, settings);
   const transitions = new Transitions(database, clock, events, settings);
   const reports = new Reports(database, events, settings, transitions);
   const earnOuts = new EarnOuts(database, clock, events, settings, creditTypes, transitions, reports);

@@ -8,6 +8,9 @@ type Tables = Database['tables'];
 
 /** The invariants of purchases and their commissions. */
 export function commissionInvariants(tables: Tables, { digits } = currencyOf(undefined)): Invariant[] {
+  // The amounts of a purchase in another currency; of one in the program's, its own.
+  const converted = `coalesce(round(original_amount * exchange_rate, ${digits}), paid),
+        coalesce(round(original_refunded * exchange_rate, ${digits}), refunded)`;
   const taken = takenOf(digits);
   const reason = reasonOf(digits);
   const rows = purchasesAndCommissions(tables);
@@ -92,8 +95,8 @@ export function commissionInvariants(tables: Tables, { digits } = currencyOf(und
       found: 'amount',
     }),
     ofCommission('reverted = refunded as a whole', {
-      isBroken: 'id IS NOT NULL AND (refunded >= paid) <> (reverted_at IS NOT NULL)',
-      expected: 'refunded >= paid',
+      isBroken: `id IS NOT NULL AND (${isWhole}) <> (reverted_at IS NOT NULL)`,
+      expected: isWhole,
       found: 'reverted_at IS NOT NULL',
     }),
     ofCommission('a commission was last changed by a refund, or never', {
@@ -110,6 +113,16 @@ export function commissionInvariants(tables: Tables, { digits } = currencyOf(und
       )`,
       expected: 'coalesce(refunds_amount, 0)',
       found: 'refunded',
+    }),
+    ofPurchase('what was paid in another currency is converted at its rate', {
+      isBroken: `purchase_id IS NOT NULL AND (paid, refunded) IS DISTINCT FROM (${converted})`,
+      expected: `concat_ws('/', ${converted})`,
+      found: `concat_ws('/', paid, refunded)`,
+    }),
+    ofPurchase('refunded = refunds, in another currency', {
+      isBroken: 'original_refunded <> coalesce(refunds_original, 0)',
+      expected: 'coalesce(refunds_original, 0)',
+      found: 'original_refunded',
     }),
     ofPurchase('every refund of a purchase is there', {
       isBroken: 'refund_count <> coalesce(refunds_count, 0)',
@@ -130,6 +143,9 @@ export function commissionInvariants(tables: Tables, { digits } = currencyOf(und
 /** What the refunds take back of a commission; null for a purchase of 0, which has none. */
 const takenOf = (digits: number): string =>
   `CASE WHEN refunded = 0 THEN 0 * paid ELSE ${quotientInCents('earned * refunded', 'nullif(paid, 0)', digits)} END`;
+
+/** Whether a purchase is refunded as a whole: in its currency, of which less than half a cent of the program's can be left. */
+const isWhole = 'coalesce(original_refunded >= original_amount, refunded >= paid)';
 
 /** When a commission is available; null if its purchase has an impossible time, or it an impossible number of days. */
 const availableAt = `CASE WHEN pending_days BETWEEN 0 AND 36500 AND purchased_at BETWEEN '0001-01-01' AND '9999-12-31 23:59:59.999'
@@ -168,17 +184,19 @@ const purchasesAndCommissions = (tables: Tables): string => {
   const { refunds, commissions, commissionEntries, signups, referrals, channels, redemptions } = tables;
   return `(
   SELECT * FROM (
-    SELECT p.id AS purchase_id, p.user_id AS buyer_id, p.reference, p.amount AS paid, p.refunded, p.refund_count,
+    SELECT p.id AS purchase_id, p.user_id AS buyer_id, p.reference, p.amount AS paid, p.refunded, p.refund_count, p.currency,
+      p.original_amount, p.original_refunded, p.exchange_rate,
       p.purchased_at, p.decided_at, p.source, p.referral_id AS bought_referral_id,
       p.channel_id AS bought_channel_id, p.referrer_id, p.mode AS bought_mode, p.rate AS bought_rate,
       p.room AS bought_room, p.is_revenue, p.no_commission,
-      f.amount AS refunds_amount, f.count AS refunds_count, f.times AS refund_times, f.last_at AS last_refund_at,
+      f.amount AS refunds_amount, f.original_amount AS refunds_original, f.count AS refunds_count,
+      f.times AS refund_times, f.last_at AS last_refund_at,
       r.id AS referral, r.user_id AS owner_id, h.id AS channel, d.reference AS redeemed_by,
       s.referral_id AS signup_referral_id, s.referrer_id AS signup_referrer_id, s.commission_ratio AS signup_rate,
       s.commission_max_per_referee AS signup_max, s.is_self_referral AS signup_is_self_referral
     FROM ${decidedPurchases(tables)} p
     LEFT JOIN (
-      SELECT user_id, purchase, sum(amount) AS amount, count(*), array_agg(created_at) AS times,
+      SELECT user_id, purchase, sum(amount) AS amount, sum(original_amount) AS original_amount, count(*), array_agg(created_at) AS times,
         max(created_at) AS last_at
       FROM ${refunds} GROUP BY 1, 2
     ) f ON f.user_id = p.user_id AND f.purchase = p.reference
