@@ -221,6 +221,12 @@ const catalogue = {
       `The review ${id} is ${status} already, and that is final. ` +
       'What is allowed can still be taken back by commissions.reject, and what is refused be made up for by commissions.adjust.',
   },
+  INVALID_EXCHANGE: {
+    status: 500,
+    text: (from: string, to: string, got: unknown) =>
+      `The option exchange returned ${show(got)} as the rate of ${from} in ${to}. ` +
+      'Let it return a decimal string above 0, with at most 18 digits before the point and 20 after it.',
+  },
   NOTHING_TO_REFUND: {
     status: 409,
     text: (reference: string) =>

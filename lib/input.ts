@@ -1,5 +1,5 @@
 import type { EntityManager } from 'typeorm';
-import { type Currency, maxDecimals } from './currency';
+import { anyCurrency, type Currency } from './currency';
 import { invalid, ReferralError } from './errors';
 import { lengths } from './limits';
 import { escaped, quoted } from './shown';
@@ -253,7 +253,7 @@ export function decimalsIn(amount: string): number {
 
 /** A share from 0 to 1, as a decimal string. */
 export function ratioOf(field: string, value: Amount): string {
-  const text = amountOf(field, value, 'not negative', { decimals: maxDecimals });
+  const text = amountOf(field, value, 'not negative', anyCurrency);
   if (Number(text) > 1) throw invalid(field, 'a share from 0 to 1, such as "0.25"', value);
   return text;
 }

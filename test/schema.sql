@@ -441,6 +441,10 @@ CREATE TABLE referral_purchases (
   rate numeric(20,4),
   room numeric(28,4),
   refund_count integer DEFAULT 0 NOT NULL,
+  currency character varying(3),
+  original_amount numeric(20,4),
+  original_refunded numeric(20,4),
+  exchange_rate numeric(38,20),
   flat_amount numeric(20,4),
   terms_from character varying(8),
   referrer_room numeric(28,4),
@@ -448,6 +452,7 @@ CREATE TABLE referral_purchases (
   term_until timestamp with time zone,
   CONSTRAINT pk_referral_purchases PRIMARY KEY (user_id, reference),
   CONSTRAINT ck_referral_purchases_amounts CHECK (amount >= 0::numeric AND refunded >= 0::numeric AND refunded <= amount),
+  CONSTRAINT ck_referral_purchases_currency CHECK ((num_nulls(currency, original_amount, original_refunded, exchange_rate) = ANY (ARRAY[0, 4])) AND original_refunded >= 0::numeric AND original_refunded <= original_amount AND exchange_rate > 0::numeric),
   CONSTRAINT ck_referral_purchases_finite CHECK (abs(amount) < 'Infinity'::numeric AND abs(refunded) < 'Infinity'::numeric AND abs(rate) < 'Infinity'::numeric AND abs(room) < 'Infinity'::numeric AND abs(flat_amount) < 'Infinity'::numeric AND abs(referrer_room) < 'Infinity'::numeric)
 ) WITH (fillfactor=90);
 CREATE INDEX ix_referral_purchases_id ON referral_purchases USING btree (id);
@@ -496,9 +501,12 @@ CREATE TABLE referral_refunds (
   amount numeric(20,4) NOT NULL,
   created_at timestamp with time zone DEFAULT now() NOT NULL,
   undone_at timestamp with time zone,
+  currency character varying(3),
+  original_amount numeric(20,4),
   CONSTRAINT pk_referral_refunds PRIMARY KEY (user_id, reference),
-  CONSTRAINT ck_referral_refunds_amount CHECK (amount > 0::numeric),
-  CONSTRAINT ck_referral_refunds_finite CHECK (abs(amount) < 'Infinity'::numeric)
+  CONSTRAINT ck_referral_refunds_amount CHECK (amount > 0::numeric OR amount = 0::numeric AND currency IS NOT NULL),
+  CONSTRAINT ck_referral_refunds_currency CHECK ((currency IS NULL) = (original_amount IS NULL) AND original_amount > 0::numeric),
+  CONSTRAINT ck_referral_refunds_finite CHECK (abs(amount) < 'Infinity'::numeric AND abs(original_amount) < 'Infinity'::numeric)
 );
 CREATE INDEX ix_referral_refunds_purchase ON referral_refunds USING btree (user_id, purchase);
 
@@ -609,8 +617,12 @@ CREATE TABLE referral_usages (
   amount numeric(20,4) NOT NULL,
   is_counted boolean NOT NULL,
   created_at timestamp with time zone DEFAULT now() NOT NULL,
+  currency character varying(3),
+  original_amount numeric(20,4),
+  exchange_rate numeric(38,20),
   CONSTRAINT pk_referral_usages PRIMARY KEY (user_id, reference),
-  CONSTRAINT ck_referral_usages_finite CHECK (abs(amount) < 'Infinity'::numeric)
+  CONSTRAINT ck_referral_usages_currency CHECK ((num_nulls(currency, original_amount, exchange_rate) = ANY (ARRAY[0, 3])) AND exchange_rate > 0::numeric),
+  CONSTRAINT ck_referral_usages_finite CHECK (abs(amount) < 'Infinity'::numeric AND abs(original_amount) < 'Infinity'::numeric AND abs(exchange_rate) < 'Infinity'::numeric)
 );
 
 CREATE TABLE referral_user_counts (

@@ -29,6 +29,7 @@ import { Transitions } from './earn-outs/transitions';
 import { Waiting } from './earn-outs/waiting';
 import { Audit } from './records/audit';
 import { AuditManager } from './records/audit-manager';
+import { Exchange } from './records/exchange';
 import { recordCalls } from './records/records';
 import { Findings } from './reviews/findings';
 import { FraudRules } from './reviews/fraud-rules';
@@ -122,12 +123,13 @@ export function wireRewards(settings: Settings, tracking: Tracking): Rewards {
   // Pages wait for the database as long as tracking does.
   const lateInPages = new LateAttributions(tracking.database, clock, events, buyersReferrals, settings);
   attributedUsers.listen((user) => lateInPages.arrived(user));
-  const usages = new Usages(database, clock, grants);
+  const exchange = new Exchange(database, clock, settings);
+  const usages = new Usages(database, clock, grants, exchange);
   const credits = new CreditManager(database, clock, events, creditTypes);
 
   const totals = new Totals(database, clock, settings);
   const coupons = new Coupons(database, clock, samePerson);
-  const purchases = new Purchases(database, clock, events, buyersReferrals, late, settings, fraud);
+  const purchases = new Purchases(database, clock, events, buyersReferrals, late, exchange, settings, fraud);
   const undoneRefunds = new UndoneRefunds(database, clock, events, audit);
   const transitions = new Transitions(database, clock, events, settings);
   const suspensions = new Suspensions(database, clock, transitions, audit);

@@ -1,7 +1,8 @@
 import type { EntityManager } from 'typeorm';
+import { anyCurrency, type Currency, currencyOf, shownAmount } from '../../currency';
 import type { Clock } from '../../database/clock';
 import type { Database } from '../../database/database';
-import { violatedConstraint } from '../../database/driver-errors';
+import { isOutOfRange, violatedConstraint } from '../../database/driver-errors';
 import type { Events } from '../../database/events';
 import { sql, type Statement } from '../../database/named-parameters';
 import { overtaken, retryOvertaken } from '../../database/retry';
@@ -17,6 +18,7 @@ import type { Asking } from '../../tracking/same-person';
 import type { PurchaseInput, RefundInput } from '../../types/commissions';
 import type { UserRef } from '../../types/common';
 import { takeTurn } from '../records/buyer-turn';
+import { amountFields, type Exchange, shownOf } from '../records/exchange';
 import { isUndecided } from '../records/second-look';
 import type { FraudRules } from '../reviews/fraud-rules';
 import { type BuyersReferral, type BuyersReferrals, type Naming, namingFields, namingOf } from './buyers-referrals';
@@ -48,12 +50,13 @@ export interface RecordedRefund {
 }
 
 const purchaseFields: FieldsOf<PurchaseInput> = {
-  ...{ amount: true, reference: true, at: true, manager: true },
+  ...amountFields,
+  ...{ reference: true, at: true, manager: true },
   ...namingFields,
 };
 
 /** The facts of a purchase, as they were given. */
-type GivenPurchase = Pick<PurchaseParameters, 'buyer' | 'reference' | 'amount' | 'paidAt'>;
+type GivenPurchase = Pick<PurchaseParameters, 'buyer' | 'reference' | 'amount' | 'currency' | 'rate' | 'paidAt'>;
 
 /** The checked input of a purchase, and the referral that it is attributed to. */
 export interface PurchasePlan {
@@ -92,6 +95,7 @@ export class Purchases {
   readonly #events: Events;
   readonly #buyersReferrals: BuyersReferrals;
   readonly #late: LateAttributions;
+  readonly #exchange: Exchange;
   readonly #settings: Settings;
   readonly #fraud: FraudRules;
   readonly #optionTerms: OptionTerms;
@@ -104,6 +108,7 @@ export class Purchases {
     events: Events,
     buyersReferrals: BuyersReferrals,
     late: LateAttributions,
+    exchange: Exchange,
     settings: Settings,
     fraud: FraudRules,
   ) {
@@ -112,6 +117,7 @@ export class Purchases {
     this.#events = events;
     this.#buyersReferrals = buyersReferrals;
     this.#late = late;
+    this.#exchange = exchange;
     this.#settings = settings;
     this.#fraud = fraud;
     this.#optionTerms = optionTerms(settings);
@@ -126,8 +132,8 @@ export class Purchases {
   }
 
   async record(user: UserRef, input: PurchaseInput): Promise<RecordedPurchase> {
-    let plan = this.#planOf(user, input);
     const { manager } = input;
+    let plan = await this.#rated(this.#planOf(user, input), manager);
     if (this.#fraud.hasRule) plan = await this.#asked(await this.#whole(plan, manager), manager);
     else if (plan.naming) plan = await this.#attributed(plan, manager);
     const made = await retryOvertaken(async () => {
@@ -146,7 +152,8 @@ export class Purchases {
    * calls the option `isSamePerson`. It must not run in a transaction of our own.
    */
   async plan(user: UserRef, input: PurchaseInput): Promise<PurchasePlan> {
-    const plan = await this.#whole(this.#planOf(user, input), input.manager);
+    const rated = await this.#rated(this.#planOf(user, input), input.manager);
+    const plan = await this.#whole(rated, input.manager);
     return this.#fraud.hasRule ? this.#asked(plan, input.manager) : plan;
   }
 
@@ -229,10 +236,11 @@ export class Purchases {
       buyer: someUserIdOf('user', user),
       purchase: referenceOf('purchase', input.purchase),
       reference: referenceOf('reference', input.reference),
-      amount: isNothing(amount) ? null : amountOf('amount', amount, 'positive', this.#database.currency),
+      amount: isNothing(amount) ? null : amountOf('amount', amount, 'positive', anyCurrency),
     };
     return this.#database.transaction(async (within) => {
       await takeTurn(this.#database, given.buyer, within);
+      if (given.amount !== null) amountOf('amount', amount!, 'positive', await this.#currencyOf(given, within));
       const parameters = { ...given, now: this.#clock.parameter() };
       const [row] = await this.#database.query<RefundRow>(this.#refund.with(parameters), within);
       this.#refuseRefund(row!, given, amount);
@@ -248,11 +256,18 @@ export class Purchases {
     const { at } = objectOf('recordPurchase', input, purchaseFields);
     const given = {
       buyer: someUserIdOf('user', user),
-      amount: amountOf('amount', input.amount, 'not negative', this.#database.currency),
+      ...this.#exchange.given(input, 'not negative'),
       reference: referenceOf('reference', input.reference),
       paidAt: dateOf('at', at),
     };
     return { user, given, naming: namingOf(input), attributed: undefined, sentence: null };
+  }
+
+  /** Returns the plan with the rate of an amount in another currency. */
+  async #rated(plan: PurchasePlan, manager: EntityManager | undefined): Promise<PurchasePlan> {
+    const { buyer: user, reference, paidAt: at } = plan.given;
+    const record = { table: 'purchases', user, reference, at } as const;
+    return { ...plan, given: await this.#exchange.rated(plan.given, record, manager) };
   }
 
   async #write(
@@ -284,15 +299,20 @@ export class Purchases {
       return await run(first);
     } catch (error) {
       if (changedMeanwhile.has(violatedConstraint(error)) || isLimitOvertaken(error)) return overtaken;
-      throw error;
+      throw isOutOfRange(error) ? this.#exchange.tooLarge(given) : error;
     }
   }
 
-  #made(row: PurchaseRow, { reference, amount }: GivenPurchase, manager: EntityManager | undefined): MadePurchase {
+  #made(row: PurchaseRow, given: GivenPurchase, manager: EntityManager | undefined): MadePurchase {
     const purchase = this.#database.entity(ReferralPurchase, row, 'purchase.');
     const commission = this.#commissionIn(row);
     if (!row.isSame)
-      throw referralError('REFERENCE_REUSED', reference, `a purchase of ${purchase.amount}`, `one of ${amount}`);
+      throw referralError(
+        'REFERENCE_REUSED',
+        given.reference,
+        `a purchase of ${shownOf(purchase)}`,
+        `one of ${shownOf(given)}`,
+      );
     if (row.isNew) this.#events.emit(manager, 'purchase', purchase);
     if (row.isNew && commission) this.#events.emit(manager, 'commissionEarned', commission);
     return { purchase, commission, mayWait: row.isNew ? row.isFirstCredited : isUndecided(purchase.noCommission) };
@@ -338,7 +358,8 @@ export class Purchases {
   #refuseRefund(row: RefundRow, given: Omit<RefundParameters, 'now'>, amount: unknown): void {
     const { purchase, reference } = given;
     if (!row.isNew && row.isSame === false) {
-      const before = `a refund of ${this.#database.shown(row['refund.amount']!)} of the purchase ${quoted(row['refund.purchase']!)}`;
+      const refund = this.#database.entity(ReferralRefund, row, 'refund.');
+      const before = `a refund of ${shownOf(refund)} of the purchase ${quoted(refund.purchase)}`;
       throw referralError(
         'REFERENCE_REUSED',
         reference,
@@ -350,11 +371,20 @@ export class Purchases {
     if (row['refund.userId'] !== null) return;
     const isNothingLeft = !/[1-9]/.test(row.left!);
     if (isNothingLeft) throw referralError('NOTHING_TO_REFUND', purchase);
-    throw invalid(
-      'amount',
-      `an amount up to the ${this.#database.shown(row.left!)} that is left of the purchase`,
-      amount,
+    const { digits } = row.currency === null ? this.#database.currency : currencyOf(row.currency);
+    const left = shownAmount(row.left!, digits);
+    throw invalid('amount', `an amount up to the ${left} that is left of the purchase`, amount);
+  }
+
+  /** Returns the currency of the purchase that a refund names, which never changes. */
+  async #currencyOf({ buyer, purchase }: Omit<RefundParameters, 'now'>, manager: EntityManager): Promise<Currency> {
+    const query = sql(
+      { buyer, purchase },
+      ($) => `SELECT currency FROM ${this.#database.tables.purchases}
+        WHERE user_id = ${$.buyer} AND reference = ${$.purchase} AND currency IS NOT NULL`,
     );
+    const [paid] = await this.#database.query<{ currency: string }>(query, manager);
+    return paid ? currencyOf(paid.currency) : this.#database.currency;
   }
 
   #commissionIn(row: Pick<PurchaseRow, 'commission.id'>): ReferralCommission | null {

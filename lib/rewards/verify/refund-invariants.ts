@@ -10,7 +10,8 @@ export function refundInvariants(tables: Database['tables'], { digits } = curren
   // Each entry with the refund of its commission's purchase, or one without the other.
   const rows = `(
     SELECT r.user_id || '/' || r.reference AS refund_id, r.purchase AS refunded, r.amount AS back, r.created_at AS back_at,
-      r.undone_at, p.id AS purchase_id, p.amount AS paid, e.id AS entry_id, e.kind, e.refund, e.amount, e.created_at,
+      r.undone_at, r.currency, r.original_amount, p.currency AS paid_in, p.exchange_rate,
+      p.id AS purchase_id, p.amount AS paid, e.id AS entry_id, e.kind, e.refund, e.amount, e.created_at,
       coalesce(c.id, m.id) AS commission_id, c.purchase, coalesce(c.created_at, m.created_at) AS earned_at,
       coalesce(c.earned, m.earned) AS earned, coalesce(c.rejected_at, m.rejected_at) AS rejected_at
     FROM (
@@ -27,7 +28,17 @@ export function refundInvariants(tables: Database['tables'], { digits } = curren
     ofRefund('every refund is of a purchase', {
       expected: 'refunded',
       found: 'NULL',
-      isBroken: 'refund_id IS NOT NULL AND (purchase_id IS NULL OR back <= 0)',
+      isBroken:
+        'refund_id IS NOT NULL AND (purchase_id IS NULL OR CASE WHEN currency IS NULL THEN back <= 0 ELSE back < 0 END)',
+    }),
+    ofRefund('a refund is in the currency of its purchase, at its rate', {
+      isBroken: `refund_id IS NOT NULL AND purchase_id IS NOT NULL AND (
+        currency IS DISTINCT FROM paid_in OR (currency IS NULL) <> (original_amount IS NULL) OR original_amount <= 0
+        OR ${cent} <= abs(back - original_amount * exchange_rate)
+      )`,
+      // It is the difference of two rounded sums, so it is less than a cent off.
+      expected: `concat_ws('/', paid_in, round(original_amount * exchange_rate, ${digits}))`,
+      found: `concat_ws('/', currency, back)`,
     }),
     ofEntry('every entry is of a refund of the purchase, and is one', {
       expected: 'purchase',
@@ -39,10 +50,11 @@ export function refundInvariants(tables: Database['tables'], { digits } = curren
       END`,
     }),
     ofEntry('an entry takes back the share of its refund', {
-      // An entry is the difference of two rounded sums, so it is less than a cent off the exact share.
+      // An entry is the difference of two rounded sums, so it is less than a cent off the exact share; less than two where
+      // the refund is the difference of two converted sums.
       expected: `round(-earned * back / nullif(paid, 0), ${digits})`,
       found: 'amount',
-      isBroken: `abs(abs(amount) * paid - earned * back) > ${cent} * paid`,
+      isBroken: `abs(abs(amount) * paid - earned * back) > CASE WHEN currency IS NULL THEN 1 ELSE 2 END * ${cent} * paid`,
     }),
     ofEntry('an entry was made with its refund', {
       // A refund before a second look got its entry with the commission.
