@@ -99,7 +99,8 @@ describe('what a purchase earns', () => {
     await refer(host, fresh('referrer'), buyer, { commissionAmount: '2', commissionPurchases: 1 });
     const all = await host.referrals.purchases.search({ where: { userId: buyer } });
     const late = await Promise.all(all.map((purchase) => purchase.lateAttribution()));
-    expect(late.map((one) => one && (one.noCommission ?? one.flatAmount))).toEqual([null, '2.00', 'purchases-used']);
+    expect(late.map((one) => one && one.noCommission)).toEqual([null, null, 'purchases-used']);
+    expect(await all[1]!.commission()).toMatchObject({ flatAmount: '2.00', earned: '2.00', purchases: 1 });
   });
 
   test('each most particular place wins over the less particular ones, and says so', async () => {
@@ -303,7 +304,8 @@ test('terms that are none are refused by the name of their field', async () => {
     ['commission.maxPerReferrer.amount', { maxPerReferrer: { period: 'month' } }],
     ['commission.maxPerReferrer.period', { maxPerReferrer: { ...limit, period: 'week' } }],
     ['commission.maxPerReferrer.period', { maxPerReferrer: { amount: 5 } }],
-    ['commission', {}],
+    ['commission.ratio', {}],
+    ['commission.ratio', { ratio: null }],
     ['ration', { ration: 1 }],
   ];
   const account = await host.referrals.accounts.of(fresh());
