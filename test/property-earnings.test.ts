@@ -460,7 +460,7 @@ async function expectSame({ referrals, paid, told }: Shop, model: EarningsModel)
   expect(
     commissions.map((one) => [
       ...[one.userId, one.refereeId, one.purchase, one.mode, units(one.earned), units(one.amount), one.status],
-      ...[one.availableAt.getTime(), one.earnOutId === null ? null : place.get(one.earnOutId)],
+      ...[one.availableAt!.getTime(), one.earnOutId === null ? null : place.get(one.earnOutId)],
     ]),
   ).toEqual(
     model.commissions.map((one) => [

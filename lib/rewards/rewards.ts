@@ -109,7 +109,7 @@ export function wireRewards(settings: Settings, tracking: Tracking): Rewards {
 
   const audit = new Audit(database, clock);
   const holds = new CommissionHolds(database, clock);
-  const rejections = new CommissionRejections(database, clock, events, audit);
+  const rejections = new CommissionRejections(database, clock, events, audit, settings);
   const totals = new Totals(database, clock, settings);
   const coupons = new Coupons(database, clock, samePerson);
   const purchases = new Purchases(database, clock, events, buyersReferrals, late, settings);
@@ -132,7 +132,7 @@ export function wireRewards(settings: Settings, tracking: Tracking): Rewards {
     purchases: new PurchaseManager(database, purchases),
     commissions: new CommissionManager(database, { holds, rejections, adjustments, audit }),
     adjustments,
-    earnOuts: new EarnOutManager(database, clock, transitions, reports),
+    earnOuts: new EarnOutManager(database, clock, transitions, reports, audit),
     audit: new AuditManager(database),
   };
 

@@ -171,7 +171,8 @@ export class Purchases {
     };
     return this.#database.transaction(async (within) => {
       await takeTurn(this.#database, given.buyer, within);
-      const parameters = { ...given, now: this.#clock.parameter() };
+      const takesBack = this.#settings.earnOuts.takeBackCredit;
+      const parameters = { ...given, takesBack, now: this.#clock.parameter() };
       const [row] = await this.#database.query<RefundRow>(this.#refund.with(parameters), within);
       refuseRefund(row!, given, amount);
       const refund = this.#database.entity(ReferralRefund, row!, 'refund.');
@@ -282,7 +283,7 @@ function isRecorded(row: PurchaseRow): boolean {
 }
 
 /** Throws if the result has no refund, or one with other facts than those of this call. */
-function refuseRefund(row: RefundRow, given: Omit<RefundParameters, 'now'>, amount: unknown): void {
+function refuseRefund(row: RefundRow, given: Omit<RefundParameters, 'now' | 'takesBack'>, amount: unknown): void {
   const { purchase, reference } = given;
   if (!row.isNew && row.isSame === false) {
     const before = `a refund of ${shownAmount(row['refund.amount']!)} of the purchase ${quoted(row['refund.purchase']!)}`;
