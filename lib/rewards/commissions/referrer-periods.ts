@@ -21,10 +21,17 @@ export function unlessOvertaken<T>(work: () => Promise<T>): Promise<T> {
 
 /**
  * Returns the CTE `limited`, which subtracts what was taken back of commissions from what the limits for their referrers
- * count. `source` is a CTE with the columns `user_id`, `period` and `back`, or what is given as that. A statement locks these rows before those of
- * the totals, as a purchase does.
+ * count. A statement locks these rows after those of accounts and before those of totals, as a purchase does.
+ *
+ * @param source a CTE with the columns `user_id` and `period`.
+ * @param back SQL: what was taken back. Default: the column `back`.
+ * @param after a CTE of the statement that locks accounts. Default: none.
  */
-export function periodChanges({ referrerPeriods }: Database['tables'], source: string, back = 'back'): string {
+export function periodChanges(
+  { referrerPeriods }: Database['tables'],
+  source: string,
+  { back = 'back', after }: { back?: string; after?: string } = {},
+): string {
   return `
     limited AS (
       UPDATE ${referrerPeriods} o SET earned = o.earned - sums.back
@@ -32,6 +39,7 @@ export function periodChanges({ referrerPeriods }: Database['tables'], source: s
         SELECT user_id, period, sum(${back}) AS back FROM ${source} WHERE period IS NOT NULL GROUP BY 1, 2
       ) AS sums
       WHERE o.user_id = sums.user_id AND o.period = sums.period AND sums.back <> 0
+        ${after === undefined ? '' : `AND (SELECT count(*) FROM ${after}) >= 0`}
       RETURNING o.user_id
     )`;
 }

@@ -93,7 +93,7 @@ export function undoStatement(database: Database): Statement<UndoParameters> {
       FROM locked WHERE e.user_id = locked.user_id AND e.referee_id = locked.referee_id
     ),
     -- Adds to what a limit for the referrer counts in the period.
-    ${periodChanges(tables, 'locked', '-back')},
+    ${periodChanges(tables, 'locked', { back: '-back' })},
     -- Adds to the referrer's totals. The next run looks at the user, because the amount may be ready.
     added AS (
       UPDATE ${tables.totals} t SET amount = t.amount + coalesce(locked.back, 0),
