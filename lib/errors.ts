@@ -187,6 +187,17 @@ const catalogue = {
     status: 409,
     text: (record: string, instead: string) => `No ${record} can be created by hand: ${instead}.`,
   },
+  COMMISSION_BOUND: {
+    status: 409,
+    text: (id: number, earnOut: number) =>
+      `The commission ${id} can't be held: the earn-out ${earnOut} pays it. ` +
+      'Call commissions.reject to take it back: what is paid becomes a debt that later earn-outs subtract.',
+  },
+  COMMISSION_REJECTED: {
+    status: 409,
+    text: (id: number) =>
+      `The commission ${id} is rejected, and that is final. To pay the user all the same, call commissions.adjust.`,
+  },
   NOTHING_TO_REFUND: {
     status: 409,
     text: (reference: string) =>

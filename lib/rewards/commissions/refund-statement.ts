@@ -78,10 +78,12 @@ export function refundStatement(database: Database): Statement<RefundParameters>
       FROM made WHERE p.user_id = ${$.buyer} AND p.reference = ${$.purchase}
     ),
     -- Locks the commission. back: the amount to subtract, which is the share of all refunds minus what was subtracted
-    -- before.
+    -- before; nothing if the commission is rejected, because nothing is left of it.
     locked AS (
       SELECT m.*, w.is_revenue, w.refunded + made.amount >= w.amount AS is_whole,
-        ${quotientInCents('m.earned * (w.refunded + made.amount)', 'w.amount')} - (m.earned - m.amount) AS back
+        CASE WHEN m.rejected_at IS NULL
+          THEN ${quotientInCents('m.earned * (w.refunded + made.amount)', 'w.amount')} - (m.earned - m.amount)
+          ELSE 0 END AS back
       FROM made CROSS JOIN wanted w
       JOIN ${tables.commissions} m
         ON m.user_id = w.referrer_id AND m.referee_id = ${$.buyer} AND m.purchase = ${$.purchase}
@@ -91,7 +93,7 @@ export function refundStatement(database: Database): Statement<RefundParameters>
     lowered AS (
       UPDATE ${tables.commissions} m SET amount = locked.amount - locked.back, updated_at = at.now,
         reverted_at = CASE WHEN locked.is_whole THEN at.now END
-      FROM locked CROSS JOIN at WHERE m.user_id = locked.user_id AND m.id = locked.id
+      FROM locked CROSS JOIN at WHERE m.user_id = locked.user_id AND m.id = locked.id AND locked.rejected_at IS NULL
       RETURNING m.*
     ),
     -- Inserts an entry for the subtracted amount. If an earn-out has paid the commission, a later one subtracts it.
@@ -109,8 +111,10 @@ export function refundStatement(database: Database): Statement<RefundParameters>
     -- Subtracts from the referrer's totals, also for a purchase that earned no commission but counts as revenue.
     subtracted AS (
       UPDATE ${tables.totals} t SET amount = t.amount - coalesce(locked.back, 0),
-        reverted = t.reverted + coalesce(locked.is_whole, false)::integer,
-        matured = t.matured - (locked.available_at <= t.matured_until AND locked.is_whole IS TRUE)::integer,
+        reverted = t.reverted + coalesce(locked.is_whole AND locked.rejected_at IS NULL, false)::integer,
+        matured = t.matured - (
+          locked.available_at <= t.matured_until AND locked.rejected_at IS NULL AND locked.is_whole IS TRUE
+        )::integer,
         matured_amount = t.matured_amount
           - CASE WHEN locked.available_at <= t.matured_until THEN locked.back ELSE 0 END,
         revenue = t.revenue - CASE WHEN w.is_revenue THEN made.amount ELSE 0 END
@@ -119,7 +123,7 @@ export function refundStatement(database: Database): Statement<RefundParameters>
         AND (locked.id IS NOT NULL OR w.is_revenue)
     )
     SELECT w.amount::text AS paid, w.rest::text AS "left", EXISTS (SELECT FROM made) AS "isNew",
-      EXISTS (SELECT FROM entered) OR EXISTS (SELECT FROM locked WHERE is_whole) AS "isLowered",
+      EXISTS (SELECT FROM entered) OR EXISTS (SELECT FROM locked WHERE is_whole AND rejected_at IS NULL) AS "isLowered",
       r.purchase = ${$.purchase} AND (${$.amount}::numeric IS NULL OR r.amount = ${$.amount}::numeric) AS "isSame",
       ${database.columns(ReferralRefund, 'r', 'refund.')}, ${database.columns(ReferralCommission, 'm', 'commission.')}
     FROM (SELECT) AS always LEFT JOIN wanted w ON true

@@ -74,13 +74,14 @@ export function commissionInvariants(tables: Tables): Invariant[] {
       found: 'earned',
     }),
     ofCommission('available some whole days after the purchase', {
-      isBroken: `id IS NOT NULL AND purchase_id IS NOT NULL AND available_at IS DISTINCT FROM ${availableAt}`,
+      isBroken: `id IS NOT NULL AND purchase_id IS NOT NULL
+        AND coalesce(held_from, available_at) IS DISTINCT FROM ${availableAt}`,
       expected: availableAt,
-      found: 'available_at',
+      found: 'coalesce(held_from, available_at)',
     }),
     ofCommission('refunds take back in proportion', {
-      isBroken: `amount <> earned - ${taken}`,
-      expected: `earned - ${taken}`,
+      isBroken: `amount <> ${left}`,
+      expected: left,
       found: 'amount',
     }),
     ofCommission('amount = earned + entries', {
@@ -89,17 +90,26 @@ export function commissionInvariants(tables: Tables): Invariant[] {
       found: 'amount',
     }),
     ofCommission('reverted = refunded as a whole', {
-      isBroken: 'id IS NOT NULL AND (refunded >= paid) <> (reverted_at IS NOT NULL)',
-      expected: 'refunded >= paid',
+      isBroken: 'id IS NOT NULL AND (refunded >= paid OR rejected_at IS NOT NULL) <> (reverted_at IS NOT NULL)',
+      expected: 'refunded >= paid OR rejected_at IS NOT NULL',
       found: 'reverted_at IS NOT NULL',
     }),
     ofCommission('a commission was last changed by a refund, or never', {
-      isBroken: `id IS NOT NULL AND (
-        reverted_at <> updated_at OR (updated_at = ANY(refund_times)) IS NOT TRUE
+      isBroken: `id IS NOT NULL AND CASE WHEN rejected_at IS NULL
+        THEN reverted_at <> updated_at OR (updated_at = ANY(refund_times)) IS NOT TRUE
           AND (updated_at <> created_at OR created_at < last_refund_at)
-      )`,
-      expected: 'coalesce(last_refund_at, created_at)',
+        ELSE rejected_at <> updated_at
+          OR (reverted_at <> rejected_at AND (reverted_at = ANY(refund_times)) IS NOT TRUE) END`,
+      expected: 'coalesce(rejected_at, last_refund_at, created_at)',
       found: 'updated_at',
+    }),
+    ofCommission('what is held is available at no time, and is neither paid nor rejected', {
+      isBroken: `id IS NOT NULL AND (
+        (held_for <> '{}') <> (held_from IS NOT NULL) OR (held_from IS NOT NULL) <> (available_at = 'infinity')
+        OR (held_from IS NOT NULL AND (earn_out_id IS NOT NULL OR rejected_at IS NOT NULL))
+      )`,
+      expected: 'coalesce(held_from, available_at)',
+      found: 'available_at',
     }),
     ofPurchase('refunded = refunds', {
       isBroken: `purchase_id IS NOT NULL AND (
@@ -126,6 +136,9 @@ export function commissionInvariants(tables: Tables): Invariant[] {
 
 /** What the refunds take back of a commission; null for a purchase of 0, which has none. */
 const taken = `CASE WHEN refunded = 0 THEN 0 * paid ELSE ${quotientInCents('earned * refunded', 'nullif(paid, 0)')} END`;
+
+/** What is left of a commission. */
+const left = `CASE WHEN rejected_at IS NULL THEN earned - ${taken} ELSE 0 END`;
 
 /** When a commission is available; null if its purchase has an impossible time, or it an impossible number of days. */
 const availableAt = `CASE WHEN pending_days BETWEEN 0 AND 36500 AND purchased_at BETWEEN '0001-01-01' AND '9999-12-31 23:59:59.999'
@@ -175,8 +188,8 @@ const purchasesAndCommissions = (tables: Tables): string => {
       s.commission_max_per_referee AS signup_max, s.is_self_referral AS signup_is_self_referral, a.suspensions
     FROM ${decidedPurchases(tables)} p
     LEFT JOIN (
-      SELECT user_id, purchase, sum(amount) AS amount, count(*), array_agg(created_at) AS times,
-        max(created_at) AS last_at
+      SELECT user_id, purchase, sum(amount) FILTER (WHERE undone_at IS NULL) AS amount, count(*),
+        array_agg(created_at) || array_agg(undone_at) AS times, max(greatest(created_at, undone_at)) AS last_at
       FROM ${refunds} GROUP BY 1, 2
     ) f ON f.user_id = p.user_id AND f.purchase = p.reference
     LEFT JOIN ${referrals} r ON r.id = p.referral_id
@@ -188,7 +201,7 @@ const purchasesAndCommissions = (tables: Tables): string => {
   FULL JOIN (
     SELECT c.id, c.user_id, c.referee_id, c.purchase, c.referral_id, c.channel_id, c.mode, c.rate, c.room,
       c.max_per_referee, c.earned, c.amount, c.is_self_referral, c.pending_days, c.available_at, c.reverted_at,
-      c.created_at, c.updated_at,
+      c.held_for, c.held_from, c.rejected_at, c.earn_out_id, c.created_at, c.updated_at,
       e.amount AS entered
     FROM ${commissions} c
     LEFT JOIN (

@@ -8,8 +8,9 @@ export function refundInvariants(tables: Database['tables']): Invariant[] {
   // Each entry with the refund of its commission's purchase, or one without the other.
   const rows = `(
     SELECT r.user_id || '/' || r.reference AS refund_id, r.purchase AS refunded, r.amount AS back, r.created_at AS back_at,
-      p.id AS purchase_id, p.amount AS paid, e.id AS entry_id, e.amount, e.created_at,
-      coalesce(c.id, m.id) AS commission_id, c.purchase, c.created_at AS earned_at, coalesce(c.earned, m.earned) AS earned
+      r.undone_at, p.id AS purchase_id, p.amount AS paid, e.id AS entry_id, e.kind, e.refund, e.amount, e.created_at,
+      coalesce(c.id, m.id) AS commission_id, c.purchase, coalesce(c.created_at, m.created_at) AS earned_at,
+      coalesce(c.earned, m.earned) AS earned, coalesce(c.rejected_at, m.rejected_at) AS rejected_at
     FROM (
       ${entries} e LEFT JOIN ${commissions} c ON c.user_id = e.user_id AND c.id = e.commission_id
     ) FULL JOIN (
@@ -29,24 +30,39 @@ export function refundInvariants(tables: Database['tables']): Invariant[] {
     ofEntry('every entry is of a refund of the purchase, and is one', {
       expected: 'purchase',
       found: 'refunded',
-      isBroken: 'entry_id IS NOT NULL AND (purchase IS NULL OR purchase IS DISTINCT FROM refunded OR amount >= 0)',
+      isBroken: `entry_id IS NOT NULL AND CASE
+        WHEN purchase IS NULL THEN true
+        WHEN kind IN ('refund', 'undo') THEN purchase IS DISTINCT FROM refunded OR (kind = 'undo') <> (amount > 0)
+        WHEN kind = 'reject' THEN refund <> '' OR amount >= 0
+      END`,
     }),
     ofEntry('an entry takes back the share of its refund', {
       // An entry is the difference of two rounded sums, so it is less than a cent off the exact share.
       expected: 'round(-earned * back / nullif(paid, 0), 2)',
       found: 'amount',
-      isBroken: 'abs(-amount * paid - earned * back) > 0.01 * paid',
+      isBroken: 'abs(abs(amount) * paid - earned * back) > 0.01 * paid',
     }),
     ofEntry('an entry was made with its refund', {
       // A refund before a second look got its entry with the commission.
-      expected: 'greatest(back_at, earned_at)',
+      expected: `CASE kind WHEN 'refund' THEN greatest(back_at, earned_at) WHEN 'undo' THEN undone_at ELSE rejected_at END`,
       found: 'created_at',
-      isBroken: 'created_at <> back_at AND (created_at <> earned_at OR back_at > earned_at)',
+      isBroken: `entry_id IS NOT NULL AND CASE kind
+        WHEN 'refund' THEN created_at <> back_at AND (created_at <> earned_at OR back_at > earned_at)
+        WHEN 'undo' THEN created_at IS DISTINCT FROM undone_at
+        WHEN 'reject' THEN created_at IS DISTINCT FROM rejected_at
+      END`,
+    }),
+    ofRefund('a refund is undone after it was made', {
+      expected: 'back_at',
+      found: 'undone_at',
+      isBroken: 'undone_at < back_at',
     }),
     ofRefund('a refund of a cent or more of a commission has its entry', {
       expected: 'round(-earned * back / nullif(paid, 0), 2)',
       found: 'amount',
-      isBroken: 'entry_id IS NULL AND commission_id IS NOT NULL AND earned * back >= 0.01 * paid',
+      // A refund after a rejection takes nothing, nor does one that was undone before a second look.
+      isBroken: `entry_id IS NULL AND commission_id IS NOT NULL AND earned * back >= 0.01 * paid
+        AND (rejected_at <= back_at OR undone_at <= earned_at) IS NOT TRUE`,
     }),
   ];
 }
