@@ -20,6 +20,7 @@ import { CreditManager } from './credits/credit-manager';
 import { CreditTransactionManager } from './credits/credit-transaction-manager';
 import { CreditTypeManager } from './credits/credit-type-manager';
 import { AccountManager } from './earn-outs/account-manager';
+import { Bans } from './earn-outs/bans';
 import { EarnOutManager } from './earn-outs/earn-out-manager';
 import { EarnOuts } from './earn-outs/earn-outs';
 import { Reports } from './earn-outs/reports';
@@ -115,8 +116,9 @@ export function wireRewards(settings: Settings, tracking: Tracking): Rewards {
   const coupons = new Coupons(database, clock, samePerson);
   const purchases = new Purchases(database, clock, events, buyersReferrals, late, settings);
   const undoneRefunds = new UndoneRefunds(database, clock, events, audit);
-  const transitions = new Transitions(database, clock, events, settings);
-  const suspensions = new Suspensions(database, clock, transitions, new Audit(database, clock));
+  const transitions = new Transitions(database, clock, events, settings, rejections);
+  const bans = new Bans(database, transitions, rejections);
+  const suspensions = new Suspensions(database, clock, bans, audit);
   const reports = new Reports(database, events, settings, transitions);
   const earnOuts = new EarnOuts(database, clock, events, settings, creditTypes, transitions, reports);
 
