@@ -355,6 +355,98 @@ describe('what waits for a suspended account', () => {
   });
 });
 
+describe('a ban', () => {
+  test('rejects what is not paid, keeps what is, and is not undone by reinstate', async () => {
+    const host = await startPaying(() => undefined);
+    const { referrals, clock } = host;
+    const user = await earner(host, 10);
+    await referrals.runEarnOuts();
+    clock.advanceDays(7);
+    await earn(host, user, 5);
+    await refer(host, user, 'another buyer');
+    await buy(host, 'another buyer', 'pending');
+    await referrals.accounts.ban(user, staff);
+    const commissions = await referrals.commissions.search({ where: { userId: user } });
+    expect(commissions.map(({ earned, amount, status }) => [earned, amount, status])).toEqual([
+      ['10.00', '10.00', 'available'],
+      ['5.00', '0.00', 'rejected'],
+      ['25.00', '0.00', 'rejected'],
+    ]);
+    expect(await referrals.accounts.totals(user)).toMatchObject({ payoutsEarned: '0.00', totalPayoutsEarned: '10.00' });
+    const calls = (await referrals.audit.search({ where: { userId: user } })).map(({ call, reason }) => [call, reason]);
+    expect(calls).toEqual([...[1, 2].map(() => ['commissions.reject', staff.reason]), ['accounts.ban', staff.reason]]);
+    await addsUp(host);
+
+    await referrals.accounts.reinstate(user);
+    expect(await referrals.runEarnOuts()).toMatchObject({ bound: 0 });
+    expect((await earn(host, user, 3)) && (await waiting(host, user))).toBe('3.00');
+    expect(await referrals.runEarnOuts()).toMatchObject({ bound: 1, amount: '3.00' });
+    await addsUp(host);
+  });
+
+  test('ends what was not asked for, leaves what may be paid, and rejects that if it fails', async () => {
+    const host = await startPaying(() => ({ status: 'submitted', reference: fresh('tx') }));
+    const { referrals, clock } = host;
+    const user = await earner(host, 5);
+    await referrals.runEarnOuts(); // asked for
+    clock.advanceDays(7);
+    const account = await accountOf(host, user);
+    await account.update({ mode: 'credits' });
+    await earn(host, user, 8);
+    const stop = new Error('the process dies');
+    const dying = referrals.runEarnOuts({
+      onProgress: () => {
+        throw stop;
+      },
+    });
+    await expect(dying).rejects.toBe(stop);
+    await earn(host, user, 9);
+    await referrals.accounts.ban(user, staff);
+    expect(await statusesOf(host, user)).toEqual(['5.00 processing', '8.00 failed']);
+    const statuses = async () =>
+      (await referrals.commissions.search({ where: { userId: user } })).map(({ status }) => status);
+    expect(await statuses()).toEqual(['available', 'rejected', 'rejected']);
+    await addsUp(host);
+
+    const [asked] = await earnOutsOf(host, user);
+    await referrals.earnOuts.settle({ key: asked!.idempotencyKey, status: 'failed' });
+    expect(await statuses()).toEqual(['rejected', 'rejected', 'rejected']);
+    expect(await referrals.accounts.totals(user)).toMatchObject({ creditsEarned: '0.00', payoutsEarned: '0.00' });
+    const program = await referrals.audit.search({ where: { userId: user, actor: 'program' } });
+    expect(program).toMatchObject([
+      { call: 'commissions.reject', by: null, reason: expect.stringContaining('banned') },
+    ]);
+    await addsUp(host);
+  });
+
+  test('runs against purchases, refunds, earn-outs and holds at once without a deadlock', async () => {
+    const host = await startPaying(() => undefined, { linkCache: { ttlMs: 1 } });
+    const { referrals } = host;
+    for (let round = 0; round < 8; round++) {
+      const user = fresh('anna');
+      const buyers = Array.from({ length: 6 }, (_, n) => `${user}'s ${n}`);
+      for (const buyer of buyers) await refer(host, user, buyer);
+      const recorded = await Promise.all(buyers.map((buyer) => buy(host, buyer, 'first')));
+      const calls: Promise<unknown>[] = buyers.flatMap((buyer, n) => [
+        buy(host, buyer, 'second'),
+        referrals.recordRefund(buyer, { purchase: 'first', reference: 'back', amount: 30 + n }),
+        referrals.commissions.hold(recorded[n]!.commission!, staff).catch((error: { code: string }) => {
+          expect(['COMMISSION_REJECTED', 'COMMISSION_BOUND']).toContain(error.code);
+        }),
+      ]);
+      const call = round % 2 === 0 ? 'ban' : 'suspend';
+      calls.splice(3 + round, 0, referrals.accounts[call](user, staff), referrals.runEarnOuts());
+      await Promise.all(calls);
+      const waits = (await referrals.commissions.search({ where: { userId: user } })).filter(
+        ({ rejectedAt }) => !rejectedAt,
+      );
+      if (call === 'ban') expect(waits.filter(({ earnOutId }) => earnOutId === null)).toEqual([]);
+      expect((await buy(host, buyers[0]!, 'third')).purchase.noCommission).toBe('suspended');
+    }
+    await addsUp(host);
+  });
+});
+
 describe('the minimum of one account', () => {
   test('replaces the option, for binding, for what is due, and for when', async () => {
     const host = await startPaying(() => undefined, { earnOuts: { minimum: '20' } });

@@ -99,7 +99,7 @@ export class EarnOutManager extends KeptRecordManager<ReferralEarnOut, object> {
     const { manager } = objectOf('earnOuts.retry', options, { manager: true });
     return this.database.transaction(async (within) => {
       const { userId } = await this.get(id, { manager: within });
-      const isSuspended = await this.#transitions.lockAccount(userId, within);
+      const { isSuspended } = await this.#transitions.lockAccount(userId, within);
       if (isSuspended)
         throw referralError('NOT_CHANGEABLE', this.kind.word, id, 'its account is suspended: reinstate it');
       await this.lock(id, within);

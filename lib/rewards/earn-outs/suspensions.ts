@@ -2,14 +2,15 @@ import type { EntityManager } from 'typeorm';
 import type { Clock } from '../../database/clock';
 import type { Database } from '../../database/database';
 import { sql } from '../../database/named-parameters';
+import { overtaken, retryOvertaken } from '../../database/retry';
 import { nowIn, timeOf } from '../../database/statement-time';
 import { ReferralAccount } from '../../entities/referral-account';
 import { objectOf, someUserIdOf } from '../../input';
 import type { StaffOptions } from '../../types/audit';
 import type { UserRef } from '../../types/common';
-import { type Audit, reasonedStaffOf, staffFields, staffOf } from '../records/audit';
+import { type Audit, type Author, reasonedStaffOf, staffFields, staffOf } from '../records/audit';
+import { BanOvertaken, type Bans } from './bans';
 import { lockedAccount } from './locked-account';
-import type { Key, Transitions } from './transitions';
 
 /** Since when an account is suspended, and banned. A banned account is suspended as well. */
 type State = Pick<ReferralAccount, 'suspendedAt' | 'bannedAt'>;
@@ -32,13 +33,13 @@ const fields = ['suspendedAt', 'bannedAt'] as const;
 export class Suspensions {
   readonly #database: Database;
   readonly #clock: Clock;
-  readonly #transitions: Transitions;
+  readonly #bans: Bans;
   readonly #audit: Audit;
 
-  constructor(database: Database, clock: Clock, transitions: Transitions, audit: Audit) {
+  constructor(database: Database, clock: Clock, bans: Bans, audit: Audit) {
     this.#database = database;
     this.#clock = clock;
-    this.#transitions = transitions;
+    this.#bans = bans;
     this.#audit = audit;
   }
 
@@ -46,37 +47,35 @@ export class Suspensions {
     const { manager, ...staff } = objectOf<StaffOptions>(`accounts.${call}`, options, staffFields);
     const userId = someUserIdOf('user', user);
     const author = call === 'reinstate' ? staffOf(staff) : reasonedStaffOf(staff);
-    return this.#database.transaction(async (within) => {
-      const account = await lockedAccount(this.#database, this.#clock, userId, within);
-      const after = stateAfter[call](account, await nowIn(this.#database, this.#clock, within));
-      const changed = fields.filter((field) => after[field] !== account[field]);
-      if (changed.length === 0) return account;
-      if (after.bannedAt && !account.bannedAt) await this.#endUnasked(userId, within);
-      const written = await this.#write(userId, after, within);
-      await this.#limitTotals(userId, after, within);
-      const only = (state: State): object => Object.fromEntries(changed.map((field) => [field, state[field]]));
-      const change = { call: `accounts.${call}`, subject: 'account', subjectId: account.id, userId };
-      await this.#audit.record([{ ...change, before: only(account), after: only(after) }], author, within);
-      return written;
-    }, manager);
+    return retryOvertaken(async () => {
+      try {
+        return await this.#database.transaction((within) => this.#change(call, userId, author, within), manager);
+      } catch (error) {
+        if (error instanceof BanOvertaken) return overtaken;
+        throw error;
+      }
+    });
   }
 
-  /** Ends the earn-outs that are surely not paid, so that their commissions can be rejected. */
-  async #endUnasked(userId: string, manager: EntityManager): Promise<void> {
-    const { earnOuts } = this.#database.tables;
-    const query = sql(
-      { user: userId },
-      ($) => `
-      SELECT id::text AS id FROM ${earnOuts} WHERE user_id = ${$.user} AND status = 'processing' AND asked_at IS NULL
-      ORDER BY id FOR NO KEY UPDATE`,
-    );
-    const keys = (await this.#database.query<{ id: string }>(query, manager)).map(({ id }): Key => ({
-      userId,
-      id: Number(id),
-    }));
-    const change = { status: 'failed', before: 'processing', claim: null, reference: null } as const;
-    for (const key of keys)
-      await this.#transitions.refuse(key, { ...change, reason: 'The account was banned.' }, manager);
+  async #change(
+    call: SuspensionCall,
+    userId: string,
+    author: Author,
+    manager: EntityManager,
+  ): Promise<ReferralAccount> {
+    const ban = call === 'ban' ? await this.#bans.begin(userId, manager) : null;
+    const account = await lockedAccount(this.#database, this.#clock, userId, manager);
+    const after = stateAfter[call](account, await nowIn(this.#database, this.#clock, manager));
+    const changed = fields.filter((field) => after[field] !== account[field]);
+    if (changed.length === 0) return account;
+    if (ban) await this.#bans.release(userId, ban, manager);
+    const written = await this.#write(userId, after, manager);
+    await this.#limitTotals(userId, after, manager);
+    if (ban) await this.#bans.reject(userId, ban, author, manager);
+    const only = (state: State): object => Object.fromEntries(changed.map((field) => [field, state[field]]));
+    const change = { call: `accounts.${call}`, subject: 'account', subjectId: account.id, userId };
+    await this.#audit.record([{ ...change, before: only(account), after: only(after) }], author, manager);
+    return written;
   }
 
   async #write(userId: string, { suspendedAt, bannedAt }: State, manager: EntityManager): Promise<ReferralAccount> {

@@ -6,10 +6,13 @@ import { type Query, sql } from '../../database/named-parameters';
 import { retryConflicts } from '../../database/retry';
 import { ReferralEarnOut } from '../../entities/referral-earn-out';
 import type { Settings } from '../../options';
+import type { CommissionRejections } from '../commissions/commission-rejections';
+import { theProgram } from '../records/audit';
 import { bookStatement } from './book-statement';
 import { type ClaimParameters, type ClaimPlace, claimStatement } from './claim-statement';
 import { completePayoutsStatement, submitStatement, unclearStatement } from './outcome-statements';
 import { type RefuseParameters, refuseStatement } from './refuse-statement';
+import { unpaidCommissions } from './unpaid-commissions';
 
 export type Key = Pick<ReferralEarnOut, 'userId' | 'id'>;
 
@@ -47,12 +50,20 @@ export class Transitions {
   readonly #clock: Clock;
   readonly #events: Events;
   readonly #period: number;
+  readonly #rejections: CommissionRejections;
 
-  constructor(database: Database, clock: Clock, events: Events, { earnOuts }: Settings) {
+  constructor(
+    database: Database,
+    clock: Clock,
+    events: Events,
+    { earnOuts }: Settings,
+    rejections: CommissionRejections,
+  ) {
     this.#database = database;
     this.#clock = clock;
     this.#events = events;
     this.#period = earnOuts.everyMs;
+    this.#rejections = rejections;
   }
 
   /** Claims the next payouts that are due. */
@@ -115,7 +126,7 @@ export class Transitions {
     });
   }
 
-  /** An earn-out was not paid, or its money came back. */
+  /** An earn-out was not paid, or its money came back. That of a banned account is rejected. */
   refuse(
     key: Key,
     change: Pick<RefuseParameters, 'status' | 'before' | 'claim' | 'reason' | 'reference'>,
@@ -123,9 +134,10 @@ export class Transitions {
   ): Promise<ReferralEarnOut | null> {
     const query = refuseStatement(this.#database).with({ ...this.#parameters(key), ...change });
     return this.step(async (within) => {
-      await this.lockAccount(key.userId, within); // before the commissions, in the order of bindStatement
+      const { isBanned } = await this.lockAccount(key.userId, within); // before the commissions, as in bindStatement
       const earnOut = await this.#changed(query, within);
       if (earnOut) this.#events.emit(within, 'earnOut', earnOut);
+      if (earnOut && isBanned) await this.#rejectUnpaid(key.userId, within);
       return earnOut;
     }, manager);
   }
@@ -143,16 +155,22 @@ export class Transitions {
     return { earnOut, debt: row!.debt };
   }
 
-  /** Locks an account, and returns whether it is suspended. */
-  async lockAccount(userId: string, manager: EntityManager): Promise<boolean> {
+  async #rejectUnpaid(userId: string, manager: EntityManager): Promise<void> {
+    const ids = (await unpaidCommissions(this.#database, userId, manager)).map(({ id }) => id);
+    await this.#rejections.reject({ ids }, { ...theProgram, reason: 'The account is banned.' }, manager);
+  }
+
+  /** Locks an account, and returns its state. */
+  async lockAccount(userId: string, manager: EntityManager): Promise<{ isSuspended: boolean; isBanned: boolean }> {
     const { accounts } = this.#database.tables;
     const lock = sql(
       { user: userId },
       ($) => `
-      SELECT suspended_at IS NOT NULL AS "isSuspended" FROM ${accounts} WHERE user_id = ${$.user} FOR NO KEY UPDATE`,
+      SELECT suspended_at IS NOT NULL AS "isSuspended", banned_at IS NOT NULL AS "isBanned" FROM ${accounts}
+      WHERE user_id = ${$.user} FOR NO KEY UPDATE`,
     );
-    const [row] = await this.#database.query<{ isSuspended: boolean }>(lock, manager);
-    return row?.isSuspended ?? false;
+    const [row] = await this.#database.query<{ isSuspended: boolean; isBanned: boolean }>(lock, manager);
+    return row ?? { isSuspended: false, isBanned: false };
   }
 
   /**

@@ -5,7 +5,8 @@ type Tables = Database['tables'];
 
 /** The invariants of earn-outs. */
 export function earnOutInvariants(tables: Tables): Invariant[] {
-  const { adjustments, commissions, commissionEntries, credits, earnOuts, earnOutEntries, transactions } = tables;
+  const { accounts, adjustments, commissions, commissionEntries, credits, earnOuts, earnOutEntries, transactions } =
+    tables;
   const ofEarnOut = conditionsOn('earnOuts', { rows: earnOutsWithParts(tables), id: 'id' });
   const ofCommission = conditionsOn('commissions', { rows: paidCommissions(tables), id: 'id' });
   const ofAccount = conditionsOn('accounts', { rows: accountsWithSums(tables), id: 'user_id' });
@@ -76,6 +77,13 @@ export function earnOutInvariants(tables: Tables): Invariant[] {
       expected: `user_id || '/' || mode`,
       found: `user_id || '/' || paid_mode`,
     }),
+    {
+      name: 'a banned account has no commission that waits',
+      table: 'commissions',
+      sql: `SELECT c.id, a.banned_at AS expected, c.rejected_at AS found
+       FROM ${accounts} a JOIN ${commissions} c ON c.user_id = a.user_id
+       WHERE a.banned_at IS NOT NULL AND c.earn_out_id IS NULL AND c.rejected_at IS NULL`,
+    },
     ofCommission('an earn-out waits for what is available', {
       isBroken: 'bound_at < available_at',
       expected: 'available_at',
