@@ -356,6 +356,49 @@ test('only the staff run earn-outs', async () => {
   expect((await submit(eve, '/earnings', '/earnings/run', {})).status).toBe(403);
 });
 
+test('the staff hold, release and reject commissions, decide reviews, and see who changed what', async () => {
+  const [tom, uta] = [open(), open()];
+  await register(tom, 'Tom');
+  await register(uta, 'Uta', { code: await welcomeCodeOf(tom) });
+  expect((await uta.get('/staff')).status).toBe(403);
+  expect((await submit(uta, '/referrals', '/staff/commissions/hold', { id: '1', reason: 'x' })).status).toBe(403);
+  expect((await open().get('/staff')).headers['location']).toBe('/login?next=/staff');
+  await buy(uta, 3);
+  const { manager } = shop.dataSource;
+  const { id: userId } = await manager.findOneByOrFail(User, { name: 'Tom' });
+  const [commission] = await shop.referrals.commissions.search({ where: { userId } });
+  const id = String(commission!.id);
+  const decide = async (what: string, decided: string, reason: string): Promise<request.Response> =>
+    submit(await staff(), '/staff', `/staff/${what}`, { id: decided, reason });
+  const statusOf = async (): Promise<string> => (await shop.referrals.commissions.get(commission!.id)).status;
+
+  expect((await decide('commissions/hold', id, ' ')).text).toContain('Please say why.');
+  expect((await decide('commissions/hold', id, '<b>too fast</b>')).headers['location']).toBe('/staff');
+  expect([await statusOf(), (await earningsOf(tom)).at(-1)]).toEqual(['held', 'Uta a link €17.25 €17.25 held']);
+  const { text } = await (await staff()).get('/staff');
+  expect(text).toContain('&lt;b&gt;too fast&lt;/b&gt;');
+  expect(text).not.toContain('<b>too fast');
+  expect(rowsIn(text).find((row) => row.startsWith('commissions.hold'))).toContain('Tom Staff');
+  await decide('commissions/release', id, 'she is real');
+  expect(await statusOf()).toBe('available');
+
+  // Both give one address for payouts: what the two earn is held until the staff say that it may be.
+  const paidTo = { mode: 'payout', payoutEmail: 'family@example.com' };
+  await submit(tom, '/earnings', '/earnings', paidTo);
+  await submit(uta, '/earnings', '/earnings', paidTo);
+  expect(await statusOf()).toBe('held');
+  const open_ = await shop.referrals.reviews.search({ where: { status: 'open' }, order: { id: 'ASC' } });
+  expect(open_.length).toBeGreaterThan(0);
+  for (const review of open_) await decide('reviews/allow', String(review.id), 'a family');
+  expect(await statusOf()).toBe('available');
+
+  await decide('commissions/reject', id, 'sent back');
+  expect([await statusOf(), (await earningsOf(tom)).at(-1)]).toEqual(['rejected', 'Uta a link €17.25 €0.00 rejected']);
+  expect((await decide('commissions/release', id, 'oh')).status).toBe(400);
+  expect((await decide('commissions/burn', id, 'oh')).status).toBe(404);
+  expect(await shop.referrals.verify()).toMatchObject({ ok: true, problems: [] });
+});
+
 test('nobody knows the passwords of the shop’s own accounts, unless the start was given them', async () => {
   const url = await createDatabase();
   const own = [{ email: 'partner@shop.example' }, { email: 'staff@shop.example' }];

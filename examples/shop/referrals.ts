@@ -34,7 +34,7 @@ export function shopReferrals({ dataSource, baseUrl, bank, referralsSecret, cloc
       BOUGHT: 'Bought',
     },
     // The staff decide about what looks wrong, on the page /staff.
-    fraud: { sharedAddress: 'hold' },
+    fraud: { sharedPayoutAddress: 'hold' },
     // For the demo, commissions are available immediately, and accounts are due a minute after they were created. A
     // real shop waits until goods can't be returned any more, for example 30 days, and pays once a week.
     commission: { ratio: '0.25', maxPerReferee: '100', pendingDays: 0 },
