@@ -127,7 +127,7 @@ export function wireRewards(settings: Settings, tracking: Tracking): Rewards {
   const coupons = new Coupons(database, clock, samePerson);
   const purchases = new Purchases(database, clock, events, buyersReferrals, late, settings, fraud);
   const undoneRefunds = new UndoneRefunds(database, clock, events, audit);
-  const transitions = new Transitions(database, clock, events, settings);
+  const transitions = new Transitions(database, clock, events, settings, reviewHolds);
   const reports = new Reports(database, events, settings, transitions);
   const earnOuts = new EarnOuts(database, clock, events, settings, creditTypes, transitions, reports);
 

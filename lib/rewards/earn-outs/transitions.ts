@@ -6,6 +6,7 @@ import { type Query, sql } from '../../database/named-parameters';
 import { retryConflicts } from '../../database/retry';
 import { ReferralEarnOut } from '../../entities/referral-earn-out';
 import type { Settings } from '../../options';
+import type { ReviewHolds } from '../reviews/review-holds';
 import { bookStatement } from './book-statement';
 import { type ClaimParameters, type ClaimPlace, claimStatement } from './claim-statement';
 import { completePayoutsStatement, submitStatement, unclearStatement } from './outcome-statements';
@@ -47,12 +48,14 @@ export class Transitions {
   readonly #clock: Clock;
   readonly #events: Events;
   readonly #period: number;
+  readonly #holds: ReviewHolds;
 
-  constructor(database: Database, clock: Clock, events: Events, { earnOuts }: Settings) {
+  constructor(database: Database, clock: Clock, events: Events, { earnOuts }: Settings, holds: ReviewHolds) {
     this.#database = database;
     this.#clock = clock;
     this.#events = events;
     this.#period = earnOuts.everyMs;
+    this.#holds = holds;
   }
 
   /** Claims the next payouts that are due. */
@@ -125,7 +128,9 @@ export class Transitions {
     return this.step(async (within) => {
       await this.lockAccount(key.userId, within); // before the commissions, in the order of bindStatement
       const earnOut = await this.#changed(query, within);
-      if (earnOut) this.#events.emit(within, 'earnOut', earnOut);
+      if (!earnOut) return null;
+      await this.#holds.holdFreed(key.userId, within);
+      this.#events.emit(within, 'earnOut', earnOut);
       return earnOut;
     }, manager);
   }
