@@ -103,7 +103,7 @@ export function wireRewards(settings: Settings, tracking: Tracking): Rewards {
   const buyersReferrals = new BuyersReferrals(lookup, attribution, samePerson);
   const late = new LateAttributions(database, clock, events, buyersReferrals, settings);
   const audit = new Audit(database, clock);
-  const rejections = new CommissionRejections(database, clock, events, audit);
+  const rejections = new CommissionRejections(database, clock, events, audit, settings);
   const signupCommissions = new SignupCommissions(database, clock, events, rejections, settings);
   const signups = new Signups(database, clock, events, choice, grants, late, signupCommissions);
   // Pages wait for the database as long as tracking does.
@@ -135,7 +135,7 @@ export function wireRewards(settings: Settings, tracking: Tracking): Rewards {
     purchases: new PurchaseManager(database, purchases),
     commissions: new CommissionManager(database, { holds, rejections, adjustments, audit }),
     adjustments,
-    earnOuts: new EarnOutManager(database, clock, transitions, reports),
+    earnOuts: new EarnOutManager(database, clock, transitions, reports, audit),
     audit: new AuditManager(database),
   };
 
