@@ -540,7 +540,6 @@ CREATE TABLE referral_reviews (
   user_id character varying(128),
   referee_id character varying(128),
   referral_id bigint,
-  visitor_id uuid,
   evidence jsonb NOT NULL,
   is_holding boolean NOT NULL,
   status character varying(8) DEFAULT 'open'::character varying NOT NULL,

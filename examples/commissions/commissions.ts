@@ -131,6 +131,23 @@ export function sponsor({ channels }: Referrals, owner: User): Promise<ReferralC
   });
 }
 
+/** For your staff: a better deal for one partner, in the place of what everybody else earns. */
+export async function giveDeal({ accounts }: Referrals, partner: User): Promise<void> {
+  await accounts.update(await accounts.of(partner), {
+    commission: {
+      ...{ ratio: '0.40', months: 12 }, // of what referees pay in their first year
+      ...{ signup: '5.00', qualify: true }, // for each sign-up, once trialEnded is called for it
+      maxPerReferrer: { amount: '1000', period: 'month' },
+    },
+  });
+}
+
+/** The user stays after the trial: whoever has referred them earns what the terms say of a sign-up. Safe to repeat. */
+export async function trialEnded(referrals: Referrals, user: User, trial: string): Promise<string | null> {
+  const { commission } = await referrals.qualify(user, { reference: trial });
+  return commission && commission.earned;
+}
+
 /**
  * Runs the checkout in the transaction of the order: the coupon lowers the price, and the purchase earns a commission.
  */

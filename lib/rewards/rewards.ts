@@ -132,7 +132,7 @@ export function wireRewards(settings: Settings, tracking: Tracking): Rewards {
   const coupons = new Coupons(database, clock, samePerson);
   const purchases = new Purchases(database, clock, events, buyersReferrals, late, exchange, settings, fraud);
   const undoneRefunds = new UndoneRefunds(database, clock, events, audit);
-  const transitions = new Transitions(database, clock, events, settings, rejections);
+  const transitions = new Transitions(database, clock, events, settings, rejections, reviewHolds);
   const bans = new Bans(database, transitions, rejections);
   const suspensions = new Suspensions(database, clock, bans, audit);
   const reports = new Reports(database, events, settings, transitions);

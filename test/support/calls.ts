@@ -240,6 +240,7 @@ const calls: Record<string, Entry> = {
   'referrals.quote': ({ host, options }) => host.referrals.quote('dora', 100, options),
   'referrals.recordPurchase': ({ host, options }) =>
     host.referrals.recordPurchase('clicked', { amount: 100, reference: fresh(), ...options }),
+  'referrals.qualify': ({ host, options }) => host.referrals.qualify('boris', { reference: fresh(), ...options }),
   'referrals.recordRefund': ({ host, world, options }) =>
     host.referrals.recordRefund('boris', { purchase: next(world.refundable), reference: fresh(), ...options }),
   'referrals.renameUser': async ({ host, options }) => {
