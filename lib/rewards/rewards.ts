@@ -20,9 +20,10 @@ import { EarnOutManager } from './earn-outs/earn-out-manager';
 import { EarnOuts } from './earn-outs/earn-outs';
 import { Reports } from './earn-outs/reports';
 import { Transitions } from './earn-outs/transitions';
+import { Audit } from './records/audit';
 import { AuditManager } from './records/audit-manager';
 import { Exchange } from './records/exchange';
-import { recordCalls } from './records/records';
+import { type AnyManager, recordCalls } from './records/records';
 import { Grants } from './signups/grants';
 import { ProgramManager } from './signups/program-manager';
 import { ReferralCodeManager } from './signups/referral-code-manager';
@@ -101,11 +102,12 @@ export function wireRewards(settings: Settings, tracking: Tracking): Rewards {
   const usages = new Usages(database, clock, grants, exchange);
   const credits = new CreditManager(database, clock, events, creditTypes);
 
+  const audit = new Audit(database, clock);
   const totals = new Totals(database, clock, settings);
   const coupons = new Coupons(database, clock, samePerson);
   const purchases = new Purchases(database, clock, events, buyersReferrals, late, exchange, settings);
   const transitions = new Transitions(database, clock, events, settings);
-  const reports = new Reports(database, events, settings, transitions);
+  const reports = new Reports(database, events, settings, transitions, audit);
   const earnOuts = new EarnOuts(database, clock, events, settings, creditTypes, transitions, reports);
 
   const managers: Managers = {
@@ -122,6 +124,8 @@ export function wireRewards(settings: Settings, tracking: Tracking): Rewards {
     earnOuts: new EarnOutManager(database, clock, transitions, reports),
     audit: new AuditManager(database),
   };
+
+  for (const [name, manager] of Object.entries(managers)) (manager as AnyManager).keepIn(audit, name);
 
   return {
     database,
