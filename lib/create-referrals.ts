@@ -23,7 +23,7 @@ import { type Managers, wireRewards } from './rewards/rewards';
 import { explainSignup, type SignupExplanation } from './rewards/signups/signup-explanation';
 import { type Verification, verify, type VerifyOptions } from './rewards/verify/verify';
 import { wireTracking } from './tracking/tracking';
-import type { PurchaseInput, Quote, RefundInput } from './types/commissions';
+import type { PurchaseInput, Quote, RefundInput, UndoInput } from './types/commissions';
 import type { Amount, UserRef, WithManager } from './types/common';
 import type { EarnOutProgress, RunEarnOutsOptions } from './types/earn-outs';
 import type { UsageInput } from './types/signups';
@@ -160,6 +160,15 @@ export interface Referrals extends Managers {
    */
   recordRefund(buyer: UserRef, input: RefundInput): Promise<RecordedRefund>;
   /**
+   * Undoes a refund, for example when a dispute is won: puts back what it took of the purchase and of the commission, also
+   * if later purchases have used the room of the limit for the referee. If an earn-out has subtracted it, a later one pays
+   * it. A rejected commission stays rejected. The reference of the refund stays used: a repeated call returns the first
+   * result, as does `recordRefund` with it. Emits `refundUndone`.
+   *
+   * @throws ReferralError `INVALID_INPUT` naming the field; `NOT_FOUND` if there is no such refund; `DATABASE_UNAVAILABLE`.
+   */
+  undoRefund(buyer: UserRef, input: UndoInput): Promise<RecordedRefund>;
+  /**
    * Pays each account that is due and has at least the minimum available: in the mode `credits` with credit, in the
    * mode `payout` by the option `earnOuts.payout`. Call it from a cron job. Several processes may run it at the same
    * time: each commission is paid once. If a process dies, a later run continues its work.
@@ -256,6 +265,7 @@ export function createReferrals(options: ReferralsOptions): Referrals {
     quote: (buyer, amount, options) => rewards.coupons.quote(buyer, amount, options),
     recordPurchase: (buyer, input) => rewards.purchases.record(buyer, input),
     recordRefund: (buyer, input) => rewards.purchases.refund(buyer, input),
+    undoRefund: (buyer, input) => rewards.undoneRefunds.undo(buyer, input),
     runEarnOuts: (options) => rewards.earnOuts.run(options),
     verify: (options) => verify(rewards.database, tracking.clock, settings, options),
     close: () => (closed ??= close()),

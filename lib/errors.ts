@@ -193,6 +193,17 @@ const catalogue = {
       `The option exchange returned ${show(got)} as the rate of ${from} in ${to}. ` +
       'Let it return a decimal string above 0, with at most 18 digits before the point and 20 after it.',
   },
+  COMMISSION_BOUND: {
+    status: 409,
+    text: (id: number, earnOut: number) =>
+      `The commission ${id} can't be held: the earn-out ${earnOut} pays it. ` +
+      'Call commissions.reject to take it back: what is paid becomes a debt that later earn-outs subtract.',
+  },
+  COMMISSION_REJECTED: {
+    status: 409,
+    text: (id: number) =>
+      `The commission ${id} is rejected, and that is final. To pay the user all the same, call commissions.adjust.`,
+  },
   NOTHING_TO_REFUND: {
     status: 409,
     text: (reference: string) =>

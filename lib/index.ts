@@ -8,6 +8,7 @@ export type {
   EarnOutProgress,
   EarnOutReport,
   EarnOutStatus,
+  PayoutApproval,
   PayoutInquiry,
   PayoutResult,
   ProviderAnswer,
@@ -16,6 +17,7 @@ export type {
   RunEarnOutsOptions,
 } from './types/earn-outs';
 export type {
+  AdjustmentInput,
   ChannelChanges,
   ChannelInput,
   CommissionSource,
@@ -27,10 +29,11 @@ export type {
   PurchaseRecordInput,
   Quote,
   RefundInput,
+  UndoInput,
 } from './types/commissions';
 export type { Payout } from './options';
 export type { RecordedPurchase, RecordedRefund } from './rewards/commissions/purchases';
-export type { Actor, StaffOptions } from './types/audit';
+export type { Actor, ReasonedOptions, StaffOptions } from './types/audit';
 export type { Amount, ListOptions, RecordRef, UserRef, WithManager } from './types/common';
 export type {
   CaptureInput,
@@ -64,6 +67,7 @@ export { entities } from './entities';
 export { Referral } from './entities/referral';
 export { ReferralAccount } from './entities/referral-account';
 export { ReferralAccountTotal } from './entities/referral-account-total';
+export { ReferralAdjustment } from './entities/referral-adjustment';
 export { ReferralAlias } from './entities/referral-alias';
 export { ReferralAudit } from './entities/referral-audit';
 export { ReferralBuyer } from './entities/referral-buyer';

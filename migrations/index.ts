@@ -18,6 +18,7 @@ import { FlagSelfReferrals1799000000000 } from './1799000000000-flag-self-referr
 import { ClicksWithoutForeignKey1800000000000 } from './1800000000000-clicks-without-foreign-key';
 import { ListByIndex1800000000001 } from './1800000000001-list-by-index';
 import { AddAudit1810000000000 } from './1810000000000-add-audit';
+import { GovernCommissions1811000000000 } from './1811000000000-govern-commissions';
 import { Currency1812000000000 } from './1812000000000-currency';
 import { locked, tableOfMigrations } from './once';
 
@@ -39,6 +40,7 @@ export const migrations: (new () => MigrationInterface)[] = [
   ClicksWithoutForeignKey1800000000000,
   ListByIndex1800000000001,
   AddAudit1810000000000,
+  GovernCommissions1811000000000,
   Currency1812000000000,
 ];
 

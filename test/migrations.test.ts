@@ -23,6 +23,7 @@ async function tables(dataSource: DataSource, schema: string): Promise<string[]>
 const ours = [
   'referral_account_totals',
   'referral_accounts',
+  'referral_adjustments',
   'referral_aliases',
   'referral_audit',
   'referral_buyers',

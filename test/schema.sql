@@ -40,6 +40,25 @@ CREATE TABLE referral_accounts (
 CREATE INDEX ix_referral_accounts_id ON referral_accounts USING btree (id);
 CREATE INDEX ix_referral_accounts_referral ON referral_accounts USING btree (referral_id);
 
+CREATE TABLE referral_adjustments (
+  user_id character varying(128) NOT NULL,
+  id bigint GENERATED ALWAYS AS IDENTITY NOT NULL,
+  reference character varying(255) NOT NULL,
+  mode character varying(8) NOT NULL,
+  amount numeric(20,4) NOT NULL,
+  reason character varying(500) NOT NULL,
+  earn_out_id bigint,
+  created_at timestamp with time zone DEFAULT now() NOT NULL,
+  CONSTRAINT pk_referral_adjustments PRIMARY KEY (user_id, id),
+  CONSTRAINT ck_referral_adjustments_amount CHECK (amount <> 0::numeric),
+  CONSTRAINT ck_referral_adjustments_finite CHECK (abs(amount) < 'Infinity'::numeric),
+  CONSTRAINT ck_referral_adjustments_mode CHECK (mode::text = ANY (ARRAY['credits'::character varying, 'payout'::character varying]::text[]))
+);
+CREATE INDEX ix_referral_adjustments_earn_out ON referral_adjustments USING btree (earn_out_id, user_id) WHERE earn_out_id IS NOT NULL;
+CREATE INDEX ix_referral_adjustments_id ON referral_adjustments USING btree (id);
+CREATE INDEX ix_referral_adjustments_unpaid ON referral_adjustments USING btree (user_id) WHERE earn_out_id IS NULL;
+CREATE UNIQUE INDEX uq_referral_adjustments_reference ON referral_adjustments USING btree (user_id, reference);
+
 CREATE TABLE referral_aliases (
   code character varying(100) NOT NULL,
   referral_id bigint NOT NULL,
@@ -111,13 +130,22 @@ CREATE TABLE referral_commission_entries (
   refund character varying(255) NOT NULL,
   earn_out_id bigint,
   created_at timestamp with time zone DEFAULT now() NOT NULL,
+  kind character varying(8) DEFAULT 'refund'::character varying NOT NULL,
+  taken_back numeric(28,4) DEFAULT 0 NOT NULL,
   CONSTRAINT pk_referral_commission_entries PRIMARY KEY (user_id, commission_id, id),
-  CONSTRAINT ck_referral_commission_entries_amount CHECK (amount < 0::numeric),
-  CONSTRAINT ck_referral_commission_entries_finite CHECK (abs(amount) < 'Infinity'::numeric)
+  CONSTRAINT ck_referral_commission_entries_amount CHECK (
+CASE
+    WHEN kind::text = ANY (ARRAY['refund'::character varying, 'reject'::character varying]::text[]) THEN amount < 0::numeric
+    WHEN kind::text = 'undo'::text THEN amount > 0::numeric
+    ELSE amount <> 0::numeric
+END),
+  CONSTRAINT ck_referral_commission_entries_finite CHECK (abs(amount) < 'Infinity'::numeric),
+  CONSTRAINT ck_referral_commission_entries_kind CHECK (kind::text = ANY (ARRAY['refund'::character varying, 'undo'::character varying, 'reject'::character varying, 'move'::character varying]::text[])),
+  CONSTRAINT ck_referral_commission_entries_taken_back CHECK (taken_back >= 0::numeric AND taken_back <= GREATEST(- amount, 0::numeric))
 );
 CREATE INDEX ix_referral_commission_entries_earn_out ON referral_commission_entries USING btree (user_id, earn_out_id) WHERE earn_out_id IS NOT NULL;
 CREATE INDEX ix_referral_commission_entries_unpaid ON referral_commission_entries USING btree (user_id, commission_id) WHERE earn_out_id IS NULL;
-CREATE UNIQUE INDEX uq_referral_commission_entries_refund ON referral_commission_entries USING btree (user_id, commission_id, refund);
+CREATE UNIQUE INDEX uq_referral_commission_entries_refund ON referral_commission_entries USING btree (user_id, commission_id, refund, kind);
 
 CREATE TABLE referral_commissions (
   user_id character varying(128) NOT NULL,
@@ -139,14 +167,20 @@ CREATE TABLE referral_commissions (
   room numeric(28,4),
   pending_days integer DEFAULT 0 NOT NULL,
   is_self_referral boolean DEFAULT false NOT NULL,
+  held_for text[] DEFAULT '{}'::text[] NOT NULL,
+  held_from timestamp with time zone,
+  rejected_at timestamp with time zone,
   CONSTRAINT pk_referral_commissions PRIMARY KEY (user_id, id),
   CONSTRAINT ck_referral_commissions_amounts CHECK (earned > 0::numeric AND amount >= 0::numeric AND amount <= earned),
   CONSTRAINT ck_referral_commissions_finite CHECK (abs(rate) < 'Infinity'::numeric AND abs(max_per_referee) < 'Infinity'::numeric AND abs(room) < 'Infinity'::numeric AND abs(earned) < 'Infinity'::numeric AND abs(amount) < 'Infinity'::numeric),
-  CONSTRAINT ck_referral_commissions_mode CHECK (mode::text = ANY (ARRAY['credits'::character varying, 'payout'::character varying]::text[]))
+  CONSTRAINT ck_referral_commissions_held CHECK ((held_for = '{}'::text[]) = (held_from IS NULL) AND (held_from IS NOT NULL) = (available_at = 'infinity'::timestamp with time zone)),
+  CONSTRAINT ck_referral_commissions_mode CHECK (mode::text = ANY (ARRAY['credits'::character varying, 'payout'::character varying]::text[])),
+  CONSTRAINT ck_referral_commissions_rejected CHECK (rejected_at IS NULL OR amount = 0::numeric AND reverted_at IS NOT NULL AND held_from IS NULL)
 ) WITH (fillfactor=80);
 CREATE INDEX ix_referral_commissions_amount ON referral_commissions USING btree (user_id, amount DESC, id) INCLUDE (available_at, reverted_at, mode, channel_id);
 CREATE INDEX ix_referral_commissions_available ON referral_commissions USING btree (user_id, COALESCE(channel_id, 0::bigint), mode, available_at) INCLUDE (amount, reverted_at, channel_id);
 CREATE INDEX ix_referral_commissions_created ON referral_commissions USING btree (user_id, created_at DESC, id) INCLUDE (available_at, reverted_at, mode, channel_id);
+CREATE INDEX ix_referral_commissions_held ON referral_commissions USING btree (id) WHERE available_at = 'infinity'::timestamp with time zone;
 CREATE INDEX ix_referral_commissions_id ON referral_commissions USING btree (id);
 CREATE INDEX ix_referral_commissions_paid_by ON referral_commissions USING btree (earn_out_id, user_id) WHERE earn_out_id IS NOT NULL;
 CREATE INDEX ix_referral_commissions_referral ON referral_commissions USING btree (referral_id);
@@ -278,14 +312,17 @@ CREATE TABLE referral_earn_outs (
   refused_at timestamp with time zone,
   refusals integer DEFAULT 0 NOT NULL,
   completions integer DEFAULT 0 NOT NULL,
+  awaits_approval boolean DEFAULT false NOT NULL,
   CONSTRAINT pk_referral_earn_outs PRIMARY KEY (user_id, id),
   CONSTRAINT ck_referral_earn_outs_amount CHECK (amount > 0::numeric),
+  CONSTRAINT ck_referral_earn_outs_approval CHECK (NOT awaits_approval OR mode::text = 'payout'::text AND status::text = 'processing'::text AND next_attempt_at IS NULL AND attempts = 0 AND claimed_by IS NULL AND submitted_at IS NULL),
   CONSTRAINT ck_referral_earn_outs_claim CHECK ((claimed_by IS NULL) = (claimed_until IS NULL)),
   CONSTRAINT ck_referral_earn_outs_finite CHECK (abs(amount) < 'Infinity'::numeric),
   CONSTRAINT ck_referral_earn_outs_mode CHECK (mode::text = ANY (ARRAY['credits'::character varying, 'payout'::character varying]::text[])),
   CONSTRAINT ck_referral_earn_outs_settled CHECK ((status::text = 'processing'::text) = (settled_at IS NULL)),
   CONSTRAINT ck_referral_earn_outs_status CHECK (status::text = ANY (ARRAY['processing'::character varying, 'completed'::character varying, 'failed'::character varying, 'returned'::character varying]::text[]))
 ) WITH (fillfactor=90);
+CREATE INDEX ix_referral_earn_outs_approval ON referral_earn_outs USING btree (id) WHERE awaits_approval;
 CREATE INDEX ix_referral_earn_outs_id ON referral_earn_outs USING btree (id);
 CREATE INDEX ix_referral_earn_outs_next_attempt ON referral_earn_outs USING btree (next_attempt_at, user_id, id) WHERE status::text = 'processing'::text AND next_attempt_at IS NOT NULL;
 CREATE INDEX ix_referral_earn_outs_reference ON referral_earn_outs USING btree (reference) WHERE reference IS NOT NULL;
@@ -393,6 +430,7 @@ CREATE TABLE referral_refunds (
   purchase character varying(255) NOT NULL,
   amount numeric(20,4) NOT NULL,
   created_at timestamp with time zone DEFAULT now() NOT NULL,
+  undone_at timestamp with time zone,
   currency character varying(3),
   original_amount numeric(20,4),
   CONSTRAINT pk_referral_refunds PRIMARY KEY (user_id, reference),

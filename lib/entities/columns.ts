@@ -57,6 +57,18 @@ export function currencyFormat({
 }
 
 /**
+ * The transformer of a time that can be `infinity` in the database, which an entity has as null. The drivers have it as a
+ * number; a parser of the host's may have made an invalid Date of it.
+ */
+export const openTime = {
+  to: (value: unknown) => value,
+  from: (value: unknown) =>
+    value === Infinity || value === 'infinity' || (value instanceof Date && Number.isNaN(value.getTime()))
+      ? null
+      : value,
+};
+
+/**
  * SQL of a CHECK constraint: columns of type `numeric` hold neither NaN nor an infinity. An entity has one such
  * constraint on all its amounts. NaN counts as greater than all numbers, so that `>= 0` lets it in.
  */

@@ -1,6 +1,7 @@
 import { Referral } from './referral';
 import { ReferralAccount } from './referral-account';
 import { ReferralAccountTotal } from './referral-account-total';
+import { ReferralAdjustment } from './referral-adjustment';
 import { ReferralAlias } from './referral-alias';
 import { ReferralAudit } from './referral-audit';
 import { ReferralBuyer } from './referral-buyer';
@@ -59,6 +60,7 @@ export const entityOf = {
   earnOutEntries: ReferralEarnOutEntry,
   commissions: ReferralCommission,
   commissionEntries: ReferralCommissionEntry,
+  adjustments: ReferralAdjustment,
   audit: ReferralAudit,
 };
 

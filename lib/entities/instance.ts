@@ -7,6 +7,7 @@ import type { RecordSignupOptions } from '../types/signups';
 import type { ReferralRecord } from './record';
 import type { Referral } from './referral';
 import type { ReferralAccount } from './referral-account';
+import type { ReferralAdjustment } from './referral-adjustment';
 import type { ReferralAudit } from './referral-audit';
 import type { ReferralChannel } from './referral-channel';
 import type { ReferralCode } from './referral-code';
@@ -59,6 +60,7 @@ export interface RecordsByManager {
   accounts: ReferralAccount;
   purchases: ReferralPurchase;
   commissions: ReferralCommission;
+  adjustments: ReferralAdjustment;
   earnOuts: ReferralEarnOut;
   audit: ReferralAudit;
 }

@@ -3,7 +3,7 @@ import { lengths } from '../limits';
 import type { CommissionStatus } from '../types/commissions';
 import type { WithManager } from '../types/common';
 import type { EarningMode } from '../types/earn-outs';
-import { amountColumn, bigintAsNumber, finite, ratioColumn } from './columns';
+import { amountColumn, bigintAsNumber, finite, openTime, ratioColumn } from './columns';
 import { registry } from './instance';
 import { ReferralRecord, related } from './record';
 import { Referral } from './referral';
@@ -12,7 +12,8 @@ import type { ReferralEarnOut } from './referral-earn-out';
 import type { ReferralPurchase } from './referral-purchase';
 
 /**
- * What a referee's purchase earned the referrer. `earned` never changes. A refund adds an entry, which lowers `amount`.
+ * What a referee's purchase earned the referrer. `earned` never changes. A refund or a rejection adds an entry, which lowers
+ * `amount`; an undone refund adds one that raises it again.
  */
 @Entity({ name: 'referral_commissions' })
 @Index('ix_referral_commissions_id', ['id'])
@@ -23,8 +24,17 @@ import type { ReferralPurchase } from './referral-purchase';
 @Index('ix_referral_commissions_available', { synchronize: false }) // on an expression
 @Index('ix_referral_commissions_unpaid', ['userId', 'mode', 'availableAt'], { where: '(earn_out_id IS NULL)' })
 @Index('ix_referral_commissions_paid_by', ['earnOutId', 'userId'], { where: '(earn_out_id IS NOT NULL)' })
+@Index('ix_referral_commissions_held', ['id'], { where: "(available_at = 'infinity'::timestamp with time zone)" })
 @Check('ck_referral_commissions_mode', `"mode" IN ('credits', 'payout')`)
 @Check('ck_referral_commissions_amounts', '"earned" > 0 AND "amount" BETWEEN 0 AND "earned"')
+@Check(
+  'ck_referral_commissions_held',
+  `("held_for" = '{}') = ("held_from" IS NULL) AND ("held_from" IS NOT NULL) = ("available_at" = 'infinity')`,
+)
+@Check(
+  'ck_referral_commissions_rejected',
+  '"rejected_at" IS NULL OR ("amount" = 0 AND "reverted_at" IS NOT NULL AND "held_from" IS NULL)',
+)
 @Check('ck_referral_commissions_finite', finite('rate', 'max_per_referee', 'room', 'earned', 'amount'))
 export class ReferralCommission extends ReferralRecord {
   /** The referrer, who earned the commission. */
@@ -86,7 +96,7 @@ export class ReferralCommission extends ReferralRecord {
   @Column({ name: 'earned', ...amountColumn, precision: 28 })
   readonly earned!: string;
 
-  /** What refunds have left of `earned`, as a decimal string. */
+  /** What refunds have left of `earned`, as a decimal string; 0 if it is rejected. */
   @Column({ name: 'amount', ...amountColumn, precision: 28 })
   readonly amount!: string;
 
@@ -98,11 +108,28 @@ export class ReferralCommission extends ReferralRecord {
   @Column({ name: 'pending_days', type: 'integer', default: 0 })
   readonly pendingDays!: number;
 
-  /** From this time on the commission is available for an earn-out. */
-  @Column({ name: 'available_at', type: 'timestamptz' })
-  readonly availableAt!: Date;
+  /**
+   * From this time on the commission is available for an earn-out; null while it is held. In the database, that of a held
+   * one is `infinity`.
+   */
+  @Column({ name: 'available_at', type: 'timestamptz', transformer: openTime })
+  readonly availableAt!: Date | null;
 
-  /** When the purchase was refunded in full; null if it was not. */
+  /**
+   * Why it is held: `staff` for `commissions.hold`, `review:<id>` for a review. Empty if it is not held.
+   */
+  @Column({ name: 'held_for', type: 'text', array: true, default: () => "'{}'" })
+  readonly heldFor!: readonly string[];
+
+  /** From when on it would be available if it were not held; null if it is not held. */
+  @Column({ name: 'held_from', type: 'timestamptz', nullable: true })
+  readonly heldFrom!: Date | null;
+
+  /** When `commissions.reject` took it back; null if it did not. */
+  @Column({ name: 'rejected_at', type: 'timestamptz', nullable: true })
+  readonly rejectedAt!: Date | null;
+
+  /** When it was taken back as a whole: the purchase was refunded in full, or it was rejected. Null if it was not. */
   @Column({ name: 'reverted_at', type: 'timestamptz', nullable: true })
   readonly revertedAt!: Date | null;
 
@@ -113,7 +140,7 @@ export class ReferralCommission extends ReferralRecord {
   @Column({ name: 'created_at', type: 'timestamptz', default: () => 'now()' })
   readonly createdAt!: Date;
 
-  /** When the commission was created, or last lowered by a refund. */
+  /** When the commission was created, or when a refund, an undone refund or a rejection last changed it. */
   @Column({ name: 'updated_at', type: 'timestamptz', default: () => 'now()' })
   readonly updatedAt!: Date;
 
@@ -130,7 +157,9 @@ export class ReferralCommission extends ReferralRecord {
 
   /** The status at the current time: that of the option `clock`, or the database's time as this process last saw it. */
   get status(): CommissionStatus {
+    if (this.rejectedAt !== null) return 'rejected';
     if (this.revertedAt !== null) return 'reverted';
+    if (this.availableAt === null) return 'held';
     return this.availableAt <= registry.instanceOf(this, 'commission.status').clock.now() ? 'available' : 'pending';
   }
 

@@ -50,6 +50,10 @@ export class ReferralRefund {
   @Column({ name: 'created_at', type: 'timestamptz', default: () => 'now()' })
   readonly createdAt!: Date;
 
+  /** When `undoRefund` undid it; null if it did not. */
+  @Column({ name: 'undone_at', type: 'timestamptz', nullable: true })
+  readonly undoneAt!: Date | null;
+
   /** Only loaded if the host's query asks for the relation. */
   @ManyToOne(() => ReferralPurchase, { nullable: false })
   @JoinColumn([

@@ -2,16 +2,20 @@ import { Database } from '../database/database';
 import type { RecordCalls, RecordsByManager } from '../entities/instance';
 import type { Settings } from '../options';
 import type { Tracking } from '../tracking/tracking';
+import { AdjustmentManager } from './commissions/adjustment-manager';
 import { BuyersReferrals } from './commissions/buyers-referrals';
 import { ChannelManager } from './commissions/channel-manager';
 import { CodeOffers } from './commissions/code-offers';
+import { CommissionHolds } from './commissions/commission-holds';
 import { CommissionManager } from './commissions/commission-manager';
 import { CommissionPages } from './commissions/commission-pages';
+import { CommissionRejections } from './commissions/commission-rejections';
 import { Coupons } from './commissions/coupons';
 import { LateAttributions } from './commissions/late-attributions';
 import { PurchaseManager } from './commissions/purchase-manager';
 import { Purchases } from './commissions/purchases';
 import { Totals } from './commissions/totals';
+import { UndoneRefunds } from './commissions/undone-refunds';
 import { CreditManager } from './credits/credit-manager';
 import { CreditTransactionManager } from './credits/credit-transaction-manager';
 import { CreditTypeManager } from './credits/credit-type-manager';
@@ -62,6 +66,8 @@ export interface Managers extends Record<keyof RecordsByManager, unknown> {
   readonly purchases: PurchaseManager;
   /** What purchases have earned their referrers. */
   readonly commissions: CommissionManager;
+  /** What staff added to users' earnings, or took from them. */
+  readonly adjustments: AdjustmentManager;
   /** Commissions that were paid out or turned into credit. */
   readonly earnOuts: EarnOutManager;
   /** Who changed what, and why. */
@@ -77,6 +83,7 @@ export interface Rewards {
   readonly usages: Usages;
   readonly coupons: Coupons;
   readonly purchases: Purchases;
+  readonly undoneRefunds: UndoneRefunds;
   readonly earnOuts: EarnOuts;
   readonly pages: CommissionPages;
   readonly codeOffers: CodeOffers;
@@ -103,12 +110,17 @@ export function wireRewards(settings: Settings, tracking: Tracking): Rewards {
   const credits = new CreditManager(database, clock, events, creditTypes);
 
   const audit = new Audit(database, clock);
+  const holds = new CommissionHolds(database, clock);
+  const rejections = new CommissionRejections(database, clock, events, audit, settings);
   const totals = new Totals(database, clock, settings);
   const coupons = new Coupons(database, clock, samePerson);
   const purchases = new Purchases(database, clock, events, buyersReferrals, late, exchange, settings);
+  const undoneRefunds = new UndoneRefunds(database, clock, events, audit);
   const transitions = new Transitions(database, clock, events, settings);
   const reports = new Reports(database, events, settings, transitions, audit);
   const earnOuts = new EarnOuts(database, clock, events, settings, creditTypes, transitions, reports);
+
+  const adjustments = new AdjustmentManager(database, clock, settings, audit);
 
   const managers: Managers = {
     creditTypes,
@@ -120,8 +132,9 @@ export function wireRewards(settings: Settings, tracking: Tracking): Rewards {
     channels: new ChannelManager(database, clock, lookup, creation, settings),
     accounts: new AccountManager(database, clock, creation, settings, totals),
     purchases: new PurchaseManager(database, purchases),
-    commissions: new CommissionManager(database),
-    earnOuts: new EarnOutManager(database, clock, transitions, reports),
+    commissions: new CommissionManager(database, { holds, rejections, adjustments, audit }),
+    adjustments,
+    earnOuts: new EarnOutManager(database, clock, transitions, reports, audit),
     audit: new AuditManager(database),
   };
 
@@ -131,7 +144,7 @@ export function wireRewards(settings: Settings, tracking: Tracking): Rewards {
     database,
     managers,
     records: recordCalls(managers),
-    ...{ signups, usages, coupons, purchases, earnOuts },
+    ...{ signups, usages, coupons, purchases, undoneRefunds, earnOuts },
     pages: new CommissionPages(database, clock, totals),
     codeOffers: new CodeOffers(database, clock, settings),
     close: () => database.close(),

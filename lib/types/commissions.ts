@@ -1,7 +1,15 @@
+import type { ReasonedOptions, StaffOptions } from './audit';
 import type { Amount, RecordRef, UserRef, WithManager } from './common';
+import type { EarningMode } from './earn-outs';
 
-/** `pending` until `availableAt`, then `available`; `reverted` if the purchase was refunded in full. */
-export type CommissionStatus = 'pending' | 'available' | 'reverted';
+/**
+ * `pending` until `availableAt`, then `available`; `reverted` if the purchase was refunded in full; `rejected` by staff, for
+ * good; `held` until it is released.
+ */
+export type CommissionStatus = 'pending' | 'available' | 'reverted' | 'held' | 'rejected';
+
+/** What the JSON API calls them: a held commission is pending there, and a rejected one reverted. */
+export type ShownCommissionStatus = Exclude<CommissionStatus, 'held' | 'rejected'>;
 
 /**
  * What decides who the referrer of a purchase is. The first of these that exists: the coupon that the buyer has
@@ -119,6 +127,22 @@ export interface RefundInput extends WithManager {
    * left.
    */
   amount?: Amount | null | undefined;
+}
+
+/** The input of `undoRefund`. */
+export interface UndoInput extends StaffOptions {
+  /** The `reference` of the refund. It stays used: another refund takes another one. */
+  reference: string;
+}
+
+/** The input of `commissions.adjust`. */
+export interface AdjustmentInput extends ReasonedOptions {
+  /** Above 0 for a bonus, below 0 for a deduction. */
+  amount: Amount;
+  /** The idempotency key: unique for the user, 1–255 characters. */
+  reference: string;
+  /** What it becomes: credit to spend, or money that is paid out. Default: the mode of the user's account. */
+  mode?: EarningMode | null | undefined;
 }
 
 /** The result of `quote`: what a buyer would pay with the applied coupon. Amounts are decimal strings. */

@@ -1,4 +1,4 @@
-import type { CommissionStatus } from '../../types/commissions';
+import type { ShownCommissionStatus } from '../../types/commissions';
 import type { EarningMode } from '../../types/earn-outs';
 import type { FieldError } from '../http-error';
 import { arrayOf, described, enumOf, object, optional, orNull, ref, type Schema } from './schema';
@@ -28,7 +28,7 @@ const promoType = enumOf(
 );
 
 export const modeSchema: Schema<EarningMode> = enumOf('credits', 'payout');
-export const statusSchema: Schema<CommissionStatus> = enumOf('pending', 'available', 'reverted');
+export const statusSchema: Schema<ShownCommissionStatus> = enumOf('pending', 'available', 'reverted');
 
 function page<T>(item: Schema<T>): Schema<WirePage<T>> {
   return object<WirePage<T>>({ count, next: orNull(uri), previous: orNull(uri), results: arrayOf(item) });

@@ -87,13 +87,13 @@ export function lateStatement(database: Database, settings: Settings): Statement
       FROM ${tables.buyers} WHERE user_id = ${$.buyer}
     ),
     ${commissionAmount(database, ofPurchase)},
-    -- The refunds so far, each with what it takes back of the commission.
+    -- The refunds so far that are not undone, each with what it takes back of the commission.
     refunds AS (
       SELECT r.reference, ${backUpTo('r.refunded')} - ${backUpTo('r.refunded - r.amount')} AS back
       FROM earning CROSS JOIN (SELECT amount AS paid FROM wanted) AS w CROSS JOIN (
         SELECT r.reference, r.amount, sum(r.amount) OVER (ORDER BY r.created_at, r.reference) AS refunded
         FROM ${tables.refunds} r
-        WHERE r.user_id = ${$.buyer} AND r.purchase = ${$.reference}
+        WHERE r.user_id = ${$.buyer} AND r.purchase = ${$.reference} AND r.undone_at IS NULL
       ) AS r
     ),
     -- What they have left of it.

@@ -179,7 +179,8 @@ export class Purchases {
     return this.#database.transaction(async (within) => {
       await takeTurn(this.#database, given.buyer, within);
       if (given.amount !== null) amountOf('amount', amount!, 'positive', await this.#currencyOf(given, within));
-      const parameters = { ...given, now: this.#clock.parameter() };
+      const takesBack = this.#settings.earnOuts.takeBackCredit;
+      const parameters = { ...given, takesBack, now: this.#clock.parameter() };
       const [row] = await this.#database.query<RefundRow>(this.#refund.with(parameters), within);
       this.#refuseRefund(row!, given, amount);
       const refund = this.#database.entity(ReferralRefund, row!, 'refund.');
@@ -297,7 +298,7 @@ export class Purchases {
   }
 
   /** Throws if the result has no refund, or one with other facts than those of this call. */
-  #refuseRefund(row: RefundRow, given: Omit<RefundParameters, 'now'>, amount: unknown): void {
+  #refuseRefund(row: RefundRow, given: Omit<RefundParameters, 'now' | 'takesBack'>, amount: unknown): void {
     const { purchase, reference } = given;
     if (!row.isNew && row.isSame === false) {
       const refund = this.#database.entity(ReferralRefund, row, 'refund.');
@@ -319,7 +320,10 @@ export class Purchases {
   }
 
   /** Returns the currency of the purchase that a refund names, which never changes. */
-  async #currencyOf({ buyer, purchase }: Omit<RefundParameters, 'now'>, manager: EntityManager): Promise<Currency> {
+  async #currencyOf(
+    { buyer, purchase }: Omit<RefundParameters, 'now' | 'takesBack'>,
+    manager: EntityManager,
+  ): Promise<Currency> {
     const query = sql(
       { buyer, purchase },
       ($) => `SELECT currency FROM ${this.#database.tables.purchases}

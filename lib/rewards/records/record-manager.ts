@@ -138,7 +138,7 @@ export abstract class RecordManager<
         return await this.database.transaction(async (within) => {
           const made = await this.#makeEach(inputs, plans, within);
           const isNew = (record: R): boolean => !this.known.has(record);
-          const changes = made.filter(isNew).map((record) => this.#changeOf(call, record, null, this.#values(record)));
+          const changes = made.filter(isNew).map((record) => this.#changeOf(call, record, null, this.valuesOf(record)));
           await this.#keep(changes, author, within);
           return made;
         }, manager);
@@ -179,10 +179,10 @@ export abstract class RecordManager<
   async updateBy(author: Author, id: number, changes: Changes, manager?: EntityManager): Promise<R> {
     return this.database.transaction(async (within) => {
       await this.lock(id, within);
-      const before = this.#values(await this.get(id, { manager: within }));
+      const before = this.valuesOf(await this.get(id, { manager: within }));
       await this.change(id, changes, within);
       const record = await this.get(id, { manager: within });
-      const changed = changedFields(before, this.#values(record));
+      const changed = changedFields(before, this.valuesOf(record));
       if (changed) await this.#keep([this.#changeOf('update', record, changed.before, changed.after)], author, within);
       return record;
     }, manager);
@@ -201,7 +201,7 @@ export abstract class RecordManager<
       await this.database.transaction(async (within) => {
         const before = await this.get(id, { manager: within });
         await this.remove(id, within);
-        await this.#keep([this.#changeOf('delete', before, this.#values(before), null)], author, within);
+        await this.#keep([this.#changeOf('delete', before, this.valuesOf(before), null)], author, within);
       }, manager);
     } catch (error) {
       const reason = this.kind.inUse[violatedConstraint(error) ?? ''];
@@ -210,7 +210,7 @@ export abstract class RecordManager<
   }
 
   /** The fields of a record that a change is told by: not the computed ones, and not the time of the last change. */
-  #values(record: R): Record<string, unknown> {
+  protected valuesOf(record: R): Record<string, unknown> {
     return this.plain(
       record,
       [...this.kind.fields.keys()].filter((name) => name !== 'updatedAt'),

@@ -1,4 +1,4 @@
-import { currencyOf } from '../../currency';
+import { currencyOf, minorUnitOf } from '../../currency';
 import type { Database } from '../../database/database';
 import { decidedPurchases } from '../commissions/decided-purchases';
 import { quotientInCents } from '../commissions/quotient';
@@ -8,10 +8,10 @@ type Tables = Database['tables'];
 
 /** The invariants of purchases and their commissions. */
 export function commissionInvariants(tables: Tables, { digits } = currencyOf(undefined)): Invariant[] {
-  // The amounts of a purchase in another currency; of one in the program's, its own.
-  const converted = `coalesce(round(original_amount * exchange_rate, ${digits}), paid),
-        coalesce(round(original_refunded * exchange_rate, ${digits}), refunded)`;
+  const converted = (original: string): string => `round(${original} * exchange_rate, ${digits})`;
   const taken = takenOf(digits);
+  // What is left of a commission.
+  const left = `CASE WHEN rejected_at IS NULL THEN earned - ${taken} ELSE 0 END`;
   const reason = reasonOf(digits);
   const rows = purchasesAndCommissions(tables);
   const ofPurchase = conditionsOn('purchases', { rows, id: 'purchase_id' });
@@ -80,13 +80,14 @@ export function commissionInvariants(tables: Tables, { digits } = currencyOf(und
       found: 'earned',
     }),
     ofCommission('available some whole days after the purchase', {
-      isBroken: `id IS NOT NULL AND purchase_id IS NOT NULL AND available_at IS DISTINCT FROM ${availableAt}`,
+      isBroken: `id IS NOT NULL AND purchase_id IS NOT NULL
+        AND coalesce(held_from, available_at) IS DISTINCT FROM ${availableAt}`,
       expected: availableAt,
-      found: 'available_at',
+      found: 'coalesce(held_from, available_at)',
     }),
     ofCommission('refunds take back in proportion', {
-      isBroken: `amount <> earned - ${taken}`,
-      expected: `earned - ${taken}`,
+      isBroken: `amount <> ${left}`,
+      expected: left,
       found: 'amount',
     }),
     ofCommission('amount = earned + entries', {
@@ -95,17 +96,26 @@ export function commissionInvariants(tables: Tables, { digits } = currencyOf(und
       found: 'amount',
     }),
     ofCommission('reverted = refunded as a whole', {
-      isBroken: `id IS NOT NULL AND (${isWhole}) <> (reverted_at IS NOT NULL)`,
-      expected: isWhole,
+      isBroken: `id IS NOT NULL AND (${isWhole} OR rejected_at IS NOT NULL) <> (reverted_at IS NOT NULL)`,
+      expected: `${isWhole} OR rejected_at IS NOT NULL`,
       found: 'reverted_at IS NOT NULL',
     }),
     ofCommission('a commission was last changed by a refund, or never', {
-      isBroken: `id IS NOT NULL AND (
-        reverted_at <> updated_at OR (updated_at = ANY(refund_times)) IS NOT TRUE
+      isBroken: `id IS NOT NULL AND CASE WHEN rejected_at IS NULL
+        THEN reverted_at <> updated_at OR (updated_at = ANY(refund_times)) IS NOT TRUE
           AND (updated_at <> created_at OR created_at < last_refund_at)
-      )`,
-      expected: 'coalesce(last_refund_at, created_at)',
+        ELSE rejected_at <> updated_at
+          OR (reverted_at <> rejected_at AND (reverted_at = ANY(refund_times)) IS NOT TRUE) END`,
+      expected: 'coalesce(rejected_at, last_refund_at, created_at)',
       found: 'updated_at',
+    }),
+    ofCommission('what is held is available at no time, and is neither paid nor rejected', {
+      isBroken: `id IS NOT NULL AND (
+        (held_for <> '{}') <> (held_from IS NOT NULL) OR (held_from IS NOT NULL) <> (available_at = 'infinity')
+        OR (held_from IS NOT NULL AND (earn_out_id IS NOT NULL OR rejected_at IS NOT NULL))
+      )`,
+      expected: 'coalesce(held_from, available_at)',
+      found: 'available_at',
     }),
     ofPurchase('refunded = refunds', {
       isBroken: `purchase_id IS NOT NULL AND (
@@ -115,8 +125,11 @@ export function commissionInvariants(tables: Tables, { digits } = currencyOf(und
       found: 'refunded',
     }),
     ofPurchase('what was paid in another currency is converted at its rate', {
-      isBroken: `purchase_id IS NOT NULL AND (paid, refunded) IS DISTINCT FROM (${converted})`,
-      expected: `concat_ws('/', ${converted})`,
+      // The difference of two rounded sums is less than a cent off, and so is the sum that a refund leaves that was undone.
+      isBroken: `paid <> ${converted('original_amount')} OR CASE
+        WHEN original_refunded = original_amount THEN refunded <> paid
+        ELSE abs(refunded - ${converted('original_refunded')}) > coalesce(undone, 0) * ${minorUnitOf(digits)} END`,
+      expected: `concat_ws('/', ${converted('original_amount')}, ${converted('original_refunded')})`,
       found: `concat_ws('/', paid, refunded)`,
     }),
     ofPurchase('refunded = refunds, in another currency', {
@@ -189,15 +202,16 @@ const purchasesAndCommissions = (tables: Tables): string => {
       p.purchased_at, p.decided_at, p.source, p.referral_id AS bought_referral_id,
       p.channel_id AS bought_channel_id, p.referrer_id, p.mode AS bought_mode, p.rate AS bought_rate,
       p.room AS bought_room, p.is_revenue, p.no_commission,
-      f.amount AS refunds_amount, f.original_amount AS refunds_original, f.count AS refunds_count,
+      f.amount AS refunds_amount, f.original_amount AS refunds_original, f.count AS refunds_count, f.undone,
       f.times AS refund_times, f.last_at AS last_refund_at,
       r.id AS referral, r.user_id AS owner_id, h.id AS channel, d.reference AS redeemed_by,
       s.referral_id AS signup_referral_id, s.referrer_id AS signup_referrer_id, s.commission_ratio AS signup_rate,
       s.commission_max_per_referee AS signup_max, s.is_self_referral AS signup_is_self_referral
     FROM ${decidedPurchases(tables)} p
     LEFT JOIN (
-      SELECT user_id, purchase, sum(amount) AS amount, sum(original_amount) AS original_amount, count(*), array_agg(created_at) AS times,
-        max(created_at) AS last_at
+      SELECT user_id, purchase, sum(amount) FILTER (WHERE undone_at IS NULL) AS amount,
+        sum(original_amount) FILTER (WHERE undone_at IS NULL) AS original_amount, count(*), count(undone_at) AS undone,
+        array_agg(created_at) || array_agg(undone_at) AS times, max(greatest(created_at, undone_at)) AS last_at
       FROM ${refunds} GROUP BY 1, 2
     ) f ON f.user_id = p.user_id AND f.purchase = p.reference
     LEFT JOIN ${referrals} r ON r.id = p.referral_id
@@ -208,7 +222,7 @@ const purchasesAndCommissions = (tables: Tables): string => {
   FULL JOIN (
     SELECT c.id, c.user_id, c.referee_id, c.purchase, c.referral_id, c.channel_id, c.mode, c.rate, c.room,
       c.max_per_referee, c.earned, c.amount, c.is_self_referral, c.pending_days, c.available_at, c.reverted_at,
-      c.created_at, c.updated_at,
+      c.held_for, c.held_from, c.rejected_at, c.earn_out_id, c.created_at, c.updated_at,
       e.amount AS entered
     FROM ${commissions} c
     LEFT JOIN (
