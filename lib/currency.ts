@@ -11,6 +11,9 @@ export interface Currency {
 /** The decimals of all columns of amounts. No currency has more. */
 export const maxDecimals = 4;
 
+/** For amounts whose currency is not known yet. */
+export const anyCurrency: Pick<Currency, 'decimals'> = { decimals: maxDecimals };
+
 const codes: ReadonlySet<unknown> = new Set(Intl.supportedValuesOf('currency'));
 
 export function isCurrency(code: unknown): code is string {

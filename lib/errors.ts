@@ -192,6 +192,12 @@ const catalogue = {
     status: 409,
     text: (record: string, instead: string) => `No ${record} can be created by hand: ${instead}.`,
   },
+  INVALID_EXCHANGE: {
+    status: 500,
+    text: (from: string, to: string, got: unknown) =>
+      `The option exchange returned ${show(got)} as the rate of ${from} in ${to}. ` +
+      'Let it return a decimal string above 0, with at most 18 digits before the point and 20 after it.',
+  },
   COMMISSION_BOUND: {
     status: 409,
     text: (id: number, earnOut: number) =>

@@ -1,8 +1,9 @@
 import type { EntityManager } from 'typeorm';
-import { type Currency, maxDecimals } from './currency';
+import { anyCurrency, type Currency } from './currency';
 import { invalid, ReferralError } from './errors';
 import { lengths } from './limits';
 import { escaped, quoted } from './shown';
+import type { StaffOptions } from './types/audit';
 import type { Amount, ListOptions, RecordRef, UserRef, WithManager } from './types/common';
 
 // A function `…Of(field, value)` checks a value and returns it. For a wrong value it throws `INVALID_INPUT` with the
@@ -188,6 +189,14 @@ export function objectOf<T extends object>(call: string, value: T, fields: Field
   return given.fields as T;
 }
 
+/** The fields of {@link StaffOptions}, for the list of what a call knows. */
+export const staffFields: FieldsOf<StaffOptions> = { by: true, reason: true, requestId: true, manager: true };
+
+/** Checks that the options of a call of staff have no other fields. `staffOf` checks their values. */
+export function staffOptionsOf(call: string, options: StaffOptions): StaffOptions {
+  return objectOf<StaffOptions>(call, options, staffFields);
+}
+
 /** Checks the options of a call that takes only the host's transaction. */
 export function optionsOf(call: string, options: WithManager): WithManager {
   return objectOf<WithManager>(call, options, { manager: true });
@@ -253,7 +262,7 @@ export function decimalsIn(amount: string): number {
 
 /** A share from 0 to 1, as a decimal string. */
 export function ratioOf(field: string, value: Amount): string {
-  const text = amountOf(field, value, 'not negative', { decimals: maxDecimals });
+  const text = amountOf(field, value, 'not negative', anyCurrency);
   if (Number(text) > 1) throw invalid(field, 'a share from 0 to 1, such as "0.25"', value);
   return text;
 }

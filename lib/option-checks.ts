@@ -109,6 +109,7 @@ const checks = {
   selfReferral: isOneOf('block', 'flag', 'allow'),
   isSamePerson: isFunction,
   currency: ["a code of ISO 4217 in capitals, such as 'USD', 'EUR' or 'JPY'", isCurrency],
+  exchange: isFunction,
   commission: {
     ratio: [
       'a share from 0 to 1, with at most 4 decimals, such as "0.25"',

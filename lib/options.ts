@@ -143,6 +143,13 @@ export interface ReferralsOptions {
    * before there was this option.
    */
   currency?: string;
+  /**
+   * Returns how much of the currency `to`, the program's, one unit of the currency `from` is: a decimal string above 0. May
+   * be async. It is called for a purchase, and for usage, in another currency that names no `rate`, before anything is
+   * written; not for one that is recorded already, which keeps its rate. `at` is the time of the payment. If it throws, the
+   * call fails. Default: such a call needs a `rate`.
+   */
+  exchange?: (from: string, to: string, at: Date) => Awaitable<string>;
   commission?: {
     /**
      * The share of a referee's purchase that the referrer earns, unless an account, a channel or a program sets one: from 0
@@ -358,6 +365,7 @@ export function settingsOf(given: ReferralsOptions) {
     selfReferral: options.selfReferral ?? 'block',
     isSamePerson: options.isSamePerson ?? (() => false),
     currency,
+    exchange: options.exchange ?? null,
     commission: {
       ratio: commission.amount === undefined ? String(commission.ratio ?? 0) : null,
       amount: textOrNull(commission.amount),

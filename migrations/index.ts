@@ -19,6 +19,7 @@ import { ClicksWithoutForeignKey1800000000000 } from './1800000000000-clicks-wit
 import { ListByIndex1800000000001 } from './1800000000001-list-by-index';
 import { AddAudit1810000000000 } from './1810000000000-add-audit';
 import { GovernCommissions1811000000000 } from './1811000000000-govern-commissions';
+import { Currency1812000000000 } from './1812000000000-currency';
 import { CommissionTerms1813000000000 } from './1813000000000-commission-terms';
 import { locked, tableOfMigrations } from './once';
 
@@ -41,6 +42,7 @@ export const migrations: (new () => MigrationInterface)[] = [
   ListByIndex1800000000001,
   AddAudit1810000000000,
   GovernCommissions1811000000000,
+  Currency1812000000000,
   CommissionTerms1813000000000,
 ];
 

@@ -3,7 +3,7 @@ import { lengths } from '../limits';
 import type { CommissionSource, NoCommission, TermsSource } from '../types/commissions';
 import type { WithManager } from '../types/common';
 import type { EarningMode } from '../types/earn-outs';
-import { amountColumn, bigintAsNumber, finite, ratioColumn } from './columns';
+import { amountColumn, bigintAsNumber, exchangeRateColumn, finite, originalAmountColumn, ratioColumn } from './columns';
 import { ReferralRecord, related } from './record';
 import type { ReferralCommission } from './referral-commission';
 import type { ReferralLateAttribution } from './referral-late-attribution';
@@ -21,7 +21,18 @@ import type { ReferralLateAttribution } from './referral-late-attribution';
     "((no_commission)::text = ANY ((ARRAY['no-referrer'::character varying, 'own-referral'::character varying])::text[]))",
 })
 @Check('ck_referral_purchases_amounts', '"amount" >= 0 AND "refunded" BETWEEN 0 AND "amount"')
-@Check('ck_referral_purchases_finite', finite('amount', 'refunded', 'rate', 'room', 'flat_amount', 'referrer_room'))
+@Check(
+  'ck_referral_purchases_finite',
+  finite(
+    ...['amount', 'refunded', 'rate', 'room', 'original_amount', 'original_refunded', 'exchange_rate'],
+    ...['flat_amount', 'referrer_room'],
+  ),
+)
+@Check(
+  'ck_referral_purchases_currency',
+  `num_nulls("currency", "original_amount", "original_refunded", "exchange_rate") IN (0, 4)
+  AND "original_refunded" BETWEEN 0 AND "original_amount" AND "exchange_rate" > 0`,
+)
 export class ReferralPurchase extends ReferralRecord {
   /** The buyer. */
   @PrimaryColumn({
@@ -50,13 +61,32 @@ export class ReferralPurchase extends ReferralRecord {
   })
   readonly id!: number;
 
-  /** The amount that was paid, after any discount, as a decimal string. */
+  /** The amount that was paid, after any discount, in the program's currency, as a decimal string. */
   @Column({ name: 'amount', ...amountColumn })
   readonly amount!: string;
 
-  /** The sum of the refunds, as a decimal string. */
+  /** The sum of the refunds, in the program's currency, as a decimal string. */
   @Column({ name: 'refunded', ...amountColumn, default: 0 })
   readonly refunded!: string;
+
+  /** The ISO 4217 code of the currency that was paid in; null for the program's. */
+  @Column({ name: 'currency', type: 'varchar', length: 3, nullable: true })
+  readonly currency!: string | null;
+
+  /** What was paid in that currency, as a decimal string; null for the program's currency. */
+  @Column({ name: 'original_amount', ...originalAmountColumn })
+  readonly originalAmount!: string | null;
+
+  /** The sum of the refunds in that currency, as a decimal string; null for the program's currency. */
+  @Column({ name: 'original_refunded', ...originalAmountColumn })
+  readonly originalRefunded!: string | null;
+
+  /**
+   * How much of the program's currency one unit of that currency was, as a decimal string; null for the program's
+   * currency. `amount` and `refunded` are `originalAmount` and `originalRefunded` at this rate, rounded half up once.
+   */
+  @Column({ name: 'exchange_rate', ...exchangeRateColumn })
+  readonly exchangeRate!: string | null;
 
   /** How many refunds there are. `verify` notices by it if one is deleted. */
   @Column({ name: 'refund_count', type: 'integer', default: 0 })

@@ -27,7 +27,8 @@ import { Reports } from './earn-outs/reports';
 import { Transitions } from './earn-outs/transitions';
 import { Audit } from './records/audit';
 import { AuditManager } from './records/audit-manager';
-import { recordCalls } from './records/records';
+import { Exchange } from './records/exchange';
+import { type AnyManager, recordCalls } from './records/records';
 import { Grants } from './signups/grants';
 import { ProgramManager } from './signups/program-manager';
 import { ReferralCodeManager } from './signups/referral-code-manager';
@@ -109,16 +110,17 @@ export function wireRewards(settings: Settings, tracking: Tracking): Rewards {
   // Pages wait for the database as long as tracking does.
   const lateInPages = new LateAttributions(tracking.database, clock, events, buyersReferrals, settings);
   attributedUsers.listen((user) => lateInPages.arrived(user));
-  const usages = new Usages(database, clock, grants);
+  const exchange = new Exchange(database, clock, settings);
+  const usages = new Usages(database, clock, grants, exchange);
   const credits = new CreditManager(database, clock, events, creditTypes);
 
   const holds = new CommissionHolds(database, clock);
   const totals = new Totals(database, clock, settings);
   const coupons = new Coupons(database, clock, samePerson);
-  const purchases = new Purchases(database, clock, events, buyersReferrals, late, settings);
+  const purchases = new Purchases(database, clock, events, buyersReferrals, late, exchange, settings);
   const undoneRefunds = new UndoneRefunds(database, clock, events, audit);
   const transitions = new Transitions(database, clock, events, settings);
-  const reports = new Reports(database, events, settings, transitions);
+  const reports = new Reports(database, events, settings, transitions, audit);
   const earnOuts = new EarnOuts(database, clock, events, settings, creditTypes, transitions, reports);
 
   const adjustments = new AdjustmentManager(database, clock, settings, audit);
@@ -138,6 +140,8 @@ export function wireRewards(settings: Settings, tracking: Tracking): Rewards {
     earnOuts: new EarnOutManager(database, clock, transitions, reports, audit),
     audit: new AuditManager(database),
   };
+
+  for (const [name, manager] of Object.entries(managers)) (manager as AnyManager).keepIn(audit, name);
 
   return {
     database,

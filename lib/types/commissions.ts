@@ -146,8 +146,16 @@ export type ChannelChanges = Partial<Omit<ChannelInput, 'user'>>;
 
 /** The input of `recordPurchase`. */
 export interface PurchaseInput extends WithManager {
-  /** The amount that was paid, after any discount; from 0. */
+  /** The amount that was paid, after any discount; from 0. In the program's currency, or in `currency`. */
   amount: Amount;
+  /** The ISO 4217 code of the currency of the amount. Default: the option `currency`. */
+  currency?: string | null | undefined;
+  /**
+   * How much of the program's currency one unit of `currency` is, if that is another one: above 0, with at most 18 digits
+   * before the point and 20 after it. A repeated call goes on with the first rate. Default: what the option `exchange`
+   * returns.
+   */
+  rate?: Amount | null | undefined;
   /** The idempotency key, such as an order number: unique for the buyer, 1–255 characters. */
   reference: string;
   /** The time of the payment. Default: now. */
@@ -179,7 +187,10 @@ export interface RefundInput extends WithManager {
   purchase: string;
   /** The idempotency key of the refund: unique for the buyer, 1–255 characters. */
   reference: string;
-  /** The amount that is paid back: above 0, up to what is left of the purchase. Default: all that is left. */
+  /**
+   * The amount that is paid back, in the currency of the purchase: above 0, up to what is left of it. Default: all that is
+   * left.
+   */
   amount?: Amount | null | undefined;
 }
 

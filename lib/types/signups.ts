@@ -125,8 +125,16 @@ export interface RecordSignupOptions extends WithManager {
 
 /** The input of `recordUsage`. */
 export interface UsageInput extends WithManager {
-  /** What the user has used, in the host's unit; below 0 to correct earlier usage. */
+  /** What the user has used; below 0 to correct earlier usage. In the program's currency, or in `currency`. */
   amount: Amount;
+  /** The ISO 4217 code of the currency of the amount. Default: the option `currency`. */
+  currency?: string | null | undefined;
+  /**
+   * How much of the program's currency one unit of `currency` is, if that is another one: above 0, with at most 18 digits
+   * before the point and 20 after it. A repeated call goes on with the first rate. Default: what the option `exchange`
+   * returns.
+   */
+  rate?: Amount | null | undefined;
   /** The idempotency key, such as an invoice number: unique for the user, 1–255 characters. */
   reference: string;
 }

@@ -6,6 +6,7 @@ import { ReferralPurchase } from '../../entities/referral-purchase';
 import { objectOf } from '../../input';
 import type { PurchaseRecordInput } from '../../types/commissions';
 import type { WithManager } from '../../types/common';
+import { amountFields } from '../records/exchange';
 import { KeptRecordManager } from '../records/kept-record-manager';
 import { namingFields } from './buyers-referrals';
 import type { PurchasePlan, Purchases } from './purchases';
@@ -34,7 +35,7 @@ export class PurchaseManager extends KeptRecordManager<ReferralPurchase, Purchas
   }
 
   protected override async plan(input: PurchaseRecordInput, manager: EntityManager | undefined): Promise<PurchasePlan> {
-    const fields = { user: true, amount: true, reference: true, at: true, ...namingFields } as const;
+    const fields = { user: true, ...amountFields, reference: true, at: true, ...namingFields } as const;
     const { user, ...facts } = objectOf('purchases.create', input, fields);
     return this.#purchases.plan(user, { ...facts, manager });
   }
@@ -47,6 +48,7 @@ export class PurchaseManager extends KeptRecordManager<ReferralPurchase, Purchas
   ): Promise<ReferralPurchase | typeof overtaken> {
     const made = await this.#purchases.make(plan, manager);
     if (made === overtaken) return overtaken;
+    if (!made.isNew) this.known.add(made.purchase);
     if (made.mayWait) this.#mayWait.add(made.purchase);
     return made.purchase;
   }

@@ -3,14 +3,14 @@ import { type Placeholders, type Statement, statement } from '../../database/nam
 import { timeOf } from '../../database/statement-time';
 import { ReferralCommission } from '../../entities/referral-commission';
 import { ReferralPurchase } from '../../entities/referral-purchase';
+import { type GivenAmount, inProgramsCurrency } from '../records/exchange';
 import { isUsedUp } from './channel-terms';
 import { optionTermNames, type OptionTerms } from './chosen-terms';
 import { commissionAmount } from './commission-amount';
 
-export interface PurchaseParameters extends OptionTerms {
+export interface PurchaseParameters extends GivenAmount, OptionTerms {
   buyer: string;
   reference: string;
-  amount: string;
   /** The time of the payment; null for now. */
   paidAt: Date | null;
   /** The time of the injected clock; null for that of the statement. */
@@ -31,7 +31,7 @@ export interface PurchaseParameters extends OptionTerms {
 /** The result, one row: the columns of the purchase and of its commission, or nulls if there is none. */
 export interface PurchaseRow {
   'isNew': boolean;
-  /** Whether the purchase has the amount of this call; null if there is no purchase. */
+  /** Whether the purchase has the amount and currency of this call; null if there is no purchase. */
   'isSame': boolean | null;
   /**
    * Whether nothing was written because the buyer has no sign-up and the attribution is not known, or because the owner
@@ -87,13 +87,15 @@ type Parameters = Placeholders<PurchaseParameters>;
  * up the coupon, or the limit for the referrer, since the snapshot, the statement fails, and the caller retries too.
  */
 export function purchaseStatement(database: Database, variant: PurchaseVariant): Statement<PurchaseParameters> {
-  const { tables } = database;
+  const { tables, currency } = database;
   const { redeems, isLimited } = variant;
   return statement<PurchaseParameters>(
     {
       buyer: true,
       reference: true,
       amount: true,
+      currency: true,
+      rate: true,
       paidAt: true,
       now: true,
       attributedReferral: true,
@@ -104,7 +106,9 @@ export function purchaseStatement(database: Database, variant: PurchaseVariant):
       isAttributionKnown: true,
       ...optionTermNames,
     },
-    ($) => `
+    (given) => {
+      const $ = { ...given, amount: inProgramsCurrency(given, currency.digits) };
+      return `
     WITH
     ${[
       guard(tables, $),
@@ -112,12 +116,13 @@ export function purchaseStatement(database: Database, variant: PurchaseVariant):
       commissionAmount(database, $, isLimited),
       buyersTurn(tables, $, variant),
       ...(redeems ? [redemptionCount(tables)] : []),
-      purchase(tables, $, redeems),
+      purchase(tables, $, given, redeems),
       ...(redeems ? [redemption(tables, $)] : []),
       refereeAndCommission(tables, $),
       sharedRows(tables, $, { isLimited }),
     ].join(',')}
-    ${result(database, $)}`,
+    ${result(database, given)}`;
+    },
   );
 }
 
@@ -187,14 +192,17 @@ const redemptionCount = (tables: Tables): string => `
       RETURNING r.id
     )`;
 
-const purchase = (tables: Tables, $: Parameters, redeems: boolean): string => `
+const purchase = (tables: Tables, $: Parameters, given: Parameters, redeems: boolean): string => `
     -- Inserts the purchase, if lock 1 is held. It guards the writes below: each depends on its row. count(*) >= 0 is
     -- always true: it makes PostgreSQL execute taken first, so that lock 2 precedes the locks below.
     purchased AS (
-      INSERT INTO ${tables.purchases} (user_id, reference, amount, purchased_at, source, referral_id, channel_id,
-        referrer_id, mode, ${decidedTerms}, is_revenue, no_commission, created_at)
-      SELECT ${$.buyer}, ${$.reference}, ${$.amount}::numeric, at.purchased_at, source, referral_id, channel_id,
-        referrer_id, mode, ${decidedTerms}, is_revenue, no_commission, at.now
+      INSERT INTO ${tables.purchases} (user_id, reference, amount, currency, original_amount, original_refunded,
+        exchange_rate, purchased_at, source, referral_id, channel_id, referrer_id, mode, ${decidedTerms}, is_revenue,
+        no_commission, created_at)
+      SELECT ${$.buyer}, ${$.reference}, ${$.amount}, ${$.currency}::varchar,
+        CASE WHEN ${$.currency}::varchar IS NOT NULL THEN ${given.amount}::numeric END,
+        CASE WHEN ${$.currency}::varchar IS NOT NULL THEN 0 END, ${$.rate}::numeric, at.purchased_at, source, referral_id,
+        channel_id, referrer_id, mode, ${decidedTerms}, is_revenue, no_commission, at.now
       FROM earning CROSS JOIN at CROSS JOIN (SELECT FROM updated UNION ALL SELECT FROM inserted) AS turn
       ${redeems ? 'WHERE (SELECT count(*) FROM taken) >= 0' : ''}
       RETURNING *
@@ -317,7 +325,9 @@ const periodOfReferrer = (tables: Tables, net: string): string => `
 const isMatured = `(SELECT available_at FROM commission) <= t.matured_until`;
 
 const result = (database: Database, $: Parameters): string => `
-    SELECT EXISTS (SELECT FROM purchased) AS "isNew", p.amount = ${$.amount}::numeric AS "isSame",
+    SELECT EXISTS (SELECT FROM purchased) AS "isNew",
+      coalesce(p.original_amount, p.amount) = ${$.amount}::numeric
+        AND p.currency IS NOT DISTINCT FROM ${$.currency}::varchar AS "isSame",
       (SELECT is_outdated FROM attribution) AS "isOutdated",
       coalesce((SELECT is_upgrade AND NOT is_own AND source IN ('sign-up', 'attribution') FROM earning)
         AND (SELECT purchase_count FROM buyer) > 0, false) AS "isFirstCredited",

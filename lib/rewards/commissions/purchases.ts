@@ -1,7 +1,8 @@
 import type { EntityManager } from 'typeorm';
+import { anyCurrency, type Currency, currencyOf, shownAmount } from '../../currency';
 import type { Clock } from '../../database/clock';
 import type { Database } from '../../database/database';
-import { violatedConstraint } from '../../database/driver-errors';
+import { isOutOfRange, violatedConstraint } from '../../database/driver-errors';
 import type { Events } from '../../database/events';
 import { sql, type Statement } from '../../database/named-parameters';
 import { overtaken, retryOvertaken } from '../../database/retry';
@@ -16,6 +17,7 @@ import type { Asking } from '../../tracking/same-person';
 import type { PurchaseInput, RefundInput } from '../../types/commissions';
 import type { UserRef } from '../../types/common';
 import { takeTurn } from '../records/buyer-turn';
+import { amountFields, type Exchange, shownOf } from '../records/exchange';
 import { isUndecided } from '../records/second-look';
 import { type BuyersReferral, type BuyersReferrals, type Naming, namingFields, namingOf } from './buyers-referrals';
 import { type OptionTerms, optionTerms } from './chosen-terms';
@@ -45,12 +47,13 @@ export interface RecordedRefund {
 }
 
 const purchaseFields: FieldsOf<PurchaseInput> = {
-  ...{ amount: true, reference: true, at: true, manager: true },
+  ...amountFields,
+  ...{ reference: true, at: true, manager: true },
   ...namingFields,
 };
 
 /** The facts of a purchase, as they were given. */
-type GivenPurchase = Pick<PurchaseParameters, 'buyer' | 'reference' | 'amount' | 'paidAt'>;
+type GivenPurchase = Pick<PurchaseParameters, 'buyer' | 'reference' | 'amount' | 'currency' | 'rate' | 'paidAt'>;
 
 /** The checked input of a purchase, and the referral that it is attributed to. */
 export interface PurchasePlan {
@@ -64,6 +67,8 @@ export interface PurchasePlan {
 
 /** A recorded purchase. */
 export interface MadePurchase extends RecordedPurchase {
+  /** Whether this call has recorded it. */
+  isNew: boolean;
   /** Whether purchases of the buyer may wait for a referrer that is known by now: see {@link Purchases.lookAgain}. */
   mayWait: boolean;
 }
@@ -84,6 +89,7 @@ export class Purchases {
   readonly #events: Events;
   readonly #buyersReferrals: BuyersReferrals;
   readonly #late: LateAttributions;
+  readonly #exchange: Exchange;
   readonly #settings: Settings;
   readonly #optionTerms: OptionTerms;
   readonly #purchase: (variant: PurchaseVariant) => Statement<PurchaseParameters>;
@@ -95,6 +101,7 @@ export class Purchases {
     events: Events,
     buyersReferrals: BuyersReferrals,
     late: LateAttributions,
+    exchange: Exchange,
     settings: Settings,
   ) {
     this.#database = database;
@@ -102,6 +109,7 @@ export class Purchases {
     this.#events = events;
     this.#buyersReferrals = buyersReferrals;
     this.#late = late;
+    this.#exchange = exchange;
     this.#settings = settings;
     this.#optionTerms = optionTerms(settings);
     const prepared = (variant: PurchaseVariant): Statement<PurchaseParameters> =>
@@ -115,8 +123,8 @@ export class Purchases {
   }
 
   async record(user: UserRef, input: PurchaseInput): Promise<RecordedPurchase> {
-    let plan = this.#planOf(user, input);
     const { manager } = input;
+    let plan = await this.#rated(this.#planOf(user, input), manager);
     if (plan.naming) plan = await this.#attributed(plan, manager);
     const made = await retryOvertaken(async () => {
       const tried = await this.make(plan, manager);
@@ -134,7 +142,7 @@ export class Purchases {
    * calls the option `isSamePerson`. It must not run in a transaction of our own.
    */
   async plan(user: UserRef, input: PurchaseInput): Promise<PurchasePlan> {
-    const plan = this.#planOf(user, input);
+    const plan = await this.#rated(this.#planOf(user, input), input.manager);
     if (plan.naming) return this.#attributed(plan, input.manager);
     const { buyer, reference } = plan.given;
     const { signups, purchases } = this.#database.tables;
@@ -179,10 +187,11 @@ export class Purchases {
       buyer: someUserIdOf('user', user),
       purchase: referenceOf('purchase', input.purchase),
       reference: referenceOf('reference', input.reference),
-      amount: isNothing(amount) ? null : amountOf('amount', amount, 'positive', this.#database.currency),
+      amount: isNothing(amount) ? null : amountOf('amount', amount, 'positive', anyCurrency),
     };
     return this.#database.transaction(async (within) => {
       await takeTurn(this.#database, given.buyer, within);
+      if (given.amount !== null) amountOf('amount', amount!, 'positive', await this.#currencyOf(given, within));
       const takesBack = this.#settings.earnOuts.takeBackCredit;
       const parameters = { ...given, takesBack, now: this.#clock.parameter() };
       const [row] = await this.#database.query<RefundRow>(this.#refund.with(parameters), within);
@@ -199,11 +208,18 @@ export class Purchases {
     const { at } = objectOf('recordPurchase', input, purchaseFields);
     const given = {
       buyer: someUserIdOf('user', user),
-      amount: amountOf('amount', input.amount, 'not negative', this.#database.currency),
+      ...this.#exchange.given(input, 'not negative'),
       reference: referenceOf('reference', input.reference),
       paidAt: dateOf('at', at),
     };
     return { user, given, naming: namingOf(input), attributed: undefined };
+  }
+
+  /** Returns the plan with the rate of an amount in another currency. */
+  async #rated(plan: PurchasePlan, manager: EntityManager | undefined): Promise<PurchasePlan> {
+    const { buyer: user, reference, paidAt: at } = plan.given;
+    const record = { table: 'purchases', user, reference, at } as const;
+    return { ...plan, given: await this.#exchange.rated(plan.given, record, manager) };
   }
 
   async #write(
@@ -235,18 +251,28 @@ export class Purchases {
       return await run(first);
     } catch (error) {
       if (goneMeanwhile.has(violatedConstraint(error)) || isLimitOvertaken(error)) return overtaken;
-      throw error;
+      throw isOutOfRange(error) ? this.#exchange.tooLarge(given) : error;
     }
   }
 
-  #made(row: PurchaseRow, { reference, amount }: GivenPurchase, manager: EntityManager | undefined): MadePurchase {
+  #made(row: PurchaseRow, given: GivenPurchase, manager: EntityManager | undefined): MadePurchase {
     const purchase = this.#database.entity(ReferralPurchase, row, 'purchase.');
     const commission = this.#commissionIn(row);
     if (!row.isSame)
-      throw referralError('REFERENCE_REUSED', reference, `a purchase of ${purchase.amount}`, `one of ${amount}`);
+      throw referralError(
+        'REFERENCE_REUSED',
+        given.reference,
+        `a purchase of ${shownOf(purchase)}`,
+        `one of ${shownOf(given)}`,
+      );
     if (row.isNew) this.#events.emit(manager, 'purchase', purchase);
     if (row.isNew && commission) this.#events.emit(manager, 'commissionEarned', commission);
-    return { purchase, commission, mayWait: row.isNew ? row.isFirstCredited : isUndecided(purchase.noCommission) };
+    return {
+      purchase,
+      commission,
+      isNew: row.isNew,
+      mayWait: row.isNew ? row.isFirstCredited : isUndecided(purchase.noCommission),
+    };
   }
 
   async #attributed(plan: PurchasePlan, manager: EntityManager | undefined): Promise<PurchasePlan> {
@@ -289,7 +315,8 @@ export class Purchases {
   #refuseRefund(row: RefundRow, given: Omit<RefundParameters, 'now' | 'takesBack'>, amount: unknown): void {
     const { purchase, reference } = given;
     if (!row.isNew && row.isSame === false) {
-      const before = `a refund of ${this.#database.shown(row['refund.amount']!)} of the purchase ${quoted(row['refund.purchase']!)}`;
+      const refund = this.#database.entity(ReferralRefund, row, 'refund.');
+      const before = `a refund of ${shownOf(refund)} of the purchase ${quoted(refund.purchase)}`;
       throw referralError(
         'REFERENCE_REUSED',
         reference,
@@ -301,11 +328,23 @@ export class Purchases {
     if (row['refund.userId'] !== null) return;
     const isNothingLeft = !/[1-9]/.test(row.left!);
     if (isNothingLeft) throw referralError('NOTHING_TO_REFUND', purchase);
-    throw invalid(
-      'amount',
-      `an amount up to the ${this.#database.shown(row.left!)} that is left of the purchase`,
-      amount,
+    const { digits } = row.currency === null ? this.#database.currency : currencyOf(row.currency);
+    const left = shownAmount(row.left!, digits);
+    throw invalid('amount', `an amount up to the ${left} that is left of the purchase`, amount);
+  }
+
+  /** Returns the currency of the purchase that a refund names, which never changes. */
+  async #currencyOf(
+    { buyer, purchase }: Omit<RefundParameters, 'now' | 'takesBack'>,
+    manager: EntityManager,
+  ): Promise<Currency> {
+    const query = sql(
+      { buyer, purchase },
+      ($) => `SELECT currency FROM ${this.#database.tables.purchases}
+        WHERE user_id = ${$.buyer} AND reference = ${$.purchase} AND currency IS NOT NULL`,
     );
+    const [paid] = await this.#database.query<{ currency: string }>(query, manager);
+    return paid ? currencyOf(paid.currency) : this.#database.currency;
   }
 
   #commissionIn(row: Pick<PurchaseRow, 'commission.id'>): ReferralCommission | null {

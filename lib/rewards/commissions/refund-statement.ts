@@ -14,7 +14,7 @@ export interface RefundParameters {
   reference: string;
   /** The reference of the purchase. */
   purchase: string;
-  /** Null for all that is left of the purchase. */
+  /** In the currency of the purchase; null for all that is left of it. */
   amount: string | null;
   /** The option `earnOuts.takeBackCredit`. */
   takesBack: boolean;
@@ -34,10 +34,11 @@ export interface RefundRow {
   'isLowered': boolean;
   /** The amount of the purchase; null if there is no such purchase. */
   'paid': string | null;
-  /** The amount that was left to refund before this call. */
+  /** The amount that was left to refund before this call, in the currency of the purchase. */
   'left': string | null;
+  /** The currency of the purchase; null for the program's. */
+  'currency': string | null;
   'refund.userId': string | null;
-  'refund.amount': string | null;
   'refund.purchase': string | null;
   'commission.id': string | null;
 }
@@ -65,27 +66,36 @@ export function refundStatement(database: Database): Statement<RefundParameters>
     known AS (
       SELECT * FROM ${tables.refunds} WHERE user_id = ${$.buyer} AND reference = ${$.reference}
     ),
-    -- The purchase, with what is left to refund (rest) and what this call refunds (back).
+    -- The purchase, with what is left to refund (rest) and what this call refunds (back), in the currency of the purchase.
     wanted AS (
-      SELECT p.*, p.amount - p.refunded AS rest, coalesce(${$.amount}::numeric, p.amount - p.refunded) AS back
-      FROM ${decidedPurchases(tables)} AS p WHERE p.user_id = ${$.buyer} AND p.reference = ${$.purchase}
+      SELECT p.*, rest, coalesce(${$.amount}::numeric, rest) AS back
+      FROM ${decidedPurchases(tables)} AS p
+      CROSS JOIN LATERAL (SELECT coalesce(p.original_amount - p.original_refunded, p.amount - p.refunded) AS rest) AS r
+      WHERE p.user_id = ${$.buyer} AND p.reference = ${$.purchase}
     ),
-    -- Inserts the refund. It guards the writes below: no row if the refund is known, is zero, or exceeds what is left.
+    -- Inserts the refund. It guards the writes below: no row if the refund is known, is zero, or exceeds what is left. The
+    -- sum of all refunds is converted, so that those of the whole purchase add up to its amount in any order. After one that
+    -- was undone, the sum can be a cent above that.
     made AS (
-      INSERT INTO ${tables.refunds} (user_id, reference, purchase, amount, created_at)
-      SELECT ${$.buyer}, ${$.reference}, ${$.purchase}, back, at.now FROM wanted CROSS JOIN at
+      INSERT INTO ${tables.refunds} (user_id, reference, purchase, amount, currency, original_amount, created_at)
+      SELECT ${$.buyer}, ${$.reference}, ${$.purchase},
+        CASE WHEN back = rest THEN amount - refunded WHEN currency IS NULL THEN back
+          ELSE greatest(round((original_refunded + back) * exchange_rate, ${currency.digits}) - refunded, 0) END,
+        currency, CASE WHEN currency IS NOT NULL THEN back END, at.now
+      FROM wanted CROSS JOIN at
       WHERE back > 0 AND back <= rest AND NOT EXISTS (SELECT FROM known)
       RETURNING *
     ),
     -- Adds the refund to the sum and the number of the purchase's refunds.
     refunded AS (
-      UPDATE ${tables.purchases} p SET refunded = p.refunded + made.amount, refund_count = p.refund_count + 1
+      UPDATE ${tables.purchases} p SET refunded = p.refunded + made.amount, refund_count = p.refund_count + 1,
+        original_refunded = p.original_refunded + made.original_amount
       FROM made WHERE p.user_id = ${$.buyer} AND p.reference = ${$.purchase}
     ),
     -- Locks the commission. back: the amount to subtract, which is the share of all refunds minus what was subtracted
     -- before; nothing if the commission is rejected, because nothing is left of it.
     locked AS (
-      SELECT m.*, w.is_revenue, w.refunded + made.amount >= w.amount AS is_whole,
+      SELECT m.*, w.is_revenue, w.back = w.rest AS is_whole,
         CASE WHEN m.rejected_at IS NULL
           THEN ${quotientInCents('m.earned * (w.refunded + made.amount)', 'w.amount', currency.digits)}
             - (m.earned - m.amount)
@@ -134,9 +144,10 @@ export function refundStatement(database: Database): Statement<RefundParameters>
         AND (locked.id IS NOT NULL OR w.is_revenue) AND (SELECT count(*) FROM unpaid) >= 0
         AND (SELECT count(*) FROM limited) >= 0
     )
-    SELECT w.amount::text AS paid, w.rest::text AS "left", EXISTS (SELECT FROM made) AS "isNew",
+    SELECT w.amount::text AS paid, w.rest::text AS "left", w.currency, EXISTS (SELECT FROM made) AS "isNew",
       EXISTS (SELECT FROM entered) OR EXISTS (SELECT FROM locked WHERE is_whole AND rejected_at IS NULL) AS "isLowered",
-      r.purchase = ${$.purchase} AND (${$.amount}::numeric IS NULL OR r.amount = ${$.amount}::numeric) AS "isSame",
+      r.purchase = ${$.purchase}
+        AND (${$.amount}::numeric IS NULL OR coalesce(r.original_amount, r.amount) = ${$.amount}::numeric) AS "isSame",
       ${database.columns(ReferralRefund, 'r', 'refund.')}, ${database.columns(ReferralCommission, 'm', 'commission.')}
     FROM (SELECT) AS always LEFT JOIN wanted w ON true
     LEFT JOIN (SELECT * FROM made UNION ALL SELECT * FROM known) AS r ON true

@@ -54,7 +54,8 @@ export function undoStatement(database: Database): Statement<UndoParameters> {
     ),
     -- Subtracts the refund from the sum of the purchase's refunds.
     restored AS (
-      UPDATE ${tables.purchases} p SET refunded = p.refunded - undone.amount
+      UPDATE ${tables.purchases} p SET refunded = p.refunded - undone.amount,
+        original_refunded = p.original_refunded - undone.original_amount
       FROM undone WHERE p.user_id = undone.user_id AND p.reference = undone.purchase
     ),
     -- Locks the commission. back: the amount to add, which is what the refunds that are left leave of it, minus what it

@@ -3,13 +3,13 @@ import { type Statement, statement } from '../../database/named-parameters';
 import { timeOf } from '../../database/statement-time';
 import { ReferralCredit } from '../../entities/referral-credit';
 import { ReferralUsage } from '../../entities/referral-usage';
+import { type GivenAmount, inProgramsCurrency } from '../records/exchange';
 import { addCounts } from '../records/user-counts';
 import { grantedCte, type SignupSide } from './granted-cte';
 
-export interface UsageParameters {
+export interface UsageParameters extends GivenAmount {
   user: string;
   reference: string;
-  amount: string;
   /** The injected clock's time; null for the database's. */
   now: Date | null;
   /** The sides of the sign-up that get their credit in this statement. */
@@ -21,7 +21,7 @@ export interface UsageParameters {
  * and the columns of the credit that the statement granted, or nulls.
  */
 export interface UsageRow {
-  /** Whether the usage has the amount of this call; null without a usage. */
+  /** Whether the usage has the amount and currency of this call; null without a usage. */
   'isSame': boolean | null;
   'usage.userId': string | null;
 }
@@ -30,7 +30,7 @@ export interface UsageRow {
 export function usageStatement(database: Database): Statement<UsageParameters> {
   const { signups, usages } = database.tables;
   return statement<UsageParameters>(
-    { user: true, reference: true, amount: true, now: true, sides: true },
+    { user: true, reference: true, amount: true, currency: true, rate: true, now: true, sides: true },
     ($) => `
       WITH
       -- The time of the statement.
@@ -49,9 +49,11 @@ export function usageStatement(database: Database): Statement<UsageParameters> {
       -- Inserts the usage. Of concurrent calls with the same reference, the primary key lets only one insert. Usage that
       -- counts is not older than the sign-up, also if the two had the time from different clocks.
       recorded AS (
-        INSERT INTO ${usages} (user_id, reference, amount, is_counted, created_at)
-        SELECT ${$.user}, ${$.reference}, ${$.amount}::numeric, locked.user_id IS NOT NULL,
-          greatest(at.now, locked.created_at)
+        INSERT INTO ${usages} (user_id, reference, amount, currency, original_amount, exchange_rate, is_counted,
+          created_at)
+        SELECT ${$.user}, ${$.reference}, ${inProgramsCurrency($, database.currency.digits)}, ${$.currency}::varchar,
+          CASE WHEN ${$.currency}::varchar IS NOT NULL THEN ${$.amount}::numeric END, ${$.rate}::numeric,
+          locked.user_id IS NOT NULL, greatest(at.now, locked.created_at)
         FROM at LEFT JOIN locked ON true WHERE NOT EXISTS (SELECT FROM known)
         ON CONFLICT DO NOTHING
         RETURNING *
@@ -79,7 +81,8 @@ export function usageStatement(database: Database): Statement<UsageParameters> {
         UNION ALL SELECT s.* FROM ${signups} s WHERE s.user_id = ${$.user} AND EXISTS (SELECT FROM known)
       ),
       ${grantedCte(database, 'signup', $.sides)}
-      SELECT u.amount = ${$.amount} AS "isSame", ${database.columns(ReferralUsage, 'u', 'usage.')},
+      SELECT coalesce(u.original_amount, u.amount) = ${$.amount}::numeric
+          AND u.currency IS NOT DISTINCT FROM ${$.currency}::varchar AS "isSame", ${database.columns(ReferralUsage, 'u', 'usage.')},
         ${database.columns(ReferralCredit, 'c', 'credit.')}
       FROM at LEFT JOIN (SELECT * FROM recorded UNION ALL SELECT * FROM known) u ON true LEFT JOIN granted c ON true`,
   );

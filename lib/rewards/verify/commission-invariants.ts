@@ -1,4 +1,4 @@
-import { currencyOf } from '../../currency';
+import { currencyOf, minorUnitOf } from '../../currency';
 import type { Database } from '../../database/database';
 import { monthsLater } from '../commissions/chosen-terms';
 import { decidedPurchases } from '../commissions/decided-purchases';
@@ -9,6 +9,7 @@ type Tables = Database['tables'];
 
 /** The invariants of purchases and their commissions. */
 export function commissionInvariants(tables: Tables, { digits } = currencyOf(undefined)): Invariant[] {
+  const converted = (original: string): string => `round(${original} * exchange_rate, ${digits})`;
   const whole = wholeOf('rate', 'flat_amount', digits);
   const reason = reasonOf(digits);
   const unrejected = unrejectedOf(digits);
@@ -113,8 +114,8 @@ export function commissionInvariants(tables: Tables, { digits } = currencyOf(und
       found: 'amount',
     }),
     ofCommission('reverted = refunded as a whole', {
-      isBroken: 'id IS NOT NULL AND (refunded >= paid OR rejected_at IS NOT NULL) <> (reverted_at IS NOT NULL)',
-      expected: 'refunded >= paid OR rejected_at IS NOT NULL',
+      isBroken: `id IS NOT NULL AND (${isWhole} OR rejected_at IS NOT NULL) <> (reverted_at IS NOT NULL)`,
+      expected: `${isWhole} OR rejected_at IS NOT NULL`,
       found: 'reverted_at IS NOT NULL',
     }),
     ofCommission('a commission was last changed by a refund, or never', {
@@ -141,6 +142,19 @@ export function commissionInvariants(tables: Tables, { digits } = currencyOf(und
       expected: 'coalesce(refunds_amount, 0)',
       found: 'refunded',
     }),
+    ofPurchase('what was paid in another currency is converted at its rate', {
+      // The difference of two rounded sums is less than a cent off, and so is the sum that a refund leaves that was undone.
+      isBroken: `paid <> ${converted('original_amount')} OR CASE
+        WHEN original_refunded = original_amount THEN refunded <> paid
+        ELSE abs(refunded - ${converted('original_refunded')}) > coalesce(undone, 0) * ${minorUnitOf(digits)} END`,
+      expected: `concat_ws('/', ${converted('original_amount')}, ${converted('original_refunded')})`,
+      found: `concat_ws('/', paid, refunded)`,
+    }),
+    ofPurchase('refunded = refunds, in another currency', {
+      isBroken: 'original_refunded <> coalesce(refunds_original, 0)',
+      expected: 'coalesce(refunds_original, 0)',
+      found: 'original_refunded',
+    }),
     ofPurchase('every refund of a purchase is there', {
       isBroken: 'refund_count <> coalesce(refunds_count, 0)',
       expected: 'refund_count',
@@ -163,6 +177,9 @@ const takenOf = (digits: number): string =>
 
 /** What refunds have left of a commission, as if it was not rejected. */
 const unrejectedOf = (digits: number): string => `(earned - ${takenOf(digits)})`;
+
+/** Whether a purchase is refunded as a whole: in its currency, of which less than half a cent of the program's can be left. */
+const isWhole = 'coalesce(original_refunded >= original_amount, refunded >= paid)';
 
 /** What a purchase earns by a rate or a flat amount, without limits. */
 const wholeOf = (rate: string, flat: string, digits: number): string =>
@@ -212,19 +229,22 @@ const purchasesAndCommissions = (tables: Tables): string => {
   const { refunds, commissions, commissionEntries, signups, referrals, channels, redemptions } = tables;
   return `(
   SELECT * FROM (
-    SELECT p.id AS purchase_id, p.user_id AS buyer_id, p.reference, p.amount AS paid, p.refunded, p.refund_count,
+    SELECT p.id AS purchase_id, p.user_id AS buyer_id, p.reference, p.amount AS paid, p.refunded, p.refund_count, p.currency,
+      p.original_amount, p.original_refunded, p.exchange_rate,
       p.purchased_at, p.decided_at, p.source, p.referral_id AS bought_referral_id,
       p.channel_id AS bought_channel_id, p.referrer_id, p.mode AS bought_mode, p.rate AS bought_rate,
       p.room AS bought_room, p.flat_amount AS bought_flat, p.terms_from AS bought_terms_from,
       p.referrer_room AS bought_referrer_room, p.purchases_left, p.term_until, p.is_revenue, p.no_commission,
-      f.amount AS refunds_amount, f.count AS refunds_count, f.times AS refund_times, f.last_at AS last_refund_at,
+      f.amount AS refunds_amount, f.original_amount AS refunds_original, f.count AS refunds_count, f.undone,
+      f.times AS refund_times, f.last_at AS last_refund_at,
       r.id AS referral, r.user_id AS owner_id, h.id AS channel, d.reference AS redeemed_by,
       s.referral_id AS signup_referral_id, s.referrer_id AS signup_referrer_id, s.commission_ratio AS signup_rate,
       s.commission_amount AS signup_flat, s.commission_months AS signup_months,
       s.commission_purchases AS signup_purchases, s.commission_max_per_referee AS signup_max, s.is_self_referral AS signup_is_self_referral
     FROM ${decidedPurchases(tables)} p
     LEFT JOIN (
-      SELECT user_id, purchase, sum(amount) FILTER (WHERE undone_at IS NULL) AS amount, count(*),
+      SELECT user_id, purchase, sum(amount) FILTER (WHERE undone_at IS NULL) AS amount,
+        sum(original_amount) FILTER (WHERE undone_at IS NULL) AS original_amount, count(*), count(undone_at) AS undone,
         array_agg(created_at) || array_agg(undone_at) AS times, max(greatest(created_at, undone_at)) AS last_at
       FROM ${refunds} GROUP BY 1, 2
     ) f ON f.user_id = p.user_id AND f.purchase = p.reference

@@ -1,9 +1,11 @@
+import { currencyOf } from '../../currency';
 import type { Database } from '../../database/database';
 import { folded } from '../../database/folding';
 import { conditionsOn, type Invariant } from './invariant';
 
 /** The invariants of sign-ups, of usage, and of the credits that sign-ups give. */
-export function signupInvariants(tables: Database['tables']): Invariant[] {
+export function signupInvariants(tables: Database['tables'], { digits } = currencyOf(undefined)): Invariant[] {
+  const converted = `round(u.original_amount * u.exchange_rate, ${digits})`;
   const { signups, usages, referrals } = tables;
   const ofUsage = conditionsOn('usages', {
     rows: `${usages} u LEFT JOIN ${signups} s ON s.user_id = u.user_id`,
@@ -30,6 +32,11 @@ export function signupInvariants(tables: Database['tables']): Invariant[] {
       sql: `SELECT r.id, r.id AS expected, a.referral_id AS found FROM ${referrals} r
        JOIN ${tables.aliases} a ON a.code = ${folded('r.code')} WHERE a.referral_id <> r.id`,
     },
+    ofUsage('usage in another currency is converted at its rate', {
+      isBroken: `u.amount <> ${converted}`,
+      expected: converted,
+      found: 'u.amount',
+    }),
     ofUsage('usage is counted for a sign-up', {
       isBroken: 'u.is_counted AND s.user_id IS NULL',
       expected: 'u.user_id',
