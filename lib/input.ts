@@ -3,6 +3,7 @@ import { anyCurrency, type Currency } from './currency';
 import { invalid, ReferralError } from './errors';
 import { lengths } from './limits';
 import { escaped, quoted } from './shown';
+import type { StaffOptions } from './types/audit';
 import type { Amount, ListOptions, RecordRef, UserRef, WithManager } from './types/common';
 
 // A function `…Of(field, value)` checks a value and returns it. For a wrong value it throws `INVALID_INPUT` with the
@@ -186,6 +187,14 @@ export function objectOf<T extends object>(call: string, value: T, fields: Field
   if (takesManager && manager !== undefined && !isManager(manager))
     throw invalid('manager', 'an EntityManager, as dataSource.transaction() gives it, or undefined', manager);
   return given.fields as T;
+}
+
+/** The fields of {@link StaffOptions}, for the list of what a call knows. */
+export const staffFields: FieldsOf<StaffOptions> = { by: true, reason: true, requestId: true, manager: true };
+
+/** Checks that the options of a call of staff have no other fields. `staffOf` checks their values. */
+export function staffOptionsOf(call: string, options: StaffOptions): StaffOptions {
+  return objectOf<StaffOptions>(call, options, staffFields);
 }
 
 /** Checks the options of a call that takes only the host's transaction. */

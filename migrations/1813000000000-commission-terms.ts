@@ -70,6 +70,9 @@ const ratedCommission = `${commission}
 
 const creditAmounts = ['referral_credit_amount', 'before_reward_usage_threshold', 'reward_credit_amount'];
 const amounts = ['commission_amount', 'commission_signup', 'commission_max_per_referrer'];
+const purchaseAmounts = [
+  ...['amount', 'refunded', 'rate', 'room', 'original_amount', 'original_refunded', 'exchange_rate'],
+];
 const ratedAmounts = ['commission_ratio', 'commission_max_per_referee', ...amounts];
 
 /** The constraints that are new or replace one, by table: the condition, and that of the one before. */
@@ -104,10 +107,7 @@ const checks: Record<string, Record<string, readonly [now: string, before: strin
     finite: [isFinite('credits_paid', 'payouts_paid', ...ratedAmounts), isFinite('credits_paid', 'payouts_paid')],
   },
   referral_purchases: {
-    finite: [
-      isFinite('amount', 'refunded', 'rate', 'room', 'flat_amount', 'referrer_room'),
-      isFinite('amount', 'refunded', 'rate', 'room'),
-    ],
+    finite: [isFinite(...purchaseAmounts, 'flat_amount', 'referrer_room'), isFinite(...purchaseAmounts)],
   },
   referral_late_attributions: {
     finite: [isFinite('rate', 'room', 'flat_amount', 'referrer_room'), isFinite('rate', 'room')],

@@ -453,7 +453,7 @@ CREATE TABLE referral_purchases (
   CONSTRAINT pk_referral_purchases PRIMARY KEY (user_id, reference),
   CONSTRAINT ck_referral_purchases_amounts CHECK (amount >= 0::numeric AND refunded >= 0::numeric AND refunded <= amount),
   CONSTRAINT ck_referral_purchases_currency CHECK ((num_nulls(currency, original_amount, original_refunded, exchange_rate) = ANY (ARRAY[0, 4])) AND original_refunded >= 0::numeric AND original_refunded <= original_amount AND exchange_rate > 0::numeric),
-  CONSTRAINT ck_referral_purchases_finite CHECK (abs(amount) < 'Infinity'::numeric AND abs(refunded) < 'Infinity'::numeric AND abs(rate) < 'Infinity'::numeric AND abs(room) < 'Infinity'::numeric AND abs(flat_amount) < 'Infinity'::numeric AND abs(referrer_room) < 'Infinity'::numeric)
+  CONSTRAINT ck_referral_purchases_finite CHECK (abs(amount) < 'Infinity'::numeric AND abs(refunded) < 'Infinity'::numeric AND abs(rate) < 'Infinity'::numeric AND abs(room) < 'Infinity'::numeric AND abs(original_amount) < 'Infinity'::numeric AND abs(original_refunded) < 'Infinity'::numeric AND abs(exchange_rate) < 'Infinity'::numeric AND abs(flat_amount) < 'Infinity'::numeric AND abs(referrer_room) < 'Infinity'::numeric)
 ) WITH (fillfactor=90);
 CREATE INDEX ix_referral_purchases_id ON referral_purchases USING btree (id);
 CREATE INDEX ix_referral_purchases_reference ON referral_purchases USING btree (reference);

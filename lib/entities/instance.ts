@@ -1,5 +1,6 @@
 import type { Request } from 'express';
 import { Registry } from '../registry';
+import type { StaffOptions } from '../types/audit';
 import type { ListOptions, UserRef, WithManager } from '../types/common';
 import type { CreateReferralInput, RecordOptions, RespondOptions, ResponseCountOptions } from '../types/referrals';
 import type { RecordSignupOptions } from '../types/signups';
@@ -83,8 +84,8 @@ export interface RecordCalls {
   /** Returns what a second look at a purchase has decided; null if there is nothing. */
   lateAttributionOf(purchase: ReferralPurchase, options: WithManager): Promise<ReferralLateAttribution | null>;
   refresh(record: ReferralRecord<object>, options: WithManager): Promise<void>;
-  update(record: ReferralRecord<object>, changes: object, options: WithManager): Promise<void>;
-  delete(record: ReferralRecord<object>, options: WithManager): Promise<void>;
+  update(record: ReferralRecord<object>, changes: object, options: StaffOptions): Promise<void>;
+  delete(record: ReferralRecord<object>, options: StaffOptions): Promise<void>;
   plain(record: object): Record<string, unknown>;
 }
 

@@ -24,8 +24,8 @@ import type { ReferralLateAttribution } from './referral-late-attribution';
 @Check(
   'ck_referral_purchases_finite',
   finite(
-    ...['amount', 'refunded', 'rate', 'room', 'flat_amount', 'referrer_room'],
-    ...['original_amount', 'original_refunded', 'exchange_rate'],
+    ...['amount', 'refunded', 'rate', 'room', 'original_amount', 'original_refunded', 'exchange_rate'],
+    ...['flat_amount', 'referrer_room'],
   ),
 )
 @Check(

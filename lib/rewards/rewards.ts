@@ -31,7 +31,7 @@ import { Waiting } from './earn-outs/waiting';
 import { Audit } from './records/audit';
 import { AuditManager } from './records/audit-manager';
 import { Exchange } from './records/exchange';
-import { recordCalls } from './records/records';
+import { type AnyManager, recordCalls } from './records/records';
 import { Findings } from './reviews/findings';
 import { FraudRules } from './reviews/fraud-rules';
 import { ReviewHolds } from './reviews/review-holds';
@@ -135,7 +135,7 @@ export function wireRewards(settings: Settings, tracking: Tracking): Rewards {
   const transitions = new Transitions(database, clock, events, settings, rejections, reviewHolds);
   const bans = new Bans(database, transitions, rejections);
   const suspensions = new Suspensions(database, clock, bans, audit);
-  const reports = new Reports(database, events, settings, transitions);
+  const reports = new Reports(database, events, settings, transitions, audit);
   const earnOuts = new EarnOuts(database, clock, events, settings, creditTypes, transitions, reports);
   const adjustments = new AdjustmentManager(database, clock, settings, audit);
 
@@ -159,6 +159,8 @@ export function wireRewards(settings: Settings, tracking: Tracking): Rewards {
       grants: new DueGrants(database, clock, grants),
     }),
   };
+
+  for (const [name, manager] of Object.entries(managers)) (manager as AnyManager).keepIn(audit, name);
 
   return {
     database,

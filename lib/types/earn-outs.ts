@@ -1,5 +1,6 @@
+import type { StaffOptions } from './audit';
 import type { CommissionTerms } from './commissions';
-import type { Amount, UserRef, WithManager } from './common';
+import type { Amount, UserRef } from './common';
 
 /** What an earn-out turns commissions into: credit to spend, or money that is paid out. */
 export type EarningMode = 'credits' | 'payout';
@@ -15,7 +16,7 @@ export type EarnOutStatus = 'processing' | 'completed' | 'failed' | 'returned';
 export type PayoutResult = undefined | void | { reference: string } | { status: 'submitted'; reference: string };
 
 /** The input of `earnOuts.settle`: what a provider reports about one payment. */
-export interface EarnOutReport extends WithManager {
+export interface EarnOutReport extends StaffOptions {
   /** The earn-out's `idempotencyKey`. Give it, the `reference`, or both. */
   key?: string | null | undefined;
   /** The provider's reference. With a `key`, it is stored, unless the earn-out has one already. */
@@ -25,7 +26,7 @@ export interface EarnOutReport extends WithManager {
    * back.
    */
   status: 'completed' | 'failed' | 'returned';
-  /** Why it failed or was returned, for the referrer; the first 500 characters are stored. */
+  /** Why it failed or was returned, for the referrer and for `referrals.audit`; the first 500 characters are stored. */
   reason?: string | null | undefined;
 }
 

@@ -48,6 +48,7 @@ export class PurchaseManager extends KeptRecordManager<ReferralPurchase, Purchas
   ): Promise<ReferralPurchase | typeof overtaken> {
     const made = await this.#purchases.make(plan, manager);
     if (made === overtaken) return overtaken;
+    if (!made.isNew) this.known.add(made.purchase);
     if (made.mayWait) this.#mayWait.add(made.purchase);
     return made.purchase;
   }

@@ -72,6 +72,8 @@ export interface PurchasePlan {
 
 /** A recorded purchase. */
 export interface MadePurchase extends RecordedPurchase {
+  /** Whether this call has recorded it. */
+  isNew: boolean;
   /** Whether purchases of the buyer may wait for a referrer that is known by now: see {@link Purchases.lookAgain}. */
   mayWait: boolean;
 }
@@ -316,7 +318,12 @@ export class Purchases {
       );
     if (row.isNew) this.#events.emit(manager, 'purchase', purchase);
     if (row.isNew && commission) this.#events.emit(manager, 'commissionEarned', commission);
-    return { purchase, commission, mayWait: row.isNew ? row.isFirstCredited : isUndecided(purchase.noCommission) };
+    return {
+      purchase,
+      commission,
+      isNew: row.isNew,
+      mayWait: row.isNew ? row.isFirstCredited : isUndecided(purchase.noCommission),
+    };
   }
 
   async #attributed(plan: PurchasePlan, manager: EntityManager | undefined): Promise<PurchasePlan> {

@@ -74,11 +74,13 @@ export function refundStatement(database: Database): Statement<RefundParameters>
       WHERE p.user_id = ${$.buyer} AND p.reference = ${$.purchase}
     ),
     -- Inserts the refund. It guards the writes below: no row if the refund is known, is zero, or exceeds what is left. The
-    -- sum of all refunds is converted, so that those of the whole purchase add up to its amount in any order.
+    -- sum of all refunds is converted, so that those of the whole purchase add up to its amount in any order. After one that
+    -- was undone, the sum can be a cent above that.
     made AS (
       INSERT INTO ${tables.refunds} (user_id, reference, purchase, amount, currency, original_amount, created_at)
       SELECT ${$.buyer}, ${$.reference}, ${$.purchase},
-        coalesce(round((original_refunded + back) * exchange_rate, ${currency.digits}) - refunded, back),
+        CASE WHEN back = rest THEN amount - refunded WHEN currency IS NULL THEN back
+          ELSE greatest(round((original_refunded + back) * exchange_rate, ${currency.digits}) - refunded, 0) END,
         currency, CASE WHEN currency IS NOT NULL THEN back END, at.now
       FROM wanted CROSS JOIN at
       WHERE back > 0 AND back <= rest AND NOT EXISTS (SELECT FROM known)
@@ -145,7 +147,8 @@ export function refundStatement(database: Database): Statement<RefundParameters>
     )
     SELECT w.amount::text AS paid, w.rest::text AS "left", w.currency, EXISTS (SELECT FROM made) AS "isNew",
       EXISTS (SELECT FROM entered) OR EXISTS (SELECT FROM locked WHERE is_whole AND rejected_at IS NULL) AS "isLowered",
-      r.purchase = ${$.purchase} AND (${$.amount}::numeric IS NULL OR coalesce(r.original_amount, r.amount) = ${$.amount}::numeric) AS "isSame",
+      r.purchase = ${$.purchase}
+        AND (${$.amount}::numeric IS NULL OR coalesce(r.original_amount, r.amount) = ${$.amount}::numeric) AS "isSame",
       ${database.columns(ReferralRefund, 'r', 'refund.')}, ${database.columns(ReferralCommission, 'm', 'commission.')}
     FROM (SELECT) AS always LEFT JOIN wanted w ON true
     LEFT JOIN (SELECT * FROM made UNION ALL SELECT * FROM known) AS r ON true

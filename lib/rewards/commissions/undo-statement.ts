@@ -47,27 +47,22 @@ export function undoStatement(database: Database): Statement<UndoParameters> {
       FROM at WHERE r.user_id = ${$.buyer} AND r.reference = ${$.reference} AND r.undone_at IS NULL
       RETURNING r.*
     ),
-    -- The purchase as it was before, and the sum of the refunds that are left. In another currency, that sum is converted
-    -- as a whole.
+    -- The purchase, as it was before.
     wanted AS (
-      SELECT p.*, coalesce(
-          round((p.original_refunded - undone.original_amount) * p.exchange_rate, ${currency.digits}),
-          p.refunded - undone.amount
-        ) AS rest
-      FROM undone JOIN ${decidedPurchases(tables)} AS p
+      SELECT p.* FROM undone JOIN ${decidedPurchases(tables)} AS p
         ON p.user_id = undone.user_id AND p.reference = undone.purchase
     ),
     -- Subtracts the refund from the sum of the purchase's refunds.
     restored AS (
-      UPDATE ${tables.purchases} p SET refunded = wanted.rest,
+      UPDATE ${tables.purchases} p SET refunded = p.refunded - undone.amount,
         original_refunded = p.original_refunded - undone.original_amount
-      FROM undone CROSS JOIN wanted WHERE p.user_id = wanted.user_id AND p.reference = wanted.reference
+      FROM undone WHERE p.user_id = undone.user_id AND p.reference = undone.purchase
     ),
     -- Locks the commission. back: the amount to add, which is what the refunds that are left leave of it, minus what it
     -- has; nothing if the commission is rejected.
     locked AS (
       SELECT m.*, (m.reverted_at IS NOT NULL)::integer AS was_reverted,
-        m.earned - ${quotientInCents('m.earned * w.rest', 'w.amount', currency.digits)} - m.amount AS back
+        m.earned - ${quotientInCents('m.earned * (w.refunded - undone.amount)', 'w.amount', currency.digits)} - m.amount AS back
       FROM undone CROSS JOIN wanted w
       JOIN ${tables.commissions} m
         ON m.user_id = w.referrer_id AND m.referee_id = w.user_id AND m.purchase = w.reference
@@ -101,7 +96,7 @@ export function undoStatement(database: Database): Statement<UndoParameters> {
         matured = t.matured + CASE WHEN locked.available_at <= t.matured_until THEN locked.was_reverted ELSE 0 END,
         matured_amount = t.matured_amount
           + CASE WHEN locked.available_at <= t.matured_until THEN locked.back ELSE 0 END,
-        revenue = t.revenue + CASE WHEN w.is_revenue THEN w.refunded - w.rest ELSE 0 END,
+        revenue = t.revenue + CASE WHEN w.is_revenue THEN undone.amount ELSE 0 END,
         due_at = CASE WHEN locked.back > 0 THEN at.now ELSE t.due_at END,
         due_terms = CASE WHEN locked.back > 0 THEN 0 ELSE t.due_terms END
       FROM undone CROSS JOIN at CROSS JOIN wanted w LEFT JOIN locked ON true

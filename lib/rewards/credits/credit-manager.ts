@@ -146,6 +146,7 @@ export class CreditManager extends RecordManager<ReferralCredit, CreditInput, Cr
       throw referralError('REFERENCE_REUSED', input.reference!, before, now);
     }
     if (row.isNew) this.#events.emit(manager, 'creditGranted', credit);
+    else this.known.add(credit);
     return credit;
   }
 

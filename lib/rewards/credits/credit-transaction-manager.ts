@@ -30,6 +30,8 @@ interface AdjustmentRow {
   id: string | null;
   /** Whether the entry has the value of this call; null without an entry. */
   isSame: boolean | null;
+  /** Whether this call has made the entry. */
+  isNew: boolean;
   /** A number if the host has made its driver parse `numeric` as a float. */
   balance: string | number;
 }
@@ -62,6 +64,7 @@ export class CreditTransactionManager extends RecordManager<ReferralCreditTransa
     const entry = this.database.entity(ReferralCreditTransaction, row);
     if (!row.isSame)
       throw referralError('REFERENCE_REUSED', reference!, `an adjustment of ${entry.value}`, `one of ${value}`);
+    if (!row.isNew) this.known.add(entry);
     return entry;
   }
 
@@ -116,7 +119,7 @@ export class CreditTransactionManager extends RecordManager<ReferralCreditTransa
             ${timeOf($.now)} FROM adjusted
           RETURNING *
         )
-        SELECT e.value = ${$.value}::numeric AS "isSame", c.current_balance AS balance,
+        SELECT e.value = ${$.value}::numeric AS "isSame", EXISTS (SELECT FROM entered) AS "isNew", c.current_balance AS balance,
           ${this.database.columns(ReferralCreditTransaction, 'e')}
         FROM ${credits} c LEFT JOIN (SELECT * FROM entered UNION ALL SELECT * FROM known) e ON true
         WHERE c.user_id = ${$.user} AND c.id = ${$.credit}`,

@@ -203,7 +203,9 @@ export class AccountManager extends RecordManager<ReferralAccount, AccountInput,
       ),
       manager,
     );
-    return row ? this.database.entity(ReferralAccount, row) : null;
+    const account = row ? this.database.entity(ReferralAccount, row) : null;
+    if (account) this.known.add(account); // it has no terms yet, and a user's first look makes it: no row of the audit
+    return account;
   }
 
   /**

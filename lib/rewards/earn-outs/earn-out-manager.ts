@@ -6,9 +6,9 @@ import { ReferralEarnOut } from '../../entities/referral-earn-out';
 import { referralError } from '../../errors';
 import { objectOf, recordIdOf } from '../../input';
 import type { StaffOptions } from '../../types/audit';
-import type { RecordRef, WithManager } from '../../types/common';
+import type { RecordRef } from '../../types/common';
 import type { EarnOutReport, ProviderPayment, Reconciliation as Result } from '../../types/earn-outs';
-import { type Audit, staffFields, staffOf } from '../records/audit';
+import { type Audit, changedFields, staffFields, staffOf } from '../records/audit';
 import { KeptRecordManager } from '../records/kept-record-manager';
 import { Reconciliation } from './reconciliation';
 import type { Reports } from './reports';
@@ -34,7 +34,7 @@ export class EarnOutManager extends KeptRecordManager<ReferralEarnOut, object> {
     this.#transitions = transitions;
     this.#reports = reports;
     this.#waiting = new Waiting(database, clock);
-    this.#reconciliation = new Reconciliation(database, clock, transitions);
+    this.#reconciliation = new Reconciliation(database, clock, transitions, audit);
     this.#clock = clock;
     this.#audit = audit;
   }
@@ -94,9 +94,10 @@ export class EarnOutManager extends KeptRecordManager<ReferralEarnOut, object> {
    * @throws ReferralError `NOT_FOUND`; `NOT_CHANGEABLE` if it is completed, if it waits for `approve`, if a process is paying it
    * at this moment, or if the account is suspended.
    */
-  async retry(earnOut: RecordRef, options: WithManager = {}): Promise<ReferralEarnOut> {
+  async retry(earnOut: RecordRef, options: StaffOptions = {}): Promise<ReferralEarnOut> {
     const id = recordIdOf('id', earnOut);
-    const { manager } = objectOf('earnOuts.retry', options, { manager: true });
+    const { manager, ...given } = objectOf('earnOuts.retry', options, staffFields);
+    const author = staffOf(given);
     return this.database.transaction(async (within) => {
       const { userId } = await this.get(id, { manager: within });
       const { isSuspended } = await this.#transitions.lockAccount(userId, within);
@@ -105,7 +106,11 @@ export class EarnOutManager extends KeptRecordManager<ReferralEarnOut, object> {
       await this.lock(id, within);
       const current = await this.get(id, { manager: within });
       await this.#makeDue(current, within);
-      return this.get(id, { manager: within });
+      const due = await this.get(id, { manager: within });
+      const change = changedFields(this.valuesOf(current), this.valuesOf(due));
+      const subject = { call: 'earnOuts.retry', subject: this.kind.word, subjectId: id, userId };
+      if (change) await this.#audit.record([{ ...subject, ...change }], author, within);
+      return due;
     }, manager);
   }
 
@@ -119,9 +124,9 @@ export class EarnOutManager extends KeptRecordManager<ReferralEarnOut, object> {
    * @throws ReferralError `INVALID_INPUT` naming the payment, before anything is written, also if an earn-out with the
    * key has another user or amount; `DATABASE_UNAVAILABLE`: then call it again with the same list.
    */
-  async reconcile(payments: readonly ProviderPayment[], options: WithManager = {}): Promise<Result> {
-    const { manager } = objectOf('earnOuts.reconcile', options, { manager: true });
-    return this.#reconciliation.reconcile(payments, manager);
+  async reconcile(payments: readonly ProviderPayment[], options: StaffOptions = {}): Promise<Result> {
+    const { manager, ...given } = objectOf('earnOuts.reconcile', options, staffFields);
+    return this.#reconciliation.reconcile(payments, staffOf(given), manager);
   }
 
   protected make(): Promise<never> {

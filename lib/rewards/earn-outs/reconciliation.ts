@@ -10,6 +10,7 @@ import { amountOf, dateOf, isNothing, listOf, objectOf, referenceOf, someUserIdO
 import { lengths } from '../../limits';
 import { quoted } from '../../shown';
 import type { ProviderPayment, Reconciliation as Result } from '../../types/earn-outs';
+import type { Audit, Author } from '../records/audit';
 import { lockedAccount } from './locked-account';
 import { isPaidOut } from './statuses';
 import type { Transitions } from './transitions';
@@ -22,15 +23,21 @@ export class Reconciliation {
   readonly #database: Database;
   readonly #clock: Clock;
   readonly #transitions: Transitions;
+  readonly #audit: Audit;
 
-  constructor(database: Database, clock: Clock, transitions: Transitions) {
+  constructor(database: Database, clock: Clock, transitions: Transitions, audit: Audit) {
     this.#database = database;
     this.#clock = clock;
     this.#transitions = transitions;
+    this.#audit = audit;
   }
 
   /** Refuses the whole list before it books anything. Then each payment is booked in a transaction of its own. */
-  async reconcile(list: readonly ProviderPayment[], manager: EntityManager | undefined): Promise<Result> {
+  async reconcile(
+    list: readonly ProviderPayment[],
+    author: Author,
+    manager: EntityManager | undefined,
+  ): Promise<Result> {
     const payments = listOf('payments', list).map((payment, index) => checked(payment, index, this.#database.currency));
     refuseDuplicates(payments);
     const known = new Set<Payment>();
@@ -40,7 +47,7 @@ export class Reconciliation {
     const result = { known: known.size, completed: 0, booked: 0 };
     const debts: string[] = [];
     for (const payment of payments.filter((one) => !known.has(one))) {
-      const { step, debt } = await this.#database.transaction((within) => this.#book(payment, within), manager);
+      const { step, debt } = await this.#database.transaction((within) => this.#book(payment, author, within), manager);
       result[step]++;
       if (debt !== null) debts.push(debt);
     }
@@ -83,7 +90,7 @@ export class Reconciliation {
     throw invalid(`payments[${start + Number(wrong.place) - 1}]`, known, `${amount} for the user ${quoted(user)}`);
   }
 
-  async #book(payment: Payment, manager: EntityManager): Promise<{ step: Step; debt: string | null }> {
+  async #book(payment: Payment, author: Author, manager: EntityManager): Promise<{ step: Step; debt: string | null }> {
     const { user, key, at, reference } = payment;
     // A payment can be of a user whose account the database has forgotten too.
     await lockedAccount(this.#database, this.#clock, user, manager);
@@ -94,11 +101,25 @@ export class Reconciliation {
     }
     if (known?.status === 'processing') {
       await this.#transitions.complete(known, { claim: null, reference, paidAt: at }, manager);
+      await this.#keep(known, known.status, author, manager);
       return { step: 'completed', debt: null };
     }
     const earnOut = known ?? (await this.#insert(payment, manager));
     const { debt } = await this.#transitions.book(earnOut, { paidAt: at, reference }, manager);
+    await this.#keep(earnOut, known?.status ?? null, author, manager);
     return { step: known ? 'completed' : 'booked', debt };
+  }
+
+  async #keep(
+    { id: subjectId, userId, amount }: ReferralEarnOut,
+    status: string | null,
+    author: Author,
+    manager: EntityManager,
+  ): Promise<void> {
+    const before = status === null ? null : { status };
+    const after = { status: 'completed', ...(status === null && { amount }) };
+    const change = { call: 'earnOuts.reconcile', subject: 'earn-out', subjectId, userId, before, after };
+    await this.#audit.record([change], author, manager);
   }
 
   async #find(key: string, manager: EntityManager): Promise<ReferralEarnOut | null> {

@@ -53,6 +53,7 @@ export class SignupManager extends RecordManager<ReferralSignup, SignupInput, ob
       throw referralError('SIGNUP_REFUSED', sentence);
     }
     await this.#refuseOther(signup, typedCode(code), manager);
+    if (this.#signups.earlier.has(signup)) this.known.add(signup);
     return signup;
   }
 

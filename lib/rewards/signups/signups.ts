@@ -32,6 +32,8 @@ export interface SignupPlan {
 
 /** Records sign-ups. A sign-up binds a referee to one referral permanently. */
 export class Signups {
+  /** Sign-ups that `make` has found, and not made. */
+  readonly earlier = new WeakSet<ReferralSignup>();
   readonly #database: Database;
   readonly #clock: Clock;
   readonly #events: Events;
@@ -109,7 +111,11 @@ export class Signups {
     const { chosen } = weighing;
     if (!chosen) return this.#refuse(userId, weighing, manager);
     const row = await this.#bind(userId, chosen, weighing, evidence, manager);
-    if (row['signup.id'] !== null) return this.#database.entity(ReferralSignup, row, 'signup.');
+    if (row['signup.id'] !== null) {
+      const signup = this.#database.entity(ReferralSignup, row, 'signup.');
+      if (!row.isNew) this.earlier.add(signup);
+      return signup;
+    }
     if (row.isStale) {
       // The cached referral is outdated. The next plan looks it up and chooses again.
       this.#choice.forget(chosen);
@@ -215,7 +221,10 @@ export class Signups {
       ),
       manager,
     );
-    return known ? this.#database.entity(ReferralSignup, known) : null;
+    if (!known) return null;
+    const signup = this.#database.entity(ReferralSignup, known);
+    this.earlier.add(signup);
+    return signup;
   }
 }
 

@@ -1,4 +1,4 @@
-import { currencyOf } from '../../currency';
+import { currencyOf, minorUnitOf } from '../../currency';
 import type { Database } from '../../database/database';
 import { monthsLater } from '../commissions/chosen-terms';
 import { decidedPurchases } from '../commissions/decided-purchases';
@@ -9,9 +9,7 @@ type Tables = Database['tables'];
 
 /** The invariants of purchases and their commissions. */
 export function commissionInvariants(tables: Tables, { digits } = currencyOf(undefined)): Invariant[] {
-  // The amounts of a purchase in another currency; of one in the program's, its own.
-  const converted = `coalesce(round(original_amount * exchange_rate, ${digits}), paid),
-        coalesce(round(original_refunded * exchange_rate, ${digits}), refunded)`;
+  const converted = (original: string): string => `round(${original} * exchange_rate, ${digits})`;
   const whole = wholeOf('rate', 'flat_amount', digits);
   const reason = reasonOf(digits);
   const unrejected = unrejectedOf(digits);
@@ -138,16 +136,18 @@ export function commissionInvariants(tables: Tables, { digits } = currencyOf(und
       found: 'available_at',
     }),
     ofPurchase('refunded = refunds', {
-      // In another currency, what is left after an undone refund is converted anew: the refunds add up in that currency.
       isBroken: `purchase_id IS NOT NULL AND (
-        (original_amount IS NULL AND refunded <> coalesce(refunds_amount, 0)) OR refunded > paid OR paid < 0
+        refunded <> coalesce(refunds_amount, 0) OR refunded > paid OR paid < 0
       )`,
       expected: 'coalesce(refunds_amount, 0)',
       found: 'refunded',
     }),
     ofPurchase('what was paid in another currency is converted at its rate', {
-      isBroken: `purchase_id IS NOT NULL AND (paid, refunded) IS DISTINCT FROM (${converted})`,
-      expected: `concat_ws('/', ${converted})`,
+      // The difference of two rounded sums is less than a cent off, and so is the sum that a refund leaves that was undone.
+      isBroken: `paid <> ${converted('original_amount')} OR CASE
+        WHEN original_refunded = original_amount THEN refunded <> paid
+        ELSE abs(refunded - ${converted('original_refunded')}) > coalesce(undone, 0) * ${minorUnitOf(digits)} END`,
+      expected: `concat_ws('/', ${converted('original_amount')}, ${converted('original_refunded')})`,
       found: `concat_ws('/', paid, refunded)`,
     }),
     ofPurchase('refunded = refunds, in another currency', {
@@ -178,12 +178,12 @@ const takenOf = (digits: number): string =>
 /** What refunds have left of a commission, as if it was not rejected. */
 const unrejectedOf = (digits: number): string => `(earned - ${takenOf(digits)})`;
 
+/** Whether a purchase is refunded as a whole: in its currency, of which less than half a cent of the program's can be left. */
+const isWhole = 'coalesce(original_refunded >= original_amount, refunded >= paid)';
+
 /** What a purchase earns by a rate or a flat amount, without limits. */
 const wholeOf = (rate: string, flat: string, digits: number): string =>
   `CASE WHEN ${flat} IS NULL THEN round(${rate} * paid, ${digits}) WHEN paid > 0 THEN round(${flat}, ${digits}) ELSE 0 END`;
-
-/** Whether a purchase is refunded as a whole: in its currency, of which less than half a cent of the program's can be left. */
-const isWhole = 'coalesce(original_refunded >= original_amount, refunded >= paid)';
 
 /** When a commission is available; null if its purchase has an impossible time, or it an impossible number of days. */
 const availableAt = `CASE WHEN pending_days BETWEEN 0 AND 36500 AND purchased_at BETWEEN '0001-01-01' AND '9999-12-31 23:59:59.999'
@@ -236,7 +236,7 @@ const purchasesAndCommissions = (tables: Tables): string => {
       p.channel_id AS bought_channel_id, p.referrer_id, p.mode AS bought_mode, p.rate AS bought_rate,
       p.room AS bought_room, p.flat_amount AS bought_flat, p.terms_from AS bought_terms_from,
       p.referrer_room AS bought_referrer_room, p.purchases_left, p.term_until, p.is_revenue, p.no_commission,
-      f.amount AS refunds_amount, f.original_amount AS refunds_original, f.count AS refunds_count,
+      f.amount AS refunds_amount, f.original_amount AS refunds_original, f.count AS refunds_count, f.undone,
       f.times AS refund_times, f.last_at AS last_refund_at,
       r.id AS referral, r.user_id AS owner_id, h.id AS channel, d.reference AS redeemed_by,
       s.referral_id AS signup_referral_id, s.referrer_id AS signup_referrer_id, s.commission_ratio AS signup_rate,
@@ -246,7 +246,7 @@ const purchasesAndCommissions = (tables: Tables): string => {
     FROM ${decidedPurchases(tables)} p
     LEFT JOIN (
       SELECT user_id, purchase, sum(amount) FILTER (WHERE undone_at IS NULL) AS amount,
-        sum(original_amount) FILTER (WHERE undone_at IS NULL) AS original_amount, count(*),
+        sum(original_amount) FILTER (WHERE undone_at IS NULL) AS original_amount, count(*), count(undone_at) AS undone,
         array_agg(created_at) || array_agg(undone_at) AS times, max(greatest(created_at, undone_at)) AS last_at
       FROM ${refunds} GROUP BY 1, 2
     ) f ON f.user_id = p.user_id AND f.purchase = p.reference

@@ -9,8 +9,8 @@ export function refundInvariants(tables: Database['tables'], { digits } = curren
   const { refunds, commissions, commissionEntries: entries } = tables;
   // Each entry with the refund of its commission's purchase, or one without the other.
   const rows = `(
-    SELECT r.user_id || '/' || r.reference AS refund_id, r.purchase AS refunded, r.amount AS back, r.created_at AS back_at,
-      r.undone_at, r.currency, r.original_amount, p.currency AS paid_in, p.exchange_rate,
+    SELECT r.user_id || '/' || r.reference AS refund_id, r.purchase AS refunded, r.user_id AS refunder, r.amount AS back, r.created_at AS back_at,
+      r.currency, r.original_amount, r.undone_at, p.currency AS paid_in, p.exchange_rate,
       p.id AS purchase_id, p.amount AS paid, e.id AS entry_id, e.kind, e.refund, e.amount, e.created_at,
       coalesce(c.id, m.id) AS commission_id, c.purchase, coalesce(c.created_at, m.created_at) AS earned_at,
       coalesce(c.earned, m.earned) AS earned, coalesce(c.rejected_at, m.rejected_at) AS rejected_at
@@ -34,9 +34,10 @@ export function refundInvariants(tables: Database['tables'], { digits } = curren
     ofRefund('a refund is in the currency of its purchase, at its rate', {
       isBroken: `refund_id IS NOT NULL AND purchase_id IS NOT NULL AND (
         currency IS DISTINCT FROM paid_in OR (currency IS NULL) <> (original_amount IS NULL) OR original_amount <= 0
-        OR ${cent} <= abs(back - original_amount * exchange_rate)
+        OR (${cent} <= abs(back - original_amount * exchange_rate) AND NOT EXISTS (
+          SELECT FROM ${refunds} u WHERE u.user_id = refunder AND u.purchase = refunded AND u.undone_at IS NOT NULL))
       )`,
-      // It is the difference of two rounded sums, so it is less than a cent off.
+      // It is the difference of two rounded sums, so it is less than a cent off, unless it follows one that was undone.
       expected: `concat_ws('/', paid_in, round(original_amount * exchange_rate, ${digits}))`,
       found: `concat_ws('/', currency, back)`,
     }),
