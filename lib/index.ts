@@ -30,6 +30,14 @@ export type {
   RefundInput,
   UndoInput,
 } from './types/commissions';
+export type {
+  ExplainedPurchase,
+  ExplainedTouch,
+  Explanation,
+  RefereeFacts,
+  ReferrerFacts,
+  UsageFacts,
+} from './rewards/explain/explanation';
 export type { Payout } from './options';
 export type { RecordedPurchase, RecordedRefund } from './rewards/commissions/purchases';
 export type { Actor, ReasonedOptions, StaffOptions } from './types/audit';
@@ -47,6 +55,7 @@ export type {
 export type {
   CodeTerms,
   CreditTerms,
+  NoReward,
   ProgramChanges,
   ProgramInput,
   RecordSignupOptions,

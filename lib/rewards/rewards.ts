@@ -26,6 +26,7 @@ import { EarnOuts } from './earn-outs/earn-outs';
 import { Reports } from './earn-outs/reports';
 import { Suspensions } from './earn-outs/suspensions';
 import { Transitions } from './earn-outs/transitions';
+import { Explanations } from './explain/explain';
 import { Audit } from './records/audit';
 import { AuditManager } from './records/audit-manager';
 import { recordCalls } from './records/records';
@@ -88,6 +89,7 @@ export interface Rewards {
   readonly earnOuts: EarnOuts;
   readonly pages: CommissionPages;
   readonly codeOffers: CodeOffers;
+  readonly explanations: Explanations;
   /** Refuses new work, and waits for the work in progress. */
   close(): Promise<void>;
 }
@@ -124,6 +126,8 @@ export function wireRewards(settings: Settings, tracking: Tracking): Rewards {
 
   const adjustments = new AdjustmentManager(database, clock, settings, audit);
 
+  const accounts = new AccountManager(database, clock, events, creation, settings, totals, suspensions);
+
   const managers: Managers = {
     creditTypes,
     programs,
@@ -132,7 +136,7 @@ export function wireRewards(settings: Settings, tracking: Tracking): Rewards {
     credits,
     creditTransactions: new CreditTransactionManager(database, clock, credits),
     channels: new ChannelManager(database, clock, lookup, creation, settings),
-    accounts: new AccountManager(database, clock, events, creation, settings, totals, suspensions),
+    accounts,
     purchases: new PurchaseManager(database, purchases),
     commissions: new CommissionManager(database, { holds, rejections, adjustments, audit }),
     adjustments,
@@ -147,6 +151,7 @@ export function wireRewards(settings: Settings, tracking: Tracking): Rewards {
     ...{ signups, usages, coupons, purchases, undoneRefunds, earnOuts },
     pages: new CommissionPages(database, clock, totals),
     codeOffers: new CodeOffers(database, clock, settings),
+    explanations: new Explanations(database, clock, settings, accounts),
     close: () => database.close(),
   };
 }

@@ -39,6 +39,10 @@ async function main() {
   const calls = {
     purchase: (user, input) => referrals.recordPurchase(user, input),
     refund: (user, input) => referrals.recordRefund(user, input),
+    signup: (user, input) => referrals.signups.create({ user, ...input }),
+    suspend: (user, input) => referrals.accounts.suspend(user, input),
+    ban: (user, input) => referrals.accounts.ban(user, input),
+    reinstate: (user, input) => referrals.accounts.reinstate(user, input),
   };
   const run = ({ call, user, input, inTransaction }) =>
     inTransaction
