@@ -8,6 +8,7 @@ import type { ReferralEarnOut } from '../entities/referral-earn-out';
 import type { ReferralPurchase } from '../entities/referral-purchase';
 import type { ReferralRefund } from '../entities/referral-refund';
 import type { ReferralResponse } from '../entities/referral-response';
+import type { ReferralReview } from '../entities/referral-review';
 import type { ReferralSignup } from '../entities/referral-signup';
 import { invalid } from '../errors';
 import { callHost } from './own-runners';
@@ -17,6 +18,8 @@ import { callHost } from './own-runners';
  * change.
  */
 export interface ReferralEvents {
+  /** A rule of the option `fraud` has flagged something for the first time. */
+  reviewOpened: [review: ReferralReview];
   /** A response was recorded: a click, or an action. */
   response: [response: ReferralResponse];
   /** The user of an anonymous visitor's response became known. Emitted once for each response. */
@@ -51,6 +54,7 @@ export interface ReferralEvents {
 
 const names: ReadonlySet<string> = new Set(
   Object.keys({
+    reviewOpened: true,
     response: true,
     userLinkedToResponse: true,
     signup: true,

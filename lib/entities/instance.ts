@@ -1,7 +1,7 @@
 import type { Request } from 'express';
 import { Registry } from '../registry';
 import type { ListOptions, UserRef, WithManager } from '../types/common';
-import type { CreateReferralInput, RecordOptions, RespondOptions } from '../types/referrals';
+import type { CreateReferralInput, RecordOptions, RespondOptions, ResponseCountOptions } from '../types/referrals';
 import type { RecordSignupOptions } from '../types/signups';
 import type { ReferralRecord } from './record';
 import type { Referral } from './referral';
@@ -19,6 +19,7 @@ import type { ReferralLateAttribution } from './referral-late-attribution';
 import type { ReferralProgram } from './referral-program';
 import type { ReferralPurchase } from './referral-purchase';
 import type { ReferralResponse } from './referral-response';
+import type { ReferralReview } from './referral-review';
 import type { ReferralSignup } from './referral-signup';
 
 /** The calls that the static and instance methods of `Referral` and `ReferralResponse` make. */
@@ -34,7 +35,7 @@ export interface ReferralCalls {
   responsesForRequest(req: Request, options: ListOptions): Promise<ReferralResponse[]>;
   responsesForReferrer(user: UserRef, options: ListOptions): Promise<ReferralResponse[]>;
   filteredResponses(referral: Referral, options: ListOptions): Promise<ReferralResponse[]>;
-  responseCount(referral: Referral, options: WithManager): Promise<number>;
+  responseCount(referral: Referral, options: ResponseCountOptions): Promise<number>;
   linkResponses(
     visitorId: string,
     user: UserRef,
@@ -62,6 +63,7 @@ export interface RecordsByManager {
   adjustments: ReferralAdjustment;
   earnOuts: ReferralEarnOut;
   audit: ReferralAudit;
+  reviews: ReferralReview;
 }
 
 /** The calls that the methods of records make. Each goes to the record's manager. */

@@ -1,3 +1,4 @@
+import type { CommissionTerms } from './commissions';
 import type { Amount, UserRef, WithManager } from './common';
 
 /** What an earn-out turns commissions into: credit to spend, or money that is paid out. */
@@ -77,6 +78,11 @@ export interface AccountChanges {
   payoutEmail?: string | null;
   /** The least amount that is paid to this account, above 0; null for the option `earnOuts.minimum`. */
   minimum?: Amount | null;
+  /**
+   * Terms of this account alone, which go before those of channels, programs and the option `commission`; null for none. They
+   * apply to what is earned from now on. A change replaces them as a whole.
+   */
+  commission?: CommissionTerms | null;
 }
 
 /** An amount that is available, and that no earn-out can pay until something changes. */
@@ -85,9 +91,10 @@ export interface BlockedEarnings {
   amount: string;
   /**
    * `suspended`: the account is suspended or banned; the amount is that of both modes. `no-payout-option`: the host has
-   * not set the option `earnOuts.payout`. `no-payout-address`: the account has no `payoutEmail`.
+   * not set the option `earnOuts.payout`. `no-payout-address`: the account has no `payoutEmail`. `review`: a review of
+   * its payout address holds its payouts.
    */
-  reason: 'suspended' | 'no-payout-address' | 'no-payout-option';
+  reason: 'suspended' | 'no-payout-address' | 'no-payout-option' | 'review';
 }
 
 /** The totals of a user's account. Amounts are decimal strings, net of refunds. */

@@ -35,7 +35,7 @@ export class AdjustmentManager extends KeptRecordManager<ReferralAdjustment, obj
     const checked = {
       user: someUserIdOf('user', user),
       reference: referenceOf('reference', given.reference),
-      amount: amountOf('amount', given.amount, 'not zero'),
+      amount: amountOf('amount', given.amount, 'not zero', this.database.currency),
       mode: this.#modeOf(mode),
       reason: author.reason!,
     };

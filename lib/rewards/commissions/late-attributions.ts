@@ -1,11 +1,10 @@
 import type { EntityManager } from 'typeorm';
 import type { Clock } from '../../database/clock';
 import type { Database } from '../../database/database';
-import { isRefusal, violatedConstraint } from '../../database/driver-errors';
+import { isRefusal } from '../../database/driver-errors';
 import type { Events } from '../../database/events';
 import { type Query, sql, type Statement } from '../../database/named-parameters';
 import { callHost } from '../../database/own-runners';
-import { overtaken, retryOvertaken } from '../../database/retry';
 import { timeOf } from '../../database/statement-time';
 import { ReferralCommission } from '../../entities/referral-commission';
 import type { ReferralPurchase } from '../../entities/referral-purchase';
@@ -14,8 +13,9 @@ import type { Asking } from '../../tracking/same-person';
 import { takeTurn } from '../records/buyer-turn';
 import { type SecondLook, waitingPurchases } from '../records/second-look';
 import type { BuyersReferral, BuyersReferrals } from './buyers-referrals';
+import { optionTerms } from './chosen-terms';
 import { type LateParameters, type LateRow, lateStatement } from './late-statement';
-import { suspendedMeanwhile } from './purchase-statement';
+import { unlessOvertaken } from './referrer-periods';
 
 /**
  * Looks a second time at purchases without a referrer, or through the buyer's own link, when the buyer's sign-up or first attribution has arrived, and
@@ -80,6 +80,7 @@ export class LateAttributions implements SecondLook {
       SELECT ${this.#database.columns(ReferralCommission, 'm')}
       FROM ${lateAttributions} l
       JOIN ${commissions} m ON m.user_id = l.referrer_id AND m.referee_id = l.user_id AND m.purchase = l.purchase
+        AND m.kind = 'purchase'
       WHERE l.user_id = ${$.buyer} AND l.purchase = ${$.reference}`,
     );
     const [row] = await this.#database.query<object>(query, manager);
@@ -91,17 +92,18 @@ export class LateAttributions implements SecondLook {
    * refuses one, that one goes on waiting: it prevents neither the sign-up nor the decision about the others.
    */
   async #decide(buyer: string, attributed: BuyersReferral | null, manager: EntityManager): Promise<void> {
-    const { ratio, maxPerReferee, pendingDays } = this.#settings.commission;
     const parameters: Omit<LateParameters, 'reference'> = {
       ...{ buyer, now: this.#clock.parameter(), attributedReferral: attributed?.id ?? null },
       ...{ attributedOwner: attributed?.owner ?? null, isOwnReferral: attributed?.isOwnReferral ?? false },
       isSelfReferral: attributed?.isSelfReferral ?? false,
-      ...{ defaultRate: ratio, defaultLimit: maxPerReferee, pendingDays },
+      ...{ pendingDays: this.#settings.commission.pendingDays, ...optionTerms(this.#settings) },
     };
     for (const reference of await this.#waiting(buyer, manager)) {
       const query = this.#statement.with({ ...parameters, reference });
       try {
-        const isDecided = await retryOvertaken(() => this.#attempt(query, manager));
+        const isDecided = await unlessOvertaken(() =>
+          this.#database.transaction((within) => this.#decideOne(query, within), manager),
+        );
         if (!isDecided) return; // the buyer has no referrer
       } catch (error) {
         if (!isRefusal(error)) throw error;
@@ -119,16 +121,6 @@ export class LateAttributions implements SecondLook {
     });
     const rows = await this.#database.query<{ reference: string }>(query, manager);
     return rows.map(({ reference }) => reference);
-  }
-
-  /** Decides one in a savepoint. Overtaken if its referrer was suspended after the statement's snapshot. */
-  async #attempt(query: Query, manager: EntityManager): Promise<boolean | typeof overtaken> {
-    try {
-      return await this.#database.transaction((within) => this.#decideOne(query, within), manager);
-    } catch (error) {
-      if (suspendedMeanwhile.includes(violatedConstraint(error))) return overtaken;
-      throw error;
-    }
   }
 
   async #decideOne(query: Query, manager: EntityManager): Promise<boolean> {

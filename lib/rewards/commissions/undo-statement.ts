@@ -5,6 +5,7 @@ import { ReferralCommission } from '../../entities/referral-commission';
 import { ReferralRefund } from '../../entities/referral-refund';
 import { decidedPurchases } from './decided-purchases';
 import { quotientInCents } from './quotient';
+import { periodChanges } from './referrer-periods';
 
 export interface UndoParameters {
   buyer: string;
@@ -31,7 +32,7 @@ export interface UndoRow {
  * The caller holds the lock on the buyer's row (`takeTurn`). The other locks, and their order, are those of a refund.
  */
 export function undoStatement(database: Database): Statement<UndoParameters> {
-  const { tables } = database;
+  const { tables, currency } = database;
   return statement<UndoParameters>(
     { buyer: true, reference: true, now: true },
     ($) => `
@@ -60,10 +61,11 @@ export function undoStatement(database: Database): Statement<UndoParameters> {
     -- has; nothing if the commission is rejected.
     locked AS (
       SELECT m.*, (m.reverted_at IS NOT NULL)::integer AS was_reverted,
-        m.earned - ${quotientInCents('m.earned * (w.refunded - undone.amount)', 'w.amount')} - m.amount AS back
+        m.earned - ${quotientInCents('m.earned * (w.refunded - undone.amount)', 'w.amount', currency.digits)} - m.amount AS back
       FROM undone CROSS JOIN wanted w
       JOIN ${tables.commissions} m
         ON m.user_id = w.referrer_id AND m.referee_id = w.user_id AND m.purchase = w.reference
+        AND m.kind = 'purchase'
       WHERE m.rejected_at IS NULL
       FOR NO KEY UPDATE OF m
     ),
@@ -84,6 +86,8 @@ export function undoStatement(database: Database): Statement<UndoParameters> {
       UPDATE ${tables.referees} e SET earned = e.earned + locked.back
       FROM locked WHERE e.user_id = locked.user_id AND e.referee_id = locked.referee_id
     ),
+    -- Adds to what a limit for the referrer counts in the period.
+    ${periodChanges(tables, 'locked', '-back')},
     -- Adds to the referrer's totals. The next run looks at the user, because the amount may be ready.
     added AS (
       UPDATE ${tables.totals} t SET amount = t.amount + coalesce(locked.back, 0),
@@ -96,7 +100,7 @@ export function undoStatement(database: Database): Statement<UndoParameters> {
         due_terms = CASE WHEN locked.back > 0 THEN 0 ELSE t.due_terms END
       FROM undone CROSS JOIN at CROSS JOIN wanted w LEFT JOIN locked ON true
       WHERE t.user_id = w.referrer_id AND t.channel_id = coalesce(w.channel_id, 0) AND t.mode = w.mode
-        AND (locked.id IS NOT NULL OR w.is_revenue)
+        AND (locked.id IS NOT NULL OR w.is_revenue) AND (SELECT count(*) FROM limited) >= 0
     )
     SELECT EXISTS (SELECT FROM undone) AS "isNew", ${database.columns(ReferralRefund, 'r', 'refund.')},
       ${database.columns(ReferralCommission, 'm', 'commission.')}
@@ -111,7 +115,7 @@ export function undoStatement(database: Database): Statement<UndoParameters> {
       SELECT * FROM raised
       UNION ALL SELECT m.* FROM ${tables.commissions} m
       WHERE m.user_id = p.referrer_id AND m.referee_id = p.user_id AND m.purchase = p.reference
-        AND NOT EXISTS (SELECT FROM raised)
+        AND m.kind = 'purchase' AND NOT EXISTS (SELECT FROM raised)
     ) AS m ON true`,
   );
 }

@@ -7,7 +7,6 @@ import { sql } from '../../database/named-parameters';
 import { timeInResult } from '../../database/result-types';
 import { overtaken } from '../../database/retry';
 import { nowIn, timeOf } from '../../database/statement-time';
-import { shownAmount } from '../../entities/columns';
 import { ReferralAccount } from '../../entities/referral-account';
 import { invalid, referralError } from '../../errors';
 import { amountOf, emailOf, objectOf, someUserIdOf } from '../../input';
@@ -19,7 +18,9 @@ import type { StaffOptions } from '../../types/audit';
 import type { UserRef, WithManager } from '../../types/common';
 import type { AccountChanges, AccountInput, AccountTotals, BlockedEarnings, EarningMode } from '../../types/earn-outs';
 import type { Totals } from '../commissions/totals';
+import { flatCommission } from '../records/commission-terms';
 import { RecordManager } from '../records/record-manager';
+import type { FraudRules } from '../reviews/fraud-rules';
 import { modes, payableFrom } from './payable-from';
 import { periodEnd, periodStart } from './schedule';
 import type { Suspensions } from './suspensions';
@@ -33,6 +34,7 @@ export class AccountManager extends RecordManager<ReferralAccount, AccountInput,
   readonly #creation: ReferralCreation;
   readonly #settings: Settings;
   readonly #totals: Totals;
+  readonly #fraud: FraudRules;
   readonly #waiting: Waiting;
   readonly #suspensions: Suspensions;
 
@@ -45,6 +47,7 @@ export class AccountManager extends RecordManager<ReferralAccount, AccountInput,
     settings: Settings,
     totals: Totals,
     suspensions: Suspensions,
+    fraud: FraudRules,
   ) {
     super(database, { record: ReferralAccount, word: 'account', inUse: {} });
     this.#clock = clock;
@@ -52,6 +55,7 @@ export class AccountManager extends RecordManager<ReferralAccount, AccountInput,
     this.#creation = creation;
     this.#settings = settings;
     this.#totals = totals;
+    this.#fraud = fraud;
     this.#waiting = new Waiting(database, clock);
     this.#suspensions = suspensions;
   }
@@ -138,7 +142,8 @@ export class AccountManager extends RecordManager<ReferralAccount, AccountInput,
             ELSE summed.payout END::text AS "blockedAmount",
           CASE WHEN a.suspended_at IS NOT NULL AND (summed.credits > 0 OR summed.payout > 0) THEN 'suspended'
             WHEN summed.payout > 0 AND NOT ${$.isPayoutOffered}::boolean THEN 'no-payout-option'
-            WHEN summed.payout > 0 AND a.payout_email IS NULL THEN 'no-payout-address' END AS "blockedReason"
+            WHEN summed.payout > 0 AND a.payout_email IS NULL THEN 'no-payout-address'
+            WHEN summed.payout > 0 AND a.held_for <> '{}' THEN 'review' END AS "blockedReason"
         FROM ${accounts} a CROSS JOIN at CROSS JOIN summed CROSS JOIN due WHERE a.user_id = ${$.user}`,
       ),
       manager,
@@ -147,11 +152,11 @@ export class AccountManager extends RecordManager<ReferralAccount, AccountInput,
     if (!manager) await this.#totals.noteWalked(account.userId, Number(walked));
     return {
       ...totals,
-      creditsEarned: shownAmount(totals.creditsEarned),
-      payoutsEarned: shownAmount(totals.payoutsEarned),
-      totalCreditsEarned: shownAmount(totals.totalCreditsEarned),
-      totalPayoutsEarned: shownAmount(totals.totalPayoutsEarned),
-      blocked: reason === null ? null : { amount: shownAmount(blockedAmount), reason },
+      creditsEarned: this.database.shown(totals.creditsEarned),
+      payoutsEarned: this.database.shown(totals.payoutsEarned),
+      totalCreditsEarned: this.database.shown(totals.totalCreditsEarned),
+      totalPayoutsEarned: this.database.shown(totals.totalPayoutsEarned),
+      blocked: reason === null ? null : { amount: this.database.shown(blockedAmount), reason },
     };
   }
 
@@ -232,8 +237,8 @@ export class AccountManager extends RecordManager<ReferralAccount, AccountInput,
   }
 
   protected async change(id: number, changes: AccountChanges, manager: EntityManager): Promise<void> {
-    const known = { mode: true, payoutEmail: true, minimum: true } as const;
-    const { mode, payoutEmail, minimum } = objectOf('accounts.update', changes, known);
+    const known = { mode: true, payoutEmail: true, minimum: true, commission: true } as const;
+    const { mode, payoutEmail, minimum, commission } = objectOf('accounts.update', changes, known);
     if (mode !== undefined && mode !== 'credits' && mode !== 'payout')
       throw invalid('mode', "'credits' or 'payout'", mode);
     if (mode === 'payout' && !this.#settings.earnOuts.payout)
@@ -243,10 +248,14 @@ export class AccountManager extends RecordManager<ReferralAccount, AccountInput,
       ...(payoutEmail !== undefined && {
         payoutEmail: payoutEmail === null ? null : emailOf('payoutEmail', payoutEmail),
       }),
-      ...(minimum !== undefined && { minimum: minimum === null ? null : amountOf('minimum', minimum, 'positive') }),
+      ...(minimum !== undefined && {
+        minimum: minimum === null ? null : amountOf('minimum', minimum, 'positive', this.database.currency),
+      }),
+      ...(commission !== undefined && flatCommission(commission, this.database.currency)),
     };
     if (Object.keys(values).length === 0) return;
     const before = await this.get(id, { manager });
+    if (values.payoutEmail) await this.#fraud.takeAddress(values.payoutEmail, manager);
     const isOther = values.payoutEmail !== undefined && values.payoutEmail !== before.payoutEmail;
     // The first address holds nothing: nothing could be earned for payout before it.
     const isHeld = isOther && (before.payoutEmail !== null || before.payoutEmailChangedAt !== null);
@@ -258,12 +267,15 @@ export class AccountManager extends RecordManager<ReferralAccount, AccountInput,
       if (violatedConstraint(error) !== 'ck_referral_accounts_mode') throw error;
       throw invalid('payoutEmail', 'an e-mail address for payouts in the mode "payout"', payoutEmail ?? null);
     }
-    if (isOther) {
-      await this.#waiting.end(before.userId, 'payout', manager);
-      const account = await this.get(id, { manager });
-      const old = before.payoutEmail === null ? null : masked(before.payoutEmail);
-      this.#events.emit(manager, 'payoutAddressChanged', account, old);
-    } else if (minimum !== undefined) await this.#waiting.wake(before.userId, manager);
+    if (isOther) await this.#addressChanged(before, manager);
+    else if (minimum !== undefined) await this.#waiting.wake(before.userId, manager);
+  }
+
+  async #addressChanged({ id, userId, payoutEmail }: ReferralAccount, manager: EntityManager): Promise<void> {
+    await this.#waiting.end(userId, 'payout', manager);
+    await this.#fraud.lookAtAddress(userId, manager);
+    const account = await this.get(id, { manager });
+    this.#events.emit(manager, 'payoutAddressChanged', account, payoutEmail === null ? null : masked(payoutEmail));
   }
 
   /**

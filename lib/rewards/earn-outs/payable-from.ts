@@ -12,8 +12,9 @@ export function modes(isPayoutOffered: string): string {
 /**
  * SQL: from when on a mode `m` can pay an account `a`; null if it can't.
  *
- * A suspended account is not paid. A payout needs the option `earnOuts.payout` and an e-mail address, and waits for some
- * days after another address has taken the place of an earlier one. The first period of the account must have passed.
+ * A suspended account is not paid. A payout needs the option `earnOuts.payout`, an e-mail address, and no review that
+ * holds the account, and waits for some days after another address has taken the place of an earlier one. The first
+ * period of the account must have passed.
  * An account with an earn-out of the mode in progress, or one completed in the current period, waits for the next
  * period. After a refusal it waits until the time that is stored in the refused earn-out, or, without one, for the
  * host's staff.
@@ -26,7 +27,7 @@ export function payableFrom(
   const isRefused = `o.refused_at IS NOT NULL AND ${isUnpaid('o')}`;
   // One scan of the account's earn-outs by the primary key. Conditions on the status in WHERE could lead PostgreSQL to
   // an index on it, which is slow while it does not know how many earn-outs are completed.
-  return `CASE WHEN a.suspended_at IS NULL AND m.is_offered AND (m.mode = 'credits' OR a.payout_email IS NOT NULL) THEN (
+  return `CASE WHEN a.suspended_at IS NULL AND m.is_offered AND (m.mode = 'credits' OR (a.payout_email IS NOT NULL AND a.held_for = '{}')) THEN (
       SELECT CASE WHEN bool_or(${isRefused} AND o.next_attempt_at IS NULL) IS NOT TRUE THEN greatest(
         a.created_at + ${period}::float8 * interval '1 millisecond',
         CASE m.mode WHEN 'payout' THEN a.payout_email_changed_at + ${addressHold}::float8 * interval '1 millisecond' END,

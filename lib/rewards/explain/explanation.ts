@@ -1,6 +1,7 @@
 import type { ReferralAccount } from '../../entities/referral-account';
 import type { ReferralCommission } from '../../entities/referral-commission';
 import type { ReferralCredit } from '../../entities/referral-credit';
+import type { ReferralReview } from '../../entities/referral-review';
 import type { ReferralSignup } from '../../entities/referral-signup';
 import type { CommissionSource, NoCommission } from '../../types/commissions';
 import type { AccountTotals } from '../../types/earn-outs';
@@ -40,6 +41,10 @@ export interface RefereeFacts {
   purchases: ExplainedPurchase[];
   /** How many purchases there are in all. */
   purchaseCount: number;
+  /** What the sign-up itself has earned the referrer; null for nothing: `signup.noCommission` may say why. */
+  signupCommission: ReferralCommission | null;
+  /** What fraud rules have flagged about the user as a referee. */
+  reviews: ReferralReview[];
 }
 
 /** What a user was credited with for others, and what keeps it from being paid. */
@@ -56,6 +61,8 @@ export interface ReferrerFacts {
   signupCount: number;
   /** Purchases that were credited to the user and earned nothing, and those whose commissions are held or rejected. */
   purchases: ExplainedPurchase[];
+  /** What fraud rules have flagged about the user as a referrer, or about the account. */
+  reviews: ReferralReview[];
 }
 
 /** The usage of a referee so far, against the threshold of the referrer's reward. Amounts are decimal strings. */

@@ -3,10 +3,10 @@ import type { Clock } from '../../database/clock';
 import type { Database } from '../../database/database';
 import { type Placeholders, sql } from '../../database/named-parameters';
 import { timeInResult } from '../../database/result-types';
-import { shownAmount } from '../../entities/columns';
 import { ReferralAccount } from '../../entities/referral-account';
 import { ReferralCommission } from '../../entities/referral-commission';
 import { ReferralCredit } from '../../entities/referral-credit';
+import { ReferralReview } from '../../entities/referral-review';
 import type { Settings } from '../../options';
 import { decidedPurchases } from '../commissions/decided-purchases';
 import type { AccountManager } from '../earn-outs/account-manager';
@@ -66,6 +66,8 @@ export class ExplanationFacts {
         manager,
       ),
       purchaseCount: Number(purchaseCount),
+      signupCommission: signup && (await this.#signupCommission(signup.id, manager)),
+      reviews: await this.#reviews({ refereeId: user }, manager),
     };
   }
 
@@ -95,7 +97,7 @@ export class ExplanationFacts {
       { user },
       ($) => `FROM ${commissions} c JOIN ${decidedPurchases(this.#database.tables)} p
           ON p.user_id = c.referee_id AND p.reference = c.purchase AND p.referrer_id = c.user_id
-        WHERE c.user_id = ${$.user} AND (c.held_for <> '{}' OR c.rejected_at IS NOT NULL)`,
+        WHERE c.user_id = ${$.user} AND c.kind = 'purchase' AND (c.held_for <> '{}' OR c.rejected_at IS NOT NULL)`,
       manager,
     );
     return {
@@ -107,6 +109,7 @@ export class ExplanationFacts {
       purchases: [...unearned, ...stopped]
         .sort((a, b) => b.purchasedAt.getTime() - a.purchasedAt.getTime())
         .slice(0, most),
+      reviews: await this.#reviews({ userId: user }, manager),
     };
   }
 
@@ -114,6 +117,16 @@ export class ExplanationFacts {
     if (payoutEmailChangedAt === null || payoutEmail === null) return null;
     const until = new Date(payoutEmailChangedAt.getTime() + this.#settings.earnOuts.addressHoldMs);
     return until > this.#clock.now() ? until : null;
+  }
+
+  async #signupCommission(signupId: number, manager: EntityManager): Promise<ReferralCommission | null> {
+    const where = { signupId, kind: 'sign-up' };
+    const [found] = await this.#database.find(ReferralCommission, { where }, manager);
+    return found ?? null;
+  }
+
+  #reviews(where: object, manager: EntityManager): Promise<ReferralReview[]> {
+    return this.#database.find(ReferralReview, { where, order: { id: 'DESC' }, take: most }, manager);
   }
 
   /** The newest responses of a user. Their referrals are read apart, because responses may be distributed. */
@@ -162,11 +175,17 @@ export class ExplanationFacts {
       LEFT JOIN ${lateAttributions} l ON l.user_id = p.buyer AND l.purchase = p.reference
       LEFT JOIN ${referrals} r ON r.id = p.referral_id
       LEFT JOIN ${commissions} m ON m.user_id = p.referrer_id AND m.referee_id = p.buyer AND m.purchase = p.reference
+        AND m.kind = 'purchase'
       ORDER BY p.id DESC`;
     });
     const rows = await this.#database.query<PurchaseRow>(query, manager);
     return rows.map((row) => ({
-      ...{ buyer: row.buyer, reference: row.reference, amount: shownAmount(row.amount), purchasedAt: row.purchasedAt },
+      ...{
+        buyer: row.buyer,
+        reference: row.reference,
+        amount: this.#database.shown(row.amount),
+        purchasedAt: row.purchasedAt,
+      },
       ...{ source: row.source, code: row.code, referrer: row.referrer, noCommission: row.noCommission },
       isLate: row.isLate,
       commission: row['commission.id'] === null ? null : this.#database.entity(ReferralCommission, row, 'commission.'),

@@ -1,7 +1,9 @@
 import type { ReferralCredit } from '../../entities/referral-credit';
+import type { ReferralReview } from '../../entities/referral-review';
 import { quoted } from '../../shown';
 import type { CommissionSource, NoCommission } from '../../types/commissions';
 import type { BlockedEarnings } from '../../types/earn-outs';
+import type { ReviewRule } from '../../types/reviews';
 import type { NoReward, SignupCandidate } from '../../types/signups';
 import { refusalSentences } from '../signups/signup-explanation';
 import type { ExplainedPurchase, ExplainedTouch, RefereeFacts, ReferrerFacts, UsageFacts } from './explanation';
@@ -20,6 +22,8 @@ export function sentencesAboutReferee(user: string, facts: RefereeFacts): string
     ...(facts.weighed?.candidates.map((candidate) => candidateSentence(user, candidate)) ?? []),
     ...(usage ? [usageSentence(user, signup!.referrerId, usage)] : []),
     ...credits.map((credit) => creditSentence(user, credit)),
+    ...signupEarningSentences(user, facts),
+    ...facts.reviews.map(reviewSentence),
     ...(purchaseCount === 0 ? [`${name(user)} has bought nothing that was recorded.`] : []),
     ...(purchaseCount > purchases.length
       ? [`Of ${purchaseCount} purchases, the newest ${purchases.length} follow.`]
@@ -30,7 +34,7 @@ export function sentencesAboutReferee(user: string, facts: RefereeFacts): string
 
 /** The sentences about what a user was credited with for others. */
 export function sentencesAboutReferrer(user: string, facts: ReferrerFacts): string[] {
-  const { account, totals, suspension, addressHeldUntil, signupCount, purchases } = facts;
+  const { account, totals, suspension, addressHeldUntil, signupCount, purchases, reviews } = facts;
   const came = `${users(signupCount)} signed up with links and codes of ${name(user)}.`;
   if (!account || !totals) return [came, `${name(user)} has no account, because nobody was credited to them so far.`];
   return [
@@ -46,6 +50,7 @@ export function sentencesAboutReferrer(user: string, facts: ReferrerFacts): stri
           `Payouts wait until ${day(addressHeldUntil)}, because the payout address was changed on ${day(account.payoutEmailChangedAt!)}.`,
         ]
       : []),
+    ...reviews.map(reviewSentence),
     ...purchases.map(purchaseSentence),
   ];
 }
@@ -122,14 +127,44 @@ const sources: Record<CommissionSource, string> = {
   'earlier-coupon': 'the last redeemed coupon',
 };
 
+function signupEarningSentences(user: string, { signup, signupCommission }: RefereeFacts): string[] {
+  if (signupCommission) {
+    const { userId, earned } = signupCommission;
+    return [`The sign-up of ${name(user)} earned ${name(userId)} ${earned}${stateOf(signupCommission)}.`];
+  }
+  if (!signup?.noCommission || signup.noCommission === 'no-rate') return [];
+  const why = reasons[signup.noCommission](name(signup.referrerId ?? ''));
+  return [`The sign-up of ${name(user)} earned nothing by itself, because ${why}.`];
+}
+
+const rules: Record<ReviewRule, string> = {
+  sharedPayoutAddress: 'a payout address that others have too',
+  sameDevice: 'referrer and referee on one device',
+  signupsFromAddress: 'many sign-ups from one address',
+  clicksOfVisitor: 'many clicks of one visitor',
+  fastSignup: 'a sign-up right after its click',
+  rule: 'what a rule of the site has found',
+};
+
+function reviewSentence({ rule, createdAt, isHolding, status, decidedAt, decidedBy }: ReferralReview): string {
+  const what = `A review of ${day(createdAt)} is about ${rules[rule]}`;
+  if (status === 'open') return `${what}; it is open${isHolding ? ', and holds what is earned' : ''}.`;
+  const who = decidedBy === null ? '' : ` by ${quoted(decidedBy)}`;
+  return `${what}; it was ${status} on ${day(decidedAt!)}${who}.`;
+}
+
 /** Why a purchase earned nothing; `who` is the referrer. */
 const reasons: Record<NoCommission, (who: string) => string> = {
   'no-referrer': () => 'nobody is known to have referred the buyer',
   'own-referral': () => 'the buyer came through a link of their own',
+  'self-referral': () => 'referrer and buyer are the same person',
   'suspended': (who) => `the account of ${who} was suspended at that time`,
   'no-rate': (who) => `the terms of ${who} give no share of purchases`,
+  'term-ended': (who) => `the months in which the buyer earns ${who} something were over`,
+  'purchases-used': (who) => `the purchases with which the buyer earns ${who} something were used up`,
   'too-small': () => 'the share of it is less than half of the smallest unit',
   'limit-reached': (who) => `the buyer had earned ${who} the most that one referee can earn already`,
+  'referrer-limit': (who) => `${who} had earned the most of the period already`,
 };
 
 function purchaseSentence(purchase: ExplainedPurchase): string {
@@ -170,5 +205,6 @@ function suspensionSentence(user: string, { at, isBan, reason, by }: NonNullable
 const blockedSentences: Record<BlockedEarnings['reason'], (amount: string) => string> = {
   'suspended': (amount) => `${amount} waits until the account is reinstated.`,
   'no-payout-address': (amount) => `${amount} can’t be paid, because the account has no payout address.`,
+  'review': (amount) => `${amount} can’t be paid, because a review holds the payout address.`,
   'no-payout-option': (amount) => `${amount} can’t be paid, because the site pays out no money.`,
 };

@@ -35,7 +35,14 @@ export function totalInvariants(tables: Database['tables']): Invariant[] {
       isBroken: `met_by IS NOT NULL AND CASE met_by
         WHEN 'purchase' THEN created_at = ANY(times)
         WHEN 'sign-up' THEN signed_up_at = created_at OR (upgraded_at IS NOT NULL AND NOT has_first_earned)
+          OR (signed_up_at IS NULL AND signups > 0)
       END IS NOT TRUE`,
+    }),
+    referees('a referee has the purchases that were credited', {
+      expected: `coalesce(paid_count, 0) || '/' || coalesce(first_purchased_at::text, '')`,
+      found: `purchases || '/' || coalesce(first_purchase_at::text, '')`,
+      isBroken: `met_by IS NOT NULL
+        AND (purchases, first_purchase_at) IS DISTINCT FROM (coalesce(paid_count, 0), first_purchased_at)`,
     }),
     referees('a referee upgrades with a purchase', {
       expected: 'first_paid_at',
@@ -80,12 +87,12 @@ const refereesWithSums = (tables: Database['tables']): string => {
   return `(
   SELECT coalesce(r.user_id, c.user_id, s.referrer_id, p.referrer_id) AS user_id,
     coalesce(r.referee_id, c.referee_id, s.user_id, p.user_id) AS referee_id,
-    r.met_by, r.earned, r.upgraded_at, r.created_at, c.sum, c.max, c.undone, s.created_at AS signed_up_at,
-    p.times, p.paid_times, p.first_bought_at, p.first_paid_at, p.has_first_earned
+    r.met_by, r.earned, r.purchases, r.first_purchase_at, r.upgraded_at, r.created_at, c.sum, c.max, c.undone, s.created_at AS signed_up_at,
+    c.signups, p.times, p.paid_times, p.paid_count, p.first_purchased_at, p.first_bought_at, p.first_paid_at, p.has_first_earned
   FROM ${referees} r
   FULL JOIN (
     SELECT c.user_id, c.referee_id, sum(c.amount), max(coalesce(c.max_per_referee, 'Infinity')) AS max,
-      coalesce(sum(e.amount), 0) AS undone
+      coalesce(sum(e.amount), 0) AS undone, count(*) FILTER (WHERE c.kind = 'sign-up') AS signups
     FROM ${commissions} c LEFT JOIN (
       SELECT user_id, commission_id, sum(amount) AS amount FROM ${commissionEntries} WHERE kind = 'undo' GROUP BY 1, 2
     ) e ON e.user_id = c.user_id AND e.commission_id = c.id
@@ -97,6 +104,8 @@ const refereesWithSums = (tables: Database['tables']): string => {
     SELECT referrer_id, user_id, array_agg(decided_at) AS times, min(decided_at) AS first_bought_at,
       array_agg(decided_at) FILTER (WHERE amount > 0) AS paid_times,
       min(decided_at) FILTER (WHERE amount > 0) AS first_paid_at,
+      count(*) FILTER (WHERE amount > 0) AS paid_count,
+      min(purchased_at) FILTER (WHERE amount > 0) AS first_purchased_at,
       (min(ARRAY[id, (no_commission IS NULL)::integer]))[2] = 1 AS has_first_earned
     FROM ${decidedPurchases(tables)} AS bought
     WHERE referrer_id IS NOT NULL AND coalesce(no_commission, '') NOT IN ('own-referral', 'suspended') GROUP BY 1, 2
