@@ -20,6 +20,7 @@ import { type ReferralsOptions, settingsOf } from './options';
 import type { Coupons } from './rewards/commissions/coupons';
 import type { RecordedPurchase, RecordedRefund } from './rewards/commissions/purchases';
 import type { QualifiedSignup } from './rewards/commissions/signup-commissions';
+import type { Explanation } from './rewards/explain/explanation';
 import { type Managers, wireRewards } from './rewards/rewards';
 import { explainSignup, type SignupExplanation } from './rewards/signups/signup-explanation';
 import { type Verification, verify, type VerifyOptions } from './rewards/verify/verify';
@@ -109,6 +110,14 @@ export interface Referrals extends Managers {
    * @throws ReferralError `INVALID_INPUT` naming the field; `DATABASE_UNAVAILABLE`.
    */
   explainSignup(user: UserRef, options?: WithManager): Promise<SignupExplanation>;
+  /**
+   * Returns why somebody was or was not credited, as facts and in sentences: what was weighed at the sign-up, the usage
+   * towards a reward, credits, purchases and why each earned nothing, suspensions and holds. Of touches and purchases it
+   * returns the newest 100. Without a manager, all of it is of one snapshot.
+   *
+   * @throws ReferralError `INVALID_INPUT` naming the field; `DATABASE_UNAVAILABLE`.
+   */
+  explain(user: UserRef, options?: WithManager): Promise<Explanation>;
   /**
    * Records what a user has used. When the usage of a referee since the sign-up reaches the program's threshold, the
    * referrer gets the reward. A later correction does not take it back. Usage is not a purchase: it earns no
@@ -289,6 +298,7 @@ export function createReferrals(options: ReferralsOptions): Referrals {
     off: (event, listener) => tracking.events.off(event, listener),
     ...rewards.managers,
     explainSignup: (user, options) => explainSignup(rewards.database, user, options),
+    explain: (user, options) => rewards.explanations.explain(user, options),
     recordUsage: (user, usage) => rewards.usages.record(user, usage),
     quote: (buyer, amount, options) => rewards.coupons.quote(buyer, amount, options),
     recordPurchase: (buyer, input) => rewards.purchases.record(buyer, input),

@@ -37,6 +37,14 @@ export type {
   TermsSource,
   UndoInput,
 } from './types/commissions';
+export type {
+  ExplainedPurchase,
+  ExplainedTouch,
+  Explanation,
+  RefereeFacts,
+  ReferrerFacts,
+  UsageFacts,
+} from './rewards/explain/explanation';
 export type { Payout } from './options';
 export type { RecordedPurchase, RecordedRefund } from './rewards/commissions/purchases';
 export type { QualifiedSignup } from './rewards/commissions/signup-commissions';
@@ -55,6 +63,7 @@ export type {
 export type {
   CodeTerms,
   CreditTerms,
+  NoReward,
   ProgramChanges,
   ProgramInput,
   RecordSignupOptions,

@@ -2,7 +2,12 @@ import type { MigrationInterface, QueryRunner } from 'typeorm';
 import { inSchemaOf, once } from './once';
 
 /** The columns of type `numeric` of the accounts, before and after. */
-const numeric = { before: ['credits_paid', 'payouts_paid'], after: ['credits_paid', 'payouts_paid', 'minimum'] };
+const before = [
+  ...['credits_paid', 'payouts_paid'],
+  ...['commission_ratio', 'commission_max_per_referee'],
+  ...['commission_amount', 'commission_signup', 'commission_max_per_referrer'],
+];
+const numeric = { before, after: [...before, 'minimum'] };
 
 const isFinite = (columns: readonly string[]): string =>
   columns.map((column) => `abs("${column}") < 'Infinity'`).join(' AND ');

@@ -435,7 +435,7 @@ describe('a ban', () => {
         }),
       ]);
       const call = round % 2 === 0 ? 'ban' : 'suspend';
-      calls.splice(3 + round, 0, referrals.accounts[call](user, staff), referrals.runEarnOuts());
+      void calls.splice(3 + round, 0, referrals.accounts[call](user, staff), referrals.runEarnOuts());
       await Promise.all(calls);
       const waits = (await referrals.commissions.search({ where: { userId: user } })).filter(
         ({ rejectedAt }) => !rejectedAt,

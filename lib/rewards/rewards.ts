@@ -28,6 +28,7 @@ import { Reports } from './earn-outs/reports';
 import { Suspensions } from './earn-outs/suspensions';
 import { Transitions } from './earn-outs/transitions';
 import { Waiting } from './earn-outs/waiting';
+import { Explanations } from './explain/explain';
 import { Audit } from './records/audit';
 import { AuditManager } from './records/audit-manager';
 import { Exchange } from './records/exchange';
@@ -101,6 +102,7 @@ export interface Rewards {
   readonly pages: CommissionPages;
   readonly codeOffers: CodeOffers;
   readonly userChanges: UserChanges;
+  readonly explanations: Explanations;
   /** Refuses new work, and waits for the work in progress. */
   close(): Promise<void>;
 }
@@ -139,6 +141,8 @@ export function wireRewards(settings: Settings, tracking: Tracking): Rewards {
   const earnOuts = new EarnOuts(database, clock, events, settings, creditTypes, transitions, reports);
   const adjustments = new AdjustmentManager(database, clock, settings, audit);
 
+  const accounts = new AccountManager(database, clock, events, creation, settings, totals, suspensions, fraud);
+
   const managers: Managers = {
     creditTypes,
     programs,
@@ -147,7 +151,7 @@ export function wireRewards(settings: Settings, tracking: Tracking): Rewards {
     credits,
     creditTransactions: new CreditTransactionManager(database, clock, credits),
     channels: new ChannelManager(database, clock, lookup, creation, settings),
-    accounts: new AccountManager(database, clock, events, creation, settings, totals, suspensions, fraud),
+    accounts,
     purchases: new PurchaseManager(database, purchases),
     commissions: new CommissionManager(database, { holds, rejections, adjustments, audit }),
     adjustments,
@@ -170,6 +174,7 @@ export function wireRewards(settings: Settings, tracking: Tracking): Rewards {
     pages: new CommissionPages(database, clock, totals),
     codeOffers: new CodeOffers(database, clock, settings),
     userChanges: new UserChanges(database, lookup, audit),
+    explanations: new Explanations(database, clock, settings, accounts),
     close: () => database.close(),
   };
 }

@@ -20,8 +20,8 @@ export type CommissionSource = 'coupon' | 'sign-up' | 'attribution' | 'earlier-c
 
 /**
  * Why a purchase, or a sign-up, earned no commission. `no-referrer`: nobody is known to have referred the buyer.
- * `own-referral`: the buyer is the referrer. `suspended`: the account of the referrer was suspended or banned at that time. `self-referral`: the same of a sign-up, with the option
- * `selfReferral: 'flag'`. `no-rate`: the ratio is 0, or a sign-up earns nothing. `term-ended`: the months of the terms are over.
+ * `own-referral`: the buyer is the referrer. `self-referral`: the same of a sign-up, with the option
+ * `selfReferral: 'flag'`. `suspended`: the account of the referrer was suspended or banned at that time. `no-rate`: the ratio is 0, or a sign-up earns nothing. `term-ended`: the months of the terms are over.
  * `purchases-used`: earlier purchases have used up the purchases of the terms. `too-small`: less than half a cent.
  * `limit-reached`: the buyer has already earned the referrer the maximum. `referrer-limit`: the referrer has already
  * earned the maximum of the period.

@@ -77,13 +77,13 @@ export interface AccountChanges {
    * address than before holds payouts for `earnOuts.addressHoldDays`.
    */
   payoutEmail?: string | null;
+  /** The least amount that is paid to this account, above 0; null for the option `earnOuts.minimum`. */
+  minimum?: Amount | null;
   /**
    * Terms of this account alone, which go before those of channels, programs and the option `commission`; null for none. They
    * apply to what is earned from now on. A change replaces them as a whole.
    */
   commission?: CommissionTerms | null;
-  /** The least amount that is paid to this account, above 0; null for the option `earnOuts.minimum`. */
-  minimum?: Amount | null;
 }
 
 /** An amount that is available, and that no earn-out can pay until something changes. */
@@ -92,8 +92,8 @@ export interface BlockedEarnings {
   amount: string;
   /**
    * `suspended`: the account is suspended or banned; the amount is that of both modes. `no-payout-option`: the host has
-   * not set the option `earnOuts.payout`. `no-payout-address`: the account has no `payoutEmail`. `review`: a review of its
-   * payout address holds its payouts.
+   * not set the option `earnOuts.payout`. `no-payout-address`: the account has no `payoutEmail`. `review`: a review of
+   * its payout address holds its payouts.
    */
   reason: 'suspended' | 'no-payout-address' | 'no-payout-option' | 'review';
 }

@@ -235,6 +235,7 @@ const calls: Record<string, Entry> = {
       inPage(world.cookie, (req, res) => new Promise((next) => host.referrals.limitCouponTries(req, res, next))),
   },
   'referrals.explainSignup': ({ host, options }) => host.referrals.explainSignup('boris', options),
+  'referrals.explain': ({ host, options }) => host.referrals.explain('boris', options),
   'referrals.recordUsage': ({ host, world, options }) =>
     host.referrals.recordUsage(next(world.referees), { amount: 60, reference: fresh(), ...options }),
   'referrals.quote': ({ host, options }) => host.referrals.quote('dora', 100, options),

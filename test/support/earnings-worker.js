@@ -46,6 +46,10 @@ async function main() {
     reject: (id, input) => referrals.commissions.reject(id, input),
     adjust: (user, input) => referrals.commissions.adjust(user, input),
     earnOut: () => referrals.runEarnOuts(),
+    signup: (user, input) => referrals.signups.create({ user, ...input }),
+    suspend: (user, input) => referrals.accounts.suspend(user, input),
+    ban: (user, input) => referrals.accounts.ban(user, input),
+    reinstate: (user, input) => referrals.accounts.reinstate(user, input),
   };
   const run = ({ call, user, input, inTransaction }) =>
     inTransaction

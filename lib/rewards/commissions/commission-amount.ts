@@ -85,8 +85,8 @@ const amount = ({ tables, currency: { digits } }: Database, $: Parameters, isLim
             SELECT FROM ${tables.signups} WHERE user_id = ${$.buyer} AND referrer_id IS NOT NULL
           )
         ), false) AS is_revenue,
-        CASE WHEN referrer_id IS NULL THEN 'no-referrer' WHEN is_own THEN 'own-referral' WHEN is_suspended THEN 'suspended'
-          WHEN rate = 0 THEN 'no-rate'
+        CASE WHEN referrer_id IS NULL THEN 'no-referrer' WHEN is_own THEN 'own-referral'
+          WHEN is_suspended THEN 'suspended' WHEN rate = 0 THEN 'no-rate'
           WHEN (SELECT purchased_at FROM at) >= term_until THEN 'term-ended'
           WHEN purchases_left <= 0 THEN 'purchases-used' WHEN whole = 0 THEN 'too-small'
           WHEN room <= 0 THEN 'limit-reached' WHEN referrer_room <= 0 THEN 'referrer-limit' END AS no_commission

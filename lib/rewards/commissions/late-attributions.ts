@@ -1,11 +1,10 @@
 import type { EntityManager } from 'typeorm';
 import type { Clock } from '../../database/clock';
 import type { Database } from '../../database/database';
-import { isRefusal, violatedConstraint } from '../../database/driver-errors';
+import { isRefusal } from '../../database/driver-errors';
 import type { Events } from '../../database/events';
 import { type Query, sql, type Statement } from '../../database/named-parameters';
 import { callHost } from '../../database/own-runners';
-import { overtaken, retryOvertaken } from '../../database/retry';
 import { timeOf } from '../../database/statement-time';
 import { ReferralCommission } from '../../entities/referral-commission';
 import type { ReferralPurchase } from '../../entities/referral-purchase';
@@ -16,8 +15,7 @@ import { type SecondLook, waitingPurchases } from '../records/second-look';
 import type { BuyersReferral, BuyersReferrals } from './buyers-referrals';
 import { optionTerms } from './chosen-terms';
 import { type LateParameters, type LateRow, lateStatement } from './late-statement';
-import { suspendedMeanwhile } from './purchase-statement';
-import { isLimitOvertaken } from './referrer-periods';
+import { unlessOvertaken } from './referrer-periods';
 
 /**
  * Looks a second time at purchases without a referrer, or through the buyer's own link, when the buyer's sign-up or first attribution has arrived, and
@@ -103,7 +101,9 @@ export class LateAttributions implements SecondLook {
     for (const reference of await this.#waiting(buyer, manager)) {
       const query = this.#statement.with({ ...parameters, reference });
       try {
-        const isDecided = await retryOvertaken(() => this.#attempt(query, manager));
+        const isDecided = await unlessOvertaken(() =>
+          this.#database.transaction((within) => this.#decideOne(query, within), manager),
+        );
         if (!isDecided) return; // the buyer has no referrer
       } catch (error) {
         if (!isRefusal(error)) throw error;
@@ -121,19 +121,6 @@ export class LateAttributions implements SecondLook {
     });
     const rows = await this.#database.query<{ reference: string }>(query, manager);
     return rows.map(({ reference }) => reference);
-  }
-
-  /**
-   * Decides one in a savepoint. Overtaken if its referrer was suspended, or the limit for the referrer used up, after the
-   * statement's snapshot.
-   */
-  async #attempt(query: Query, manager: EntityManager): Promise<boolean | typeof overtaken> {
-    try {
-      return await this.#database.transaction((within) => this.#decideOne(query, within), manager);
-    } catch (error) {
-      if (suspendedMeanwhile.includes(violatedConstraint(error)) || isLimitOvertaken(error)) return overtaken;
-      throw error;
-    }
   }
 
   async #decideOne(query: Query, manager: EntityManager): Promise<boolean> {

@@ -344,11 +344,6 @@ const periodOfReferrer = (tables: Tables, net: string): string => `
       RETURNING user_id
     ),`;
 
-/** The constraints that refuse a commission for a referrer who was suspended after the statement's snapshot. */
-export const suspendedMeanwhile: readonly (string | null)[] = [
-  ...['ck_referral_account_totals_suspended', 'ck_referral_accounts_counts'],
-];
-
 /** SQL: whether the new commission is among those that a row `t` of the totals counts as available. */
 const isMatured = `(SELECT available_at FROM commission) <= t.matured_until`;
 

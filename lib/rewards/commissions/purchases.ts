@@ -30,7 +30,6 @@ import {
   type PurchaseRow,
   purchaseStatement,
   type PurchaseVariant,
-  suspendedMeanwhile,
 } from './purchase-statement';
 import { isLimitOvertaken } from './referrer-periods';
 import { type RefundParameters, type RefundRow, refundStatement } from './refund-statement';
@@ -79,13 +78,10 @@ export interface MadePurchase extends RecordedPurchase {
 }
 
 /**
- * These constraints refuse a purchase whose referral or channel was deleted after the statement's snapshot, whose coupon
- * was used up, or whose referrer was suspended.
+ * These foreign keys refuse a purchase whose referral or channel was deleted after the statement's snapshot, or whose
+ * coupon was used up.
  */
-const changedMeanwhile = new Set<string | null>([
-  ...['fk_referral_commissions_referral', 'fk_referral_redemptions_channel'],
-  ...suspendedMeanwhile,
-]);
+const goneMeanwhile = new Set<string | null>(['fk_referral_commissions_referral', 'fk_referral_redemptions_channel']);
 
 /**
  * Records purchases and refunds, and what they earn the referrers. The commission is computed in
@@ -301,7 +297,7 @@ export class Purchases {
     try {
       return await run(first);
     } catch (error) {
-      if (changedMeanwhile.has(violatedConstraint(error)) || isLimitOvertaken(error)) return overtaken;
+      if (goneMeanwhile.has(violatedConstraint(error)) || isLimitOvertaken(error)) return overtaken;
       throw isOutOfRange(error) ? this.#exchange.tooLarge(given) : error;
     }
   }

@@ -2,12 +2,21 @@ import type { Database } from '../../database/database';
 import { violatedConstraint } from '../../database/driver-errors';
 import { overtaken, retryOvertaken } from '../../database/retry';
 
-/** Whether an error says that others have used up a limit for the referrer since the statement's snapshot. */
+/**
+ * The constraints that refuse a commission because of what others have done since the statement's snapshot: they have used up
+ * a limit for the referrer, or suspended the referrer.
+ */
+const constraints: readonly (string | null)[] = [
+  'ck_referral_referrer_periods_earned',
+  ...['ck_referral_account_totals_suspended', 'ck_referral_accounts_counts'],
+];
+
+/** Whether an error says that a limit for the referrer was used up, or the referrer suspended, since the snapshot. */
 export function isLimitOvertaken(error: unknown): boolean {
-  return violatedConstraint(error) === 'ck_referral_referrer_periods_earned';
+  return constraints.includes(violatedConstraint(error));
 }
 
-/** Runs a transaction with a limit for the referrer again until others have not used it up meanwhile. */
+/** Runs a transaction that earns a referrer something again until others have not overtaken it. */
 export function unlessOvertaken<T>(work: () => Promise<T>): Promise<T> {
   return retryOvertaken(async () => {
     try {

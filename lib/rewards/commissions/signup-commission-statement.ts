@@ -55,7 +55,7 @@ export function signupCommissionStatement(
     -- What the sign-up earns without the limits (whole), and what they leave. No row if it is decided, or if it is not due yet.
     priced AS (
       SELECT s.id AS signup_id, s.referral_id, s.referrer_id, s.is_self_referral, c.id AS channel_id,
-        coalesce(a.mode, 'credits') AS mode, t.terms_from, t.flat_amount, p.max, l.max_per_referrer, l.period,
+        coalesce(a.mode, 'credits') AS mode, a.suspended_at IS NOT NULL AS is_suspended, t.terms_from, t.flat_amount, p.max, l.max_per_referrer, l.period,
         round(t.flat_amount, ${digits}) AS whole, trunc(p.max - coalesce(e.earned, 0), ${digits}) AS room,
         trunc(l.max_per_referrer - coalesce(period.earned, 0), ${digits}) AS referrer_room
       FROM wanted s CROSS JOIN at
@@ -71,6 +71,7 @@ export function signupCommissionStatement(
     -- Why there is no commission.
     judged AS (
       SELECT *, CASE WHEN referrer_id IS NULL THEN 'no-referrer' WHEN is_self_referral THEN 'self-referral'
+          WHEN is_suspended THEN 'suspended'
           WHEN flat_amount = 0 THEN 'no-rate' WHEN whole = 0 THEN 'too-small' WHEN room <= 0 THEN 'limit-reached'
           WHEN referrer_room <= 0 THEN 'referrer-limit' END AS no_commission
       FROM priced

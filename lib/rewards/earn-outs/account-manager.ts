@@ -250,17 +250,17 @@ export class AccountManager extends RecordManager<ReferralAccount, AccountInput,
       ...(payoutEmail !== undefined && {
         payoutEmail: payoutEmail === null ? null : emailOf('payoutEmail', payoutEmail),
       }),
-      ...(commission !== undefined && flatCommission(commission, this.database.currency)),
       ...(minimum !== undefined && {
         minimum: minimum === null ? null : amountOf('minimum', minimum, 'positive', this.database.currency),
       }),
+      ...(commission !== undefined && flatCommission(commission, this.database.currency)),
     };
     if (Object.keys(values).length === 0) return;
     const before = await this.get(id, { manager });
+    if (values.payoutEmail) await this.#fraud.takeAddress(values.payoutEmail, manager);
     const isOther = values.payoutEmail !== undefined && values.payoutEmail !== before.payoutEmail;
     // The first address holds nothing: nothing could be earned for payout before it.
     const isHeld = isOther && (before.payoutEmail !== null || before.payoutEmailChangedAt !== null);
-    if (values.payoutEmail) await this.#fraud.takeAddress(values.payoutEmail, manager);
     try {
       const now = await nowIn(this.database, this.#clock, manager);
       const held = isHeld ? { payoutEmailChangedAt: now } : {};
@@ -269,11 +269,11 @@ export class AccountManager extends RecordManager<ReferralAccount, AccountInput,
       if (violatedConstraint(error) !== 'ck_referral_accounts_mode') throw error;
       throw invalid('payoutEmail', 'an e-mail address for payouts in the mode "payout"', payoutEmail ?? null);
     }
-    if (isOther) await this.#addressChanged(id, before, manager);
+    if (isOther) await this.#addressChanged(before, manager);
     else if (minimum !== undefined) await this.#waiting.wake(before.userId, manager);
   }
 
-  async #addressChanged(id: number, { userId, payoutEmail }: ReferralAccount, manager: EntityManager): Promise<void> {
+  async #addressChanged({ id, userId, payoutEmail }: ReferralAccount, manager: EntityManager): Promise<void> {
     await this.#waiting.end(userId, 'payout', manager);
     await this.#fraud.lookAtAddress(userId, manager);
     const account = await this.get(id, { manager });

@@ -12,9 +12,9 @@ export function modes(isPayoutOffered: string): string {
 /**
  * SQL: from when on a mode `m` can pay an account `a`; null if it can't.
  *
- * A suspended account is not paid. A payout needs the option `earnOuts.payout`, an e-mail address and no review that holds
- * the account, and waits for some days after another address has taken the place of an earlier one. The first period of the
- * account must have passed.
+ * A suspended account is not paid. A payout needs the option `earnOuts.payout`, an e-mail address, and no review that
+ * holds the account, and waits for some days after another address has taken the place of an earlier one. The first
+ * period of the account must have passed.
  * An account with an earn-out of the mode in progress, or one completed in the current period, waits for the next
  * period. After a refusal it waits until the time that is stored in the refused earn-out, or, without one, for the
  * host's staff.

@@ -20,7 +20,8 @@ export interface SignupExplanation {
   decidedAt: Date | null;
 }
 
-const sentences: Record<SignupRefusal, string> = {
+/** Why a sign-up was refused. */
+export const refusalSentences: Record<SignupRefusal, string> = {
   'no-code': 'No code was typed, and the user did not come through a referral.',
   'unknown-code': 'No referral has the code that was typed.',
   'expired': 'The code that was typed has expired.',
@@ -55,7 +56,7 @@ export async function explainSignup(
   const decided = signup ?? refusal;
   return {
     reason,
-    sentence: decided ? sentences[reason] : 'recordSignup was not called for this user, or was rolled back.',
+    sentence: decided ? refusalSentences[reason] : 'recordSignup was not called for this user, or was rolled back.',
     signup,
     weighed: decided?.weighed ?? null,
     decidedAt: decided?.createdAt ?? null,
