@@ -174,6 +174,26 @@ export interface Referrals extends Managers {
    */
   renameUser(from: UserRef, to: UserRef, options: StaffOptions): Promise<UserChange>;
   /**
+   * Makes everything of a user that of another one, where the host has found that both are one person, or a guest has
+   * signed in: all in one transaction. Then `from` has no rows. A call with that id starts a new user, and a repeated call
+   * does nothing.
+   *
+   * - Credits, spends, purchases, commissions, clicks and codes of both are those of `into`. Both codes go on working; where
+   *   they differed only in the user, one gets another label.
+   * - The first sign-up stays, unless one of the two has referred the other. The other one is deleted: its code gets its use
+   *   back, its usage no longer counts, and the credits that it has granted stay, as credits by hand.
+   * - What the two have earned of each other is rejected, as far as it is not paid.
+   * - The account keeps mode and payout address of `into`, and the earlier date. Its totals add up.
+   * - The coupon that `into` has applied stays, else that of `from`. A coupon that both have redeemed gets a redemption
+   *   back; one of their own comes off.
+   *
+   * While it writes, other calls that write wait, except clicks; see {@link renameUser}.
+   *
+   * @throws ReferralError `INVALID_INPUT` naming the field, before anything is written; `REFERENCES_CLASH` if both have used
+   * the same reference; `EARN_OUT_IN_PROGRESS` while a payment to `from` is under way; `DATABASE_UNAVAILABLE`.
+   */
+  mergeUsers(from: UserRef, into: UserRef, options: StaffOptions): Promise<UserChange>;
+  /**
    * Pays each account that is due and has at least the minimum available: in the mode `credits` with credit, in the
    * mode `payout` by the option `earnOuts.payout`. Call it from a cron job. Several processes may run it at the same
    * time: each commission is paid once. If a process dies, a later run continues its work.
@@ -270,6 +290,7 @@ export function createReferrals(options: ReferralsOptions): Referrals {
     recordPurchase: (buyer, input) => rewards.purchases.record(buyer, input),
     recordRefund: (buyer, input) => rewards.purchases.refund(buyer, input),
     renameUser: (from, to, options) => rewards.userChanges.rename(from, to, options),
+    mergeUsers: (from, into, options) => rewards.userChanges.merge(from, into, options),
     runEarnOuts: (options) => rewards.earnOuts.run(options),
     verify: (options) => verify(rewards.database, tracking.clock, settings, options),
     close: () => (closed ??= close()),

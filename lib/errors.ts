@@ -168,6 +168,13 @@ const catalogue = {
       `The user ${quoted(user)} has rows of its own, so that no other user can get this id. ` +
       'If both are the same person, call mergeUsers.',
   },
+  REFERENCES_CLASH: {
+    status: 409,
+    text: (user: string, clashes: readonly { kind: string; reference: string }[], isCut: boolean) =>
+      `The user can't be merged into ${quoted(user)}, because both have used the same references: ` +
+      `${clashes.map(({ kind, reference }) => `the ${kind} ${show(reference)}`).join(', ')}${isCut ? ', …' : ''}. ` +
+      'A repeated call could not tell which of the two it means.',
+  },
   EARN_OUT_IN_PROGRESS: {
     status: 409,
     text: (id: number) =>

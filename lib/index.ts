@@ -47,6 +47,7 @@ export type {
   CreditTerms,
   ProgramChanges,
   ProgramInput,
+  ReassignInput,
   RecordSignupOptions,
   ReferralCodeChanges,
   ReferralCodeInput,

@@ -19,6 +19,7 @@ import { ClicksWithoutForeignKey1800000000000 } from './1800000000000-clicks-wit
 import { ListByIndex1800000000001 } from './1800000000001-list-by-index';
 import { AddAudit1810000000000 } from './1810000000000-add-audit';
 import { GovernCommissions1811000000000 } from './1811000000000-govern-commissions';
+import { MoveAttribution1815000000000 } from './1815000000000-move-attribution';
 import { locked, tableOfMigrations } from './once';
 
 /** The migrations, in order, for the host's DataSource: `migrations: [...migrations, /* yours *\/]`. */
@@ -40,6 +41,7 @@ export const migrations: (new () => MigrationInterface)[] = [
   ListByIndex1800000000001,
   AddAudit1810000000000,
   GovernCommissions1811000000000,
+  MoveAttribution1815000000000,
 ];
 
 /**

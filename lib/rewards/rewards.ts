@@ -27,11 +27,13 @@ import { AuditManager } from './records/audit-manager';
 import { recordCalls } from './records/records';
 import { Grants } from './signups/grants';
 import { ProgramManager } from './signups/program-manager';
+import { Reassignments } from './signups/reassignments';
 import { ReferralCodeManager } from './signups/referral-code-manager';
 import { SignupChoice } from './signups/signup-choice';
 import { SignupManager } from './signups/signup-manager';
 import { Signups } from './signups/signups';
 import { Usages } from './signups/usages';
+import { Merges } from './users/merges';
 import { UserChanges } from './users/user-changes';
 
 /**
@@ -90,7 +92,6 @@ export interface Rewards {
 export function wireRewards(settings: Settings, tracking: Tracking): Rewards {
   const { clock, events, lookup, creation, samePerson, attribution, attributedUsers, visitors } = tracking;
   const database = new Database(settings, Math.min(settings.queryTimeoutMs * patience, maxTimeoutMs));
-  const audit = new Audit(database, clock);
 
   const creditTypes = new CreditTypeManager(database);
   const programs = new ProgramManager(database, creditTypes);
@@ -108,6 +109,7 @@ export function wireRewards(settings: Settings, tracking: Tracking): Rewards {
   const audit = new Audit(database, clock);
   const holds = new CommissionHolds(database, clock);
   const rejections = new CommissionRejections(database, clock, events, audit);
+  const reassignments = new Reassignments({ database, clock, lookup, samePerson, grants, secondLook: late, audit });
   const totals = new Totals(database, clock, settings);
   const coupons = new Coupons(database, clock, samePerson);
   const purchases = new Purchases(database, clock, events, buyersReferrals, late, settings);
@@ -119,7 +121,7 @@ export function wireRewards(settings: Settings, tracking: Tracking): Rewards {
     creditTypes,
     programs,
     referralCodes: new ReferralCodeManager(database, lookup, creation, programs),
-    signups: new SignupManager(database, signups),
+    signups: new SignupManager(database, signups, reassignments),
     credits,
     creditTransactions: new CreditTransactionManager(database, clock, credits),
     channels: new ChannelManager(database, clock, lookup, creation, settings),
@@ -137,7 +139,7 @@ export function wireRewards(settings: Settings, tracking: Tracking): Rewards {
     ...{ signups, usages, coupons, purchases, earnOuts },
     pages: new CommissionPages(database, clock, totals),
     codeOffers: new CodeOffers(database, clock, settings),
-    userChanges: new UserChanges(database, lookup, audit),
+    userChanges: new UserChanges(database, lookup, audit, new Merges(database, clock, rejections)),
     close: () => database.close(),
   };
 }
