@@ -181,6 +181,11 @@ const catalogue = {
       `The earn-out ${id} of this user is in progress. Wait until it is settled, or call earnOuts.settle or ` +
       'runEarnOuts, and try again.',
   },
+  NOT_SIGNED_UP: {
+    status: 409,
+    text: (user: string) =>
+      `The user ${show(user)} has no sign-up, so nothing qualifies. Call qualify again once one is recorded.`,
+  },
   REFERENCE_REUSED: {
     status: 409,
     text: (reference: string, before: string, now: string) =>
@@ -216,6 +221,12 @@ const catalogue = {
     status: 409,
     text: (id: number) =>
       `The commission ${id} is rejected, and that is final. To pay the user all the same, call commissions.adjust.`,
+  },
+  REVIEW_DECIDED: {
+    status: 409,
+    text: (id: number, status: string) =>
+      `The review ${id} is ${status} already, and that is final. ` +
+      'What is allowed can still be taken back by commissions.reject, and what is refused be made up for by commissions.adjust.',
   },
   NOTHING_TO_REFUND: {
     status: 409,

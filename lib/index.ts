@@ -16,20 +16,29 @@ export type {
   RunEarnOutsOptions,
 } from './types/earn-outs';
 export type {
+  AdjustmentInput,
   ChannelChanges,
+  ChannelCommission,
   ChannelInput,
+  CommissionKind,
   CommissionSource,
   CommissionStatus,
   CommissionTerms,
   Coupon,
+  LimitPeriod,
   NoCommission,
   PurchaseInput,
   PurchaseRecordInput,
+  QualifyInput,
   Quote,
+  ReferrerLimit,
   RefundInput,
+  TermsSource,
+  UndoInput,
 } from './types/commissions';
 export type { Payout } from './options';
 export type { RecordedPurchase, RecordedRefund } from './rewards/commissions/purchases';
+export type { QualifiedSignup } from './rewards/commissions/signup-commissions';
 export type { Actor, ReasonedOptions, StaffOptions } from './types/audit';
 export type { Amount, ListOptions, RecordRef, UserRef, WithManager } from './types/common';
 export type {
@@ -60,7 +69,14 @@ export type {
 export type { UserChange } from './types/users';
 export type { FieldOf, Plain, ReadOptions, Search } from './types/records';
 export type { SignupExplanation } from './rewards/signups/signup-explanation';
-export type { CreateReferralInput, RecordOptions, ReferralDraft, RespondOptions, TargetRef } from './types/referrals';
+export type {
+  CreateReferralInput,
+  RecordOptions,
+  ReferralDraft,
+  RespondOptions,
+  ResponseCountOptions,
+  TargetRef,
+} from './types/referrals';
 
 export { entities } from './entities';
 export { Referral } from './entities/referral';
@@ -86,8 +102,10 @@ export { ReferralProgram } from './entities/referral-program';
 export { ReferralPurchase } from './entities/referral-purchase';
 export { ReferralRedemption } from './entities/referral-redemption';
 export { ReferralReferee } from './entities/referral-referee';
+export { ReferralReferrerPeriod } from './entities/referral-referrer-period';
 export { ReferralRefund } from './entities/referral-refund';
 export { ReferralResponse } from './entities/referral-response';
+export { ReferralReview } from './entities/referral-review';
 export { ReferralSignup } from './entities/referral-signup';
 export { ReferralSignupRefusal } from './entities/referral-signup-refusal';
 export { ReferralUsage } from './entities/referral-usage';
@@ -104,3 +122,4 @@ export type { Problem, Verification, VerifyOptions } from './rewards/verify/veri
 export type { ReferralEvents } from './database/events';
 
 export { migrations, runMigrations } from '../migrations';
+export type { FraudMode, FraudRule, PurchaseFacts, ReviewRule, ReviewStatus, SignupFacts } from './types/reviews';

@@ -1,4 +1,5 @@
 import type { EntityManager } from 'typeorm';
+import { type Currency, maxDecimals } from './currency';
 import { invalid, ReferralError } from './errors';
 import { lengths } from './limits';
 import { escaped, quoted } from './shown';
@@ -218,8 +219,16 @@ export function readOf(field: string, value: object, name: string): unknown {
 
 const amountPattern = /^[+-]?\d{1,16}(\.\d{1,4})?$/;
 
-/** An amount that fits `numeric(20,4)`, as a decimal string: only PostgreSQL computes with amounts. */
-export function amountOf(field: string, value: Amount, sign: 'any' | 'positive' | 'not negative' | 'not zero'): string {
+/**
+ * An amount that fits `numeric(20,4)` and has no more decimals than the currency, as a decimal string: only PostgreSQL
+ * computes with amounts. Zeros after them say nothing, so `'33.00'` is an amount of yen.
+ */
+export function amountOf(
+  field: string,
+  value: Amount,
+  sign: 'any' | 'positive' | 'not negative' | 'not zero',
+  { decimals }: Pick<Currency, 'decimals'>,
+): string {
   const text = ['number', 'string', 'bigint'].includes(typeof value) ? String(value) : '';
   const isZero = !/[1-9]/.test(text);
   const isNegative = !isZero && text.startsWith('-');
@@ -227,19 +236,24 @@ export function amountOf(field: string, value: Amount, sign: 'any' | 'positive' 
     (sign === 'positive' && (isZero || isNegative)) ||
     (sign === 'not negative' && isNegative) ||
     (sign === 'not zero' && isZero);
-  if (amountPattern.test(text) && !isWrong) return text;
+  if (amountPattern.test(text) && decimalsIn(text) <= decimals && !isWrong) return text;
   const range = { 'any': '', 'positive': ' above 0', 'not negative': ' from 0', 'not zero': ' other than 0' }[sign];
   throw invalid(
     field,
     `an amount${range}: a decimal string such as "12.50", or a finite number, ` +
-      'with at most 16 digits before the point and 4 after',
+      `with at most 16 digits before the point and ${decimals === 0 ? 'none' : decimals} after`,
     value,
   );
 }
 
+/** How many decimals a decimal string has, without zeros at its end. */
+export function decimalsIn(amount: string): number {
+  return (amount.split('.')[1] ?? '').replace(/0+$/, '').length;
+}
+
 /** A share from 0 to 1, as a decimal string. */
 export function ratioOf(field: string, value: Amount): string {
-  const text = amountOf(field, value, 'not negative');
+  const text = amountOf(field, value, 'not negative', { decimals: maxDecimals });
   if (Number(text) > 1) throw invalid(field, 'a share from 0 to 1, such as "0.25"', value);
   return text;
 }

@@ -2,16 +2,19 @@ import type { IncomingMessage } from 'node:http';
 import type { Request, Response } from 'express';
 import type { Store } from 'express-rate-limit';
 import type { DataSource, EntityManager, EntitySchema, SelectQueryBuilder } from 'typeorm';
+import { currencyOf, minorUnitOf } from './currency';
 import type { Referral } from './entities/referral';
 import type { ReferralEarnOut } from './entities/referral-earn-out';
 import type { ReferralResponse } from './entities/referral-response';
 import { dayMs } from './limits';
-import { checkedOptions } from './option-checks';
+import { checkedOptions, refused } from './option-checks';
 import { cookieSettings } from './option-cookie';
 import { addressOfRequest, csrfFieldOfHost, randomCode, safeReporter } from './option-defaults';
+import type { ReferrerLimit } from './types/commissions';
 import type { Amount, UserRef } from './types/common';
 import type { PayoutResult } from './types/earn-outs';
 import type { ReferralDraft } from './types/referrals';
+import type { FraudMode, FraudRule } from './types/reviews';
 
 type Awaitable<T> = T | Promise<T>;
 
@@ -134,14 +137,39 @@ export interface ReferralsOptions {
    * Default: different ids are different people.
    */
   isSamePerson?: (referrer: string, referee: string, context: SignupContext) => Awaitable<boolean>;
+  /**
+   * The currency of all amounts, a code of ISO 4217. What is computed is rounded half up to its minor unit, what is
+   * returned has its decimals, and amounts with more decimals are refused. A program keeps its currency: amounts that are
+   * stored are not converted if the option changes. Default `'USD'`; amounts may then have up to 4 decimals, as they could
+   * before there was this option.
+   */
+  currency?: string;
   commission?: {
     /**
-     * The share of a referee's purchase that the referrer earns, unless a channel or a program sets one: from 0 to 1,
-     * with at most 4 decimals. Default `'0'`: no commission.
+     * The share of a referee's purchase that the referrer earns, unless an account, a channel or a program sets one: from 0
+     * to 1, with at most 4 decimals. Default `'0'`: no commission.
      */
     ratio?: Amount;
+    /** What each purchase above 0 earns, in the place of a share of it; above 0. Default: the share. */
+    amount?: Amount;
+    /**
+     * For how many calendar months, in UTC, purchases earn, from the referee's first purchase that is credited to the referrer;
+     * 1–1200. Default: for good.
+     */
+    months?: number;
+    /** For how many purchases of a referee, from 1; purchases of 0 do not count. Default: for all. */
+    purchases?: number;
     /** The most that one referee can earn a referrer; above 0. Default: no limit. */
     maxPerReferee?: Amount;
+    /** What a sign-up earns the referrer; from 0. Default `'0'`: nothing. */
+    signup?: Amount;
+    /** Whether a sign-up earns only once `referrals.qualify` is called for the user. Default false: at the sign-up. */
+    qualify?: boolean;
+    /**
+     * The most that a referrer can earn in a period: `{ amount, period }` with `period` one of `'month'`, `'quarter'`, `'year'`, of
+     * the calendar in UTC, and `'all'`. Default: no limit.
+     */
+    maxPerReferrer?: ReferrerLimit;
     /**
      * How many days after the purchase a commission becomes available: whole days of 24 hours, 0–36,500. Default 30.
      */
@@ -154,7 +182,7 @@ export interface ReferralsOptions {
     every?: { days: number };
     /**
      * The least amount that is paid, of both modes together as far as they can be paid; above 0. A smaller one waits for
-     * a later earn-out. Default `'0.01'`.
+     * a later earn-out. Default: the minor unit of the currency, `'0.01'` of US dollars.
      */
     minimum?: Amount;
     /**
@@ -184,6 +212,36 @@ export interface ReferralsOptions {
     creditType?: string;
     /** How long that credit lasts, in days, 1–36,500. Default 36,500 (a hundred years). */
     creditDurationDays?: number;
+  };
+  /**
+   * What looks wrong, and is reviewed by staff (`referrals.reviews`). Each rule is `'off'`, opens a review (`'flag'`), or also
+   * holds what the subject earns and is granted until staff have decided (`'hold'`).
+   */
+  fraud?: {
+    /**
+     * Two accounts, or a referrer and a referee, have one payout address, without regard to the case of A to Z. The account
+     * that takes it last is flagged, and so is each pair of the two. `'hold'` holds that account's payouts, and what
+     * the pair earns and is granted. Default `'flag'`.
+     */
+    sharedPayoutAddress?: FraudMode;
+    /**
+     * A referee signs up from an address and with a user agent that the referrer has signed up, clicked or responded with in
+     * the 24 hours before. The address is compared as the option `ip` stores it. Default `'off'`.
+     */
+    sameDevice?: FraudMode;
+    /**
+     * More than `max` sign-ups, 1–1,000, through one referral from one address within 24 hours: each above it is flagged.
+     * Default `'off'`.
+     */
+    signupsFromAddress?: 'off' | { do: FraudMode; max: number };
+    /** A sign-up less than so many seconds after the click that led to it, 1–86,400. Default `'off'`. */
+    fastSignup?: 'off' | { do: FraudMode; seconds: number };
+    /**
+     * The host's own rule: a function that returns a sentence about a sign-up or a purchase that looks wrong, and null about
+     * any other. May be async. It is called before anything is written, also for a call that turns out to be a repeated
+     * one. What it throws goes to `onError`, and flags nothing. The function alone means `{ do: 'flag', find }`. Default `'off'`.
+     */
+    rule?: 'off' | FraudRule | { do: FraudMode; find: FraudRule };
   };
   api?: {
     /**
@@ -289,11 +347,15 @@ export type Settings = Readonly<ReturnType<typeof settingsOf>>;
  */
 export function settingsOf(given: ReferralsOptions) {
   const options = checkedOptions(given);
+  const { ratio, amount } = options.commission ?? {};
+  if (ratio !== undefined && amount !== undefined)
+    throw refused('commission.amount', 'no value together with commission.ratio', amount);
   const baseUrl = new URL(options.baseUrl);
   const sitePath = baseUrl.pathname.replace(/\/$/, '');
   const allowedOrigins = (options.redirect?.allowedOrigins ?? []).map((url) => new URL(url).origin);
   const actionDisplay: Readonly<Record<string, string>> = { RESPONDED: 'Clicked the link', ...options.actionDisplay };
   const { cookie = {}, redirect = {}, attribution = {}, linkCache = {}, commission = {}, earnOuts = {} } = options;
+  const currency = currencyOf(options.currency);
   return {
     dataSource: options.dataSource,
     baseUrl,
@@ -315,20 +377,29 @@ export function settingsOf(given: ReferralsOptions) {
     attribution: { model: attribution.model ?? 'last-touch', windowDays: attribution.windowDays ?? null },
     selfReferral: options.selfReferral ?? 'block',
     isSamePerson: options.isSamePerson ?? (() => false),
+    currency,
     commission: {
-      ratio: String(commission.ratio ?? 0),
-      maxPerReferee: commission.maxPerReferee === undefined ? null : String(commission.maxPerReferee),
+      ratio: commission.amount === undefined ? String(commission.ratio ?? 0) : null,
+      amount: textOrNull(commission.amount),
+      months: commission.months ?? null,
+      purchases: commission.purchases ?? null,
+      maxPerReferee: textOrNull(commission.maxPerReferee),
+      signup: String(commission.signup ?? 0),
+      qualify: commission.qualify ?? false,
+      maxPerReferrer: textOrNull(commission.maxPerReferrer?.amount),
+      period: commission.maxPerReferrer?.period ?? null,
       pendingDays: commission.pendingDays ?? 30,
     },
     earnOuts: {
       everyMs: (earnOuts.every?.days ?? 7) * dayMs,
-      minimum: String(earnOuts.minimum ?? '0.01'),
+      minimum: String(earnOuts.minimum ?? minorUnitOf(currency.digits)),
       payout: earnOuts.payout ?? null,
       payoutTimeoutMs: earnOuts.payoutTimeoutMs ?? 60_000,
       concurrency: earnOuts.concurrency ?? 5,
       creditType: earnOuts.creditType ?? 'Commissions',
       creditDurationDays: earnOuts.creditDurationDays ?? 36_500,
     },
+    fraud: fraudSettings(options.fraud),
     rateLimitStore: options.api?.rateLimitStore,
     // Their types say what most hosts get: a request of Express. Of one that `listener` serves, it is Node.js's alone.
     consent: options.consent as ((req: IncomingMessage) => Awaitable<boolean>) | undefined,
@@ -347,4 +418,34 @@ export function settingsOf(given: ReferralsOptions) {
     linkCache: { max: linkCache.max ?? 10_000, ttlMs: linkCache.ttlMs ?? 10_000 },
     onError: safeReporter(options.onError),
   };
+}
+
+/** The rules of the option `fraud`, each with its mode. */
+function fraudSettings({
+  sharedPayoutAddress = 'flag',
+  sameDevice = 'off',
+  signupsFromAddress = 'off',
+  fastSignup = 'off',
+  rule = 'off',
+}: NonNullable<ReferralsOptions['fraud']> = {}) {
+  const off = { do: 'off' } as const;
+  return {
+    sharedPayoutAddress,
+    sameDevice,
+    signupsFromAddress: signupsFromAddress === 'off' ? { ...off, max: 0 } : signupsFromAddress,
+    fastSignup: fastSignup === 'off' ? { ...off, seconds: 0 } : fastSignup,
+    rule: ruleSettings(rule),
+  };
+}
+
+function ruleSettings(rule: NonNullable<NonNullable<ReferralsOptions['fraud']>['rule']>): {
+  do: FraudMode;
+  find: FraudRule;
+} {
+  if (rule === 'off') return { do: 'off', find: () => null };
+  return typeof rule === 'function' ? { do: 'flag', find: rule } : rule;
+}
+
+function textOrNull(value: Amount | undefined): string | null {
+  return value === undefined ? null : String(value);
 }

@@ -19,7 +19,10 @@ import { ClicksWithoutForeignKey1800000000000 } from './1800000000000-clicks-wit
 import { ListByIndex1800000000001 } from './1800000000001-list-by-index';
 import { AddAudit1810000000000 } from './1810000000000-add-audit';
 import { GovernCommissions1811000000000 } from './1811000000000-govern-commissions';
+import { CommissionTerms1813000000000 } from './1813000000000-commission-terms';
 import { MoveAttribution1815000000000 } from './1815000000000-move-attribution';
+import { CountVisitors1816000000000 } from './1816000000000-count-visitors';
+import { AddReviews1816000000001 } from './1816000000001-add-reviews';
 import { locked, tableOfMigrations } from './once';
 
 /** The migrations, in order, for the host's DataSource: `migrations: [...migrations, /* yours *\/]`. */
@@ -41,7 +44,10 @@ export const migrations: (new () => MigrationInterface)[] = [
   ListByIndex1800000000001,
   AddAudit1810000000000,
   GovernCommissions1811000000000,
+  CommissionTerms1813000000000,
   MoveAttribution1815000000000,
+  CountVisitors1816000000000,
+  AddReviews1816000000001,
 ];
 
 /**

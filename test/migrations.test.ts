@@ -44,6 +44,7 @@ const ours = [
   'referral_referees',
   'referral_refunds',
   'referral_responses',
+  'referral_reviews',
   'referral_signup_refusals',
   'referral_signups',
   'referral_usages',

@@ -7,6 +7,7 @@ import type { ReferralEarnOut } from '../entities/referral-earn-out';
 import type { ReferralPurchase } from '../entities/referral-purchase';
 import type { ReferralRefund } from '../entities/referral-refund';
 import type { ReferralResponse } from '../entities/referral-response';
+import type { ReferralReview } from '../entities/referral-review';
 import type { ReferralSignup } from '../entities/referral-signup';
 import { invalid } from '../errors';
 import { callHost } from './own-runners';
@@ -16,6 +17,8 @@ import { callHost } from './own-runners';
  * change.
  */
 export interface ReferralEvents {
+  /** A rule of the option `fraud` has flagged something for the first time. */
+  reviewOpened: [review: ReferralReview];
   /** A response was recorded: a click, or an action. */
   response: [response: ReferralResponse];
   /** The user of an anonymous visitor's response became known. Emitted once for each response. */
@@ -32,6 +35,8 @@ export interface ReferralEvents {
   commissionEarned: [commission: ReferralCommission];
   /** A refund lowered a commission. If `revertedAt` is set, the purchase is refunded in full. */
   commissionReverted: [commission: ReferralCommission, refund: ReferralRefund];
+  /** A refund was undone. The commission is that of the purchase after that; null if it earned none. */
+  refundUndone: [refund: ReferralRefund, commission: ReferralCommission | null];
   /** Staff rejected a commission: nothing of it is left, for good. */
   commissionRejected: [commission: ReferralCommission];
   /**
@@ -43,6 +48,7 @@ export interface ReferralEvents {
 
 const names: ReadonlySet<string> = new Set(
   Object.keys({
+    reviewOpened: true,
     response: true,
     userLinkedToResponse: true,
     signup: true,
@@ -51,6 +57,7 @@ const names: ReadonlySet<string> = new Set(
     purchase: true,
     commissionEarned: true,
     commissionReverted: true,
+    refundUndone: true,
     commissionRejected: true,
     earnOut: true,
   } satisfies Record<keyof ReferralEvents, true>),

@@ -1,4 +1,5 @@
 import type { ValueTransformer } from 'typeorm';
+import { type Currency, shownAmount, shownRatio } from '../currency';
 
 /**
  * The driver returns `bigint` as a string. The package uses `bigint` for ids and counts, far below 2^53, so entities
@@ -9,26 +10,41 @@ export const bigintAsNumber: ValueTransformer = {
   from: (value: string | null) => (value === null ? null : Number(value)),
 };
 
-/**
- * Formats an amount from the database: at least two decimals, and no zeros after the second, as in `'25.00'` and
- * `'0.125'`. The result is a string, because a float can't represent every `numeric`. The argument is a number if the
- * host has made its driver parse `numeric` as a float and loads the entity through TypeORM.
- */
-export function shownAmount(kept: string | number): string {
-  const [whole, decimals = ''] = String(kept).split('.');
-  return `${whole}.${decimals.replace(/0+$/, '').padEnd(2, '0')}`;
-}
+const amount: ValueTransformer = {
+  to: (value: unknown) => value,
+  from: (value: string | number | null) => (value === null ? null : shownRatio(value)),
+};
+
+const ratio: ValueTransformer = { ...amount };
+const discount: ValueTransformer = { ...amount };
 
 /** The options of a column of type `numeric(20,4)`, which an entity has as a decimal string. */
-export const amountColumn = {
-  type: 'numeric',
-  precision: 20,
-  scale: 4,
-  transformer: {
-    to: (value: unknown) => value,
-    from: (value: string | number | null) => (value === null ? null : shownAmount(value)),
-  },
-} as const;
+export const amountColumn = { type: 'numeric', precision: 20, scale: 4, transformer: amount } as const;
+
+/** The same for a share, such as a rate of commissions, which has no currency. */
+export const ratioColumn = { ...amountColumn, transformer: ratio } as const;
+
+/** The same for the discount of a channel, which is an amount or a share, as the property `promoType` says. */
+export const discountColumn = { ...amountColumn, transformer: discount } as const;
+
+/**
+ * Returns a function that formats the amounts of a loaded entity as those of a currency. A transformer does not know the
+ * DataSource of the entity, and two of them can have different currencies. So it formats amounts as most currencies have
+ * them, with two decimals; and there is nothing to do for those.
+ */
+export function currencyFormat({
+  digits,
+}: Currency): (entity: object, columns: readonly { propertyName: string; transformer?: unknown }[]) => void {
+  if (digits === 2) return () => undefined;
+  return (entity, columns) => {
+    const values = entity as Record<string, unknown>;
+    for (const { propertyName, transformer } of columns) {
+      const isAmount = transformer === amount || (transformer === discount && values['promoType'] === 'value_off');
+      const value = values[propertyName];
+      if (isAmount && typeof value === 'string') values[propertyName] = shownAmount(value, digits);
+    }
+  };
+}
 
 /**
  * The transformer of a time that can be `infinity` in the database, which an entity has as null. The drivers have it as a

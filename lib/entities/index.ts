@@ -20,8 +20,10 @@ import { ReferralProgram } from './referral-program';
 import { ReferralPurchase } from './referral-purchase';
 import { ReferralRedemption } from './referral-redemption';
 import { ReferralReferee } from './referral-referee';
+import { ReferralReferrerPeriod } from './referral-referrer-period';
 import { ReferralRefund } from './referral-refund';
 import { ReferralResponse } from './referral-response';
+import { ReferralReview } from './referral-review';
 import { ReferralSignup } from './referral-signup';
 import { ReferralSignupRefusal } from './referral-signup-refusal';
 import { ReferralUsage } from './referral-usage';
@@ -51,6 +53,7 @@ export const entityOf = {
   accounts: ReferralAccount,
   totals: ReferralAccountTotal,
   referees: ReferralReferee,
+  referrerPeriods: ReferralReferrerPeriod,
   buyers: ReferralBuyer,
   redemptions: ReferralRedemption,
   purchases: ReferralPurchase,
@@ -62,6 +65,7 @@ export const entityOf = {
   commissionEntries: ReferralCommissionEntry,
   adjustments: ReferralAdjustment,
   audit: ReferralAudit,
+  reviews: ReferralReview,
 };
 
 /** For the host's DataSource: `entities: [...entities, User]`. */

@@ -1,11 +1,12 @@
 import type { Request } from 'express';
 import { Registry } from '../registry';
 import type { ListOptions, UserRef, WithManager } from '../types/common';
-import type { CreateReferralInput, RecordOptions, RespondOptions } from '../types/referrals';
+import type { CreateReferralInput, RecordOptions, RespondOptions, ResponseCountOptions } from '../types/referrals';
 import type { RecordSignupOptions } from '../types/signups';
 import type { ReferralRecord } from './record';
 import type { Referral } from './referral';
 import type { ReferralAccount } from './referral-account';
+import type { ReferralAdjustment } from './referral-adjustment';
 import type { ReferralAudit } from './referral-audit';
 import type { ReferralChannel } from './referral-channel';
 import type { ReferralCode } from './referral-code';
@@ -18,6 +19,7 @@ import type { ReferralLateAttribution } from './referral-late-attribution';
 import type { ReferralProgram } from './referral-program';
 import type { ReferralPurchase } from './referral-purchase';
 import type { ReferralResponse } from './referral-response';
+import type { ReferralReview } from './referral-review';
 import type { ReferralSignup } from './referral-signup';
 
 /** The calls that the static and instance methods of `Referral` and `ReferralResponse` make. */
@@ -33,7 +35,7 @@ export interface ReferralCalls {
   responsesForRequest(req: Request, options: ListOptions): Promise<ReferralResponse[]>;
   responsesForReferrer(user: UserRef, options: ListOptions): Promise<ReferralResponse[]>;
   filteredResponses(referral: Referral, options: ListOptions): Promise<ReferralResponse[]>;
-  responseCount(referral: Referral, options: WithManager): Promise<number>;
+  responseCount(referral: Referral, options: ResponseCountOptions): Promise<number>;
   linkResponses(
     visitorId: string,
     user: UserRef,
@@ -58,8 +60,10 @@ export interface RecordsByManager {
   accounts: ReferralAccount;
   purchases: ReferralPurchase;
   commissions: ReferralCommission;
+  adjustments: ReferralAdjustment;
   earnOuts: ReferralEarnOut;
   audit: ReferralAudit;
+  reviews: ReferralReview;
 }
 
 /** The calls that the methods of records make. Each goes to the record's manager. */

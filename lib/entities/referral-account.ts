@@ -2,17 +2,19 @@ import { Check, Column, Entity, Index, JoinColumn, ManyToOne, PrimaryColumn } fr
 import { lengths } from '../limits';
 import type { AccountChanges, EarningMode } from '../types/earn-outs';
 import { amountColumn, bigintAsNumber, finite } from './columns';
-import { ReferralRecord } from './record';
+import { isRatedCommission, RatedCommissionColumns, ratedAmounts } from './commission-terms';
 import { Referral } from './referral';
 
 /** A user's own referral settings and counters. */
 @Entity({ name: 'referral_accounts' })
 @Index('ix_referral_accounts_id', ['id'])
 @Index('ix_referral_accounts_referral', ['referralId'])
+@Index('ix_referral_accounts_payout_email', { synchronize: false }) // on lower(payout_email COLLATE "C")
 @Check('ck_referral_accounts_mode', `"mode" = 'credits' OR ("mode" = 'payout' AND "payout_email" IS NOT NULL)`)
 @Check('ck_referral_accounts_counts', '"users_upgraded" BETWEEN 0 AND "users_referred"')
-@Check('ck_referral_accounts_finite', finite('credits_paid', 'payouts_paid'))
-export class ReferralAccount extends ReferralRecord<AccountChanges> {
+@Check('ck_referral_accounts_commission', isRatedCommission)
+@Check('ck_referral_accounts_finite', finite('credits_paid', 'payouts_paid', ...ratedAmounts))
+export class ReferralAccount extends RatedCommissionColumns<AccountChanges> {
   @PrimaryColumn({
     name: 'user_id',
     type: 'varchar',
@@ -44,6 +46,10 @@ export class ReferralAccount extends ReferralRecord<AccountChanges> {
    */
   @Column({ name: 'referral_id', type: 'bigint', nullable: true, transformer: bigintAsNumber })
   readonly referralId!: number | null;
+
+  /** Why payouts are held: `review:<id>` for each review. Not loaded. */
+  @Column({ name: 'held_for', type: 'text', array: true, default: () => "'{}'", select: false })
+  readonly heldFor?: readonly string[];
 
   /** How many users signed up or bought through this user. */
   @Column({ name: 'users_referred', type: 'integer', default: 0 })

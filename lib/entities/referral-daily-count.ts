@@ -2,7 +2,7 @@ import { Column, Entity, JoinColumn, ManyToOne, PrimaryColumn } from 'typeorm';
 import { bigintAsNumber } from './columns';
 import { Referral } from './referral';
 
-/** How many clicks a referral had on one UTC day. The statement that inserts the clicks also updates the count. */
+/** How many clicks and new visitors a referral had on one UTC day. The statement that inserts the clicks also updates the counts. */
 @Entity({ name: 'referral_daily_counts' })
 export class ReferralDailyCount {
   @PrimaryColumn({
@@ -19,6 +19,10 @@ export class ReferralDailyCount {
 
   @Column({ name: 'clicks', type: 'bigint', transformer: bigintAsNumber })
   readonly clicks!: number;
+
+  /** How many of the clicks were the first of their visitor, as `referral.responseCount({ distinct: true })` counts. */
+  @Column({ name: 'visitors', type: 'bigint', default: 0, transformer: bigintAsNumber })
+  readonly visitors!: number;
 
   /** Only loaded if the host's query asks for the relation. No foreign key: the statement that inserts locks the referral. */
   @ManyToOne(() => Referral, { nullable: false, createForeignKeyConstraints: false })

@@ -1,9 +1,9 @@
 import { Check, Column, Entity, Index, PrimaryColumn } from 'typeorm';
 import { lengths } from '../limits';
-import type { CommissionSource, NoCommission } from '../types/commissions';
+import type { CommissionSource, NoCommission, TermsSource } from '../types/commissions';
 import type { WithManager } from '../types/common';
 import type { EarningMode } from '../types/earn-outs';
-import { amountColumn, bigintAsNumber, finite } from './columns';
+import { amountColumn, bigintAsNumber, finite, ratioColumn } from './columns';
 import { ReferralRecord, related } from './record';
 import type { ReferralCommission } from './referral-commission';
 import type { ReferralLateAttribution } from './referral-late-attribution';
@@ -21,7 +21,7 @@ import type { ReferralLateAttribution } from './referral-late-attribution';
     "((no_commission)::text = ANY ((ARRAY['no-referrer'::character varying, 'own-referral'::character varying])::text[]))",
 })
 @Check('ck_referral_purchases_amounts', '"amount" >= 0 AND "refunded" BETWEEN 0 AND "amount"')
-@Check('ck_referral_purchases_finite', finite('amount', 'refunded', 'rate', 'room'))
+@Check('ck_referral_purchases_finite', finite('amount', 'refunded', 'rate', 'room', 'flat_amount', 'referrer_room'))
 export class ReferralPurchase extends ReferralRecord {
   /** The buyer. */
   @PrimaryColumn({
@@ -86,15 +86,35 @@ export class ReferralPurchase extends ReferralRecord {
   readonly mode!: EarningMode | null;
 
   /**
-   * The share that the referrer earns of the purchase, from 0 to 1, as a decimal string; null without a referrer. The
-   * migration that added the column left it null for earlier purchases without a commission.
+   * The share that the referrer earns of the purchase, from 0 to 1, as a decimal string; null without a referrer, and with a
+   * `flatAmount`. The migration that added the column left it null for earlier purchases without a commission.
    */
-  @Column({ name: 'rate', ...amountColumn, nullable: true })
+  @Column({ name: 'rate', ...ratioColumn, nullable: true })
   readonly rate!: string | null;
 
   /** What the limit left to earn for this buyer, as a decimal string; null without a limit, or where `rate` is null. */
   @Column({ name: 'room', ...amountColumn, precision: 28, nullable: true })
   readonly room!: string | null;
+
+  /** What each purchase earned by those terms, as a decimal string; null for a share of it. */
+  @Column({ name: 'flat_amount', ...amountColumn, nullable: true })
+  readonly flatAmount!: string | null;
+
+  /** Where the terms of what it earns come from; null without a referrer, and where the migration found none. */
+  @Column({ name: 'terms_from', type: 'varchar', length: 8, nullable: true })
+  readonly termsFrom!: TermsSource | null;
+
+  /** What the limit for the referrer left to earn in the period, for `verify`; null without one. Not loaded. */
+  @Column({ name: 'referrer_room', ...amountColumn, precision: 28, nullable: true, select: false })
+  readonly referrerRoom?: string | null;
+
+  /** How many purchases the terms still had for this buyer, this one included, for `verify`; null for all. Not loaded. */
+  @Column({ name: 'purchases_left', type: 'integer', nullable: true, select: false })
+  readonly purchasesLeft?: number | null;
+
+  /** The end of the months of the terms, for `verify`; null for good. Not loaded. */
+  @Column({ name: 'term_until', type: 'timestamptz', nullable: true, select: false })
+  readonly termUntil?: Date | null;
 
   /** Whether the amount counts as revenue of the channel. It does not if another user has referred the buyer. */
   @Column({ name: 'is_revenue', type: 'boolean', default: false })
@@ -123,7 +143,7 @@ export class ReferralPurchase extends ReferralRecord {
       const { userId: refereeId, reference: purchase } = this;
       const userId = (await this.lateAttribution(options))?.referrerId ?? this.referrerId;
       if (userId === null) return null;
-      return (await records.find('commissions', { userId, refereeId, purchase }, options))[0] ?? null;
+      return (await records.find('commissions', { userId, refereeId, purchase, kind: 'purchase' }, options))[0] ?? null;
     });
   }
 }

@@ -35,9 +35,21 @@ export class ReferralReferee {
   @Column({ name: 'earned', ...amountColumn, precision: 28, default: 0 })
   readonly earned!: string;
 
+  /** Why what the referee earns the referrer is held: `review:<id>` for each review. Empty if it is not. */
+  @Column({ name: 'held_for', type: 'text', array: true, default: () => "'{}'" })
+  readonly heldFor!: readonly string[];
+
   /** When the referee first paid for something through this referrer; null before. */
   @Column({ name: 'upgraded_at', type: 'timestamptz', nullable: true })
   readonly upgradedAt!: Date | null;
+
+  /** How many purchases above 0 were credited to this referrer. A refund does not lower it. */
+  @Column({ name: 'purchases', type: 'integer', default: 0 })
+  readonly purchases!: number;
+
+  /** The time of the earliest of them; null if there is none. The months of commission terms count from it. */
+  @Column({ name: 'first_purchase_at', type: 'timestamptz', nullable: true })
+  readonly firstPurchaseAt!: Date | null;
 
   /** When another pair was added to this one, because two users were merged; null if none was. */
   @Column({ name: 'merged_at', type: 'timestamptz', nullable: true })

@@ -88,6 +88,10 @@ export class ReferralResponse {
   @Column({ name: 'touched_at', type: 'timestamptz', default: () => 'now()' })
   readonly touchedAt!: Date;
 
+  /** Whether it is the click by which its visitor was counted. */
+  @Column({ name: 'is_new_visitor', type: 'boolean', default: false, select: false })
+  readonly isNewVisitor!: boolean;
+
   /**
    * Loads the entity that the action was about. Null if there is no target, if the row is deleted, or if its type is no
    * entity.

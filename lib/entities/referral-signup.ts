@@ -1,8 +1,10 @@
 import { Check, Column, Entity, Index, JoinColumn, ManyToOne, PrimaryColumn } from 'typeorm';
 import { lengths } from '../limits';
+import type { NoCommission } from '../types/commissions';
 import type { WithManager } from '../types/common';
 import type { Weighed } from '../types/signups';
 import { amountColumn, bigintAsNumber, finite } from './columns';
+import { isRatedCommission } from './commission-terms';
 import { related } from './record';
 import { Referral } from './referral';
 import type { ReferralCode } from './referral-code';
@@ -19,6 +21,8 @@ import { ReferralTerms, termAmounts } from './terms';
 @Index('ix_referral_signups_id', ['id'])
 @Index('ix_referral_signups_referral', ['referralId', 'id'])
 @Index('ix_referral_signups_referrer', ['referrerId', 'id'], { where: '(referrer_id IS NOT NULL)' })
+@Index('ix_referral_signups_address', ['referralId', 'ipAddress', 'createdAt'], { where: '(ip_address IS NOT NULL)' })
+@Check('ck_referral_signups_commission', isRatedCommission)
 @Check('ck_referral_signups_finite', finite(...termAmounts, 'recorded_usage'))
 export class ReferralSignup extends ReferralTerms {
   /** The referee's id in the host, as text. */
@@ -59,6 +63,21 @@ export class ReferralSignup extends ReferralTerms {
   @Column({ name: 'usages', type: 'integer', default: 0, select: false })
   readonly usages?: number;
 
+  /** Why the credits that it would grant wait: `review:<id>` for each review. Not loaded. */
+  @Column({ name: 'held_for', type: 'text', array: true, default: () => "'{}'", select: false })
+  readonly heldFor?: readonly string[];
+
+  /**
+   * The address of the request, as the option `ip` stores it. Kept only while a rule of the option `fraud` compares it. Not
+   * loaded.
+   */
+  @Column({ name: 'ip_address', type: 'varchar', length: 45, nullable: true, select: false })
+  readonly ipAddress?: string | null;
+
+  /** The `User-Agent` header of the request. Like {@link ipAddress}. */
+  @Column({ name: 'user_agent', type: 'varchar', length: lengths.header, nullable: true, select: false })
+  readonly userAgent?: string | null;
+
   /** When the usage first reached the threshold, so that the referrer's reward became due; null before. */
   @Column({ name: 'threshold_reached_at', type: 'timestamptz', nullable: true })
   readonly thresholdReachedAt!: Date | null;
@@ -74,6 +93,20 @@ export class ReferralSignup extends ReferralTerms {
   /** Whether referrer and referee are the same person. Only set with the option `selfReferral: 'flag'`. */
   @Column({ name: 'is_self_referral', type: 'boolean', default: false })
   readonly isSelfReferral!: boolean;
+
+  /**
+   * When it was decided what the sign-up itself earns the referrer: at the sign-up, or by `referrals.qualify`; null before.
+   */
+  @Column({ name: 'qualified_at', type: 'timestamptz', nullable: true })
+  readonly qualifiedAt!: Date | null;
+
+  /** The `reference` of that call; `''` if it was decided at the sign-up, and null before. */
+  @Column({ name: 'qualification', type: 'varchar', length: lengths.reference, nullable: true })
+  readonly qualification!: string | null;
+
+  /** Why the sign-up itself earned no commission; null if it earned one, and before that is decided. */
+  @Column({ name: 'no_commission', type: 'varchar', length: 16, nullable: true })
+  readonly noCommission!: NoCommission | null;
 
   /** The referrals that were considered, the rule and the choice. */
   @Column({ name: 'weighed', type: 'jsonb' })

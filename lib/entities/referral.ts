@@ -3,7 +3,7 @@ import { Check, Column, Entity, Index, JoinColumn, ManyToOne, PrimaryColumn } fr
 import { type FieldsOf, isNothing, listOptionsOf, objectOf, optionsOf } from '../input';
 import { lengths } from '../limits';
 import type { ListOptions, UserRef, WithManager } from '../types/common';
-import type { CreateReferralInput, RecordOptions, RespondOptions } from '../types/referrals';
+import type { CreateReferralInput, RecordOptions, RespondOptions, ResponseCountOptions } from '../types/referrals';
 import type { RecordSignupOptions } from '../types/signups';
 import { bigintAsNumber } from './columns';
 import { registry } from './instance';
@@ -13,6 +13,7 @@ import type { ReferralSignup } from './referral-signup';
 
 const recordFields: FieldsOf<RecordOptions> = { target: true, manager: true };
 const respondFields: FieldsOf<RespondOptions> = { ...recordFields, user: true };
+const countFields: FieldsOf<ResponseCountOptions> = { distinct: true, manager: true };
 const signupFields: FieldsOf<RecordSignupOptions> = { code: true, manager: true };
 
 /**
@@ -228,9 +229,15 @@ export class Referral {
   /**
    * Returns how many clicks (responses with the action `RESPONDED`) were recorded for this referral, from the daily
    * counts. If the host deletes responses, the count stays.
+   *
+   * With `distinct: true` it returns how many visitors have clicked. That count is kept with the one of clicks, and as cheap to
+   * read. A click costs no look-up for it but by a visitor who comes from another referral or is signed in. A person
+   * counts once for each browser without our cookie: one in which it was deleted, has run out, or was cleared at sign-in, or
+   * which refuses it. Signed-in users count once, in whatever browser. First clicks of one visitor in the same moment may
+   * each count.
    */
-  async responseCount(options: WithManager = {}): Promise<number> {
-    const given = optionsOf('referral.responseCount', options);
+  async responseCount(options: ResponseCountOptions = {}): Promise<number> {
+    const given = objectOf('referral.responseCount', options, countFields);
     return registry.instanceOf(this, 'referral.responseCount', given).referrals.responseCount(this, given);
   }
 

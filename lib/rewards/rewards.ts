@@ -2,6 +2,7 @@ import { Database } from '../database/database';
 import type { RecordCalls, RecordsByManager } from '../entities/instance';
 import type { Settings } from '../options';
 import type { Tracking } from '../tracking/tracking';
+import { AdjustmentManager } from './commissions/adjustment-manager';
 import { BuyersReferrals } from './commissions/buyers-referrals';
 import { ChannelManager } from './commissions/channel-manager';
 import { CodeOffers } from './commissions/code-offers';
@@ -13,7 +14,9 @@ import { Coupons } from './commissions/coupons';
 import { LateAttributions } from './commissions/late-attributions';
 import { PurchaseManager } from './commissions/purchase-manager';
 import { Purchases } from './commissions/purchases';
+import { SignupCommissions } from './commissions/signup-commissions';
 import { Totals } from './commissions/totals';
+import { UndoneRefunds } from './commissions/undone-refunds';
 import { CreditManager } from './credits/credit-manager';
 import { CreditTransactionManager } from './credits/credit-transaction-manager';
 import { CreditTypeManager } from './credits/credit-type-manager';
@@ -22,9 +25,15 @@ import { EarnOutManager } from './earn-outs/earn-out-manager';
 import { EarnOuts } from './earn-outs/earn-outs';
 import { Reports } from './earn-outs/reports';
 import { Transitions } from './earn-outs/transitions';
+import { Waiting } from './earn-outs/waiting';
 import { Audit } from './records/audit';
 import { AuditManager } from './records/audit-manager';
 import { recordCalls } from './records/records';
+import { Findings } from './reviews/findings';
+import { FraudRules } from './reviews/fraud-rules';
+import { ReviewHolds } from './reviews/review-holds';
+import { ReviewManager } from './reviews/review-manager';
+import { DueGrants } from './signups/due-grants';
 import { Grants } from './signups/grants';
 import { ProgramManager } from './signups/program-manager';
 import { Reassignments } from './signups/reassignments';
@@ -66,10 +75,14 @@ export interface Managers extends Record<keyof RecordsByManager, unknown> {
   readonly purchases: PurchaseManager;
   /** What purchases have earned their referrers. */
   readonly commissions: CommissionManager;
+  /** What staff added to users' earnings, or took from them. */
+  readonly adjustments: AdjustmentManager;
   /** Commissions that were paid out or turned into credit. */
   readonly earnOuts: EarnOutManager;
   /** Who changed what, and why. */
   readonly audit: AuditManager;
+  /** What the rules of the option `fraud` have flagged: `allow`, `refuse`. */
+  readonly reviews: ReviewManager;
 }
 
 /** The parts of rewards, wired for one DataSource. */
@@ -81,6 +94,8 @@ export interface Rewards {
   readonly usages: Usages;
   readonly coupons: Coupons;
   readonly purchases: Purchases;
+  readonly signupCommissions: SignupCommissions;
+  readonly undoneRefunds: UndoneRefunds;
   readonly earnOuts: EarnOuts;
   readonly pages: CommissionPages;
   readonly codeOffers: CodeOffers;
@@ -93,50 +108,62 @@ export function wireRewards(settings: Settings, tracking: Tracking): Rewards {
   const { clock, events, lookup, creation, samePerson, attribution, attributedUsers, visitors } = tracking;
   const database = new Database(settings, Math.min(settings.queryTimeoutMs * patience, maxTimeoutMs));
 
+  const audit = new Audit(database, clock);
+  const holds = new CommissionHolds(database, clock);
+  const rejections = new CommissionRejections(database, clock, events, audit);
+  const reviewHolds = new ReviewHolds(database, holds, new Waiting(database, clock));
+  const fraud = new FraudRules(database, settings, new Findings(database, clock, events, reviewHolds, audit));
   const creditTypes = new CreditTypeManager(database);
   const programs = new ProgramManager(database, creditTypes);
   const choice = new SignupChoice(lookup, attribution, visitors, samePerson, settings);
   const grants = new Grants(database, events, settings);
   const buyersReferrals = new BuyersReferrals(lookup, attribution, samePerson);
   const late = new LateAttributions(database, clock, events, buyersReferrals, settings);
-  const signups = new Signups(database, clock, events, choice, grants, late);
+  const signupCommissions = new SignupCommissions(database, clock, events, rejections, settings);
+  const signups = new Signups(database, clock, events, choice, grants, late, signupCommissions, fraud, settings);
   // Pages wait for the database as long as tracking does.
   const lateInPages = new LateAttributions(tracking.database, clock, events, buyersReferrals, settings);
   attributedUsers.listen((user) => lateInPages.arrived(user));
   const usages = new Usages(database, clock, grants);
   const credits = new CreditManager(database, clock, events, creditTypes);
 
-  const audit = new Audit(database, clock);
-  const holds = new CommissionHolds(database, clock);
-  const rejections = new CommissionRejections(database, clock, events, audit);
   const reassignments = new Reassignments({ database, clock, lookup, samePerson, grants, secondLook: late, audit });
   const totals = new Totals(database, clock, settings);
   const coupons = new Coupons(database, clock, samePerson);
-  const purchases = new Purchases(database, clock, events, buyersReferrals, late, settings);
+  const purchases = new Purchases(database, clock, events, buyersReferrals, late, settings, fraud);
+  const undoneRefunds = new UndoneRefunds(database, clock, events, audit);
   const transitions = new Transitions(database, clock, events, settings);
   const reports = new Reports(database, events, settings, transitions);
   const earnOuts = new EarnOuts(database, clock, events, settings, creditTypes, transitions, reports);
+
+  const adjustments = new AdjustmentManager(database, clock, settings, audit);
 
   const managers: Managers = {
     creditTypes,
     programs,
     referralCodes: new ReferralCodeManager(database, lookup, creation, programs),
-    signups: new SignupManager(database, signups, reassignments),
+    signups: new SignupManager(database, signups, signupCommissions, reassignments),
     credits,
     creditTransactions: new CreditTransactionManager(database, clock, credits),
     channels: new ChannelManager(database, clock, lookup, creation, settings),
-    accounts: new AccountManager(database, clock, creation, settings, totals),
+    accounts: new AccountManager(database, clock, creation, settings, totals, fraud),
     purchases: new PurchaseManager(database, purchases),
-    commissions: new CommissionManager(database, { holds, rejections, audit }),
+    commissions: new CommissionManager(database, { holds, rejections, adjustments, audit }),
+    adjustments,
     earnOuts: new EarnOutManager(database, clock, transitions, reports),
     audit: new AuditManager(database),
+    reviews: new ReviewManager(database, {
+      ...{ clock, rejections, audit },
+      holds: reviewHolds,
+      grants: new DueGrants(database, clock, grants),
+    }),
   };
 
   return {
     database,
     managers,
     records: recordCalls(managers),
-    ...{ signups, usages, coupons, purchases, earnOuts },
+    ...{ signups, usages, coupons, purchases, signupCommissions, undoneRefunds, earnOuts },
     pages: new CommissionPages(database, clock, totals),
     codeOffers: new CodeOffers(database, clock, settings),
     userChanges: new UserChanges(database, lookup, audit, new Merges(database, clock, rejections)),

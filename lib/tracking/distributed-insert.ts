@@ -37,8 +37,10 @@ export class DistributedInsert implements ResponseInsert {
   insert(given: readonly NewResponse[], isReturning: boolean, manager?: EntityManager): Promise<Inserted> {
     return this.#database.transaction(async (within) => {
       const { now, accepted } = await this.#lock(given, within);
+      const isNew = await this.#newVisitors(given, within);
       const rows = accepted.map(({ n, createdAt, touchedAt, day }) => {
-        return { ...given[Number(n) - 1]!, createdAt, touchedAt, day };
+        const response = given[Number(n) - 1]!;
+        return { ...response, isNewVisitor: isNew(response), createdAt, touchedAt, day };
       });
       const recorded = new Set(rows.map(({ referralId }) => referralId));
       if (rows.length === 0) return { recorded, responses: [], now };
@@ -59,9 +61,10 @@ export class DistributedInsert implements ResponseInsert {
       if (counts.length > 0)
         await this.#database.query(
           {
-            text: `INSERT INTO ${dailyCounts} AS c (referral_id, day, clicks)
-              VALUES ${valuesOf(counts.length, ['bigint', 'date', 'bigint'])}
-              ON CONFLICT (referral_id, day) DO UPDATE SET clicks = c.clicks + excluded.clicks`,
+            text: `INSERT INTO ${dailyCounts} AS c (referral_id, day, clicks, visitors)
+              VALUES ${valuesOf(counts.length, ['bigint', 'date', 'bigint', 'bigint'])}
+              ON CONFLICT (referral_id, day) DO UPDATE
+                SET clicks = c.clicks + excluded.clicks, visitors = c.visitors + excluded.visitors`,
             values: counts.flat(),
           },
           within,
@@ -73,6 +76,34 @@ export class DistributedInsert implements ResponseInsert {
           .map((row) => this.#database.entity(ReferralResponse, row)),
       };
     }, manager);
+  }
+
+  /** Returns whether a click is its visitor's first. Like the look-up of `BatchInsert`, for the clicks that need it. */
+  async #newVisitors(given: readonly NewResponse[], manager: EntityManager): Promise<(click: NewResponse) => boolean> {
+    const unknown = given.filter(({ isNewVisitor }) => isNewVisitor === null);
+    if (unknown.length === 0) return ({ isNewVisitor }) => isNewVisitor === true;
+    const { responses } = this.#database.tables;
+    const query = sql(
+      {
+        referralIds: unknown.map(({ referralId }) => referralId),
+        userIds: unknown.flatMap(({ userId }) => userId ?? []),
+        visitorIds: unknown.flatMap(({ userId, visitorId }) => (userId === null ? (visitorId ?? []) : [])),
+      },
+      ($) =>
+        [`user_id = ANY(${$.userIds}::text[])`, `visitor_id = ANY(${$.visitorIds}::uuid[]) AND user_id IS NULL`]
+          .map(
+            (whose) => `SELECT referral_id, user_id, visitor_id FROM ${responses}
+            WHERE ${whose} AND referral_id = ANY(${$.referralIds}::bigint[]) AND action = '${RESPONDED}'`,
+          )
+          .join(' UNION '),
+    );
+    const rows = await this.#database.query<{ referral_id: string; user_id: string | null; visitor_id: string | null }>(
+      query,
+      manager,
+    );
+    const known = new Set(rows.map((row) => visitorKey(Number(row.referral_id), row.user_id, row.visitor_id)));
+    return ({ isNewVisitor, referralId, userId, visitorId }) =>
+      isNewVisitor ?? !known.has(visitorKey(referralId, userId, visitorId));
   }
 
   /** Locks the referrals as `BatchInsert` does, and returns the responses to those that are there and have not expired. */
@@ -105,6 +136,11 @@ export class DistributedInsert implements ResponseInsert {
   }
 }
 
+/** The visitor of a click on a referral, as a key: the user, or while nobody is signed in, the visitor id. */
+function visitorKey(referralId: number, userId: string | null, visitorId: string | null): string {
+  return userId === null ? `${referralId} visitor ${visitorId}` : `${referralId} user ${userId}`;
+}
+
 /** SQL: rows of placeholders with these types. */
 function valuesOf(rows: number, types: readonly string[]): string {
   const row = (index: number): string =>
@@ -112,15 +148,16 @@ function valuesOf(rows: number, types: readonly string[]): string {
   return Array.from({ length: rows }, (_, index) => row(index)).join(', ');
 }
 
-/** How many clicks there are of each referral and day, in the order of the keys. */
+/** How many clicks and new visitors there are of each referral and day, in the order of the keys. */
 function clicksOf(
-  rows: readonly { referralId: number; action: string; day: string }[],
-): [referralId: number, day: string, clicks: number][] {
-  const counts = new Map<string, [number, string, number]>();
-  for (const { referralId, action, day } of rows) {
+  rows: readonly { referralId: number; action: string; day: string; isNewVisitor: boolean }[],
+): [referralId: number, day: string, clicks: number, visitors: number][] {
+  const counts = new Map<string, [number, string, number, number]>();
+  for (const { referralId, action, day, isNewVisitor } of rows) {
     if (action !== RESPONDED) continue;
     const key = `${referralId} ${day}`;
-    counts.set(key, [referralId, day, (counts.get(key)?.[2] ?? 0) + 1]);
+    const [, , clicks, visitors] = counts.get(key) ?? [referralId, day, 0, 0];
+    counts.set(key, [referralId, day, clicks + 1, visitors + Number(isNewVisitor)]);
   }
   return [...counts.values()].sort((a, b) => a[0] - b[0] || (a[1] < b[1] ? -1 : 1));
 }

@@ -4,6 +4,7 @@ import { debug } from '../debug';
 import { RESPONDED } from '../entities/referral-response';
 import type { Settings } from '../options';
 import type { ReferralLookup } from './referral-lookup';
+import { newVisitors } from './response-insert';
 import type { Asking, SamePerson } from './same-person';
 import type { VisitorOwners } from './visitor-owners';
 
@@ -112,13 +113,15 @@ export class OwnClicks {
         DELETE FROM ${responses}
         WHERE referral_id = ${$.referral} AND visitor_id = ${$.visitor} AND action = ${$.action}
           AND (user_id IS NULL OR user_id = ${$.user})
-        RETURNING created_at
+        RETURNING created_at, is_new_visitor
       ),
       -- The days as the clicks were counted.
       days AS (
-        SELECT (created_at AT TIME ZONE 'UTC')::date AS day, count(*) AS clicks FROM deleted GROUP BY 1
+        SELECT (created_at AT TIME ZONE 'UTC')::date AS day, count(*) AS clicks, ${newVisitors} AS visitors
+        FROM deleted GROUP BY 1
       )
-      UPDATE ${dailyCounts} AS c SET clicks = c.clicks - days.clicks
+      UPDATE ${dailyCounts} AS c SET clicks = c.clicks - days.clicks,
+        visitors = least(c.visitors - days.visitors, c.clicks - days.clicks)
       FROM days WHERE c.referral_id = ${$.referral} AND c.day = days.day`,
     );
     await this.#database.attempt((manager) => this.#database.query(query, manager));

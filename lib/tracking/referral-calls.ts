@@ -4,7 +4,7 @@ import type { ReferralCalls } from '../entities/instance';
 import type { Referral } from '../entities/referral';
 import type { ReferralResponse } from '../entities/referral-response';
 import { invalid } from '../errors';
-import { someUserIdOf, textOf, userIdOf, visitorIdOf } from '../input';
+import { booleanOf, someUserIdOf, textOf, userIdOf, visitorIdOf } from '../input';
 import { lengths } from '../limits';
 import type { Settings } from '../options';
 import type { ListOptions, UserRef, WithManager } from '../types/common';
@@ -110,7 +110,8 @@ export function referralCalls(parts: Parts): ReferralCalls {
 
     filteredResponses: (referral, options) => lists.filtered(referral, options),
 
-    responseCount: ({ id }, { manager }) => responses.count(id, manager),
+    responseCount: ({ id }, { distinct = false, manager }) =>
+      responses.count(id, booleanOf('distinct', distinct) ? 'visitors' : 'clicks', manager),
 
     async linkResponses(
       visitorId: string,

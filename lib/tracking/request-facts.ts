@@ -1,10 +1,12 @@
 import type { IncomingMessage } from 'node:http';
+import { RESPONDED } from '../entities/referral-response';
 import { lengths } from '../limits';
 import type { Settings } from '../options';
 import { storedReferrer } from './http-referrer';
 import { storedIp } from './ip';
 import type { NewResponse } from './response-insert';
 import type { StoredTarget } from './targets';
+import type { Touch } from './visitor-token';
 
 /** The fields of a response that do not come from the request. */
 export interface RequestFacts {
@@ -20,22 +22,41 @@ export interface RequestFacts {
 export function requestFacts(
   req: IncomingMessage,
   settings: Settings,
-  visitorId: string | null,
+  touch: Touch | null,
   { referralId, userId, action, target, touchedAt }: RequestFacts,
 ): NewResponse {
-  const { headers } = req;
   return {
     referralId,
-    visitorId,
+    visitorId: touch && touch.visitorId,
     userId,
-    ipAddress: ipAddressOf(req, settings),
-    userAgent: headers['user-agent']?.slice(0, lengths.header) ?? null,
-    httpReferrer: storedReferrer(headers.referer, settings.httpReferrer),
+    ...requestSource(req, settings),
+    httpReferrer: storedReferrer(req.headers.referer, settings.httpReferrer),
     action,
     targetType: target && target.targetType,
     targetId: target && target.targetId,
     createdAt: null,
     touchedAt,
+    isNewVisitor: action === RESPONDED && isNewVisitor(touch, referralId, userId),
+  };
+}
+
+/**
+ * Whether a click on a referral is the visitor's first: surely if the visitor comes without a touch, and not if the touch
+ * is on this referral. Null for a visitor who was at another referral, and for a signed-in user, who carries no touch.
+ */
+function isNewVisitor(touch: Touch | null, referralId: number, userId: string | null): boolean | null {
+  if (touch?.referral === referralId) return false;
+  return touch === null && userId === null ? true : null;
+}
+
+/** Returns the address and the user agent of a request, as they are stored. */
+export function requestSource(
+  req: IncomingMessage,
+  settings: Settings,
+): { ipAddress: string | null; userAgent: string | null } {
+  return {
+    ipAddress: ipAddressOf(req, settings),
+    userAgent: req.headers['user-agent']?.slice(0, lengths.header) ?? null,
   };
 }
 

@@ -20,6 +20,8 @@ export interface NewResponse {
   createdAt: Date | null;
   /** The time of the touch that it is attributed by; null if the response is a touch itself. */
   touchedAt: Date | null;
+  /** Whether it is the visitor's first click on the referral. Null if only the database knows: see {@link isFirstClick}. */
+  isNewVisitor: boolean | null;
 }
 
 /** The columns of a new response, each with its field of {@link NewResponse} and its type. */
@@ -35,6 +37,7 @@ export const responseColumns = [
   ['target_id', 'targetId', 'text'],
   ['created_at', 'createdAt', 'timestamptz'],
   ['touched_at', 'touchedAt', 'timestamptz'],
+  ['is_new_visitor', 'isNewVisitor', 'boolean'],
 ] as const;
 
 /** What was inserted of a batch of responses. */
@@ -58,25 +61,35 @@ type Batch = Record<keyof NewResponse, string>;
 
 const batchFields = Object.fromEntries(responseColumns.map(([, field]) => [field, true])) as Record<keyof Batch, true>;
 
+/** A statement for batches in which each click says whether its visitor is new, and one that looks the others up. */
+interface Statements {
+  readonly known: Statement<Batch>;
+  readonly looking: Statement<Batch>;
+}
+
 /** Inserts a batch of responses in one statement. */
 export class BatchInsert implements ResponseInsert {
   readonly #database: Database;
-  /** Returns the ids of the referrals. */
-  readonly #counting: Statement<Batch>;
-  /** Returns the new rows. */
-  readonly #returning: Statement<Batch>;
+  /** Return the ids of the referrals. */
+  readonly #counting: Statements;
+  /** Return the new rows. */
+  readonly #returning: Statements;
 
   constructor(database: Database) {
     this.#database = database;
-    const insertAnd = (returned: string, select: string): Statement<Batch> =>
-      database.prepared(
-        statement<Batch>(
-          batchFields,
-          ($) => `${insertSql(database, $, returned)} SELECT ${timeInResult('now()')} AS now, ${select}`,
-        ),
-      );
+    const insertAnd = (returned: string, select: string): Statements => {
+      const made = (isNewVisitor: string): Statement<Batch> =>
+        database.prepared(
+          statement<Batch>(
+            batchFields,
+            ($) =>
+              `${insertSql(database, $, isNewVisitor, returned)} SELECT ${timeInResult('now()')} AS now, ${select}`,
+          ),
+        );
+      return { known: made('g.is_new_visitor'), looking: made(isFirstClick(database.tables)) };
+    };
     this.#counting = insertAnd(
-      'referral_id, action, created_at',
+      'referral_id, action, created_at, is_new_visitor',
       'array_agg(DISTINCT referral_id) AS recorded FROM inserted',
     );
     this.#returning = insertAnd(
@@ -87,11 +100,15 @@ export class BatchInsert implements ResponseInsert {
 
   async insert(given: readonly NewResponse[], isReturning: boolean, manager?: EntityManager): Promise<Inserted> {
     const batch = batchOf(given);
+    const which = given.some(({ isNewVisitor }) => isNewVisitor === null) ? 'looking' : 'known';
     if (!isReturning) {
-      const [row] = await this.#send<{ recorded: string[] | null; now: Date }>(this.#counting.with(batch), manager);
+      const [row] = await this.#send<{ recorded: string[] | null; now: Date }>(
+        this.#counting[which].with(batch),
+        manager,
+      );
       return { recorded: new Set(row!.recorded?.map(Number)), responses: [], now: row!.now };
     }
-    const rows = await this.#send<{ id: string | null; now: Date }>(this.#returning.with(batch), manager);
+    const rows = await this.#send<{ id: string | null; now: Date }>(this.#returning[which].with(batch), manager);
     const responses = rows.filter(({ id }) => id !== null).map((row) => this.#database.entity(ReferralResponse, row));
     return { recorded: new Set(responses.map(({ referralId }) => referralId)), responses, now: rows[0]!.now };
   }
@@ -104,7 +121,7 @@ export class BatchInsert implements ResponseInsert {
 }
 
 /** Returns SQL that inserts responses and counts the clicks among them. The caller appends a SELECT from `inserted`. */
-function insertSql({ tables }: Database, $: Placeholders<Batch>, returned: string): string {
+function insertSql({ tables }: Database, $: Placeholders<Batch>, isNewVisitor: string, returned: string): string {
   const columns = responseColumns.map(([column]) => column).join(', ');
   const arrays = responseColumns.map(([, field, type]) => `${$[field]}::${type}[]`).join(', ');
   return `
@@ -122,18 +139,35 @@ function insertSql({ tables }: Database, $: Placeholders<Batch>, returned: strin
       -- Without referrals that have expired or are deleted, even if a process has cached them as valid.
       inserted AS (
         INSERT INTO ${tables.responses} (${columns})
-        SELECT ${responseColumns.map(([column]) => insertedValue(column)).join(', ')}
+        SELECT ${responseColumns.map(([column]) => (column === 'is_new_visitor' ? isNewVisitor : insertedValue(column))).join(', ')}
         FROM given g JOIN links r ON r.id = g.referral_id
         WHERE ${isOpen('r')}
         RETURNING ${returned}
       ),
       -- In the order of their keys, so that two batches can't deadlock.
       counted AS (
-        INSERT INTO ${tables.dailyCounts} AS c (referral_id, day, clicks)
-        SELECT referral_id, (created_at AT TIME ZONE 'UTC')::date AS day, count(*)
+        INSERT INTO ${tables.dailyCounts} AS c (referral_id, day, clicks, visitors)
+        SELECT referral_id, (created_at AT TIME ZONE 'UTC')::date AS day, count(*), ${newVisitors}
         FROM inserted WHERE action = '${RESPONDED}' GROUP BY 1, 2 ORDER BY 1, 2
-        ON CONFLICT (referral_id, day) DO UPDATE SET clicks = c.clicks + excluded.clicks
+        ON CONFLICT (referral_id, day) DO UPDATE
+          SET clicks = c.clicks + excluded.clicks, visitors = c.visitors + excluded.visitors
       )`;
+}
+
+/** SQL: how many of a group of responses are first clicks of their visitors. */
+export const newVisitors = 'count(*) FILTER (WHERE is_new_visitor)';
+
+/**
+ * SQL: whether a given response is the first click on the referral by its user or, while nobody is signed in, by its
+ * visitor id. Only looked up if that is not known. LIMIT 1 in place of EXISTS, because PostgreSQL would read the whole
+ * table to hash it where it expects many rows.
+ */
+function isFirstClick({ responses }: Database['tables']): string {
+  const isFirst = (whose: string): string =>
+    `(SELECT 1 FROM ${responses} o WHERE ${whose} AND o.referral_id = g.referral_id AND o.action = '${RESPONDED}' LIMIT 1) IS NULL`;
+  return `CASE WHEN g.is_new_visitor IS NOT NULL THEN g.is_new_visitor
+          WHEN g.user_id IS NOT NULL THEN ${isFirst('o.user_id = g.user_id')}
+          ELSE ${isFirst('o.visitor_id = g.visitor_id AND o.user_id IS NULL')} END`;
 }
 
 /** SQL: whether a referral has not expired at the time of the touch of a given response. */

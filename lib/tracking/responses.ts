@@ -108,30 +108,30 @@ export class Responses {
       const { visitorId, clickedAt } = touch;
       const find = sql(
         { visitorId, referral: referral.id, clickedAt, user: userId },
-        ($) => `SELECT 1 FROM ${responses}
-         WHERE visitor_id = ${$.visitorId} AND referral_id = ${$.referral} AND touched_at >= ${$.clickedAt}
-         AND (user_id = ${$.user} OR user_id IS NULL) LIMIT 1`,
+        ($) => `SELECT touched_at >= ${$.clickedAt} AS "isOnRecord" FROM ${responses}
+         WHERE visitor_id = ${$.visitorId} AND referral_id = ${$.referral}
+         AND (user_id = ${$.user} OR user_id IS NULL) ORDER BY touched_at DESC LIMIT 1`,
       );
-      const [found] = await this.#database.query(find, manager);
-      if (found) return;
+      const [newest] = await this.#database.query<{ isOnRecord: boolean }>(find, manager);
+      if (newest?.isOnRecord) return;
       const click: NewResponse = {
         ...{ referralId: referral.id, visitorId, userId: null, action: RESPONDED },
         ...{ ipAddress: null, userAgent: null, httpReferrer: null, targetType: null, targetId: null },
-        ...{ createdAt: clickedAt, touchedAt: clickedAt },
+        ...{ createdAt: clickedAt, touchedAt: clickedAt, isNewVisitor: newest === undefined },
       };
       await this.record(click, manager);
       await this.link(visitorId, userId, referral.id, manager);
     });
   }
 
-  /** Returns the number of clicks of a referral. */
-  async count(referralId: number, manager?: EntityManager): Promise<number> {
+  /** Returns the sum of a column of the daily counts of a referral. */
+  async count(referralId: number, column: 'clicks' | 'visitors', manager?: EntityManager): Promise<number> {
     const { dailyCounts } = this.#database.tables;
     const query = sql(
       { referral: referralId },
-      ($) => `SELECT coalesce(sum(clicks), 0) AS clicks FROM ${dailyCounts} WHERE referral_id = ${$.referral}`,
+      ($) => `SELECT coalesce(sum(${column}), 0) AS sum FROM ${dailyCounts} WHERE referral_id = ${$.referral}`,
     );
-    const [row] = await this.#database.query<{ clicks: string }>(query, manager);
-    return Number(row!.clicks);
+    const [row] = await this.#database.query<{ sum: string }>(query, manager);
+    return Number(row!.sum);
   }
 }

@@ -156,7 +156,7 @@ export class Visitor {
     if (!this.#hasDatabase) return 'failed';
     const { clock, recorder } = this.#parts;
     const about = { referralId: referral.id, userId, action: RESPONDED, target: null, touchedAt: null };
-    const click = this.facts(about, null);
+    const click = this.facts(about, this.touch);
     click.visitorId = visitorId;
     click.createdAt = clock.parameter();
     try {
@@ -244,7 +244,7 @@ export class Visitor {
 
   /** Returns the fields of a response by this visitor, who carries a touch or not. */
   facts(about: RequestFacts, touch: Touch | null) {
-    return requestFacts(this.#req, this.#parts.settings, touch && touch.visitorId, about);
+    return requestFacts(this.#req, this.#parts.settings, touch, about);
   }
 
   /**

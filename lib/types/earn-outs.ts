@@ -1,3 +1,4 @@
+import type { CommissionTerms } from './commissions';
 import type { Amount, UserRef, WithManager } from './common';
 
 /** What an earn-out turns commissions into: credit to spend, or money that is paid out. */
@@ -72,6 +73,11 @@ export interface AccountChanges {
   mode?: EarningMode;
   /** The e-mail address that payouts go to, up to 254 characters. Null is allowed only in the mode `credits`. */
   payoutEmail?: string | null;
+  /**
+   * Terms of this account alone, which go before those of channels, programs and the option `commission`; null for none. They
+   * apply to what is earned from now on. A change replaces them as a whole.
+   */
+  commission?: CommissionTerms | null;
 }
 
 /** An amount that is available, and that no earn-out can pay until something changes. */
@@ -80,9 +86,9 @@ export interface BlockedEarnings {
   amount: string;
   /**
    * `no-payout-option`: the host has not set the option `earnOuts.payout`. `no-payout-address`: the account has no
-   * `payoutEmail`.
+   * `payoutEmail`. `review`: a review of its payout address holds its payouts.
    */
-  reason: 'no-payout-address' | 'no-payout-option';
+  reason: 'no-payout-address' | 'no-payout-option' | 'review';
 }
 
 /** The totals of a user's account. Amounts are decimal strings, net of refunds. */

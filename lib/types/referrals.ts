@@ -60,6 +60,12 @@ export interface RecordOptions extends WithManager {
   target?: TargetRef | null;
 }
 
+/** The options of `referral.responseCount`. */
+export interface ResponseCountOptions extends WithManager {
+  /** Whether to count visitors in place of clicks. Default false. */
+  distinct?: boolean;
+}
+
 /** The options of `referral.respond`. */
 export interface RespondOptions extends RecordOptions {
   /** The user, if the request does not have one yet, as at sign-up. Default: the result of the option `user`. */

@@ -1,5 +1,5 @@
 import type { StaffOptions } from './audit';
-import type { CommissionTerms } from './commissions';
+import type { CommissionTerms, LimitPeriod } from './commissions';
 import type { Amount, RecordRef, UserRef, WithManager } from './common';
 import type { CreateReferralInput } from './referrals';
 
@@ -23,7 +23,7 @@ export interface ProgramInput {
   rewardCredit?: CreditTerms | null;
   /** The sum of the referee's usage at which the referrer is rewarded; from 0. Default `'0'`: at the sign-up. */
   beforeRewardUsageThreshold?: Amount;
-  /** What referees' purchases earn the referrer. Default: the option `commission`. */
+  /** What referees' purchases, and their sign-ups, earn the referrer. Default: the option `commission`. */
   commission?: CommissionTerms | null;
 }
 
@@ -58,8 +58,22 @@ export interface CodeTerms {
    * The share of referees' purchases that the referrer earns, from 0 to 1. Default null: the option `commission.ratio`.
    */
   commissionRatio?: Amount | null;
-  /** The most that one referee can earn the referrer, above 0; only together with a ratio. Default null: no limit. */
+  /** What each purchase above 0 earns, above 0; in the place of a ratio. Default null: a ratio. */
+  commissionAmount?: Amount | null;
+  /** For how many months from the referee's first purchase, 1–1200; only with a ratio or an amount. Default null: for good. */
+  commissionMonths?: number | null;
+  /** For how many of the referee's purchases, from 1; only with a ratio or an amount. Default null: for all. */
+  commissionPurchases?: number | null;
+  /** The most that one referee can earn the referrer, above 0; only with a ratio or an amount. Default null: no limit. */
   commissionMaxPerReferee?: Amount | null;
+  /** What the sign-up earns the referrer, from 0. Default null: what the option `commission.signup` says. */
+  commissionSignup?: Amount | null;
+  /** Whether it does so only once `referrals.qualify` is called. Default null: at the sign-up. */
+  commissionQualify?: boolean | null;
+  /** The most that the referrer can earn in a period, above 0. Default null: what the option says. */
+  commissionMaxPerReferrer?: Amount | null;
+  /** The period of that limit; both or none. */
+  commissionPeriod?: LimitPeriod | null;
 }
 
 /**

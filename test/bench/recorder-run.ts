@@ -68,7 +68,7 @@ async function main(): Promise<void> {
   const click = (): NewResponse => ({
     ...{ referralId: 1 + (made++ % linkCount), visitorId: newVisitorId(), userId: null, action: 'RESPONDED' },
     ...{ ipAddress: '192.0.2.0', userAgent, httpReferrer: null, targetType: null, targetId: null },
-    ...{ createdAt: null, touchedAt: null },
+    ...{ createdAt: null, touchedAt: null, isNewVisitor: true },
   });
   const record = async (): Promise<void> => {
     if (!(await tracking.recorder.record(click()))) throw new Error('a click was not recorded');

@@ -13,7 +13,7 @@ const id: Schema<number> = { type: 'integer', minimum: 1 };
 const count: Schema<number> = { type: 'integer', minimum: 0 };
 const amount: Schema<number> = { type: 'number', minimum: 0 };
 const rate: Schema<number> = { type: 'number', minimum: 0, maximum: 1 };
-const decimal: Schema<string> = { type: 'string', pattern: '^\\d+\\.\\d{2,4}$' };
+const decimal: Schema<string> = { type: 'string', pattern: '^\\d+(\\.\\d{1,4})?$' };
 const duration: Schema<string> = {
   ...{ type: 'string', pattern: '^(\\d+ )?\\d{2}:\\d{2}:\\d{2}$', examples: ['7 00:00:00'] },
 };

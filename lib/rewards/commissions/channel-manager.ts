@@ -5,11 +5,10 @@ import type { Database } from '../../database/database';
 import { violatedConstraint } from '../../database/driver-errors';
 import { sql } from '../../database/named-parameters';
 import { nowIn } from '../../database/statement-time';
-import { shownAmount } from '../../entities/columns';
 import { Referral } from '../../entities/referral';
 import { ReferralChannel } from '../../entities/referral-channel';
 import { invalid, referralError } from '../../errors';
-import { allowedUsesOf, codeOf, objectOf, someUserIdOf } from '../../input';
+import { allowedUsesOf, codeOf, isNothing, objectOf, someUserIdOf } from '../../input';
 import type { Settings } from '../../options';
 import { eraseClicks } from '../../tracking/erased-clicks';
 import type { ReferralCreation } from '../../tracking/referral-creation';
@@ -82,7 +81,9 @@ export class ChannelManager extends RecordManager<ReferralChannel, ChannelInput,
   }
 
   protected override load({ where, order, select, take, skip, fields }: CheckedSearch, manager?: EntityManager) {
-    const find = { where, order, relations: { referral: true }, select, take, skip };
+    // The discount is formatted as an amount or a share, which its type says.
+    const selected = select && 'promoValue' in select ? { ...select, promoType: true } : select;
+    const find = { where, order, relations: { referral: true }, select: selected, take, skip };
     return this.database.use(async (within) => {
       const channels = await this.database.find(ReferralChannel, find, within);
       for (const channel of channels) {
@@ -117,7 +118,10 @@ export class ChannelManager extends RecordManager<ReferralChannel, ChannelInput,
     const byId = new Map(rows.map((row) => [Number(row.id), row]));
     for (const channel of channels) {
       const { uses, commission, revenue } = byId.get(channel.id) ?? { uses: '0', commission: '0', revenue: '0' };
-      const counted = { totalCommission: shownAmount(commission), totalRevenue: shownAmount(revenue) };
+      const counted = {
+        totalCommission: this.database.shown(commission),
+        totalRevenue: this.database.shown(revenue),
+      };
       Object.assign(channel, { totalUses: Number(uses), ...counted });
     }
   }
@@ -129,14 +133,21 @@ export class ChannelManager extends RecordManager<ReferralChannel, ChannelInput,
     const allowedUses = input.allowedUses === undefined ? undefined : allowedUsesOf(input.allowedUses);
     for (const field of ['promoType', 'promoValue'] as const)
       if (input[field] === undefined) throw invalid(field, 'a value: it has no default', undefined);
-    const { ratio, maxPerReferee } = this.#settings;
-    const initialRate = input.initialRate ?? ratio;
+    const { ratio, amount, months, purchases, maxPerReferee } = this.#settings;
+    const initialRate = input.initialRate ?? ratio ?? 0;
+    const isOptions = isNothing(input.initialRate) && isNothing(input.commission?.amount);
+    const ofOption = [amount, months, purchases].every(isNothing) ? {} : { amount, months, purchases };
+    const commission = isOptions ? { ...ofOption, ...input.commission } : input.commission;
     const now = await nowIn(this.database, this.#clock, manager);
-    const values = checkedTerms({
-      ...{ initialRate, ongoingRate: initialRate, initialRatePeriodDays: 365, maxEarningsPerReferred: maxPerReferee },
-      ...Object.fromEntries(Object.entries(input).filter(([, value]) => value !== undefined)),
-      ...{ startDate: input.startDate ?? now },
-    });
+    const values = checkedTerms(
+      {
+        ...{ initialRate, ongoingRate: initialRate, initialRatePeriodDays: 365, maxEarningsPerReferred: maxPerReferee },
+        ...Object.fromEntries(Object.entries(input).filter(([, value]) => value !== undefined)),
+        ...{ startDate: input.startDate ?? now },
+        commission: isNothing(commission) || Object.keys(commission).length === 0 ? input.commission : commission,
+      },
+      this.database.currency,
+    );
     // A user has only one referral for each label and destination. The code as label makes this one a separate
     // referral. The option `generateCode` is not called in this transaction, because the code is given.
     const { referral, isNew } = await this.#creation.create(
@@ -147,7 +158,12 @@ export class ChannelManager extends RecordManager<ReferralChannel, ChannelInput,
     if (allowedUses !== undefined) await this.#changeReferral(referral.id, { allowedUses }, manager);
     await refusingDates(input, () =>
       this.insert(
-        { id: referral.id, createdAt: now, ...values, ...checkedPromo(input.promoType, input.promoValue) },
+        {
+          id: referral.id,
+          createdAt: now,
+          ...values,
+          ...checkedPromo(input.promoType, input.promoValue, this.database.currency),
+        },
         manager,
       ),
     );
@@ -161,9 +177,9 @@ export class ChannelManager extends RecordManager<ReferralChannel, ChannelInput,
       ...(changes.allowedUses !== undefined && { allowedUses: allowedUsesOf(changes.allowedUses) }),
     };
     const before = await this.get(id, { fields: ['promoType', 'promoValue'], manager });
-    const values = checkedTerms(changes);
+    const values = checkedTerms(changes, this.database.currency);
     const { promoType = before.promoType, promoValue = before.promoValue } = changes;
-    Object.assign(values, checkedPromo(promoType, promoValue));
+    Object.assign(values, checkedPromo(promoType, promoValue, this.database.currency));
     await refusingDates(changes, () => this.write(id, values, manager));
     if (Object.keys(ofReferral).length === 0) return;
     await this.#changeReferral(id, ofReferral, manager);

@@ -1,3 +1,4 @@
+import type { Currency } from '../../currency';
 import { violatedConstraint } from '../../database/driver-errors';
 import type { ReferralChannel } from '../../entities/referral-channel';
 import { invalid } from '../../errors';
@@ -5,6 +6,7 @@ import { amountOf, booleanOf, dateOf, type FieldsOf, isNothing, ratioOf, textOf,
 import { lengths } from '../../limits';
 import type { ChannelChanges, ChannelInput } from '../../types/commissions';
 import type { FieldOf } from '../../types/records';
+import { flatChannelCommission } from '../records/commission-terms';
 
 /** The fields of a channel that `channels.create` and `channels.update` share. */
 export const channelTerms: FieldsOf<Omit<ChannelChanges, 'code' | 'allowedUses'>> = {
@@ -19,14 +21,15 @@ export const channelTerms: FieldsOf<Omit<ChannelChanges, 'code' | 'allowedUses'>
   ongoingRate: true,
   initialRatePeriodDays: true,
   maxEarningsPerReferred: true,
+  commission: true,
 };
 
 type ChannelValues = Partial<Record<FieldOf<ReferralChannel>, unknown>>;
 
 /** Returns the checked values of the given fields, except the discount. @throws ReferralError `INVALID_INPUT`. */
-export function checkedTerms(input: ChannelChanges): ChannelValues {
+export function checkedTerms(input: ChannelChanges, currency: Currency): ChannelValues {
   const { description, isActive, isRecurring, startDate, endDate, initialRate, ongoingRate } = input;
-  const { initialRatePeriodDays, maxEarningsPerReferred } = input;
+  const { initialRatePeriodDays, maxEarningsPerReferred, commission } = input;
   if (startDate === null) throw invalid('startDate', 'a Date', startDate);
   return {
     ...(description !== undefined && { description: textOf('description', description, lengths.description) }),
@@ -42,17 +45,24 @@ export function checkedTerms(input: ChannelChanges): ChannelValues {
     ...(maxEarningsPerReferred !== undefined && {
       maxEarningsPerReferred: isNothing(maxEarningsPerReferred)
         ? null
-        : amountOf('maxEarningsPerReferred', maxEarningsPerReferred, 'positive'),
+        : amountOf('maxEarningsPerReferred', maxEarningsPerReferred, 'positive', currency),
     }),
+    ...(commission !== undefined && flatChannelCommission(commission, currency)),
   };
 }
 
 /** Returns the checked discount. Its type decides which values are valid. @throws ReferralError `INVALID_INPUT`. */
-export function checkedPromo(promoType: unknown, promoValue: ChannelInput['promoValue']): ChannelValues {
+export function checkedPromo(
+  promoType: unknown,
+  promoValue: ChannelInput['promoValue'],
+  currency: Currency,
+): ChannelValues {
   if (promoType !== 'percent_off' && promoType !== 'value_off')
     throw invalid('promoType', "'percent_off' or 'value_off'", promoType);
   const isShare = promoType === 'percent_off';
-  const value = isShare ? ratioOf('promoValue', promoValue) : amountOf('promoValue', promoValue, 'not negative');
+  const value = isShare
+    ? ratioOf('promoValue', promoValue)
+    : amountOf('promoValue', promoValue, 'not negative', currency);
   return { promoType, promoValue: value };
 }
 

@@ -1,13 +1,16 @@
 import type { EntityManager } from 'typeorm';
 import type { Database } from '../../database/database';
+import type { ReferralAdjustment } from '../../entities/referral-adjustment';
 import { ReferralCommission } from '../../entities/referral-commission';
 import { referralError } from '../../errors';
 import { listOf, objectOf, recordIdOf } from '../../input';
 import type { ReasonedOptions, StaffOptions } from '../../types/audit';
-import type { RecordRef } from '../../types/common';
+import type { AdjustmentInput } from '../../types/commissions';
+import type { RecordRef, UserRef } from '../../types/common';
 import { type Audit, type Author, type Change, reasonedStaffOf, staffFields, staffOf } from '../records/audit';
 import { KeptRecordManager } from '../records/kept-record-manager';
 import type { CheckedSearch } from '../records/record-manager';
+import type { AdjustmentManager } from './adjustment-manager';
 import type { CommissionHolds } from './commission-holds';
 import type { CommissionRejections } from './commission-rejections';
 import { setPaidAt } from './paid-at';
@@ -16,6 +19,7 @@ import { setPaidAt } from './paid-at';
 interface Parts {
   holds: CommissionHolds;
   rejections: CommissionRejections;
+  adjustments: AdjustmentManager;
   audit: Audit;
 }
 
@@ -115,6 +119,18 @@ export class CommissionManager extends KeptRecordManager<ReferralCommission, obj
   ): Promise<ReferralCommission | ReferralCommission[]> {
     const author: Author = reasonedStaffOf(objectOf('commissions.reject', options, staffFields));
     return this.#change(ids, options, (some, within) => this.#parts.rejections.reject({ ids: some }, author, within));
+  }
+
+  /**
+   * Adds an amount to a user's earnings, as a bonus, or takes one from them: an entry of its own, available at once. The next
+   * earn-out includes it. A deduction above what is available is a debt, which later earn-outs subtract. Creates the
+   * user's account if there is none. Idempotent by (user, reference), for good. `referrals.adjustments` finds them.
+   *
+   * @throws ReferralError `REFERENCE_REUSED` if the reference stands for another amount or mode; `INVALID_INPUT` naming the
+   * field; `DATABASE_UNAVAILABLE`.
+   */
+  adjust(user: UserRef, input: AdjustmentInput): Promise<ReferralAdjustment> {
+    return this.#parts.adjustments.adjust(user, input);
   }
 
   /** Changes one commission or several in one transaction, and returns what they have become. */

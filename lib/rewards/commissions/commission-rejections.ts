@@ -5,10 +5,10 @@ import type { Events } from '../../database/events';
 import { sql } from '../../database/named-parameters';
 import { timeInResult } from '../../database/result-types';
 import { timeOf } from '../../database/statement-time';
-import { shownAmount } from '../../entities/columns';
 import { ReferralCommission } from '../../entities/referral-commission';
 import type { Audit, Author } from '../records/audit';
 import { type Chosen, isChosen } from './chosen-commissions';
+import { periodChanges } from './referrer-periods';
 import { totalChanges } from './total-changes';
 
 /**
@@ -37,7 +37,7 @@ export class CommissionRejections {
     const rows = await this.#reject(chosen, within);
     const rejected = rows.map((row) => ({
       commission: this.#database.entity(ReferralCommission, row),
-      before: { amount: shownAmount(row.amountBefore), rejectedAt: null, revertedAt: row.revertedBefore },
+      before: { amount: this.#database.shown(row.amountBefore), rejectedAt: null, revertedAt: row.revertedBefore },
     }));
     const changes = rejected.map(({ commission, before }) => ({
       ...{ call: 'commissions.reject', subject: 'commission', subjectId: commission.id, userId: commission.userId },
@@ -107,6 +107,8 @@ export class CommissionRejections {
       FROM (SELECT user_id, referee_id, sum(back) AS back FROM rejected GROUP BY 1, 2) AS sums
       WHERE e.user_id = sums.user_id AND e.referee_id = sums.referee_id
     ),
+    -- Subtracts from what limits for the referrers count in their periods.
+    ${periodChanges(tables, 'rejected')},
     -- Subtracts from the totals.
     moves AS (
       SELECT user_id, coalesce(channel_id, 0) AS channel_id, mode, -back AS amount,

@@ -1,12 +1,12 @@
 import type { Request } from 'express';
 import type { EntityManager } from 'typeorm';
+import { shownRatio } from '../../currency';
 import type { Clock } from '../../database/clock';
 import { idOfCode } from '../../database/codes';
 import type { Database } from '../../database/database';
 import { sql } from '../../database/named-parameters';
 import { overtaken, retryOvertaken } from '../../database/retry';
 import { timeOf } from '../../database/statement-time';
-import { shownAmount } from '../../entities/columns';
 import { referralError, type ReferralErrorCode } from '../../errors';
 import { amountOf, objectOf, someUserIdOf, textOf, trimmed } from '../../input';
 import type { SamePerson } from '../../tracking/same-person';
@@ -103,12 +103,16 @@ export class Coupons {
    */
   async quote(user: UserRef, amount: Amount, options: WithManager = {}): Promise<Quote> {
     const { manager } = objectOf('quote', options, { manager: true });
-    const checked = { user: someUserIdOf('user', user), amount: amountOf('amount', amount, 'not negative') };
+    const checked = {
+      user: someUserIdOf('user', user),
+      amount: amountOf('amount', amount, 'not negative', this.#database.currency),
+    };
     if (manager?.queryRunner?.isTransactionActive) {
       await takeTurn(this.#database, checked.user, manager);
       await this.#lockLimited(checked.user, manager);
     }
     const parameters = { ...checked, now: this.#clock.parameter() };
+    const { currency } = this.#database;
     const { buyers, channels, referrals } = this.#database.tables;
     const [row] = await this.#database.query<QuoteRow>(
       sql(parameters, ($) => {
@@ -117,7 +121,7 @@ export class Coupons {
         SELECT ${price}::text AS amount, coalesce(q.discount, 0)::text AS discount,
           (${price} - coalesce(q.discount, 0))::text AS total, q.code
         FROM (SELECT) AS always LEFT JOIN (
-          SELECT ${discount(price)} AS discount, r.code
+          SELECT ${discount(price, currency.digits)} AS discount, r.code
           FROM ${buyers} b JOIN ${channels} c ON c.id = b.channel_id JOIN ${referrals} r ON r.id = c.id
           WHERE b.user_id = ${$.user} AND ${isOn(timeOf($.now))}
         ) AS q ON true`;
@@ -125,7 +129,8 @@ export class Coupons {
       manager,
     );
     const { amount: price, discount: off, total, code } = row!;
-    return { amount: shownAmount(price), discount: shownAmount(off), total: shownAmount(total), code };
+    const shown = (one: string): string => this.#database.shown(one);
+    return { amount: shown(price), discount: shown(off), total: shown(total), code };
   }
 
   /** Locks the referral of the coupon that a user has applied, and not yet redeemed, if it has a limit. */
@@ -199,7 +204,10 @@ export class Coupons {
       ),
       manager,
     );
-    return row ? { ...row, channelId: Number(row.channelId), promoValue: shownAmount(row.promoValue) } : null;
+    if (!row) return null;
+    const { channelId, promoType, promoValue } = row;
+    const shown = promoType === 'value_off' ? this.#database.shown(promoValue) : shownRatio(promoValue);
+    return { ...row, channelId: Number(channelId), promoValue: shown };
   }
 }
 

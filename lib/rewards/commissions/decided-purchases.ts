@@ -1,8 +1,10 @@
 import type { Database } from '../../database/database';
+import { decidedTerms } from './purchase-statement';
 
 /** The columns of a purchase that a second look decides. */
 const decided = [
-  ...['source', 'referral_id', 'channel_id', 'referrer_id', 'mode', 'rate', 'room', 'is_revenue', 'no_commission'],
+  ...['source', 'referral_id', 'channel_id', 'referrer_id', 'mode', 'is_revenue', 'no_commission'],
+  ...decidedTerms.split(', '),
 ];
 
 /**

@@ -5,10 +5,10 @@ import { violatedConstraint } from '../../database/driver-errors';
 import type { Events } from '../../database/events';
 import { sql, type Statement } from '../../database/named-parameters';
 import { overtaken, retryOvertaken } from '../../database/retry';
-import { shownAmount } from '../../entities/columns';
 import { ReferralCommission } from '../../entities/referral-commission';
 import { ReferralPurchase } from '../../entities/referral-purchase';
 import { ReferralRefund } from '../../entities/referral-refund';
+import type { ReferralReview } from '../../entities/referral-review';
 import { invalid, ReferralError, referralError } from '../../errors';
 import { amountOf, dateOf, type FieldsOf, isNothing, objectOf, referenceOf, someUserIdOf } from '../../input';
 import type { Settings } from '../../options';
@@ -18,10 +18,18 @@ import type { PurchaseInput, RefundInput } from '../../types/commissions';
 import type { UserRef } from '../../types/common';
 import { takeTurn } from '../records/buyer-turn';
 import { isUndecided } from '../records/second-look';
+import type { FraudRules } from '../reviews/fraud-rules';
 import { type BuyersReferral, type BuyersReferrals, type Naming, namingFields, namingOf } from './buyers-referrals';
+import { type OptionTerms, optionTerms } from './chosen-terms';
 import type { LateAttributions } from './late-attributions';
 import { setPaidAt } from './paid-at';
-import { type PurchaseParameters, type PurchaseRow, purchaseStatement } from './purchase-statement';
+import {
+  type PurchaseParameters,
+  type PurchaseRow,
+  purchaseStatement,
+  type PurchaseVariant,
+} from './purchase-statement';
+import { isLimitOvertaken } from './referrer-periods';
 import { type RefundParameters, type RefundRow, refundStatement } from './refund-statement';
 
 /** The result of `recordPurchase`. */
@@ -54,6 +62,8 @@ export interface PurchasePlan {
   readonly naming: Naming | null;
   /** Null if there is none; undefined if it was not looked up, because a buyer who has signed up needs none. */
   readonly attributed: BuyersReferral | null | undefined;
+  /** What the host's rule of the option `fraud` says about it; null for nothing. */
+  readonly sentence: string | null;
 }
 
 /** A recorded purchase. */
@@ -79,8 +89,9 @@ export class Purchases {
   readonly #buyersReferrals: BuyersReferrals;
   readonly #late: LateAttributions;
   readonly #settings: Settings;
-  readonly #purchase: Statement<PurchaseParameters>;
-  readonly #redeemingPurchase: Statement<PurchaseParameters>;
+  readonly #fraud: FraudRules;
+  readonly #optionTerms: OptionTerms;
+  readonly #purchase: (variant: PurchaseVariant) => Statement<PurchaseParameters>;
   readonly #refund: Statement<RefundParameters>;
 
   constructor(
@@ -90,6 +101,7 @@ export class Purchases {
     buyersReferrals: BuyersReferrals,
     late: LateAttributions,
     settings: Settings,
+    fraud: FraudRules,
   ) {
     this.#database = database;
     this.#clock = clock;
@@ -97,15 +109,23 @@ export class Purchases {
     this.#buyersReferrals = buyersReferrals;
     this.#late = late;
     this.#settings = settings;
-    this.#purchase = database.prepared(purchaseStatement(database, false));
-    this.#redeemingPurchase = database.prepared(purchaseStatement(database, true));
+    this.#fraud = fraud;
+    this.#optionTerms = optionTerms(settings);
+    const prepared = (variant: PurchaseVariant): Statement<PurchaseParameters> =>
+      database.prepared(purchaseStatement(database, variant, fraud.comparesAddresses));
+    const [free, limited] = [false, true].map((isLimited) => ({
+      plain: prepared({ redeems: false, isLimited }),
+      redeeming: prepared({ redeems: true, isLimited }),
+    }));
+    this.#purchase = ({ redeems, isLimited }) => (isLimited ? limited! : free!)[redeems ? 'redeeming' : 'plain'];
     this.#refund = database.prepared(refundStatement(database));
   }
 
   async record(user: UserRef, input: PurchaseInput): Promise<RecordedPurchase> {
     let plan = this.#planOf(user, input);
     const { manager } = input;
-    if (plan.naming) plan = await this.#attributed(plan, manager);
+    if (this.#fraud.hasRule) plan = await this.#asked(await this.#whole(plan, manager), manager);
+    else if (plan.naming) plan = await this.#attributed(plan, manager);
     const made = await retryOvertaken(async () => {
       const tried = await this.make(plan, manager);
       // A buyer who has signed up needs no attribution, so it is looked up only now.
@@ -122,8 +142,13 @@ export class Purchases {
    * calls the option `isSamePerson`. It must not run in a transaction of our own.
    */
   async plan(user: UserRef, input: PurchaseInput): Promise<PurchasePlan> {
-    const plan = this.#planOf(user, input);
-    if (plan.naming) return this.#attributed(plan, input.manager);
+    const plan = await this.#whole(this.#planOf(user, input), input.manager);
+    return this.#fraud.hasRule ? this.#asked(plan, input.manager) : plan;
+  }
+
+  /** Looks up the attribution that a plan needs. */
+  async #whole(plan: PurchasePlan, manager: EntityManager | undefined): Promise<PurchasePlan> {
+    if (plan.naming) return this.#attributed(plan, manager);
     const { buyer, reference } = plan.given;
     const { signups, purchases } = this.#database.tables;
     const decided = sql(
@@ -131,23 +156,56 @@ export class Purchases {
       ($) => `SELECT FROM ${signups} WHERE user_id = ${$.buyer}
         UNION ALL SELECT FROM ${purchases} WHERE user_id = ${$.buyer} AND reference = ${$.reference}`,
     );
-    const isDecided = (await this.#database.query(decided, input.manager)).length > 0;
-    return isDecided ? plan : this.#attributed(plan, input.manager);
+    const isDecided = (await this.#database.query(decided, manager)).length > 0;
+    return isDecided ? plan : this.#attributed(plan, manager);
+  }
+
+  /** Asks the host's rule about a purchase. */
+  async #asked(plan: PurchasePlan, manager: EntityManager | undefined): Promise<PurchasePlan> {
+    const { buyer, amount, reference, paidAt } = plan.given;
+    const { signups } = this.#database.tables;
+    const query = sql({ buyer }, ($) => `SELECT referrer_id FROM ${signups} WHERE user_id = ${$.buyer}`);
+    const [signup] = await this.#database.query<{ referrer_id: string | null }>(query, manager);
+    const referrer = signup?.referrer_id ?? plan.attributed?.owner ?? null;
+    const facts = {
+      about: 'purchase',
+      referrer,
+      referee: buyer,
+      amount: this.#database.shown(amount),
+      reference,
+    } as const;
+    return { ...plan, sentence: await this.#fraud.ask({ ...facts, at: paidAt, manager }) };
   }
 
   /**
    * Records a purchase, or finds the one with its reference. The plan is overtaken if the buyer has no sign-up and the
    * attribution was not looked up, or if the owner of that referral has changed.
    */
-  async make(
-    { given, attributed }: PurchasePlan,
+  async make(plan: PurchasePlan, manager: EntityManager | undefined): Promise<MadePurchase | typeof overtaken> {
+    // In the transaction of the purchase, where a rule can hold it.
+    return this.#fraud.mayHoldPurchases
+      ? this.#database.transaction((within) => this.#makeReviewed(plan, within), manager)
+      : this.#makeReviewed(plan, manager);
+  }
+
+  async #makeReviewed(
+    { given, attributed, sentence }: PurchasePlan,
     manager: EntityManager | undefined,
   ): Promise<MadePurchase | typeof overtaken> {
     const row = await retryOvertaken(async () => {
       const tried = await this.#write(given, attributed, manager);
       return tried === overtaken || isRecorded(tried) || tried.isOutdated ? tried : overtaken;
     });
-    return isRecorded(row) ? this.#made(row, given, manager) : overtaken;
+    if (!isRecorded(row)) return overtaken;
+    const made = this.#made(row, given, manager);
+    if (!row.isNew || made.purchase.referrerId === null || !(row.sharesAddress || sentence !== null)) return made;
+    const look = (): Promise<ReferralReview[]> =>
+      this.#fraud.lookAtPurchase(made.purchase, row.sharesAddress, sentence, manager);
+    const opened = await this.#database.nextStep(look, manager);
+    const { commission } = made;
+    if (commission === null || !opened.some(({ isHolding }) => isHolding)) return made;
+    const [held] = await this.#database.find(ReferralCommission, { where: { id: commission.id } }, manager);
+    return { ...made, commission: held! };
   }
 
   /**
@@ -167,13 +225,13 @@ export class Purchases {
       buyer: someUserIdOf('user', user),
       purchase: referenceOf('purchase', input.purchase),
       reference: referenceOf('reference', input.reference),
-      amount: isNothing(amount) ? null : amountOf('amount', amount, 'positive'),
+      amount: isNothing(amount) ? null : amountOf('amount', amount, 'positive', this.#database.currency),
     };
     return this.#database.transaction(async (within) => {
       await takeTurn(this.#database, given.buyer, within);
       const parameters = { ...given, now: this.#clock.parameter() };
       const [row] = await this.#database.query<RefundRow>(this.#refund.with(parameters), within);
-      refuseRefund(row!, given, amount);
+      this.#refuseRefund(row!, given, amount);
       const refund = this.#database.entity(ReferralRefund, row!, 'refund.');
       const commission = this.#commissionIn(row!);
       if (commission) await setPaidAt(this.#database, [commission], within);
@@ -186,11 +244,11 @@ export class Purchases {
     const { at } = objectOf('recordPurchase', input, purchaseFields);
     const given = {
       buyer: someUserIdOf('user', user),
-      amount: amountOf('amount', input.amount, 'not negative'),
+      amount: amountOf('amount', input.amount, 'not negative', this.#database.currency),
       reference: referenceOf('reference', input.reference),
       paidAt: dateOf('at', at),
     };
-    return { user, given, naming: namingOf(input), attributed: undefined };
+    return { user, given, naming: namingOf(input), attributed: undefined, sentence: null };
   }
 
   async #write(
@@ -198,29 +256,30 @@ export class Purchases {
     attributed: PurchasePlan['attributed'],
     manager: EntityManager | undefined,
   ): Promise<PurchaseRow | typeof overtaken> {
-    const { ratio, maxPerReferee, pendingDays } = this.#settings.commission;
     const parameters: PurchaseParameters = {
       now: this.#clock.parameter(),
       attributedReferral: attributed?.id ?? null,
       attributedOwner: attributed?.owner ?? null,
       isOwnReferral: attributed?.isOwnReferral ?? false,
       isSelfReferral: attributed?.isSelfReferral ?? false,
-      defaultRate: ratio,
-      defaultLimit: maxPerReferee,
-      pendingDays,
+      pendingDays: this.#settings.commission.pendingDays,
+      ...this.#optionTerms,
       isAttributionKnown: attributed !== undefined,
       ...given, // last, because V8 is slow to add properties to a copy
     };
-    const run = async (statement: Statement<PurchaseParameters>): Promise<PurchaseRow> => {
-      const query = statement.with(parameters);
+    // With a limit of the option, most purchases have one.
+    const first = { redeems: false, isLimited: this.#optionTerms.optionMaxPerReferrer !== null };
+    const run = async (variant: PurchaseVariant): Promise<PurchaseRow> => {
+      const query = this.#purchase(variant).with(parameters);
       const [row] = await this.#database.attempt((within) => this.#database.query<PurchaseRow>(query, within), manager);
-      return row!;
+      const needs = { redeems: variant.redeems || row!.isRedeeming, isLimited: variant.isLimited || row!.isLimited };
+      const isEnough = needs.redeems === variant.redeems && needs.isLimited === variant.isLimited;
+      return isEnough || isRecorded(row!) ? row! : run(needs);
     };
     try {
-      const row = await run(this.#purchase);
-      return row.isRedeeming && !isRecorded(row) ? await run(this.#redeemingPurchase) : row;
+      return await run(first);
     } catch (error) {
-      if (goneMeanwhile.has(violatedConstraint(error))) return overtaken;
+      if (goneMeanwhile.has(violatedConstraint(error)) || isLimitOvertaken(error)) return overtaken;
       throw error;
     }
   }
@@ -271,6 +330,29 @@ export class Purchases {
     return found;
   }
 
+  /** Throws if the result has no refund, or one with other facts than those of this call. */
+  #refuseRefund(row: RefundRow, given: Omit<RefundParameters, 'now'>, amount: unknown): void {
+    const { purchase, reference } = given;
+    if (!row.isNew && row.isSame === false) {
+      const before = `a refund of ${this.#database.shown(row['refund.amount']!)} of the purchase ${quoted(row['refund.purchase']!)}`;
+      throw referralError(
+        'REFERENCE_REUSED',
+        reference,
+        before,
+        `${given.amount ?? 'what is left'} of ${quoted(purchase)}`,
+      );
+    }
+    if (row.paid === null) throw referralError('NOT_FOUND', 'purchase', 'reference', [purchase]);
+    if (row['refund.userId'] !== null) return;
+    const isNothingLeft = !/[1-9]/.test(row.left!);
+    if (isNothingLeft) throw referralError('NOTHING_TO_REFUND', purchase);
+    throw invalid(
+      'amount',
+      `an amount up to the ${this.#database.shown(row.left!)} that is left of the purchase`,
+      amount,
+    );
+  }
+
   #commissionIn(row: Pick<PurchaseRow, 'commission.id'>): ReferralCommission | null {
     return row['commission.id'] === null ? null : this.#database.entity(ReferralCommission, row, 'commission.');
   }
@@ -279,23 +361,4 @@ export class Purchases {
 /** Whether the result has a purchase, new or not. */
 function isRecorded(row: PurchaseRow): boolean {
   return row['purchase.userId'] !== null;
-}
-
-/** Throws if the result has no refund, or one with other facts than those of this call. */
-function refuseRefund(row: RefundRow, given: Omit<RefundParameters, 'now'>, amount: unknown): void {
-  const { purchase, reference } = given;
-  if (!row.isNew && row.isSame === false) {
-    const before = `a refund of ${shownAmount(row['refund.amount']!)} of the purchase ${quoted(row['refund.purchase']!)}`;
-    throw referralError(
-      'REFERENCE_REUSED',
-      reference,
-      before,
-      `${given.amount ?? 'what is left'} of ${quoted(purchase)}`,
-    );
-  }
-  if (row.paid === null) throw referralError('NOT_FOUND', 'purchase', 'reference', [purchase]);
-  if (row['refund.userId'] !== null) return;
-  const isNothingLeft = !/[1-9]/.test(row.left!);
-  if (isNothingLeft) throw referralError('NOTHING_TO_REFUND', purchase);
-  throw invalid('amount', `an amount up to the ${shownAmount(row.left!)} that is left of the purchase`, amount);
 }

@@ -5,6 +5,7 @@ import { ReferralCommission } from '../../entities/referral-commission';
 import { ReferralRefund } from '../../entities/referral-refund';
 import { decidedPurchases } from './decided-purchases';
 import { quotientInCents } from './quotient';
+import { periodChanges } from './referrer-periods';
 
 export interface RefundParameters {
   buyer: string;
@@ -40,14 +41,15 @@ export interface RefundRow {
 
 /**
  * Records a refund of a purchase, and subtracts its share from the commission. The sum of what was subtracted is in
- * proportion to the sum of the refunds, rounded half up to cents once. So the order of partial refunds makes no difference.
+ * proportion to the sum of the refunds, rounded half up to the minor unit once. So the order of partial refunds makes no
+ * difference.
  *
  * The caller holds the lock on the buyer's row (`takeTurn`), so that the calls for one buyer run one at a time. This
  * statement then locks the commission, which an earn-out may be binding at the same time, and the row of the referrer's
  * totals, which purchases of other buyers lock too.
  */
 export function refundStatement(database: Database): Statement<RefundParameters> {
-  const { tables } = database;
+  const { tables, currency } = database;
   return statement<RefundParameters>(
     { buyer: true, reference: true, purchase: true, amount: true, now: true },
     ($) => `
@@ -82,11 +84,12 @@ export function refundStatement(database: Database): Statement<RefundParameters>
     locked AS (
       SELECT m.*, w.is_revenue, w.refunded + made.amount >= w.amount AS is_whole,
         CASE WHEN m.rejected_at IS NULL
-          THEN ${quotientInCents('m.earned * (w.refunded + made.amount)', 'w.amount')} - (m.earned - m.amount)
+          THEN ${quotientInCents('m.earned * (w.refunded + made.amount)', 'w.amount', currency.digits)}
+            - (m.earned - m.amount)
           ELSE 0 END AS back
       FROM made CROSS JOIN wanted w
       JOIN ${tables.commissions} m
-        ON m.user_id = w.referrer_id AND m.referee_id = ${$.buyer} AND m.purchase = ${$.purchase}
+        ON m.user_id = w.referrer_id AND m.referee_id = ${$.buyer} AND m.purchase = ${$.purchase} AND m.kind = 'purchase'
       FOR NO KEY UPDATE OF m
     ),
     -- Lowers the commission. If the purchase is refunded in full, the commission is reverted.
@@ -108,6 +111,8 @@ export function refundStatement(database: Database): Statement<RefundParameters>
       UPDATE ${tables.referees} e SET earned = e.earned - locked.back
       FROM locked WHERE e.user_id = locked.user_id AND e.referee_id = ${$.buyer}
     ),
+    -- Subtracts from what a limit for the referrer counts in the period. Before the totals, as a purchase does.
+    ${periodChanges(tables, 'locked')},
     -- Subtracts from the referrer's totals, also for a purchase that earned no commission but counts as revenue.
     subtracted AS (
       UPDATE ${tables.totals} t SET amount = t.amount - coalesce(locked.back, 0),
@@ -120,7 +125,7 @@ export function refundStatement(database: Database): Statement<RefundParameters>
         revenue = t.revenue - CASE WHEN w.is_revenue THEN made.amount ELSE 0 END
       FROM made CROSS JOIN wanted w LEFT JOIN locked ON true
       WHERE t.user_id = w.referrer_id AND t.channel_id = coalesce(w.channel_id, 0) AND t.mode = w.mode
-        AND (locked.id IS NOT NULL OR w.is_revenue)
+        AND (locked.id IS NOT NULL OR w.is_revenue) AND (SELECT count(*) FROM limited) >= 0
     )
     SELECT w.amount::text AS paid, w.rest::text AS "left", EXISTS (SELECT FROM made) AS "isNew",
       EXISTS (SELECT FROM entered) OR EXISTS (SELECT FROM locked WHERE is_whole AND rejected_at IS NULL) AS "isLowered",
@@ -131,7 +136,7 @@ export function refundStatement(database: Database): Statement<RefundParameters>
     LEFT JOIN (
       SELECT * FROM lowered
       UNION ALL SELECT m.* FROM ${tables.commissions} m JOIN wanted w ON m.user_id = w.referrer_id
-      WHERE m.referee_id = ${$.buyer} AND m.purchase = ${$.purchase} AND NOT EXISTS (SELECT FROM lowered)
+      WHERE m.referee_id = ${$.buyer} AND m.purchase = ${$.purchase} AND m.kind = 'purchase' AND NOT EXISTS (SELECT FROM lowered)
     ) AS m ON true`,
   );
 }

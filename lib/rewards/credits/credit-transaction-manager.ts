@@ -3,7 +3,6 @@ import type { Clock } from '../../database/clock';
 import type { Database } from '../../database/database';
 import { sql } from '../../database/named-parameters';
 import { timeOf } from '../../database/statement-time';
-import { shownAmount } from '../../entities/columns';
 import { ReferralCreditTransaction } from '../../entities/referral-credit-transaction';
 import { invalid, referralError } from '../../errors';
 import { amountOf, isNothing, objectOf, referenceOf, textOf } from '../../input';
@@ -57,7 +56,7 @@ export class CreditTransactionManager extends RecordManager<ReferralCreditTransa
     const row = await this.#adjust(parameters, manager);
     const { value, reference } = parameters;
     if (row.id === null) {
-      const takes = `an amount that leaves the balance, now ${shownAmount(row.balance)}, within 0 and numeric(20,4)`;
+      const takes = `an amount that leaves the balance, now ${this.database.shown(row.balance)}, within 0 and numeric(20,4)`;
       throw invalid('value', takes, value);
     }
     const entry = this.database.entity(ReferralCreditTransaction, row);
@@ -70,7 +69,7 @@ export class CreditTransactionManager extends RecordManager<ReferralCreditTransa
     const { reference, description } = objectOf('creditTransactions.create', input, {
       ...{ credit: true, value: true, description: true, reference: true },
     });
-    const value = amountOf('value', input.value, 'not zero');
+    const value = amountOf('value', input.value, 'not zero', this.database.currency);
     const credit = await this.#credits.existing('credit', input.credit, manager);
     const { userId } = await this.#credits.get(credit, { manager });
     return {

@@ -43,7 +43,9 @@ export class Settlements {
   /** Spends a hold or a part of it. The rest goes back to the credits, last to expire first. */
   async capture(input: CaptureInput): Promise<ReferralCreditSpend> {
     objectOf('credits.capture', input, { reference: true, user: true, amount: true, manager: true });
-    const amount = isNothing(input.amount) ? null : amountOf('amount', input.amount, 'positive');
+    const amount = isNothing(input.amount)
+      ? null
+      : amountOf('amount', input.amount, 'positive', this.#database.currency);
     const { spend, isNew, isSame } = await this.#settle(input, (settle) => this.#capture.with({ amount, ...settle }));
     const { reference, kind, covered, captured } = spend;
     if (isNew) emitSpent(this.#events, spend, input.manager);

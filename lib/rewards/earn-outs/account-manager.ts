@@ -6,7 +6,6 @@ import { sql } from '../../database/named-parameters';
 import { timeInResult } from '../../database/result-types';
 import { overtaken } from '../../database/retry';
 import { nowIn, timeOf } from '../../database/statement-time';
-import { shownAmount } from '../../entities/columns';
 import { ReferralAccount } from '../../entities/referral-account';
 import { invalid, referralError } from '../../errors';
 import { emailOf, objectOf, someUserIdOf } from '../../input';
@@ -16,7 +15,9 @@ import type { ReferralCreation, ReferralPlan } from '../../tracking/referral-cre
 import type { UserRef, WithManager } from '../../types/common';
 import type { AccountChanges, AccountInput, AccountTotals, BlockedEarnings, EarningMode } from '../../types/earn-outs';
 import type { Totals } from '../commissions/totals';
+import { flatCommission } from '../records/commission-terms';
 import { RecordManager } from '../records/record-manager';
+import type { FraudRules } from '../reviews/fraud-rules';
 import { modes, payableFrom } from './payable-from';
 import { periodEnd, periodStart } from './schedule';
 import { termsOf } from './terms';
@@ -28,15 +29,24 @@ export class AccountManager extends RecordManager<ReferralAccount, AccountInput,
   readonly #creation: ReferralCreation;
   readonly #settings: Settings;
   readonly #totals: Totals;
+  readonly #fraud: FraudRules;
   readonly #waiting: Waiting;
 
   /** @internal */
-  constructor(database: Database, clock: Clock, creation: ReferralCreation, settings: Settings, totals: Totals) {
+  constructor(
+    database: Database,
+    clock: Clock,
+    creation: ReferralCreation,
+    settings: Settings,
+    totals: Totals,
+    fraud: FraudRules,
+  ) {
     super(database, { record: ReferralAccount, word: 'account', inUse: {} });
     this.#clock = clock;
     this.#creation = creation;
     this.#settings = settings;
     this.#totals = totals;
+    this.#fraud = fraud;
     this.#waiting = new Waiting(database, clock);
   }
 
@@ -119,20 +129,21 @@ export class AccountManager extends RecordManager<ReferralAccount, AccountInput,
           summed.credits::text AS "creditsEarned", summed.payout::text AS "payoutsEarned",
           summed.total_credits::text AS "totalCreditsEarned", summed.total_payouts::text AS "totalPayoutsEarned",
           CASE WHEN summed.payout > 0 AND NOT ${$.isPayoutOffered}::boolean THEN 'no-payout-option'
-            WHEN summed.payout > 0 AND a.payout_email IS NULL THEN 'no-payout-address' END AS "blockedReason"
+            WHEN summed.payout > 0 AND a.payout_email IS NULL THEN 'no-payout-address'
+            WHEN summed.payout > 0 AND a.held_for <> '{}' THEN 'review' END AS "blockedReason"
         FROM ${accounts} a CROSS JOIN at CROSS JOIN summed CROSS JOIN due WHERE a.user_id = ${$.user}`,
       ),
       manager,
     );
     const { walked, blockedReason: reason, ...totals } = row!;
     if (!manager) await this.#totals.noteWalked(account.userId, Number(walked));
-    const payoutsEarned = shownAmount(totals.payoutsEarned);
+    const payoutsEarned = this.database.shown(totals.payoutsEarned);
     return {
       ...totals,
-      creditsEarned: shownAmount(totals.creditsEarned),
+      creditsEarned: this.database.shown(totals.creditsEarned),
       payoutsEarned,
-      totalCreditsEarned: shownAmount(totals.totalCreditsEarned),
-      totalPayoutsEarned: shownAmount(totals.totalPayoutsEarned),
+      totalCreditsEarned: this.database.shown(totals.totalCreditsEarned),
+      totalPayoutsEarned: this.database.shown(totals.totalPayoutsEarned),
       blocked: reason === null ? null : { amount: payoutsEarned, reason },
     };
   }
@@ -214,7 +225,8 @@ export class AccountManager extends RecordManager<ReferralAccount, AccountInput,
   }
 
   protected async change(id: number, changes: AccountChanges, manager: EntityManager): Promise<void> {
-    const { mode, payoutEmail } = objectOf('accounts.update', changes, { mode: true, payoutEmail: true });
+    const fields = { mode: true, payoutEmail: true, commission: true } as const;
+    const { mode, payoutEmail, commission } = objectOf('accounts.update', changes, fields);
     if (mode !== undefined && mode !== 'credits' && mode !== 'payout')
       throw invalid('mode', "'credits' or 'payout'", mode);
     if (mode === 'payout' && !this.#settings.earnOuts.payout)
@@ -224,9 +236,11 @@ export class AccountManager extends RecordManager<ReferralAccount, AccountInput,
       ...(payoutEmail !== undefined && {
         payoutEmail: payoutEmail === null ? null : emailOf('payoutEmail', payoutEmail),
       }),
+      ...(commission !== undefined && flatCommission(commission, this.database.currency)),
     };
     if (Object.keys(values).length === 0) return;
     const before = await this.get(id, { manager });
+    if (values.payoutEmail) await this.#fraud.takeAddress(values.payoutEmail, manager);
     try {
       const updatedAt = await nowIn(this.database, this.#clock, manager);
       await this.write(id, { ...values, updatedAt }, manager);
@@ -235,7 +249,12 @@ export class AccountManager extends RecordManager<ReferralAccount, AccountInput,
       throw invalid('payoutEmail', 'an e-mail address for payouts in the mode "payout"', payoutEmail ?? null);
     }
     if (values.payoutEmail !== undefined && values.payoutEmail !== before.payoutEmail)
-      await this.#waiting.end(before.userId, 'payout', manager);
+      await this.#addressChanged(before.userId, manager);
+  }
+
+  async #addressChanged(userId: string, manager: EntityManager): Promise<void> {
+    await this.#waiting.end(userId, 'payout', manager);
+    await this.#fraud.lookAtAddress(userId, manager);
   }
 
   /** Always refused: the account keeps what the user has earned and was paid. */

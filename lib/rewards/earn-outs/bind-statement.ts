@@ -17,7 +17,8 @@ type Parameters = Placeholders<OpenAmountParameters>;
  *    runs do not bind the same account, and the snapshot of this statement contains what the previous holder of the
  *    lock has bound.
  * 2. `referral_earn_outs`: new rows only. The unique index allows one in progress for each user and mode.
- * 3. `referral_commissions`, `referral_commission_entries` and `referral_earn_out_entries`: the rows that are bound. A
+ * 3. `referral_commissions`, `referral_commission_entries`, `referral_earn_out_entries` and `referral_adjustments`: the rows
+ *    that are bound. A
  *    concurrent refund can hold these locks, so the caller sets a `lock_timeout`.
  */
 export function bindStatement(database: Database): Statement<OpenAmountParameters> {
@@ -85,6 +86,15 @@ const bound = (tables: Tables): string => `
       WHERE e.user_id = x.user_id AND e.id = x.id
         AND (made.mode = 'payout' OR (x.amount < 0 AND chosen.takes_debt))
       RETURNING e.user_id, 'payout' AS mode, e.amount
+    ),
+    -- Binds the adjustments in the same way.
+    bound_adjustments AS (
+      UPDATE ${tables.adjustments} e SET earn_out_id = made.id
+      FROM open_adjustments x JOIN made ON made.user_id = x.user_id
+      JOIN chosen ON chosen.user_id = made.user_id AND chosen.mode = made.mode
+      WHERE e.user_id = x.user_id AND e.id = x.id
+        AND (x.mode = made.mode OR (x.amount < 0 AND chosen.takes_debt))
+      RETURNING e.user_id, x.mode, e.amount
     )`;
 
 const addedToAccounts = (tables: Tables): string => `
@@ -96,7 +106,8 @@ const addedToAccounts = (tables: Tables): string => `
       FROM (
         ${sumsByMode(
           `SELECT user_id, mode, amount, 0 AS earn_out FROM bound UNION ALL SELECT user_id, mode, amount, 0 FROM bound_entries
-          UNION ALL SELECT user_id, mode, amount, 0 FROM bound_payments UNION ALL SELECT user_id, mode, 0, 1 FROM made`,
+          UNION ALL SELECT user_id, mode, amount, 0 FROM bound_payments
+          UNION ALL SELECT user_id, mode, amount, 0 FROM bound_adjustments UNION ALL SELECT user_id, mode, 0, 1 FROM made`,
           'sum(earn_out) AS earn_outs',
         )}
       ) AS by_user

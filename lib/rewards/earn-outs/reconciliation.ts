@@ -1,9 +1,9 @@
 import type { EntityManager } from 'typeorm';
+import type { Currency } from '../../currency';
 import type { Clock } from '../../database/clock';
 import type { Database } from '../../database/database';
 import { sql } from '../../database/named-parameters';
 import { timeOf } from '../../database/statement-time';
-import { shownAmount } from '../../entities/columns';
 import { ReferralEarnOut } from '../../entities/referral-earn-out';
 import { invalid } from '../../errors';
 import { amountOf, dateOf, isNothing, listOf, objectOf, referenceOf, someUserIdOf, textOf } from '../../input';
@@ -30,7 +30,7 @@ export class Reconciliation {
 
   /** Refuses the whole list before it books anything. Then each payment is booked in a transaction of its own. */
   async reconcile(list: readonly ProviderPayment[], manager: EntityManager | undefined): Promise<Result> {
-    const payments = listOf('payments', list).map(checked);
+    const payments = listOf('payments', list).map((payment, index) => checked(payment, index, this.#database.currency));
     refuseDuplicates(payments);
     const known = new Set<Payment>();
     for (let start = 0; start < payments.length; start += batchSize)
@@ -43,7 +43,7 @@ export class Reconciliation {
       result[step]++;
       if (debt !== null) debts.push(debt);
     }
-    return { ...result, debt: shownAmount(await this.#sum(debts, manager)) };
+    return { ...result, debt: this.#database.shown(await this.#sum(debts, manager)) };
   }
 
   /**
@@ -78,7 +78,7 @@ export class Reconciliation {
     const paymentOf = ({ place }: ComparedRow): Payment => payments[Number(place) - 1]!;
     if (!wrong) return new Set(rows.filter(({ isKnown }) => isKnown).map(paymentOf));
     const { amount, user } = paymentOf(wrong);
-    const known = `the payment of its earn-out, ${shownAmount(wrong.amount)} for the user ${quoted(wrong.user)} (${wrong.mode})`;
+    const known = `the payment of its earn-out, ${this.#database.shown(wrong.amount)} for the user ${quoted(wrong.user)} (${wrong.mode})`;
     throw invalid(`payments[${start + Number(wrong.place) - 1}]`, known, `${amount} for the user ${quoted(user)}`);
   }
 
@@ -193,7 +193,7 @@ interface Payment {
   at: Date;
 }
 
-function checked(payment: ProviderPayment, index: number): Payment {
+function checked(payment: ProviderPayment, index: number, currency: Currency): Payment {
   const name = (field: string): string => `payments[${index}].${field}`;
   const fields = { key: true, reference: true, amount: true, user: true, at: true } as const;
   const { key, reference, amount, user, at } = objectOf(`payments[${index}]`, payment, fields);
@@ -202,7 +202,7 @@ function checked(payment: ProviderPayment, index: number): Payment {
   return {
     key: textOf(name('key'), key, lengths.idempotencyKey, 1),
     reference: isNothing(reference) ? null : referenceOf(name('reference'), reference),
-    amount: amountOf(name('amount'), amount, 'positive'),
+    amount: amountOf(name('amount'), amount, 'positive', currency),
     user: someUserIdOf(name('user'), user),
     at: paidAt,
   };

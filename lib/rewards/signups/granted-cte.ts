@@ -12,7 +12,8 @@ export type SignupSide = 'referral' | 'reward';
 export function grantedCte(database: Database, source: string, sides: string): string {
   const { credits, referrals, programs } = database.tables;
   return `
-      -- Inserts the credit of each side of the sign-up to which one is due. If an earlier call has granted it, the
+      -- Inserts the credit of each side of the sign-up to which one is due. While a review holds the
+      -- sign-up, it waits. If an earlier call has granted it, the
       -- unique index on the side makes the INSERT skip it. The credit is not older than what it is for.
       granted AS (
         INSERT INTO ${credits}
@@ -31,7 +32,7 @@ export function grantedCte(database: Database, source: string, sides: string): s
           ('reward', 'reward', s.referrer_id, s.reward_credit_amount, s.reward_credit_duration,
             s.reward_credit_type_id, s.threshold_reached_at IS NOT NULL)
         ) AS side (kind, words, user_id, amount, days, type_id, is_due)
-        WHERE side.is_due AND side.amount IS NOT NULL AND side.user_id IS NOT NULL AND side.kind = ANY(${sides}::text[])
+        WHERE side.is_due AND s.held_for = '{}' AND side.amount IS NOT NULL AND side.user_id IS NOT NULL AND side.kind = ANY(${sides}::text[])
         ON CONFLICT (referee_id, kind, user_id) WHERE referee_id IS NOT NULL DO NOTHING
         RETURNING *
       ),

@@ -2,6 +2,7 @@ import type { Database } from '../../database/database';
 import { type Statement, statement } from '../../database/named-parameters';
 import { timeOf } from '../../database/statement-time';
 import { ReferralSignup } from '../../entities/referral-signup';
+import { commissionColumns } from './signup-statement';
 import { undoneGrants } from './undone-grants';
 
 export interface ReassignParameters {
@@ -14,12 +15,13 @@ export interface ReassignParameters {
 }
 
 /**
- * Makes a sign-up point to another referral, with the terms of its program at this time. What the sign-up has granted
+ * Makes a sign-up point to another referral, with the terms of its program at this time. What the sign-up has earned stays, and is not
+ * earned a second time. What the sign-up has granted
  * stays with those who have it; a reward that was granted is not granted a second time. The caller has locked the buyer,
  * the sign-up, both referrals and the accounts of both owners.
  */
 export function reassignStatement(database: Database): Statement<ReassignParameters> {
-  const { signups, referrals, programs, referees, accounts, usages, credits, buyers } = database.tables;
+  const { signups, referrals, programs, referees, accounts, usages, credits, buyers, commissions } = database.tables;
   return statement<ReassignParameters>(
     { user: true, referral: true, isSelfReferral: true, now: true },
     ($) => `
@@ -34,7 +36,7 @@ export function reassignStatement(database: Database): Statement<ReassignParamet
       ),
       -- The new referral and its terms, or one row of nulls. The reward is due once for a user.
       terms AS (
-        SELECT r.id, r.user_id, p.id AS program_id, p.commission_ratio, p.commission_max_per_referee,
+        SELECT r.id, r.user_id, p.id AS program_id, ${commissionColumns.map((name) => `p.${name}`).join(', ')},
           coalesce(p.before_reward_usage_threshold, 0) AS threshold,
           CASE WHEN NOT rewarded.ever THEN p.reward_credit_amount END AS reward_credit_amount,
           CASE WHEN NOT rewarded.ever THEN p.reward_credit_duration END AS reward_credit_duration,
@@ -52,7 +54,7 @@ export function reassignStatement(database: Database): Statement<ReassignParamet
           referral_credit_amount = NULL, referral_credit_duration = NULL, referral_credit_type_id = NULL,
           reward_credit_amount = terms.reward_credit_amount, reward_credit_duration = terms.reward_credit_duration,
           reward_credit_type_id = terms.reward_credit_type_id,
-          commission_ratio = terms.commission_ratio, commission_max_per_referee = terms.commission_max_per_referee,
+          ${commissionColumns.map((name) => `${name} = terms.${name}`).join(', ')}, held_for = '{}',
           before_reward_usage_threshold = terms.threshold,
           threshold_reached_at = CASE WHEN terms.threshold = 0 THEN s.created_at
             WHEN s.recorded_usage >= terms.threshold
@@ -65,11 +67,13 @@ export function reassignStatement(database: Database): Statement<ReassignParamet
         UPDATE ${referrals} r SET uses = r.uses + CASE r.id WHEN moved.referral_id THEN 1 ELSE -1 END
         FROM was CROSS JOIN moved WHERE r.id IN (was.referral_id, moved.referral_id)
       ),
-      -- Deletes the pair with the old referrer, unless a purchase has used it.
+      -- Deletes the pair with the old referrer, unless a purchase or a commission has used it.
       unmet AS (
         DELETE FROM ${referees} e USING was CROSS JOIN moved
         WHERE e.user_id = was.referrer_id AND e.referee_id = ${$.user} AND e.earned = 0 AND e.upgraded_at IS NULL
-          AND was.referrer_id IS DISTINCT FROM moved.referrer_id
+          AND was.referrer_id IS DISTINCT FROM moved.referrer_id AND NOT EXISTS (
+            SELECT FROM ${commissions} WHERE user_id = was.referrer_id AND referee_id = ${$.user}
+          )
         RETURNING e.user_id
       ),
       -- Inserts the pair with the new referrer, as old as the sign-up, unless there is one.

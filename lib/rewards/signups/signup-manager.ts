@@ -10,8 +10,10 @@ import { isNothing, objectOf, typedCode } from '../../input';
 import { quoted } from '../../shown';
 import type { UserRef } from '../../types/common';
 import type { ReassignInput, SignupInput } from '../../types/signups';
+import { theProgram } from '../records/audit';
 import { takeTurn } from '../records/buyer-turn';
 import { RecordManager } from '../records/record-manager';
+import type { SignupEarnings } from '../records/signup-earnings';
 import type { Reassignments } from './reassignments';
 import { explainSignup } from './signup-explanation';
 import { signupRemoval } from './signup-removal';
@@ -20,12 +22,14 @@ import type { SignupPlan, Signups } from './signups';
 /** `referrals.signups`: who signed up with which referral. */
 export class SignupManager extends RecordManager<ReferralSignup, SignupInput, object, SignupPlan> {
   readonly #signups: Signups;
+  readonly #earnings: SignupEarnings;
   readonly #reassignments: Reassignments;
 
   /** @internal */
-  constructor(database: Database, signups: Signups, reassignments: Reassignments) {
+  constructor(database: Database, signups: Signups, earnings: SignupEarnings, reassignments: Reassignments) {
     super(database, { record: ReferralSignup, word: 'sign-up', inUse: {} });
     this.#signups = signups;
+    this.#earnings = earnings;
     this.#reassignments = reassignments;
   }
 
@@ -101,7 +105,10 @@ export class SignupManager extends RecordManager<ReferralSignup, SignupInput, ob
     throw referralError('NOT_CHANGEABLE', this.kind.word, id, 'sign-ups are permanent');
   }
 
-  /** Deletes a sign-up whose terms grant no credit and which has earned no commission. The code gets its use back. */
+  /**
+   * Deletes a sign-up whose terms grant no credit, and after which no purchase has earned the referrer a commission. What the
+   * sign-up itself has earned is rejected. The code gets its use back.
+   */
   protected async remove(id: number, manager: EntityManager): Promise<void> {
     const { signups } = this.database.tables;
     const { userId } = await this.get(id, { manager });
@@ -119,6 +126,7 @@ export class SignupManager extends RecordManager<ReferralSignup, SignupInput, ob
       throw referralError('IN_USE', this.kind.word, id, 'it was reassigned; give it to nobody with signups.reassign');
     if (await this.#hasEarned(signup, manager))
       throw referralError('IN_USE', this.kind.word, id, 'it has earned the referrer a commission');
+    await this.#earnings.takeBack(signup.id, theProgram, manager);
     await this.database.query(signupRemoval(this.database, signup), manager);
   }
 
@@ -126,7 +134,8 @@ export class SignupManager extends RecordManager<ReferralSignup, SignupInput, ob
     const { commissions } = this.database.tables;
     const earned = sql(
       { referrerId, userId },
-      ($) => `SELECT FROM ${commissions} WHERE user_id = ${$.referrerId} AND referee_id = ${$.userId} LIMIT 1`,
+      ($) => `SELECT FROM ${commissions}
+        WHERE user_id = ${$.referrerId} AND referee_id = ${$.userId} AND kind = 'purchase' LIMIT 1`,
     );
     return (await this.database.query(earned, manager)).length > 0;
   }

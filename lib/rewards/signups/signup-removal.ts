@@ -8,7 +8,7 @@ export function signupRemoval(
   database: Database,
   { userId, referralId, referrerId }: Pick<ReferralSignup, 'userId' | 'referralId' | 'referrerId'>,
 ): Query {
-  const { signups, usages, referrals, referees, accounts } = database.tables;
+  const { signups, usages, referrals, referees, accounts, commissions } = database.tables;
   return sql(
     { userId, referralId, referrerId },
     ($) => `
@@ -29,11 +29,12 @@ export function signupRemoval(
         given_back AS (
           UPDATE ${referrals} SET uses = uses - 1 WHERE id = ${$.referralId} RETURNING id
         ),
-        -- Deletes the pair of referrer and referee, unless a purchase has used it. EXISTS (given_back) only orders the
+        -- Deletes the pair of referrer and referee, unless a purchase or a commission has used it. EXISTS (given_back) only orders the
         -- two writes, so that the referral is locked before the account, as in a sign-up.
         unmet AS (
           DELETE FROM ${referees}
           WHERE user_id = ${$.referrerId} AND referee_id = ${$.userId} AND earned = 0 AND upgraded_at IS NULL
+            AND NOT EXISTS (SELECT FROM ${commissions} WHERE user_id = ${$.referrerId} AND referee_id = ${$.userId})
             AND EXISTS (SELECT FROM given_back)
           RETURNING *
         ),

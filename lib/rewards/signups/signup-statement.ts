@@ -4,6 +4,8 @@ import { timeOf } from '../../database/statement-time';
 import { ReferralCredit } from '../../entities/referral-credit';
 import { ReferralSignup } from '../../entities/referral-signup';
 import type { SecondLook } from '../records/second-look';
+import type { SignupEarnings } from '../records/signup-earnings';
+import { sharesAddress } from '../reviews/fraud-rules';
 import { grantedCte, type SignupSide } from './granted-cte';
 
 export interface SignupParameters {
@@ -21,17 +23,23 @@ export interface SignupParameters {
   isSelfReferral: boolean;
   /** The candidates that were considered, and the rule, as JSON. */
   weighed: string;
+  /** Of the request, if a rule of the option `fraud` compares them. */
+  ipAddress: string | null;
+  userAgent: string | null;
   /** The sides of the sign-up that get their credit in this statement. */
   sides: readonly SignupSide[];
-  /** Whether the caller decides the user's waiting purchases in the same transaction. If not, they prevent the sign-up. */
+  /**
+   * Whether the caller decides the user's waiting purchases, and what the sign-up itself earns, in the same transaction. If
+   * not, they prevent the sign-up.
+   */
   isLooking: boolean;
 }
 
 /**
  * The result: one row for each credit that the statement granted, or one row without a credit. Each row has the columns
  * of the user's sign-up, new or not, or nulls if there is none. `isStale`, `isExpired` and `isUsedUp` then say why. If
- * none of them is true, nothing was written because purchases of the user wait for a referrer (`isWaiting`), or the
- * statement was overtaken: another call changed the referral after this statement's snapshot.
+ * none of them is true, nothing was written because purchases of the user wait for a referrer (`isWaiting`), because the
+ * sign-up itself earns (`isEarning`), or the statement was overtaken: another call changed the referral after this statement's snapshot.
  */
 export interface SignupRow {
   'isNew': boolean;
@@ -40,13 +48,24 @@ export interface SignupRow {
   'isExpired': boolean;
   'isUsedUp': boolean;
   'isWaiting': boolean;
+  /** Whether nothing was written because the sign-up itself earns a commission. */
+  'isEarning': boolean;
   /** A bigint: the driver gives a string. */
+  /** Whether the sign-up is new, and referrer and referee have one payout address, if that is asked. */
+  'sharesAddress': boolean;
   'signup.id': string | null;
 }
 
+/** The columns with the commission of a program, which a sign-up copies. */
+export const commissionColumns = [
+  ...['commission_ratio', 'commission_amount', 'commission_months', 'commission_purchases'],
+  ...['commission_max_per_referee', 'commission_signup', 'commission_qualify'],
+  ...['commission_max_per_referrer', 'commission_period'],
+] as const;
+
 /** The columns that a sign-up copies from its program. */
 const terms = `referral_credit_amount, referral_credit_duration, referral_credit_type_id,
-  reward_credit_amount, reward_credit_duration, reward_credit_type_id, commission_ratio, commission_max_per_referee`;
+  reward_credit_amount, reward_credit_duration, reward_credit_type_id, ${commissionColumns.join(', ')}`;
 
 /**
  * Makes a sign-up with the current terms of its program, and grants the credits that are due. It locks the row of the
@@ -56,12 +75,18 @@ const terms = `referral_credit_amount, referral_credit_duration, referral_credit
  * recorded in the same moment can be without the referrer, and not be seen by the sign-up. The next call about the buyer
  * looks at it: the next purchase, a repeated call, or a click.
  */
-export function signupStatement(database: Database, secondLook: SecondLook): Statement<SignupParameters> {
+export function signupStatement(
+  database: Database,
+  secondLook: SecondLook,
+  earnings: SignupEarnings,
+  comparesAddresses: boolean,
+): Statement<SignupParameters> {
   const { signups, referrals, programs, referees, accounts } = database.tables;
   return statement<SignupParameters>(
     {
       ...{ user: true, referral: true, owner: true, now: true, isTyped: true },
       ...{ source: true, touchedAt: true, isSelfReferral: true, weighed: true, sides: true, isLooking: true },
+      ...{ ipAddress: true, userAgent: true },
     },
     ($) => `
       WITH
@@ -78,6 +103,11 @@ export function signupStatement(database: Database, secondLook: SecondLook): Sta
         SELECT FROM at WHERE NOT ${$.isLooking}::boolean AND ${$.owner}::text IS NOT NULL
           AND ${secondLook.isDue($.user, 'at.now')}
       ),
+      -- One row if the sign-up itself earns the referrer a commission at once. The same.
+      earning AS (
+        SELECT FROM at WHERE NOT ${$.isLooking}::boolean AND ${$.owner}::text IS NOT NULL AND NOT EXISTS (SELECT FROM known)
+          AND ${earnings.isDue($.referral)}
+      ),
       -- Adds one use to the referral and locks its row. It guards the sign-up: if it returns no row, none is made.
       -- After a wait for the lock, PostgreSQL tests the newest version of the row. The subquery reads the snapshot, and
       -- so do the terms below. If the program was changed in the meantime, this returns no row, and the call retries.
@@ -86,17 +116,18 @@ export function signupStatement(database: Database, secondLook: SecondLook): Sta
         WHERE u.id = ${$.referral} AND NOT (${isStale('u', $)}) AND NOT (${isExpired('u', '(SELECT now FROM at)', $)})
           AND NOT (${isUsedUp('u')})
           AND u.program_id IS NOT DISTINCT FROM (SELECT program_id FROM ${referrals} WHERE id = ${$.referral})
-          AND NOT EXISTS (SELECT FROM known) AND NOT EXISTS (SELECT FROM waiting)
+          AND NOT EXISTS (SELECT FROM known) AND NOT EXISTS (SELECT FROM waiting) AND NOT EXISTS (SELECT FROM earning)
         RETURNING *
       ),
       -- Inserts the sign-up with the terms of the program. If a concurrent call for this user has inserted one, the
       -- primary key refuses this one, and PostgreSQL undoes the whole statement.
       made AS (
         INSERT INTO ${signups} (user_id, referral_id, referrer_id, program_id, ${terms}, before_reward_usage_threshold,
-          threshold_reached_at, source, touched_at, is_self_referral, weighed, created_at)
+          threshold_reached_at, source, touched_at, is_self_referral, weighed, ip_address, user_agent,
+          created_at)
         SELECT ${$.user}, used.id, used.user_id, p.id, ${terms}, coalesce(p.before_reward_usage_threshold, 0),
           CASE WHEN coalesce(p.before_reward_usage_threshold, 0) = 0 THEN at.now END, ${$.source},
-          ${$.touchedAt}::timestamptz, ${$.isSelfReferral}::boolean, ${$.weighed}::jsonb, at.now
+          ${$.touchedAt}::timestamptz, ${$.isSelfReferral}::boolean, ${$.weighed}::jsonb, ${$.ipAddress}, ${$.userAgent}, at.now
         FROM used CROSS JOIN at LEFT JOIN ${programs} p ON p.id = used.program_id
         RETURNING *
       ),
@@ -120,7 +151,8 @@ export function signupStatement(database: Database, secondLook: SecondLook): Sta
       ${grantedCte(database, 'either', $.sides)}
       SELECT EXISTS (SELECT FROM made) AS "isNew", r.id IS NULL OR ${isStale('r', $)} AS "isStale",
         ${isExpired('r', 'at.now', $)} AS "isExpired", ${isUsedUp('r')} AS "isUsedUp",
-        EXISTS (SELECT FROM waiting) AS "isWaiting",
+        EXISTS (SELECT FROM waiting) AS "isWaiting", EXISTS (SELECT FROM earning) AS "isEarning",
+        ${comparesAddresses ? sharesAddress(database.tables, '(SELECT referrer_id FROM made)', $.user) : 'false'} AS "sharesAddress",
         ${database.columns(ReferralSignup, 's', 'signup.')}, ${database.columns(ReferralCredit, 'c', 'credit.')}
       FROM at LEFT JOIN ${referrals} r ON r.id = ${$.referral} LEFT JOIN either s ON true LEFT JOIN granted c ON true
       ORDER BY c.id`,

@@ -9,10 +9,14 @@ import { timeOf } from '../../database/statement-time';
 import { ReferralSignup } from '../../entities/referral-signup';
 import { invalid } from '../../errors';
 import { isNothing, objectOf, someUserIdOf, typedCode } from '../../input';
+import type { Settings } from '../../options';
+import { requestSource } from '../../tracking/request-facts';
 import type { UserRef } from '../../types/common';
 import type { RecordSignupOptions } from '../../types/signups';
 import { takeTurn } from '../records/buyer-turn';
 import type { SecondLook } from '../records/second-look';
+import type { SignupEarnings } from '../records/signup-earnings';
+import type { FraudRules, SignupEvidence } from '../reviews/fraud-rules';
 import type { SignupSide } from './granted-cte';
 import type { Grants } from './grants';
 import { type ChosenReferral, type SignupChoice, type Weighing, withoutChoice } from './signup-choice';
@@ -22,6 +26,8 @@ import { type SignupParameters, type SignupRow, signupStatement } from './signup
 export interface SignupPlan {
   readonly userId: string;
   readonly weighing: Weighing;
+  /** What the rules of the option `fraud` know of it. */
+  readonly evidence: SignupEvidence;
 }
 
 /** Records sign-ups. A sign-up binds a referee to one referral permanently. */
@@ -32,6 +38,9 @@ export class Signups {
   readonly #choice: SignupChoice;
   readonly #grants: Grants;
   readonly #secondLook: SecondLook;
+  readonly #earnings: SignupEarnings;
+  readonly #fraud: FraudRules;
+  readonly #settings: Settings;
   readonly #statement: Statement<SignupParameters>;
 
   constructor(
@@ -41,6 +50,9 @@ export class Signups {
     choice: SignupChoice,
     grants: Grants,
     secondLook: SecondLook,
+    earnings: SignupEarnings,
+    fraud: FraudRules,
+    settings: Settings,
   ) {
     this.#database = database;
     this.#clock = clock;
@@ -48,7 +60,10 @@ export class Signups {
     this.#choice = choice;
     this.#grants = grants;
     this.#secondLook = secondLook;
-    this.#statement = database.prepared(signupStatement(database, secondLook));
+    this.#earnings = earnings;
+    this.#fraud = fraud;
+    this.#settings = settings;
+    this.#statement = database.prepared(signupStatement(database, secondLook, earnings, fraud.comparesAddresses));
   }
 
   async record(req: Request | null, user: UserRef, options: RecordSignupOptions): Promise<ReferralSignup | null> {
@@ -62,7 +77,25 @@ export class Signups {
   async plan(req: Request | null, user: UserRef, options: RecordSignupOptions): Promise<SignupPlan> {
     const { manager, code } = objectOf('recordSignup', options, { code: true, manager: true });
     const userId = someUserIdOf('user', user);
-    return { userId, weighing: await this.#choice.weigh({ req, user, userId, typed: typedCodeOf(code), manager }) };
+    const weighing = await this.#choice.weigh({ req, user, userId, typed: typedCodeOf(code), manager });
+    return { userId, weighing, evidence: await this.#evidence(req, userId, weighing.chosen, manager) };
+  }
+
+  async #evidence(
+    req: Request | null,
+    referee: string,
+    chosen: ChosenReferral | null,
+    manager: EntityManager | undefined,
+  ): Promise<SignupEvidence> {
+    const { looksAtSignups, hasRule } = this.#fraud;
+    const ofRequest = req && looksAtSignups ? requestSource(req, this.#settings) : { ipAddress: null, userAgent: null };
+    if (!chosen || !hasRule) return { ...ofRequest, sentence: null };
+    const { referral, source, touchedAt } = chosen;
+    const sentence = await this.#fraud.ask({
+      ...{ about: 'sign-up', referrer: referral.userId, referee, source, touchedAt, ...ofRequest, req, manager },
+      referral: { id: referral.id, code: referral.code },
+    });
+    return { ...ofRequest, sentence };
   }
 
   /**
@@ -70,12 +103,12 @@ export class Signups {
    * referral has changed, or the referral is deleted.
    */
   async make(
-    { userId, weighing }: SignupPlan,
+    { userId, weighing, evidence }: SignupPlan,
     manager: EntityManager | undefined,
   ): Promise<ReferralSignup | null | typeof overtaken> {
     const { chosen } = weighing;
     if (!chosen) return this.#refuse(userId, weighing, manager);
-    const row = await this.#bind(userId, chosen, weighing, manager);
+    const row = await this.#bind(userId, chosen, weighing, evidence, manager);
     if (row['signup.id'] !== null) return this.#database.entity(ReferralSignup, row, 'signup.');
     if (row.isStale) {
       // The cached referral is outdated. The next plan looks it up and chooses again.
@@ -94,6 +127,7 @@ export class Signups {
     userId: string,
     { referral, source, touchedAt, isSelfReferral }: ChosenReferral,
     { weighed }: Weighing,
+    evidence: SignupEvidence,
     manager: EntityManager | undefined,
   ): Promise<SignupRow> {
     const parameters = {
@@ -106,8 +140,14 @@ export class Signups {
       touchedAt,
       isSelfReferral,
       weighed: JSON.stringify(weighed),
+      ipAddress: this.#fraud.keepsRequests ? evidence.ipAddress : null,
+      userAgent: this.#fraud.keepsRequests ? evidence.userAgent : null,
     };
-    const attempt = async (isLooking: boolean, on: EntityManager | undefined): Promise<SignupRow> => {
+    const attempt = async (
+      isLooking: boolean,
+      on: EntityManager | undefined,
+      granted: readonly SignupSide[] = ['referral', 'reward'],
+    ): Promise<SignupRow> => {
       const run = async (sides: readonly SignupSide[], within?: EntityManager): Promise<SignupRow[]> => {
         const query = this.#statement.with({ sides, isLooking, ...parameters });
         const rows = await this.#database.query<SignupRow>(query, within);
@@ -115,19 +155,37 @@ export class Signups {
         if (first!.isNew) this.#events.emit(within, 'signup', this.#database.entity(ReferralSignup, first!, 'signup.'));
         return rows;
       };
-      const [row] = await this.#grants.run(run, ['referral', 'reward'], on);
+      const [row] = await this.#grants.run(run, granted, on);
       return row!;
     };
+    const lookAt = async (row: SignupRow, on: EntityManager | undefined): Promise<void> => {
+      if (!row.isNew || !(row.sharesAddress || this.#fraud.looksAtSignups)) return;
+      const signup = this.#database.entity(ReferralSignup, row, 'signup.');
+      await this.#database.nextStep(() => this.#fraud.lookAtSignup(signup, evidence, on), on);
+    };
+    // Where a rule can hold the sign-up, its credits are granted after the rules, in the same transaction.
+    const reviewed = async (isLooking: boolean, on: EntityManager): Promise<SignupRow> => {
+      if (!this.#fraud.mayHoldSignups) return attempt(isLooking, on);
+      const row = await attempt(isLooking, on, []);
+      if (row['signup.id'] === null) return row;
+      await lookAt(row, on);
+      await attempt(isLooking, on);
+      return row;
+    };
     // In one transaction, so that a process that dies leaves both undone.
-    const withSecondLook = async (within: EntityManager): Promise<SignupRow> => {
+    const withEarnings = async (within: EntityManager): Promise<SignupRow> => {
       await takeTurn(this.#database, userId, within);
-      const row = await attempt(true, within);
+      const row = await reviewed(true, within);
       if (row['signup.id'] !== null) await this.#secondLook.decide(userId, within);
+      if (row.isNew) await this.#earnings.earn(userId, within);
       return row;
     };
     return retryOvertaken(async () => {
-      let row = await attempt(false, manager);
-      if (row.isWaiting) row = await this.#database.transaction(withSecondLook, manager);
+      let row = this.#fraud.mayHoldSignups
+        ? await this.#database.transaction((within) => reviewed(false, within), manager)
+        : await attempt(false, manager);
+      if (row.isWaiting || row.isEarning) row = await this.#database.transaction(withEarnings, manager);
+      if (!this.#fraud.mayHoldSignups) await lookAt(row, manager);
       const isDecided = row['signup.id'] !== null || row.isStale || row.isExpired || row.isUsedUp;
       return isDecided ? row : overtaken;
     });

@@ -3,7 +3,6 @@ import type { Clock } from '../../database/clock';
 import type { Database } from '../../database/database';
 import type { Statement } from '../../database/named-parameters';
 import { overtaken, retryOvertaken } from '../../database/retry';
-import { shownAmount } from '../../entities/columns';
 import { ReferralUsage } from '../../entities/referral-usage';
 import { referralError } from '../../errors';
 import { amountOf, objectOf, referenceOf, someUserIdOf } from '../../input';
@@ -31,7 +30,7 @@ export class Usages {
     const given = objectOf('recordUsage', input, { amount: true, reference: true, manager: true });
     const parameters = {
       user: someUserIdOf('user', user),
-      amount: amountOf('amount', given.amount, 'any'),
+      amount: amountOf('amount', given.amount, 'any', this.#database.currency),
       reference: referenceOf('reference', given.reference),
       now: this.#clock.parameter(),
     };
@@ -43,7 +42,7 @@ export class Usages {
     });
     const usage = this.#database.entity(ReferralUsage, row, 'usage.');
     if (!row.isSame)
-      throw referralError('REFERENCE_REUSED', usage.reference, usage.amount, shownAmount(parameters.amount));
+      throw referralError('REFERENCE_REUSED', usage.reference, usage.amount, this.#database.shown(parameters.amount));
     return usage;
   }
 }

@@ -1,6 +1,7 @@
 import type { Database } from '../../database/database';
 import { type Placeholders, type Query, sql } from '../../database/named-parameters';
 import { timeOf } from '../../database/statement-time';
+import { reviewSubjects } from './review-subjects';
 
 /** Two users who are one person: everything of `from` becomes that of `into`. */
 export interface MergedUsers {
@@ -26,6 +27,7 @@ export function mergeStatements({ tables }: Database, users: MergedUsers, now: D
     ...coupons(tables).map((write) => sql(users, write)),
     sql(users, totals(tables)),
     sql(users, userCounts(tables)),
+    sql(users, periods(tables)),
     sql(users, refusals(tables)),
     sql(users, labels(tables)),
   ];
@@ -33,7 +35,7 @@ export function mergeStatements({ tables }: Database, users: MergedUsers, now: D
 
 /** The statements after the rename: what follows from the rows of both. */
 export function settleStatements({ tables }: Database, { into }: MergedUsers, now: Date | null): Query[] {
-  return [sql({ into }, recount(tables)), sql({ into, now }, stands(tables))];
+  return [sql({ into }, recount(tables)), sql({ into }, reviewSubjects(tables)), sql({ into, now }, stands(tables))];
 }
 
 /** SQL: whether a column has the id of one of the two. */
@@ -54,6 +56,7 @@ const pairs =
     -- Those that become one. The pair that a sign-up has made says how it began, else the first.
     sums AS (
       SELECT referrer, referee, sum(earned) AS earned, min(upgraded_at) AS upgraded_at,
+        sum(purchases) AS purchases, min(first_purchase_at) AS first_purchase_at,
         (array_agg(met_by ORDER BY met_by = 'sign-up' DESC, created_at))[1] AS met_by,
         (array_agg(created_at ORDER BY met_by = 'sign-up' DESC, created_at))[1] AS created_at,
         (array_agg(user_id ORDER BY user_id, referee_id))[1] AS kept_user,
@@ -62,7 +65,11 @@ const pairs =
     ),
     -- Adds them up in one of the rows.
     added AS (
-      UPDATE ${referees} e SET earned = sums.earned, upgraded_at = sums.upgraded_at, met_by = sums.met_by,
+      UPDATE ${referees} e SET earned = sums.earned, upgraded_at = sums.upgraded_at,
+        purchases = sums.purchases, first_purchase_at = sums.first_purchase_at, held_for = ARRAY(
+          SELECT DISTINCT cause FROM affected a, unnest(a.held_for) AS cause
+          WHERE a.referrer = sums.referrer AND a.referee = sums.referee ORDER BY 1
+        ), met_by = sums.met_by,
         created_at = sums.created_at, merged_at = ${timeOf($.now)}
       FROM sums WHERE e.user_id = sums.kept_user AND e.referee_id = sums.kept_referee
     )
@@ -83,6 +90,7 @@ const accounts =
     -- Mode, address and own referral stay those of the user who stays.
     UPDATE ${table} a SET credits_paid = a.credits_paid + gone.credits_paid,
       payouts_paid = a.payouts_paid + gone.payouts_paid, earn_outs = a.earn_outs + gone.earn_outs,
+      held_for = a.held_for || ARRAY(SELECT unnest(gone.held_for) EXCEPT SELECT unnest(a.held_for)),
       created_at = least(a.created_at, gone.created_at), updated_at = ${timeOf($.now)}
     FROM gone WHERE a.user_id = ${$.into}`;
 
@@ -197,6 +205,17 @@ const userCounts =
       empty_spends = c.empty_spends + gone.empty_spends, uncounted_usages = c.uncounted_usages + gone.uncounted_usages,
       uncounted_usage = c.uncounted_usage + gone.uncounted_usage
     FROM gone WHERE c.user_id = ${$.into}`;
+
+const periods =
+  ({ referrerPeriods: table }: Tables): Write =>
+  ($) => `
+    WITH gone AS (
+      DELETE FROM ${table} f USING ${table} i
+      WHERE f.user_id = ${$.from} AND i.user_id = ${$.into} AND i.period = f.period
+      RETURNING f.*
+    )
+    UPDATE ${table} p SET earned = p.earned + gone.earned FROM gone
+    WHERE p.user_id = ${$.into} AND p.period = gone.period`;
 
 const refusals =
   ({ refusals: table }: Tables): Write =>

@@ -33,7 +33,7 @@ export class Merges {
     await refuseInProgress(this.#database, from, manager);
     await this.#refuseClashes(from, into, manager);
     await this.#takeBack(from, into, author, manager);
-    await this.#dropSignups(from, into, manager);
+    await this.#dropSignups(from, into, author, manager);
     const now = this.#clock.parameter();
     const users = { from, into };
     for (const query of mergeStatements(this.#database, users, now)) await this.#database.query(query, manager);
@@ -45,8 +45,11 @@ export class Merges {
 
   /** Throws if both have used a reference for the same kind of call: a repeated call must find the one that it means. */
   async #refuseClashes(from: string, into: string, manager: EntityManager): Promise<void> {
-    const { purchases, refunds, usages, spends, credits } = this.#database.tables;
-    const kinds = { purchase: purchases, refund: refunds, usage: usages, spend: spends, credit: credits };
+    const { purchases, refunds, usages, spends, credits, adjustments } = this.#database.tables;
+    const kinds = {
+      ...{ purchase: purchases, refund: refunds, usage: usages, spend: spends, credit: credits },
+      adjustment: adjustments,
+    };
     const query = sql({ from, into, limit: maxNamed + 1 }, ($) => {
       const clashes = Object.entries(kinds).map(
         ([kind, table]) => `SELECT '${kind}' AS kind, f.reference FROM ${table} f JOIN ${table} i USING (reference)
@@ -74,7 +77,7 @@ export class Merges {
    * Deletes the sign-ups of the two but the first one, and each with one of the two as the referrer. Their credits stay with
    * those who have them.
    */
-  async #dropSignups(from: string, into: string, manager: EntityManager): Promise<void> {
+  async #dropSignups(from: string, into: string, author: Author, manager: EntityManager): Promise<void> {
     const { signups } = this.#database.tables;
     const query = sql(
       { from, into },
@@ -93,8 +96,21 @@ export class Merges {
         ($) => `WITH ${undoneGrants(this.#database, `c.referee_id = ${$.user}`)} SELECT`,
       );
       await this.#database.query(grants, manager);
+      await this.#rejectUnpaid(signup, author, manager);
       await this.#database.query(signupRemoval(this.#database, signup), manager);
     }
+  }
+
+  /** Takes back what a sign-up has earned by itself, as far as it is not paid: one person signs up once. */
+  async #rejectUnpaid({ id }: ReferralSignup, author: Author, manager: EntityManager): Promise<void> {
+    const { commissions } = this.#database.tables;
+    const query = sql(
+      { id },
+      ($) => `SELECT id FROM ${commissions}
+        WHERE kind = 'sign-up' AND signup_id = ${$.id} AND earn_out_id IS NULL AND rejected_at IS NULL`,
+    );
+    const ids = (await this.#database.query<{ id: string }>(query, manager)).map(({ id: found }) => Number(found));
+    if (ids.length > 0) await this.#rejections.reject({ ids }, author, manager);
   }
 }
 

@@ -14,6 +14,7 @@ import { type Audit, reasonedStaffOf, staffFields } from '../records/audit';
 import { bookTables, lockBooks } from './lock-books';
 import { type Merges, refuseInProgress } from './merges';
 import { hasRowsStatement, type RenameParameters, renameRows } from './rename-statement';
+import { reviewSubjects } from './review-subjects';
 
 /** How often a call tries to lock the books. */
 const maxTries = 5;
@@ -49,6 +50,7 @@ export class UserChanges {
       if (await this.#hasRows(users.to, bookTables, within)) throw referralError('USER_EXISTS', users.to);
       await refuseInProgress(this.#database, users.from, within);
       const rows = clicks + (await this.#rename(users, bookTables, within));
+      await this.#nameReviews(users.to, within);
       await this.#forgetReferrals(users.to, within);
       const change = { call: 'renameUser', subject: 'user', subjectId: users.from, userId: users.to };
       await this.#audit.record(
@@ -105,6 +107,10 @@ export class UserChanges {
 
   #rename(users: RenameParameters, tables: readonly Table[], manager: EntityManager): Promise<number> {
     return renameRows(this.#database, users, tables, manager);
+  }
+
+  async #nameReviews(into: string, manager: EntityManager): Promise<void> {
+    await this.#database.query(sql({ into }, reviewSubjects(this.#database.tables)), manager);
   }
 
   /** Removes the referrals of a user from the cache of this process, which has their owner before. */

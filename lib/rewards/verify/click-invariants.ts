@@ -8,13 +8,14 @@ export function clickInvariants({ referrals, responses, dailyCounts }: Database[
     sql: `SELECT ${id} AS id, c.referral_id AS expected, NULL AS found
       FROM ${from} c LEFT JOIN ${referrals} r ON r.id = c.referral_id WHERE r.id IS NULL`,
   });
+  const countId = `c.referral_id || '/' || to_char(c.day, 'YYYY-MM-DD')`;
   return [
     ofReferral('every response is of a referral', 'responses', responses, 'c.id'),
-    ofReferral(
-      'every daily count is of a referral',
-      'dailyCounts',
-      dailyCounts,
-      `c.referral_id || '/' || to_char(c.day, 'YYYY-MM-DD')`,
-    ),
+    ofReferral('every daily count is of a referral', 'dailyCounts', dailyCounts, countId),
+    {
+      ...{ name: 'no daily count has more visitors than clicks', table: 'dailyCounts' },
+      sql: `SELECT ${countId} AS id, c.clicks AS expected, c.visitors AS found
+        FROM ${dailyCounts} c WHERE c.visitors NOT BETWEEN 0 AND c.clicks`,
+    },
   ];
 }

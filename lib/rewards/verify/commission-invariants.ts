@@ -1,4 +1,6 @@
+import { currencyOf } from '../../currency';
 import type { Database } from '../../database/database';
+import { monthsLater } from '../commissions/chosen-terms';
 import { decidedPurchases } from '../commissions/decided-purchases';
 import { quotientInCents } from '../commissions/quotient';
 import { conditionsOn, type Invariant } from './invariant';
@@ -6,7 +8,11 @@ import { conditionsOn, type Invariant } from './invariant';
 type Tables = Database['tables'];
 
 /** The invariants of purchases and their commissions. */
-export function commissionInvariants(tables: Tables): Invariant[] {
+export function commissionInvariants(tables: Tables, { digits } = currencyOf(undefined)): Invariant[] {
+  const whole = wholeOf('rate', 'flat_amount', digits);
+  const reason = reasonOf(digits);
+  const unrejected = unrejectedOf(digits);
+  const left = `CASE WHEN rejected_at IS NULL THEN ${unrejected} ELSE 0 END`;
   const rows = purchasesAndCommissions(tables);
   const ofPurchase = conditionsOn('purchases', { rows, id: 'purchase_id' });
   const ofCommission = conditionsOn('commissions', { rows, id: 'id' });
@@ -33,10 +39,12 @@ export function commissionInvariants(tables: Tables): Invariant[] {
     ofPurchase('a purchase without a referrer has nothing of one', {
       isBroken: `purchase_id IS NOT NULL AND num_nulls(source, bought_referral_id, bought_mode)
           <> CASE WHEN referrer_id IS NULL THEN 3 ELSE 0 END
-        OR (referrer_id IS NULL AND (num_nonnulls(bought_channel_id, bought_rate, bought_room) > 0 OR is_revenue))
+        OR (referrer_id IS NULL AND (is_revenue OR num_nonnulls(bought_channel_id, bought_rate, bought_flat,
+          bought_terms_from, bought_room, bought_referrer_room, purchases_left, term_until) > 0))
         OR (is_revenue AND bought_channel_id IS NULL) OR bought_mode NOT IN ('credits', 'payout')`,
       expected: 'referrer_id',
-      found: `concat_ws('/', source, bought_referral_id, bought_channel_id, bought_mode, bought_rate, bought_room)`,
+      found: `concat_ws('/', source, bought_referral_id, bought_channel_id, bought_mode, bought_rate, bought_flat,
+        bought_terms_from, bought_room, bought_referrer_room, purchases_left, term_until)`,
     }),
     ofPurchase('a purchase is credited to the owner of a referral, by what decided it', {
       isBroken: `purchase_id IS NOT NULL AND NOT (${isDecided(tables)})`,
@@ -48,16 +56,22 @@ export function commissionInvariants(tables: Tables): Invariant[] {
       isBroken: `id IS NOT NULL AND purchase_id IS NOT NULL AND (
         (referral_id, channel_id, mode, created_at)
           IS DISTINCT FROM (bought_referral_id, bought_channel_id, bought_mode, decided_at)
-        OR (bought_rate IS NOT NULL AND (rate, room) IS DISTINCT FROM (bought_rate, bought_room))
+        OR (num_nonnulls(bought_rate, bought_flat) > 0 AND (rate, flat_amount, terms_from, room, referrer_room)
+          IS DISTINCT FROM (bought_rate, bought_flat, bought_terms_from, bought_room, bought_referrer_room))
       )`,
-      expected: `concat_ws('/', bought_referral_id, bought_channel_id, bought_mode, bought_rate, bought_room, decided_at)`,
-      found: `concat_ws('/', referral_id, channel_id, mode, rate, room, created_at)`,
+      expected: `concat_ws('/', bought_referral_id, bought_channel_id, bought_mode, bought_rate, bought_flat,
+        bought_terms_from, bought_room, bought_referrer_room, decided_at)`,
+      found: `concat_ws('/', referral_id, channel_id, mode, rate, flat_amount, terms_from, room, referrer_room, created_at)`,
     }),
     ofCommission('a commission has the terms of its sign-up', {
-      isBroken: `id IS NOT NULL AND source = 'sign-up' AND channel IS NULL AND signup_rate IS NOT NULL
-        AND (rate, max_per_referee) IS DISTINCT FROM (signup_rate, signup_max) AND NOT ${isOfEarlierReferrer(tables)}`,
-      expected: `signup_rate || '/' || coalesce(signup_max::text, '')`,
-      found: `rate || '/' || coalesce(max_per_referee::text, '')`,
+      // A commission from before that was kept has them without a channel.
+      isBroken: `id IS NOT NULL AND source = 'sign-up' AND coalesce(
+          terms_from, CASE WHEN channel IS NULL AND signup_rate IS NOT NULL THEN 'program' END
+        ) = 'program' AND (rate, flat_amount, months, purchases, max_per_referee)
+          IS DISTINCT FROM (signup_rate, signup_flat, signup_months, signup_purchases, signup_max)
+          AND NOT ${isOfEarlierReferrer(tables)}`,
+      expected: `concat_ws('/', signup_rate, signup_flat, signup_months, signup_purchases, signup_max)`,
+      found: `concat_ws('/', rate, flat_amount, months, purchases, max_per_referee)`,
     }),
     ofCommission('a commission of a sign-up says whether that was a self-referral', {
       isBroken: `id IS NOT NULL AND source = 'sign-up' AND is_self_referral <> signup_is_self_referral
@@ -68,11 +82,19 @@ export function commissionInvariants(tables: Tables): Invariant[] {
     ofCommission('earned = rate x purchase, or less at the limit', {
       // least() ignores nulls: without a room there is no limit.
       isBroken: `id IS NOT NULL AND (
-        earned <> least(round(rate * paid, 2), room) OR rate NOT BETWEEN 0 AND 1 OR earned > max_per_referee
-        OR room > max_per_referee OR (max_per_referee IS NULL AND room IS NOT NULL)
+        earned <> least(${whole}, room, referrer_room) OR rate NOT BETWEEN 0 AND 1 OR num_nonnulls(rate, flat_amount) <> 1
+        OR earned > max_per_referee OR room > max_per_referee OR (max_per_referee IS NULL AND room IS NOT NULL)
       )`,
-      expected: 'least(round(rate * paid, 2), room, max_per_referee)',
+      expected: `least(${whole}, room, referrer_room, max_per_referee)`,
       found: 'earned',
+    }),
+    ofCommission('a commission is earned within the months and purchases of its terms', {
+      isBroken: `id IS NOT NULL AND purchase_id IS NOT NULL AND (
+        purchased_at >= term_until OR term_until > ${latestEnd} OR purchases_left NOT BETWEEN 1 AND purchases
+        OR (months IS NULL) <> (term_until IS NULL) OR (purchases IS NULL) <> (purchases_left IS NULL)
+      )`,
+      expected: `concat_ws('/', months, purchases)`,
+      found: `concat_ws('/', term_until, purchases_left)`,
     }),
     ofCommission('available some whole days after the purchase', {
       isBroken: `id IS NOT NULL AND purchase_id IS NOT NULL
@@ -112,12 +134,6 @@ export function commissionInvariants(tables: Tables): Invariant[] {
       expected: 'coalesce(held_from, available_at)',
       found: 'available_at',
     }),
-    ofCommission('a rejection takes back by its entry', {
-      // Without an entry, refunds had left nothing.
-      isBroken: `rejection_at IS DISTINCT FROM CASE WHEN rejection_at IS NOT NULL OR ${left} <> ${unrejected} THEN rejected_at END`,
-      expected: 'rejected_at',
-      found: 'rejection_at',
-    }),
     ofPurchase('refunded = refunds', {
       isBroken: `purchase_id IS NOT NULL AND (
         refunded <> coalesce(refunds_amount, 0) OR refunded > paid OR paid < 0
@@ -142,26 +158,35 @@ export function commissionInvariants(tables: Tables): Invariant[] {
 }
 
 /** What the refunds take back of a commission; null for a purchase of 0, which has none. */
-const taken = `CASE WHEN refunded = 0 THEN 0 * paid ELSE ${quotientInCents('earned * refunded', 'nullif(paid, 0)')} END`;
+const takenOf = (digits: number): string =>
+  `CASE WHEN refunded = 0 THEN 0 * paid ELSE ${quotientInCents('earned * refunded', 'nullif(paid, 0)', digits)} END`;
 
 /** What refunds have left of a commission, as if it was not rejected. */
-const unrejected = `(earned - ${taken})`;
+const unrejectedOf = (digits: number): string => `(earned - ${takenOf(digits)})`;
 
-/** What is left of a commission. */
-const left = `CASE WHEN rejected_at IS NULL THEN ${unrejected} ELSE 0 END`;
+/** What a purchase earns by a rate or a flat amount, without limits. */
+const wholeOf = (rate: string, flat: string, digits: number): string =>
+  `CASE WHEN ${flat} IS NULL THEN round(${rate} * paid, ${digits}) WHEN paid > 0 THEN round(${flat}, ${digits}) ELSE 0 END`;
 
 /** When a commission is available; null if its purchase has an impossible time, or it an impossible number of days. */
 const availableAt = `CASE WHEN pending_days BETWEEN 0 AND 36500 AND purchased_at BETWEEN '0001-01-01' AND '9999-12-31 23:59:59.999'
   THEN purchased_at + pending_days * interval '24 hours' END`;
 
+/** The latest end of the months of a commission's terms: they count from its purchase, or from an earlier one. */
+const latestEnd = `CASE WHEN months BETWEEN 1 AND 1200 AND purchased_at BETWEEN '0001-01-01' AND '9999-12-31 23:59:59.999'
+  THEN ${monthsLater('purchased_at', 'months')} END`;
+
 /** Why a purchase earns nothing. Without a rate, which earlier purchases lack, it is what the purchase says. */
-const reason = `CASE
+const reasonOf = (digits: number): string => `CASE
   WHEN referrer_id IS NULL THEN 'no-referrer'
   WHEN no_commission = 'own-referral' AND source = 'attribution' THEN 'own-referral'
-  WHEN bought_rate IS NULL AND no_commission IS DISTINCT FROM 'own-referral' THEN no_commission
+  WHEN num_nonnulls(bought_rate, bought_flat) = 0 AND no_commission IS DISTINCT FROM 'own-referral' THEN no_commission
   WHEN bought_rate = 0 THEN 'no-rate'
-  WHEN round(bought_rate * paid, 2) = 0 THEN 'too-small'
+  WHEN purchased_at >= term_until THEN 'term-ended'
+  WHEN purchases_left <= 0 THEN 'purchases-used'
+  WHEN ${wholeOf('bought_rate', 'bought_flat', digits)} = 0 THEN 'too-small'
   WHEN bought_room <= 0 THEN 'limit-reached'
+  WHEN bought_referrer_room <= 0 THEN 'referrer-limit'
 END`;
 
 /** Whether a purchase was decided before staff changed who referred the buyer: what was decided stands. */
@@ -195,11 +220,13 @@ const purchasesAndCommissions = (tables: Tables): string => {
     SELECT p.id AS purchase_id, p.user_id AS buyer_id, p.reference, p.amount AS paid, p.refunded, p.refund_count,
       p.purchased_at, p.decided_at, p.source, p.referral_id AS bought_referral_id,
       p.channel_id AS bought_channel_id, p.referrer_id, p.mode AS bought_mode, p.rate AS bought_rate,
-      p.room AS bought_room, p.is_revenue, p.no_commission,
+      p.room AS bought_room, p.flat_amount AS bought_flat, p.terms_from AS bought_terms_from,
+      p.referrer_room AS bought_referrer_room, p.purchases_left, p.term_until, p.is_revenue, p.no_commission,
       f.amount AS refunds_amount, f.count AS refunds_count, f.times AS refund_times, f.last_at AS last_refund_at,
       r.id AS referral, r.user_id AS owner_id, h.id AS channel, d.reference AS redeemed_by,
       s.referral_id AS signup_referral_id, s.referrer_id AS signup_referrer_id, s.commission_ratio AS signup_rate,
-      s.commission_max_per_referee AS signup_max, s.is_self_referral AS signup_is_self_referral
+      s.commission_amount AS signup_flat, s.commission_months AS signup_months,
+      s.commission_purchases AS signup_purchases, s.commission_max_per_referee AS signup_max, s.is_self_referral AS signup_is_self_referral
     FROM ${decidedPurchases(tables)} p
     LEFT JOIN (
       SELECT user_id, purchase, sum(amount) FILTER (WHERE undone_at IS NULL) AS amount, count(*),
@@ -212,16 +239,15 @@ const purchasesAndCommissions = (tables: Tables): string => {
     LEFT JOIN ${signups} s ON s.user_id = p.user_id
   ) AS bought
   FULL JOIN (
-    SELECT c.id, c.user_id, c.referee_id, c.purchase, c.referral_id, c.channel_id, c.mode, c.rate, c.room,
-      c.max_per_referee, c.earned, c.amount, c.is_self_referral, c.pending_days, c.available_at, c.reverted_at,
+    SELECT c.id, c.user_id, c.referee_id, c.purchase, c.referral_id, c.channel_id, c.mode, c.rate, c.flat_amount, c.terms_from,
+      c.months, c.purchases, c.room, c.referrer_room, c.max_per_referee, c.earned, c.amount, c.is_self_referral, c.pending_days, c.available_at, c.reverted_at,
       c.held_for, c.held_from, c.rejected_at, c.earn_out_id, c.created_at, c.updated_at,
-      e.amount AS entered, e.rejection_at
+      e.amount AS entered
     FROM ${commissions} c
     LEFT JOIN (
-      SELECT user_id, commission_id, sum(amount) AS amount,
-        max(created_at) FILTER (WHERE kind = 'reject') AS rejection_at
-      FROM ${commissionEntries} GROUP BY 1, 2
+      SELECT user_id, commission_id, sum(amount) AS amount FROM ${commissionEntries} GROUP BY 1, 2
     ) e ON e.user_id = c.user_id AND e.commission_id = c.id
+    WHERE c.kind = 'purchase'
   ) AS earning ON referee_id = buyer_id AND purchase = reference AND user_id = referrer_id
   ) AS checked`;
 };

@@ -5,7 +5,7 @@ type Tables = Database['tables'];
 
 /** The invariants of earn-outs. */
 export function earnOutInvariants(tables: Tables): Invariant[] {
-  const { commissionEntries, credits, earnOuts, earnOutEntries } = tables;
+  const { adjustments, commissionEntries, credits, earnOuts, earnOutEntries } = tables;
   const ofEarnOut = conditionsOn('earnOuts', { rows: earnOutsWithParts(tables), id: 'id' });
   const ofCommission = conditionsOn('commissions', { rows: paidCommissions(tables), id: 'id' });
   const ofAccount = conditionsOn('accounts', { rows: accountsWithSums(tables), id: 'user_id' });
@@ -83,6 +83,13 @@ export function earnOutInvariants(tables: Tables): Invariant[] {
        WHERE x.earn_out_id IS NOT NULL AND e.id IS NULL`,
     },
     {
+      name: 'an adjustment is included by an earn-out of its owner',
+      table: 'adjustments',
+      sql: `SELECT x.id, x.earn_out_id AS expected, e.id AS found
+       FROM ${adjustments} x LEFT JOIN ${earnOuts} e ON e.user_id = x.user_id AND e.id = x.earn_out_id
+       WHERE x.earn_out_id IS NOT NULL AND (e.id IS NULL OR (e.mode <> x.mode AND x.amount > 0))`,
+    },
+    {
       name: 'what a payment took without a commission is its debt',
       table: 'earnOutEntries',
       // A payment can be booked more than once, if it was returned in between.
@@ -114,13 +121,14 @@ export function earnOutInvariants(tables: Tables): Invariant[] {
 }
 
 /** SQL: the commissions and entries that are bound to earn-outs. */
-const boundParts = ({ commissions, commissionEntries, earnOutEntries }: Tables): string => `(
+const boundParts = ({ adjustments, commissions, commissionEntries, earnOutEntries }: Tables): string => `(
     SELECT user_id, earn_out_id, mode, earned AS amount, 1 AS is_commission FROM ${commissions}
     WHERE earn_out_id IS NOT NULL
     UNION ALL SELECT e.user_id, e.earn_out_id, c.mode, e.amount, 0
     FROM ${commissionEntries} e JOIN ${commissions} c ON c.user_id = e.user_id AND c.id = e.commission_id
     WHERE e.earn_out_id IS NOT NULL
     UNION ALL SELECT user_id, earn_out_id, 'payout', amount, 0 FROM ${earnOutEntries} WHERE earn_out_id IS NOT NULL
+    UNION ALL SELECT user_id, earn_out_id, mode, amount, 0 FROM ${adjustments} WHERE earn_out_id IS NOT NULL
   ) AS parts`;
 
 /** Each earn-out with the sum of what is bound to it, and with the credit that was given for it. */
@@ -166,7 +174,10 @@ const accountsWithSums = (tables: Tables): string => `(
       SELECT user_id, count(*) FROM ${tables.earnOuts} GROUP BY 1
     ) o ON o.user_id = coalesce(a.user_id, b.user_id)
     LEFT JOIN (
-      SELECT user_id, ${byMode('earned')} FROM ${tables.commissions} GROUP BY 1
+      SELECT user_id, ${byMode('earned')} FROM (
+        SELECT user_id, mode, earned FROM ${tables.commissions}
+        UNION ALL SELECT user_id, mode, amount FROM ${tables.adjustments} WHERE amount > 0
+      ) AS earnings GROUP BY 1
     ) c ON c.user_id = a.user_id
     LEFT JOIN (
       SELECT user_id, sum(amount) AS amount FROM ${tables.earnOutEntries} WHERE earn_out_id IS NOT NULL GROUP BY 1

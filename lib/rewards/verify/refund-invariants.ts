@@ -1,9 +1,11 @@
+import { currencyOf, minorUnitOf } from '../../currency';
 import type { Database } from '../../database/database';
 import { decidedPurchases } from '../commissions/decided-purchases';
 import { conditionsOn, type Invariant } from './invariant';
 
 /** The invariants of refunds, and of the entries by which they lower commissions. */
-export function refundInvariants(tables: Database['tables']): Invariant[] {
+export function refundInvariants(tables: Database['tables'], { digits } = currencyOf(undefined)): Invariant[] {
+  const cent = minorUnitOf(digits);
   const { refunds, commissions, commissionEntries: entries } = tables;
   // Each entry with the refund of its commission's purchase, or one without the other.
   const rows = `(
@@ -17,7 +19,7 @@ export function refundInvariants(tables: Database['tables']): Invariant[] {
       ${refunds} r LEFT JOIN ${decidedPurchases(tables)} p ON p.user_id = r.user_id AND p.reference = r.purchase
     ) ON r.user_id = c.referee_id AND r.reference = e.refund
     LEFT JOIN ${commissions} m ON e.id IS NULL AND m.referee_id = r.user_id AND m.purchase = r.purchase
-      AND m.user_id = p.referrer_id
+      AND m.user_id = p.referrer_id AND m.kind = 'purchase'
     ) AS entry`;
   const ofRefund = conditionsOn('refunds', { rows, id: 'refund_id' });
   const ofEntry = conditionsOn('commissionEntries', { rows, id: 'entry_id' });
@@ -38,9 +40,9 @@ export function refundInvariants(tables: Database['tables']): Invariant[] {
     }),
     ofEntry('an entry takes back the share of its refund', {
       // An entry is the difference of two rounded sums, so it is less than a cent off the exact share.
-      expected: 'round(-earned * back / nullif(paid, 0), 2)',
+      expected: `round(-earned * back / nullif(paid, 0), ${digits})`,
       found: 'amount',
-      isBroken: 'abs(abs(amount) * paid - earned * back) > 0.01 * paid',
+      isBroken: `abs(abs(amount) * paid - earned * back) > ${cent} * paid`,
     }),
     ofEntry('an entry was made with its refund', {
       // A refund before a second look got its entry with the commission.
@@ -58,10 +60,10 @@ export function refundInvariants(tables: Database['tables']): Invariant[] {
       isBroken: 'undone_at < back_at',
     }),
     ofRefund('a refund of a cent or more of a commission has its entry', {
-      expected: 'round(-earned * back / nullif(paid, 0), 2)',
+      expected: `round(-earned * back / nullif(paid, 0), ${digits})`,
       found: 'amount',
       // A refund after a rejection takes nothing, nor does one that was undone before a second look.
-      isBroken: `entry_id IS NULL AND commission_id IS NOT NULL AND earned * back >= 0.01 * paid
+      isBroken: `entry_id IS NULL AND commission_id IS NOT NULL AND earned * back >= ${cent} * paid
         AND (rejected_at <= back_at OR undone_at <= earned_at) IS NOT TRUE`,
     }),
   ];

@@ -65,9 +65,16 @@ function termsFail(t: string): string {
         OR ${t}.${side}_amount <= 0 OR ${t}.${side}_duration <= 0`,
   );
   return `${sides.join(' OR ')} OR ${t}.before_reward_usage_threshold < 0 OR ${t}.commission_ratio NOT BETWEEN 0 AND 1
-        OR ${t}.commission_max_per_referee <= 0 OR (${t}.commission_ratio IS NULL AND ${t}.commission_max_per_referee > 0)
+        OR ${t}.commission_amount <= 0 OR ${t}.commission_signup < 0 OR ${t}.commission_max_per_referrer <= 0
+        OR ${t}.commission_max_per_referee <= 0 OR ${t}.commission_months NOT BETWEEN 1 AND 1200
+        OR ${t}.commission_purchases <= 0 OR num_nonnulls(${t}.commission_ratio, ${t}.commission_amount) NOT BETWEEN
+          (num_nonnulls(${t}.commission_months, ${t}.commission_purchases, ${t}.commission_max_per_referee) > 0)::integer AND 1
+        OR (${t}.commission_qualify IS NOT NULL AND ${t}.commission_signup IS NULL)
+        OR (${t}.commission_max_per_referrer IS NULL) <> (${t}.commission_period IS NULL)
+        OR ${t}.commission_period NOT IN ('month', 'quarter', 'year', 'all')
         OR 'NaN' IN (${t}.referral_credit_amount, ${t}.reward_credit_amount, ${t}.before_reward_usage_threshold,
-          ${t}.commission_ratio, ${t}.commission_max_per_referee)`;
+          ${t}.commission_ratio, ${t}.commission_amount, ${t}.commission_max_per_referee, ${t}.commission_signup,
+          ${t}.commission_max_per_referrer)`;
 }
 
 /** Each sign-up with its referral, the sums of its usage, and those of the credits that were given for it. */
@@ -106,7 +113,8 @@ function signupPass({ signups, referrals, usages, credits, buyers }: Database['t
     check(
       'terms are of a program',
       `${termsFail('s')} OR (s.program_id IS NULL AND (s.before_reward_usage_threshold <> 0 OR num_nonnulls(
-          s.referral_credit_amount, s.reward_credit_amount, s.commission_ratio, s.commission_max_per_referee) > 0))`,
+          s.referral_credit_amount, s.reward_credit_amount, s.commission_ratio, s.commission_amount, s.commission_signup,
+          s.commission_max_per_referrer) > 0))`,
       ...(['s.program_id', 's.before_reward_usage_threshold'] as const),
     ),
     // What was considered is stored with the sign-up, and may be erased.

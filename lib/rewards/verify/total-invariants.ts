@@ -36,10 +36,17 @@ export function totalInvariants(tables: Database['tables']): Invariant[] {
       isBroken: `met_by IS NOT NULL AND merged_at IS NULL AND CASE met_by
         WHEN 'purchase' THEN created_at = ANY(times)
         WHEN 'sign-up' THEN signed_up_at = created_at OR (upgraded_at IS NOT NULL AND NOT has_first_earned) IS TRUE
-          OR (upgraded_at IS NOT NULL AND EXISTS (
+          OR ((upgraded_at IS NOT NULL OR signups > 0) AND EXISTS (
             SELECT FROM ${tables.buyers} b WHERE b.user_id = referee_id AND b.reassigned_at >= created_at
           ))
+          OR (signed_up_at IS NULL AND signups > 0)
       END IS NOT TRUE`,
+    }),
+    referees('a referee has the purchases that were credited', {
+      expected: `coalesce(paid_count, 0) || '/' || coalesce(first_purchased_at::text, '')`,
+      found: `purchases || '/' || coalesce(first_purchase_at::text, '')`,
+      isBroken: `met_by IS NOT NULL
+        AND (purchases, first_purchase_at) IS DISTINCT FROM (coalesce(paid_count, 0), first_purchased_at)`,
     }),
     referees('a referee upgrades with a purchase', {
       expected: 'first_paid_at',
@@ -77,12 +84,12 @@ const refereesWithSums = (tables: Database['tables']): string => {
   return `(
   SELECT coalesce(r.user_id, c.user_id, s.referrer_id, p.referrer_id) AS user_id,
     coalesce(r.referee_id, c.referee_id, s.user_id, p.user_id) AS referee_id,
-    r.met_by, r.earned, r.upgraded_at, r.created_at, r.merged_at, c.sum, c.max, c.undone, s.created_at AS signed_up_at,
-    p.times, p.paid_times, p.first_bought_at, p.first_paid_at, p.has_first_earned
+    r.met_by, r.earned, r.purchases, r.first_purchase_at, r.upgraded_at, r.created_at, r.merged_at, c.sum, c.max, c.undone, s.created_at AS signed_up_at,
+    c.signups, p.times, p.paid_times, p.paid_count, p.first_purchased_at, p.first_bought_at, p.first_paid_at, p.has_first_earned
   FROM ${referees} r
   FULL JOIN (
     SELECT c.user_id, c.referee_id, sum(c.amount), max(coalesce(c.max_per_referee, 'Infinity')) AS max,
-      coalesce(sum(e.amount), 0) AS undone
+      coalesce(sum(e.amount), 0) AS undone, count(*) FILTER (WHERE c.kind = 'sign-up') AS signups
     FROM ${commissions} c LEFT JOIN (
       SELECT user_id, commission_id, sum(amount) AS amount FROM ${commissionEntries} WHERE kind = 'undo' GROUP BY 1, 2
     ) e ON e.user_id = c.user_id AND e.commission_id = c.id
@@ -94,6 +101,8 @@ const refereesWithSums = (tables: Database['tables']): string => {
     SELECT referrer_id, user_id, array_agg(decided_at) AS times, min(decided_at) AS first_bought_at,
       array_agg(decided_at) FILTER (WHERE amount > 0) AS paid_times,
       min(decided_at) FILTER (WHERE amount > 0) AS first_paid_at,
+      count(*) FILTER (WHERE amount > 0) AS paid_count,
+      min(purchased_at) FILTER (WHERE amount > 0) AS first_purchased_at,
       (min(ARRAY[id, (no_commission IS NULL)::integer]))[2] = 1 AS has_first_earned
     FROM ${decidedPurchases(tables)} AS bought
     WHERE referrer_id IS NOT NULL AND no_commission IS DISTINCT FROM 'own-referral' GROUP BY 1, 2
@@ -115,13 +124,13 @@ const accountsWithReferees = ({ accounts, referees, referrals }: Database['table
 
 /** Each row of totals with what it must contain, and with what was available at its `matured_until`. */
 const totalsWithSums = (tables: Database['tables']): string => {
-  const { totals, commissions, purchases, redemptions } = tables;
+  const { totals, adjustments, commissions, purchases, redemptions } = tables;
   return `(
   SELECT user_id, channel_id, mode, t.commissions, t.reverted, t.amount, t.redemptions, t.revenue, t.matured,
     t.matured_amount, coalesce(c.commissions, 0) AS sum_of_commissions, coalesce(c.reverted, 0) AS sum_of_reverted,
-    coalesce(c.amount, 0) AS sum_of_amount, coalesce(r.redemptions, 0) AS sum_of_redemptions,
+    coalesce(c.amount, 0) + coalesce(x.amount, 0) AS sum_of_amount, coalesce(r.redemptions, 0) AS sum_of_redemptions,
     coalesce(p.revenue, 0) AS sum_of_revenue, coalesce(c.available, 0) AS available,
-    coalesce(c.available_amount, 0) AS available_amount
+    coalesce(c.available_amount, 0) + coalesce(x.amount, 0) AS available_amount
   FROM ${totals} t
   FULL JOIN (
     SELECT c.user_id, coalesce(c.channel_id, 0) AS channel_id, c.mode, count(*) AS commissions,
@@ -132,6 +141,9 @@ const totalsWithSums = (tables: Database['tables']): string => {
       AND t.mode = c.mode
     GROUP BY 1, 2, 3
   ) c USING (user_id, channel_id, mode)
+  FULL JOIN (
+    SELECT user_id, 0::bigint AS channel_id, mode, sum(amount) AS amount FROM ${adjustments} GROUP BY 1, 3
+  ) x USING (user_id, channel_id, mode)
   FULL JOIN (
     SELECT referrer_id AS user_id, channel_id, mode, sum(amount - refunded) AS revenue
     FROM ${decidedPurchases(tables)} AS bought WHERE is_revenue GROUP BY 1, 2, 3

@@ -1,0 +1,402 @@
+import type { Request, Response } from 'express';
+import {
+  createReferrals,
+  Referral,
+  type ReferralReview,
+  type ReferralSignup,
+  type Referrals,
+  type ReferralsOptions,
+} from '../lib';
+import { firefox } from './support/browser';
+import { baseUrl, closeAll, type Host, patient, secret, startHost, TestClock } from './support/host';
+
+afterEach(closeAll);
+
+let host: Host;
+let referrals: Referrals;
+let clock: TestClock;
+let opened: ReferralReview[];
+
+type Fraud = NonNullable<ReferralsOptions['fraud']>;
+
+const options = (fraud?: Fraud): Partial<ReferralsOptions> => ({
+  ...{ clock: clock.read, commission: { ratio: '0.10', pendingDays: 0 }, ...(fraud && { fraud }) },
+  earnOuts: { payout: () => ({ reference: 'paid' }), every: { days: 1 } },
+});
+
+const begin = async (fraud?: Fraud): Promise<void> => {
+  clock = new TestClock();
+  opened = [];
+  host = await startHost(options(fraud), (app) => {
+    app.post('/sign-up/:id', async (req: Request<{ id: string }>, res: Response) => {
+      const signup = await Referral.recordSignup(req, req.params.id, { code: req.get('x-code') });
+      res.json({ referrer: signup?.referrerId ?? null });
+    });
+  });
+  referrals = host.referrals;
+  referrals.on('reviewOpened', (review) => void opened.push(review));
+};
+
+const create = async (threshold = '0'): Promise<{ id: number }> => {
+  const type = await referrals.creditTypes.create({ name: 'for anything' });
+  return referrals.programs.create({
+    ...{ name: 'spring', beforeRewardUsageThreshold: threshold },
+    referralCredit: { amount: '5.00', durationDays: 30, type },
+    rewardCredit: { amount: '7.00', durationDays: 30, type },
+  });
+};
+
+const linkOf = async (user: string | null, code: string): Promise<Referral> => {
+  const [found] = await referrals.programs.search({ where: { name: 'spring' } });
+  const program = found ?? (await create());
+  return Referral.create({ user, redirectTo: '/spring', code, program: program.id });
+};
+
+const signUp = async (user: string, code: string, { ip = '192.0.2.7', agent = firefox } = {}): Promise<void> => {
+  const browser = host.browser();
+  await browser
+    .post(`/sign-up/${user}`)
+    .set('x-code', code)
+    .set('X-Forwarded-For', ip)
+    .set('User-Agent', agent)
+    .expect(200);
+};
+
+const buy = (user: string, amount: string, reference: string) => referrals.recordPurchase(user, { amount, reference });
+
+const payTo = async (user: string, payoutEmail: string): Promise<number> => {
+  const { id } = await referrals.accounts.of(user);
+  await referrals.accounts.update(id, { payoutEmail, mode: 'payout' });
+  return id;
+};
+
+const balances = (...users: string[]): Promise<string[]> =>
+  Promise.all(users.map((user) => referrals.credits.balance(user)));
+
+const rulesOf = (reviews: readonly ReferralReview[]) =>
+  reviews.map(({ rule, userId, refereeId }) => [rule, userId, refereeId]);
+const clean = async (): Promise<void> => expect((await referrals.verify()).problems).toEqual([]);
+
+describe('a shared payout address', () => {
+  test('is flagged by default, for the account and its pairs, without regard to case, and holds nothing', async () => {
+    await begin();
+    await linkOf('anna', 'ANNA');
+    await signUp('bob', 'ANNA');
+    await payTo('anna', 'Anna@shop.example');
+    await payTo('carl', 'carl@shop.example');
+    expect(opened).toEqual([]);
+    await payTo('bob', 'ANNA@shop.example');
+    expect(rulesOf(opened)).toEqual([
+      ['sharedPayoutAddress', 'bob', null],
+      ['sharedPayoutAddress', 'anna', 'bob'],
+    ]);
+    expect(opened.map(({ isHolding, status }) => [isHolding, status])).toEqual([
+      [false, 'open'],
+      [false, 'open'],
+    ]);
+    const { commission } = await buy('bob', '100.00', 'p1');
+    expect(commission).toMatchObject({ amount: '10.00', status: 'available', heldFor: [] });
+    await clean();
+  });
+
+  test('is found by the sign-up and by the purchase that make a pair', async () => {
+    await begin();
+    await payTo('anna', 'a@shop.example');
+    await payTo('bob', 'A@shop.example');
+    await payTo('carl', 'a@SHOP.example');
+    const link = await linkOf('anna', 'ANNA');
+    await signUp('bob', 'ANNA');
+    await referrals.recordPurchase('carl', { amount: '10.00', reference: 'p', referral: link });
+    expect(rulesOf(opened)).toEqual([
+      ['sharedPayoutAddress', 'bob', null],
+      ['sharedPayoutAddress', 'carl', null],
+      ['sharedPayoutAddress', 'anna', 'bob'],
+      ['sharedPayoutAddress', 'anna', 'carl'],
+    ]);
+    expect(opened[1]!.evidence).toEqual({ sharedWith: ['anna', 'bob'] });
+    await clean();
+  });
+
+  test("'off' finds nothing", async () => {
+    await begin({ sharedPayoutAddress: 'off' });
+    await payTo('anna', 'a@shop.example');
+    await payTo('bob', 'a@shop.example');
+    await linkOf('anna', 'ANNA');
+    await signUp('bob', 'ANNA');
+    await buy('bob', '10.00', 'p');
+    expect(await referrals.reviews.count()).toBe(0);
+  });
+
+  test("'hold' holds the account's payouts and the pair's commissions and credits, until staff have decided", async () => {
+    await begin({ sharedPayoutAddress: 'hold' });
+    await payTo('anna', 'a@shop.example');
+    await linkOf('bob', 'BOB');
+    await signUp('fred', 'BOB');
+    await buy('fred', '100.00', 'f1');
+    await payTo('bob', 'a@shop.example');
+    const [ofAccount] = await referrals.reviews.search({ where: { userId: 'bob' } });
+    await buy('fred', '50.00', 'f2');
+    clock.advanceDays(2);
+    expect(await referrals.runEarnOuts()).toMatchObject({ bound: 1 }); // of the mode credits, as it was before
+    expect((await referrals.accounts.totals('bob')).blocked).toEqual({ amount: '5.00', reason: 'review' });
+    clock.advanceDays(2);
+    expect(await referrals.runEarnOuts()).toMatchObject({ bound: 0 });
+    await clean();
+    await referrals.reviews.allow(ofAccount!.id, { by: 'staff' });
+    expect(await referrals.runEarnOuts()).toMatchObject({ bound: 1, completed: 1 });
+    await clean();
+
+    await linkOf('anna', 'ANNA');
+    await signUp('bob', 'ANNA');
+    const { commission } = await buy('bob', '100.00', 'p1');
+    const [pair] = await referrals.reviews.search({ where: { refereeId: 'bob' } });
+    expect(commission).toMatchObject({ status: 'held', heldFor: [`review:${pair!.id}`] });
+    await clean();
+  });
+
+  test('two accounts that take it at once: one of them is flagged', async () => {
+    await begin();
+    const ids = await Promise.all(['a', 'b', 'c', 'd'].map(async (user) => (await referrals.accounts.of(user)).id));
+    await Promise.all(ids.map((id) => referrals.accounts.update(id, { payoutEmail: 'x@shop.example' })));
+    expect(await referrals.reviews.count()).toBe(3);
+  });
+});
+
+describe('sign-ups', () => {
+  test.each(['off', 'flag', 'hold'] as const)('of the referrer’s device, %s', async (sameDevice) => {
+    await begin({ sameDevice });
+    await linkOf('site', 'SITE');
+    await linkOf('anna', 'ANNA');
+    await signUp('anna', 'SITE');
+    await signUp('other', 'ANNA', { ip: '192.0.9.9' });
+    await signUp('browser', 'ANNA', { agent: 'Mozilla/5.0 (X11) AppleWebKit/537.36 Chrome/140.0 Safari/537.36' });
+    clock.advanceDays(0.9);
+    await signUp('bob', 'ANNA', { ip: '192.0.2.200' }); // the same /24
+    clock.advanceDays(0.2);
+    await signUp('late', 'ANNA');
+    const reviews = await referrals.reviews.search({ where: { userId: 'anna' } });
+    expect(rulesOf(reviews)).toEqual(sameDevice === 'off' ? [] : [['sameDevice', 'anna', 'bob']]);
+    expect(await balances('bob', 'other')).toEqual([sameDevice === 'hold' ? '0.00' : '5.00', '5.00']);
+    if (sameDevice !== 'off') expect(reviews[0]!.evidence).toEqual({ ipAddress: '192.0.2.0', userAgent: firefox });
+    await clean();
+  });
+
+  test('of the device with which the referrer clicked somewhere', async () => {
+    await begin({ sameDevice: 'flag' });
+    await linkOf('anna', 'ANNA');
+    const other = await linkOf('zoe', 'ZOE');
+    const browser = host.browser();
+    await browser.post('/login/anna').expect(204);
+    await browser.get(`/r/${other.code}`).set('X-Forwarded-For', '192.0.2.7').set('User-Agent', firefox).expect(302);
+    await signUp('bob', 'ANNA');
+    expect(rulesOf(opened)).toEqual([['sameDevice', 'anna', 'bob']]);
+  });
+
+  test.each(['off', 'flag', 'hold'] as const)(
+    'of one address, more than so many a day, also at once, %s',
+    async (mode) => {
+      await begin({ signupsFromAddress: { do: mode, max: 2 } });
+      await linkOf('anna', 'ANNA');
+      await linkOf('zoe', 'ZOE');
+      await Promise.all(['a', 'b', 'c', 'd', 'e'].map((user) => signUp(user, 'ANNA')));
+      await signUp('f', 'ANNA', { ip: '198.51.100.1' });
+      await signUp('g', 'ZOE');
+      clock.advanceDays(1);
+      await signUp('h', 'ANNA');
+      const found = await referrals.reviews.count();
+      expect(mode === 'flag' ? found >= 3 : found === (mode === 'off' ? 0 : 3)).toBe(true);
+      const held = (await balances('a', 'b', 'c', 'd', 'e')).filter((balance) => balance === '0.00').length;
+      expect(held).toBe(mode === 'hold' ? 3 : 0);
+      await clean();
+    },
+  );
+
+  test.each(['off', 'flag', 'hold'] as const)('so many seconds after the click, %s', async (mode) => {
+    await begin({ fastSignup: { do: mode, seconds: 5 } });
+    await linkOf('anna', 'ANNA');
+    for (const [user, seconds] of [
+      ['slow', 5],
+      ['fast', 4],
+    ] as const) {
+      const browser = host.browser();
+      await browser.get('/r/ANNA').expect(302);
+      clock.advance(seconds * 1000);
+      await browser.post(`/sign-up/${user}`).expect({ referrer: 'anna' });
+    }
+    await signUp('typed', 'ANNA');
+    expect(rulesOf(opened)).toEqual(mode === 'off' ? [] : [['fastSignup', 'anna', 'fast']]);
+    if (mode !== 'off') expect(opened[0]!.evidence).toMatchObject({ seconds: 4 });
+    expect(await balances('slow', 'fast')).toEqual(['5.00', mode === 'hold' ? '0.00' : '5.00']);
+  });
+});
+
+describe('the host’s own rule', () => {
+  test('is told of sign-ups and purchases, with nothing of ours held, and its sentence is kept', async () => {
+    const seen: object[] = [];
+    await begin({
+      rule: async (facts) => {
+        seen.push(facts);
+        await host.dataSource.query('SELECT 1');
+        return facts.referee === 'bob' ? `Bob, again: ${facts.about}.` : null;
+      },
+    });
+    await linkOf('anna', 'ANNA');
+    await signUp('bob', 'ANNA');
+    await signUp('carl', 'ANNA');
+    await buy('bob', '10.00', 'p1');
+    await buy('bob', '10.00', 'p1');
+    await buy('bob', '20.00', 'p2');
+    expect(rulesOf(opened)).toEqual([['rule', 'anna', 'bob']]);
+    expect(opened[0]!.evidence).toEqual({ sentence: 'Bob, again: sign-up.' });
+    expect(seen[0]).toMatchObject({
+      ...{ about: 'sign-up', referrer: 'anna', referee: 'bob', referral: { code: 'ANNA' }, source: 'code' },
+      ...{ ipAddress: '192.0.2.0', userAgent: firefox },
+    });
+    expect(seen[2]).toMatchObject({
+      about: 'purchase',
+      referrer: 'anna',
+      referee: 'bob',
+      amount: '10.00',
+      reference: 'p1',
+    });
+    await clean();
+  });
+
+  test('that throws is reported, and flags nothing', async () => {
+    await begin({
+      rule: {
+        do: 'hold',
+        find: () => {
+          throw new Error('the rule failed');
+        },
+      },
+    });
+    await linkOf('anna', 'ANNA');
+    await signUp('bob', 'ANNA');
+    expect((await buy('bob', '10.00', 'p')).commission).toMatchObject({ status: 'available' });
+    expect(host.errors.map(String)).toEqual(['Error: the rule failed', 'Error: the rule failed']);
+    expect(await referrals.reviews.count()).toBe(0);
+  });
+});
+
+describe('what is held', () => {
+  let signup: ReferralSignup | null;
+  let review: ReferralReview;
+
+  const hold = async (): Promise<void> => {
+    await begin({ rule: { do: 'hold', find: ({ referee }) => (referee === 'bob' ? 'Bob.' : null) } });
+    await create('10.00');
+    await linkOf('anna', 'ANNA');
+    signup = await Referral.recordSignup(null, 'bob', { code: 'ANNA' });
+    await referrals.recordUsage('bob', { amount: '10.00', reference: 'u1' });
+    await buy('bob', '100.00', 'p1');
+    await buy('bob', '50.00', 'p2');
+    [review] = (await referrals.reviews.search()) as [ReferralReview];
+  };
+
+  test('is neither granted nor paid, whatever its age, also by repeated calls', async () => {
+    await hold();
+    await Referral.recordSignup(null, 'bob', { code: 'ANNA' });
+    await referrals.recordUsage('bob', { amount: '10.00', reference: 'u1' });
+    clock.advanceDays(40);
+    expect(await referrals.runEarnOuts()).toMatchObject({ bound: 0 });
+    expect(await balances('anna', 'bob')).toEqual(['0.00', '0.00']);
+    expect((await referrals.commissions.search()).map(({ status, heldFor }) => [status, heldFor])).toEqual([
+      ['held', [`review:${review.id}`]],
+      ['held', [`review:${review.id}`]],
+    ]);
+    expect(signup).toMatchObject({ referrerId: 'anna' });
+    await clean();
+  });
+
+  test('is released and granted when it is allowed, and not flagged again', async () => {
+    await hold();
+    clock.advanceDays(40);
+    const allowed = await referrals.reviews.allow(review, { by: 'staff-1', reason: 'a colleague' });
+    expect(allowed).toMatchObject({
+      status: 'allowed',
+      isHolding: false,
+      decidedBy: 'staff-1',
+      decidedReason: 'a colleague',
+    });
+    expect(await referrals.reviews.allow(review, { by: 'staff-2' })).toMatchObject({ decidedBy: 'staff-1' });
+    await expect(referrals.reviews.refuse(review, { by: 'staff-2' })).rejects.toMatchObject({ code: 'REVIEW_DECIDED' });
+    expect(await balances('anna', 'bob')).toEqual(['7.00', '5.00']);
+    expect((await referrals.commissions.search()).map(({ status }) => status)).toEqual(['available', 'available']);
+    expect((await buy('bob', '10.00', 'p3')).commission).toMatchObject({ status: 'available' });
+    expect(await referrals.reviews.count()).toBe(1);
+    expect(await referrals.runEarnOuts()).toMatchObject({ bound: 1 });
+    const audit = await referrals.audit.search({ where: { subject: 'review' } });
+    expect(audit.map(({ call, actor, by, reason }) => [call, actor, by, reason])).toEqual([
+      ['fraud.rule', 'program', null, null],
+      ['reviews.allow', 'staff', 'staff-1', 'a colleague'],
+    ]);
+    await clean();
+  });
+
+  test('is rejected when it is refused, and what is earned later is held', async () => {
+    await hold();
+    const refused = await referrals.reviews.refuse(review.id, { by: 'staff-1', reason: 'Bob is Anna' });
+    expect(refused).toMatchObject({ status: 'refused', isHolding: true });
+    await referrals.reviews.refuse(review.id);
+    await expect(referrals.reviews.allow(review.id)).rejects.toMatchObject({ code: 'REVIEW_DECIDED' });
+    expect((await referrals.commissions.search()).map(({ status, amount }) => [status, amount])).toEqual([
+      ['rejected', '0.00'],
+      ['rejected', '0.00'],
+    ]);
+    await Referral.recordSignup(null, 'bob', { code: 'ANNA' });
+    expect(await balances('anna', 'bob')).toEqual(['0.00', '0.00']);
+    expect((await buy('bob', '10.00', 'p3')).commission).toMatchObject({ status: 'held' });
+    clock.advanceDays(40);
+    expect(await referrals.runEarnOuts()).toMatchObject({ bound: 0 });
+    await clean();
+  });
+
+  test('one that only flags is refused too', async () => {
+    await begin({ rule: () => 'Everybody.' });
+    await linkOf('anna', 'ANNA');
+    await signUp('bob', 'ANNA');
+    await buy('bob', '100.00', 'p1');
+    await referrals.reviews.refuse(opened[0]!.id);
+    expect(await balances('anna', 'bob')).toEqual(['7.00', '5.00']); // granted before
+    expect((await referrals.commissions.search()).map(({ status }) => status)).toEqual(['rejected']);
+    await clean();
+  });
+
+  test('in the host’s transaction, all of it comes and goes with it', async () => {
+    await begin({ rule: { do: 'hold', find: () => 'Everybody.' } });
+    await linkOf('anna', 'ANNA');
+    const within = host.dataSource.transaction(async (manager) => {
+      await Referral.recordSignup(null, 'bob', { code: 'ANNA', manager });
+      const { commission } = await referrals.recordPurchase('bob', { amount: '10.00', reference: 'p', manager });
+      expect(commission).toMatchObject({ status: 'held' });
+      throw new Error('rolled back');
+    });
+    await expect(within).rejects.toThrow('rolled back');
+    expect(opened).toEqual([]);
+    expect(await referrals.reviews.count()).toBe(0);
+    await clean();
+  });
+
+  test('two of the staff at once, in two processes, beside purchases: one decision', async () => {
+    await hold();
+    const second = createReferrals({
+      ...{ dataSource: host.dataSource, baseUrl, secret, user: () => null, ...patient() },
+      ...options({ rule: { do: 'hold', find: () => null } }),
+    });
+    const results = await Promise.allSettled([
+      referrals.reviews.allow(review, { by: 'one' }),
+      second.reviews.refuse(review, { by: 'two' }),
+      ...Array.from({ length: 4 }, (_, n) => buy('bob', '10.00', `more-${n}`)),
+    ]);
+    const [allowed, refused, ...purchases] = results;
+    expect([allowed!.status, refused!.status].sort()).toEqual(['fulfilled', 'rejected']);
+    expect(purchases.every(({ status }) => status === 'fulfilled')).toBe(true);
+    const { status } = await referrals.reviews.get(review.id);
+    const left = await referrals.commissions.search();
+    if (status === 'allowed') expect(left.every((one) => one.status === 'available')).toBe(true);
+    else expect(left.every((one) => one.status === 'rejected' || one.status === 'held')).toBe(true);
+    await clean();
+    await second.close();
+  });
+});
