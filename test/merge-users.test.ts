@@ -237,6 +237,45 @@ test('merges of several processes meet sign-ups, purchases, refunds and earn-out
   await second.referrals.close();
 });
 
+test('sign-ups that earn, limits of referrers, holds, adjustments and reviews add up', async () => {
+  const { referrals, dataSource, schema } = host;
+  const terms = { commissionSignup: '5', commissionRatio: '0.1', commissionMaxPerReferrer: '8', commissionPeriod: 'month' } as const;
+  const [anna, bea, one, two] = [fresh(), fresh(), fresh(), fresh()];
+  await refer(host, anna, one, terms);
+  await refer(host, bea, two, terms);
+  const { commission } = await buy(one, '20');
+  await buy(two, '50');
+  await referrals.commissions.hold(commission!.id, { reason: 'a doubt' });
+  for (const user of [anna, bea]) await referrals.commissions.adjust(user, { amount: '3', reference: fresh(), reason: 'a bonus' });
+  // Both referrers are one person.
+  await merge(bea, anna);
+  await referrals.commissions.release(commission!.id, { reason: 'no doubt' });
+  await verified();
+  await buy(two, '50');
+  // So are both referees: one of the two sign-ups goes, and what it has earned by itself.
+  for (const [user, key] of [[one, 'a'], [two, 'a']] as const)
+    await dataSource.query(
+      `INSERT INTO ${schema}.referral_reviews (rule, subject, user_id, referee_id, evidence, is_holding)
+       VALUES ('rule', $1, $2, $3, $4, false)`,
+      [`pair ${JSON.stringify([anna, user])}`, anna, user, JSON.stringify({ key })],
+    );
+  await merge(two, one);
+  const leads = await referrals.commissions.search({ where: { userId: anna, kind: 'sign-up' } });
+  expect(leads.map(({ status }) => status).sort()).toEqual(['pending', 'rejected']);
+  const reviews = await dataSource.query<{ subject: string }[]>(
+    `SELECT subject FROM ${schema}.referral_reviews WHERE user_id = $1 ORDER BY id`, [anna],
+  );
+  expect(reviews.map(({ subject }) => subject.replace(/ \d+$/, ''))).toEqual([
+    `pair ${JSON.stringify([anna, one])}`,
+    `pair ${JSON.stringify([anna, one])} merged`,
+  ]);
+  const moved = await refer(host, fresh(), fresh(), terms);
+  await referrals.signups.reassign(one, { referral: moved, ...said });
+  await buy(one, '20');
+  host.clock.advanceDays(100);
+  await referrals.runEarnOuts();
+});
+
 test('every state of purchases and commissions can be merged', async () => {
   await buildCommissionWorld(host);
   for (const [from, into] of [['gina', 'dora'], ['fred', 'carl'], ['otto', 'anna'], ['eve', 'anna'], ['nobody', 'hugo'], ['carl', 'anna'], ['dora', 'hugo'], ['hugo', 'anna']] as const)
