@@ -172,6 +172,39 @@ export interface Referrals extends Managers {
    */
   recordRefund(buyer: UserRef, input: RefundInput): Promise<RecordedRefund>;
   /**
+   * Gives everything that a user has another id, where the host has changed the user's id: all columns in one
+   * transaction. The id must be new here; for two users who are one person, call `mergeUsers`. Calls with the old id then
+   * start a new user. A repeated call does nothing.
+   *
+   * While it writes, other calls that write wait, except clicks: milliseconds, or seconds for a referrer with a million
+   * commissions. Keys of later payouts contain the new id. So if the database is restored from an older backup, rename
+   * the user again before `runEarnOuts`.
+   *
+   * @throws ReferralError `INVALID_INPUT` naming the field, before anything is written; `USER_EXISTS` if there are rows of
+   * `to`; `EARN_OUT_IN_PROGRESS` while a payment to the user is under way; `DATABASE_UNAVAILABLE`.
+   */
+  renameUser(from: UserRef, to: UserRef, options: StaffOptions): Promise<UserChange>;
+  /**
+   * Makes everything of a user that of another one, where the host has found that both are one person, or a guest has
+   * signed in: all in one transaction. Then `from` has no rows. A call with that id starts a new user, and a repeated call
+   * does nothing.
+   *
+   * - Credits, spends, purchases, commissions, clicks and codes of both are those of `into`. Both codes go on working; where
+   *   they differed only in the user, one gets another label.
+   * - The first sign-up stays, unless one of the two has referred the other. The other one is deleted: its code gets its use
+   *   back, its usage no longer counts, and the credits that it has granted stay, as credits by hand.
+   * - What the two have earned of each other is rejected, as far as it is not paid.
+   * - The account keeps mode and payout address of `into`, and the earlier date. Its totals add up.
+   * - The coupon that `into` has applied stays, else that of `from`. A coupon that both have redeemed gets a redemption
+   *   back; one of their own comes off.
+   *
+   * While it writes, other calls that write wait, except clicks; see {@link renameUser}.
+   *
+   * @throws ReferralError `INVALID_INPUT` naming the field, before anything is written; `REFERENCES_CLASH` if both have used
+   * the same reference; `EARN_OUT_IN_PROGRESS` while a payment to `from` is under way; `DATABASE_UNAVAILABLE`.
+   */
+  mergeUsers(from: UserRef, into: UserRef, options: StaffOptions): Promise<UserChange>;
+  /**
    * Says that the user of a sign-up qualifies: where the terms say `qualify`, the sign-up earns the referrer its commission
    * (`signup`) by this call, otherwise it has earned it at the sign-up. Decided once for each sign-up: every later call
    * returns the first result, whatever its reference is. `signup.noCommission` says why it earned nothing.
@@ -192,19 +225,6 @@ export interface Referrals extends Managers {
    * @throws ReferralError `INVALID_INPUT` naming the field; `NOT_FOUND` if there is no such refund; `DATABASE_UNAVAILABLE`.
    */
   undoRefund(buyer: UserRef, input: UndoInput): Promise<RecordedRefund>;
-  /**
-   * Gives everything that a user has another id, where the host has changed the user's id: all columns in one
-   * transaction. The id must be new here; for two users who are one person, call `mergeUsers`. Calls with the old id then
-   * start a new user. A repeated call does nothing.
-   *
-   * While it writes, other calls that write wait, except clicks: milliseconds, or seconds for a referrer with a million
-   * commissions. Keys of later payouts contain the new id. So if the database is restored from an older backup, rename
-   * the user again before `runEarnOuts`.
-   *
-   * @throws ReferralError `INVALID_INPUT` naming the field, before anything is written; `USER_EXISTS` if there are rows of
-   * `to`; `EARN_OUT_IN_PROGRESS` while a payment to the user is under way; `DATABASE_UNAVAILABLE`.
-   */
-  renameUser(from: UserRef, to: UserRef, options: StaffOptions): Promise<UserChange>;
   /**
    * Pays each account that is due and has at least the minimum available: in the mode `credits` with credit, in the
    * mode `payout` by the option `earnOuts.payout`. Call it from a cron job. Several processes may run it at the same
@@ -303,9 +323,10 @@ export function createReferrals(options: ReferralsOptions): Referrals {
     quote: (buyer, amount, options) => rewards.coupons.quote(buyer, amount, options),
     recordPurchase: (buyer, input) => rewards.purchases.record(buyer, input),
     recordRefund: (buyer, input) => rewards.purchases.refund(buyer, input),
+    renameUser: (from, to, options) => rewards.userChanges.rename(from, to, options),
+    mergeUsers: (from, into, options) => rewards.userChanges.merge(from, into, options),
     qualify: (user, input) => rewards.signupCommissions.qualify(user, input),
     undoRefund: (buyer, input) => rewards.undoneRefunds.undo(buyer, input),
-    renameUser: (from, to, options) => rewards.userChanges.rename(from, to, options),
     runEarnOuts: (options) => rewards.earnOuts.run(options),
     verify: (options) => verify(rewards.database, tracking.clock, settings, options),
     close: () => (closed ??= close()),

@@ -162,22 +162,29 @@ const catalogue = {
     status: 409,
     text: (sentence: string) => `The sign-up was refused: ${sentence}`,
   },
-  NOT_SIGNED_UP: {
-    status: 409,
-    text: (user: string) =>
-      `The user ${show(user)} has no sign-up, so nothing qualifies. Call qualify again once one is recorded.`,
-  },
   USER_EXISTS: {
     status: 409,
     text: (user: string) =>
       `The user ${quoted(user)} has rows of its own, so that no other user can get this id. ` +
       'If both are the same person, call mergeUsers.',
   },
+  REFERENCES_CLASH: {
+    status: 409,
+    text: (user: string, clashes: readonly { kind: string; reference: string }[], isCut: boolean) =>
+      `The user can't be merged into ${quoted(user)}, because both have used the same references: ` +
+      `${clashes.map(({ kind, reference }) => `the ${kind} ${show(reference)}`).join(', ')}${isCut ? ', …' : ''}. ` +
+      'A repeated call could not tell which of the two it means.',
+  },
   EARN_OUT_IN_PROGRESS: {
     status: 409,
     text: (id: number) =>
       `The earn-out ${id} of this user is in progress. Wait until it is settled, or call earnOuts.settle or ` +
       'runEarnOuts, and try again.',
+  },
+  NOT_SIGNED_UP: {
+    status: 409,
+    text: (user: string) =>
+      `The user ${show(user)} has no sign-up, so nothing qualifies. Call qualify again once one is recorded.`,
   },
   REFERENCE_REUSED: {
     status: 409,

@@ -66,6 +66,7 @@ export type {
   NoReward,
   ProgramChanges,
   ProgramInput,
+  ReassignInput,
   RecordSignupOptions,
   ReferralCodeChanges,
   ReferralCodeInput,

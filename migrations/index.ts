@@ -22,6 +22,7 @@ import { GovernCommissions1811000000000 } from './1811000000000-govern-commissio
 import { Currency1812000000000 } from './1812000000000-currency';
 import { CommissionTerms1813000000000 } from './1813000000000-commission-terms';
 import { SuspendAccounts1814000000000 } from './1814000000000-suspend-accounts';
+import { MoveAttribution1815000000000 } from './1815000000000-move-attribution';
 import { CountVisitors1816000000000 } from './1816000000000-count-visitors';
 import { AddReviews1816000000001 } from './1816000000001-add-reviews';
 import { locked, tableOfMigrations } from './once';
@@ -48,6 +49,7 @@ export const migrations: (new () => MigrationInterface)[] = [
   Currency1812000000000,
   CommissionTerms1813000000000,
   SuspendAccounts1814000000000,
+  MoveAttribution1815000000000,
   CountVisitors1816000000000,
   AddReviews1816000000001,
 ];

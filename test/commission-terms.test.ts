@@ -181,7 +181,7 @@ describe('a limit for the referrer', () => {
     });
     const code = await limited.referrals.referralCodes.create({ user: referrer, code: fresh('code') });
     const buyers = Array.from({ length: 24 }, () => fresh('buyer'));
-    for (const user of buyers) await limited.referrals.signups.create({ user, code: code.code });
+    for (const user of buyers) await limited.referrals.signups.create({ user, code: code!.code });
     await Promise.all(buyers.map((buyer) => earned(limited, buyer, 28)));
     const { totalCreditsEarned } = await limited.referrals.accounts.totals(referrer);
     expect(totalCreditsEarned).toBe('100.00');
@@ -257,7 +257,7 @@ describe('what a sign-up earns', () => {
     const referrer = code.userId!;
     const signUp = async (): Promise<string> => {
       const user = fresh('buyer');
-      await host.referrals.signups.create({ user, code: code.code });
+      await host.referrals.signups.create({ user, code: code!.code });
       return (
         (await host.referrals.qualify(user, { reference: 'q' })).commission?.earned ??
         (await signupOf(user)).noCommission!
@@ -284,7 +284,7 @@ describe('what a sign-up earns', () => {
     expect(rejected).toMatchObject({ amount: '0.00', status: 'rejected' });
     expect(await host.referrals.accounts.totals(referrer)).toMatchObject({ totalCreditsEarned: '0.00' });
     expect(await verified(host)).toEqual([]);
-    await host.referrals.signups.create({ user: buyer, code: code.code });
+    await host.referrals.signups.create({ user: buyer, code: code!.code });
     expect(await host.referrals.accounts.totals(referrer)).toMatchObject({ totalCreditsEarned: '5.00' });
   });
 });

@@ -243,6 +243,8 @@ const unseen: Record<string, [reason: string, where: (row: Damage['row']) => boo
   'buyers.is_own_channel': ['the host said so', always],
   'buyers.is_own_last_channel': ['the host said so', always],
   'buyers.version': ['a lock, not a fact', always],
+  'buyers.reassigned_at': ['until then, what was decided stands', always],
+  'referees.merged_at': ['two pairs can be older than either', always],
   'buyers.applied_at': ['nothing follows from it', always],
   'referees.created_at': ['a sign-up without a commission can have been deleted', ({ earned }) => Number(earned) === 0],
   'account_totals.due_at': ['when the next run looks at it', always],

@@ -186,6 +186,10 @@ test.each<[what: string, ...damage: string[]]>([
     'a threshold that was reached at another time',
     `UPDATE @signups SET threshold_reached_at = threshold_reached_at + interval '1 hour' WHERE user_id = 'dora'`,
   ],
+  [
+    'a sign-up that nobody has reassigned, without a referral',
+    `UPDATE @signups SET referral_id = NULL, referrer_id = NULL WHERE user_id = 'gina'`,
+  ],
   ['a sign-up that is deleted', `DELETE FROM @signups WHERE user_id = 'gina'`],
   ['a program that is gone', `DELETE FROM @programs`],
   ['a credit type that is gone', `DELETE FROM @credit_types WHERE name = 'gift'`],

@@ -117,6 +117,7 @@ CREATE TABLE referral_buyers (
   purchased numeric(28,4) DEFAULT 0 NOT NULL,
   is_own_channel boolean DEFAULT false NOT NULL,
   is_own_last_channel boolean DEFAULT false NOT NULL,
+  reassigned_at timestamp with time zone,
   CONSTRAINT pk_referral_buyers PRIMARY KEY (user_id),
   CONSTRAINT ck_referral_buyers_finite CHECK (abs(purchased) < 'Infinity'::numeric)
 ) WITH (fillfactor=80);
@@ -479,6 +480,7 @@ CREATE TABLE referral_referees (
   created_at timestamp with time zone DEFAULT now() NOT NULL,
   purchases integer DEFAULT 0 NOT NULL,
   first_purchase_at timestamp with time zone,
+  merged_at timestamp with time zone,
   held_for text[] DEFAULT '{}'::text[] NOT NULL,
   CONSTRAINT pk_referral_referees PRIMARY KEY (user_id, referee_id),
   CONSTRAINT ck_referral_referees_earned CHECK (earned >= 0::numeric),
@@ -567,7 +569,7 @@ CREATE TABLE referral_signup_refusals (
 CREATE TABLE referral_signups (
   user_id character varying(128) NOT NULL,
   id bigint GENERATED ALWAYS AS IDENTITY NOT NULL,
-  referral_id bigint NOT NULL,
+  referral_id bigint,
   referrer_id character varying(128),
   program_id bigint,
   referral_credit_amount numeric(20,4),

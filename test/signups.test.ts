@@ -14,7 +14,7 @@ const registering = (app: RewardsHost['app'], dataSource: RewardsHost['dataSourc
     const signup = await dataSource.transaction((manager) =>
       Referral.recordSignup(req, req.params.id, { code: req.query['code'] as string, manager }),
     );
-    res.json({ code: signup && (await signup.referralCode()).code });
+    res.json({ code: signup && (await signup.referralCode())!.code });
   });
 };
 

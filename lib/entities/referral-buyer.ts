@@ -59,6 +59,13 @@ export class ReferralBuyer {
   @Column({ name: 'is_own_last_channel', type: 'boolean', default: false })
   readonly isOwnLastChannel!: boolean;
 
+  /**
+   * When staff last changed who referred the user, or merged another user into this one; null if they did not. What was
+   * decided about purchases until then stands, whatever the sign-up says now.
+   */
+  @Column({ name: 'reassigned_at', type: 'timestamptz', nullable: true })
+  readonly reassignedAt!: Date | null;
+
   /** Only loaded if the host's query asks for the relation. */
   @ManyToOne(() => ReferralChannel, { onDelete: 'SET NULL' })
   @JoinColumn({ name: 'channel_id', foreignKeyConstraintName: 'fk_referral_buyers_channel' })

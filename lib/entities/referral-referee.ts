@@ -51,6 +51,10 @@ export class ReferralReferee {
   @Column({ name: 'first_purchase_at', type: 'timestamptz', nullable: true })
   readonly firstPurchaseAt!: Date | null;
 
+  /** When another pair was added to this one, because two users were merged; null if none was. */
+  @Column({ name: 'merged_at', type: 'timestamptz', nullable: true })
+  readonly mergedAt!: Date | null;
+
   @Column({ name: 'created_at', type: 'timestamptz', default: () => 'now()' })
   readonly createdAt!: Date;
 }

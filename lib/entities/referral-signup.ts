@@ -13,7 +13,10 @@ import { ReferralCreditType } from './referral-credit-type';
 import { ReferralProgram } from './referral-program';
 import { ReferralTerms, termAmounts } from './terms';
 
-/** Binds a referee to one referral permanently, with a copy of the program's terms at that time. */
+/**
+ * Binds a referee to one referral, with a copy of the program's terms at that time: for good, unless staff change it with
+ * `signups.reassign`.
+ */
 @Entity({ name: 'referral_signups' })
 @Index('ix_referral_signups_id', ['id'])
 @Index('ix_referral_signups_referral', ['referralId', 'id'])
@@ -40,8 +43,9 @@ export class ReferralSignup extends ReferralTerms {
   })
   readonly id!: number;
 
-  @Column({ name: 'referral_id', type: 'bigint', transformer: bigintAsNumber })
-  readonly referralId!: number;
+  /** The referral; null if staff have decided that nobody referred the user. */
+  @Column({ name: 'referral_id', type: 'bigint', nullable: true, transformer: bigintAsNumber })
+  readonly referralId!: number | null;
 
   /** The id of the referral's owner at that time; null for a referral of the site itself. */
   @Column({ name: 'referrer_id', type: 'varchar', length: lengths.id, nullable: true })
@@ -119,9 +123,9 @@ export class ReferralSignup extends ReferralTerms {
   readonly createdAt!: Date;
 
   /** Only loaded if the host's query asks for the relation. */
-  @ManyToOne(() => Referral, { nullable: false })
+  @ManyToOne(() => Referral)
   @JoinColumn({ name: 'referral_id', foreignKeyConstraintName: 'fk_referral_signups_referral' })
-  readonly referral?: Referral;
+  readonly referral?: Referral | null;
 
   /** Only loaded if the host's query asks for the relation. */
   @ManyToOne(() => ReferralProgram)
@@ -138,13 +142,10 @@ export class ReferralSignup extends ReferralTerms {
   @JoinColumn({ name: 'reward_credit_type_id', foreignKeyConstraintName: 'fk_referral_signups_reward_type' })
   readonly rewardType?: ReferralCreditType | null;
 
-  /** The referral code that the user signed up with. */
-  async referralCode(options: WithManager = {}): Promise<ReferralCode> {
-    return related(
-      this,
-      'referralCode',
-      options,
-      async (records) => (await records.findById('referralCodes', this.referralId, options))!,
+  /** The referral code that the user signed up with, or that staff have assigned; null if nobody referred the user. */
+  async referralCode(options: WithManager = {}): Promise<ReferralCode | null> {
+    return related(this, 'referralCode', options, (records) =>
+      records.findById('referralCodes', this.referralId, options),
     );
   }
 

@@ -26,11 +26,15 @@ export const userColumns = {
   earnOutEntries: ['user_id'],
   commissions: ['user_id', 'referee_id'],
   commissionEntries: ['user_id'],
+  adjustments: ['user_id'],
+  referrerPeriods: ['user_id'],
+  reviews: ['user_id', 'referee_id'],
 } as const satisfies Partial<Record<Table, readonly string[]>>;
 
 /** Columns with the ids that users, staff or records had when something was changed. They stay when an id changes. */
 export const historicColumns = {
   audit: ['subject_id', 'user_id', 'by'],
+  reviews: ['decided_by'],
 } as const satisfies Partial<Record<Table, readonly string[]>>;
 
 /** Columns of the same type that hold something else. */

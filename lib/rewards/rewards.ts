@@ -40,11 +40,13 @@ import { ReviewManager } from './reviews/review-manager';
 import { DueGrants } from './signups/due-grants';
 import { Grants } from './signups/grants';
 import { ProgramManager } from './signups/program-manager';
+import { Reassignments } from './signups/reassignments';
 import { ReferralCodeManager } from './signups/referral-code-manager';
 import { SignupChoice } from './signups/signup-choice';
 import { SignupManager } from './signups/signup-manager';
 import { Signups } from './signups/signups';
 import { Usages } from './signups/usages';
+import { Merges } from './users/merges';
 import { UserChanges } from './users/user-changes';
 
 /**
@@ -130,6 +132,7 @@ export function wireRewards(settings: Settings, tracking: Tracking): Rewards {
   const usages = new Usages(database, clock, grants, exchange);
   const credits = new CreditManager(database, clock, events, creditTypes);
 
+  const reassignments = new Reassignments({ database, clock, lookup, samePerson, grants, secondLook: late, audit });
   const totals = new Totals(database, clock, settings);
   const coupons = new Coupons(database, clock, samePerson);
   const purchases = new Purchases(database, clock, events, buyersReferrals, late, exchange, settings, fraud);
@@ -147,7 +150,7 @@ export function wireRewards(settings: Settings, tracking: Tracking): Rewards {
     creditTypes,
     programs,
     referralCodes: new ReferralCodeManager(database, lookup, creation, programs),
-    signups: new SignupManager(database, signups, signupCommissions),
+    signups: new SignupManager(database, signups, signupCommissions, reassignments),
     credits,
     creditTransactions: new CreditTransactionManager(database, clock, credits),
     channels: new ChannelManager(database, clock, lookup, creation, settings),
@@ -173,7 +176,7 @@ export function wireRewards(settings: Settings, tracking: Tracking): Rewards {
     ...{ signups, usages, coupons, purchases, signupCommissions, undoneRefunds, earnOuts },
     pages: new CommissionPages(database, clock, totals),
     codeOffers: new CodeOffers(database, clock, settings),
-    userChanges: new UserChanges(database, lookup, audit),
+    userChanges: new UserChanges(database, lookup, audit, new Merges(database, clock, rejections)),
     explanations: new Explanations(database, clock, settings, accounts),
     close: () => database.close(),
   };

@@ -1,3 +1,4 @@
+import type { StaffOptions } from './audit';
 import type { CommissionTerms, LimitPeriod } from './commissions';
 import type { Amount, RecordRef, UserRef, WithManager } from './common';
 import type { CreateReferralInput } from './referrals';
@@ -112,6 +113,16 @@ export interface SignupInput {
   user: UserRef;
   /** The code to sign up with, in any case. For a user who has signed up, only the code of that sign-up. */
   code: string;
+}
+
+/** The input of `signups.reassign`: a `code` or a `referral`, and why. */
+export interface ReassignInput extends StaffOptions {
+  /** The code of the referral that the sign-up is to point to, in any case; null for nobody. */
+  code?: string | null | undefined;
+  /** The referral that the sign-up is to point to, or its id; null for nobody. */
+  referral?: RecordRef | null | undefined;
+  /** Why, 1 to 500 characters. */
+  reason: string;
 }
 
 /** The options of `Referral.recordSignup`. */

@@ -261,6 +261,11 @@ const calls: Record<string, Entry> = {
     host.referrals.commissions.adjust(fresh(), { amount: 5, reference: fresh(), ...looksWrong, ...options }),
   'referrals.earnOuts.approve': ({ host, world, options }) =>
     host.referrals.earnOuts.approve(world.id.earnOuts, { ...looksWrong, ...options }),
+  'referrals.mergeUsers': async ({ host, options }) => {
+    const user = fresh();
+    await host.referrals.recordUsage(user, { amount: 1, reference: fresh(), ...options });
+    return host.referrals.mergeUsers(user, fresh(), { reason: 'two accounts of one person', ...options });
+  },
   'referrals.runEarnOuts': {
     alone: ({ host, world, onProgress }) => {
       world.clock.advanceDays(100);
@@ -285,6 +290,10 @@ const calls: Record<string, Entry> = {
   'referrals.coupons.apply': ({ host, options }) => host.referrals.coupons.apply(fresh(), 'CARLA', options),
   'referrals.coupons.quote': ({ host, options }) => host.referrals.coupons.quote('dora', 100, options),
   'referrals.coupons.remove': ({ host, options }) => host.referrals.coupons.remove(fresh(), options),
+  'referrals.signups.reassign': async ({ host, options }) => {
+    const { userId } = await host.referrals.signups.create({ user: fresh(), code: 'ANNA' }, options);
+    return host.referrals.signups.reassign(userId, { code: null, reason: 'nobody referred them', ...options });
+  },
   'referrals.creditTypes.getByName': ({ host, options }) => host.referrals.creditTypes.getByName('anything', options),
   'referrals.programs.getByName': ({ host, options }) => host.referrals.programs.getByName('launch', options),
   'referrals.referralCodes.getByCode': ({ host, options }) => host.referrals.referralCodes.getByCode('anna', options),

@@ -100,7 +100,7 @@ export class FraudRules {
     manager: EntityManager | undefined,
   ): Promise<ReferralReview[]> {
     const { referrerId: referrer, userId: referee, referralId } = signup;
-    const subject = { referrer, referee, referralId };
+    const subject = { referrer, referee, ...(referralId !== null && { referralId }) };
     const found = [
       await this.#sharedBy(referrer, referee, manager),
       await this.#sameDevice(signup, evidence, manager),

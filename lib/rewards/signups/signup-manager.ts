@@ -2,31 +2,50 @@ import type { EntityManager } from 'typeorm';
 import { idOfCode } from '../../database/codes';
 import type { Database } from '../../database/database';
 import { folded } from '../../database/folding';
-import { type Query, sql } from '../../database/named-parameters';
+import { sql } from '../../database/named-parameters';
 import { overtaken } from '../../database/retry';
 import { ReferralSignup } from '../../entities/referral-signup';
 import { invalid, referralError } from '../../errors';
 import { isNothing, objectOf, typedCode } from '../../input';
 import { quoted } from '../../shown';
-import type { SignupInput } from '../../types/signups';
+import type { UserRef } from '../../types/common';
+import type { ReassignInput, SignupInput } from '../../types/signups';
 import { theProgram } from '../records/audit';
 import { takeTurn } from '../records/buyer-turn';
 import { RecordManager } from '../records/record-manager';
 import type { SignupEarnings } from '../records/signup-earnings';
-import { addCounts } from '../records/user-counts';
+import type { Reassignments } from './reassignments';
 import { explainSignup } from './signup-explanation';
+import { signupRemoval } from './signup-removal';
 import type { SignupPlan, Signups } from './signups';
 
 /** `referrals.signups`: who signed up with which referral. */
 export class SignupManager extends RecordManager<ReferralSignup, SignupInput, object, SignupPlan> {
   readonly #signups: Signups;
   readonly #earnings: SignupEarnings;
+  readonly #reassignments: Reassignments;
 
   /** @internal */
-  constructor(database: Database, signups: Signups, earnings: SignupEarnings) {
+  constructor(database: Database, signups: Signups, earnings: SignupEarnings, reassignments: Reassignments) {
     super(database, { record: ReferralSignup, word: 'sign-up', inUse: {} });
     this.#signups = signups;
     this.#earnings = earnings;
+    this.#reassignments = reassignments;
+  }
+
+  /**
+   * Makes the sign-up of a user point to another referral, or to nobody, with the terms of its program at this time, where
+   * the attribution was wrong. Later purchases are credited to it; the commissions so far stay. The credits that the
+   * sign-up has granted stay with those who have them, as credits by hand. A reward that is not granted yet is due by the
+   * new terms, to which the usage so far counts. An expired code is taken; one without uses left is not. A repeated call
+   * changes nothing.
+   *
+   * @throws ReferralError `INVALID_INPUT` naming the field, before anything is written; `NOT_FOUND` for a user without a
+   * sign-up (`signups.create` makes one) and for a referral that does not exist; `SIGNUP_REFUSED` for the user's own code,
+   * and for one that has no uses left; `DATABASE_UNAVAILABLE`.
+   */
+  reassign(user: UserRef, input: ReassignInput): Promise<ReferralSignup> {
+    return this.#reassignments.reassign(user, input);
   }
 
   protected override async plan(input: SignupInput, manager: EntityManager | undefined): Promise<SignupPlan> {
@@ -72,7 +91,9 @@ export class SignupManager extends RecordManager<ReferralSignup, SignupInput, ob
         FROM ${referrals} r WHERE r.id = ${$.referralId}`,
     );
     const [row] = await this.database.query<{ code: string; isSame: boolean }>(query, manager);
-    const { code, isSame } = row!;
+    if (!row)
+      throw referralError('SIGNUP_REFUSED', 'Nobody has referred the user, as was decided with signups.reassign.');
+    const { code, isSame } = row;
     if (isSame) return;
     const sentence =
       `The user has already signed up with the code ${quoted(code)}, not with ${quoted(typed)}, and a ` +
@@ -102,10 +123,12 @@ export class SignupManager extends RecordManager<ReferralSignup, SignupInput, ob
     const signup = await this.get(id, { manager });
     if (!isNothing(signup.referralCreditAmount) || !isNothing(signup.rewardCreditAmount))
       throw referralError('IN_USE', this.kind.word, id, 'its terms grant credit');
+    if (await this.#wasReassigned(userId, manager))
+      throw referralError('IN_USE', this.kind.word, id, 'it was reassigned; give it to nobody with signups.reassign');
     if (await this.#hasEarned(signup, manager))
       throw referralError('IN_USE', this.kind.word, id, 'it has earned the referrer a commission');
     await this.#earnings.takeBack(signup.id, theProgram, manager);
-    await this.database.query(this.#removalOf(signup), manager);
+    await this.database.query(signupRemoval(this.database, signup), manager);
   }
 
   async #hasEarned({ referrerId, userId }: ReferralSignup, manager: EntityManager): Promise<boolean> {
@@ -118,42 +141,12 @@ export class SignupManager extends RecordManager<ReferralSignup, SignupInput, ob
     return (await this.database.query(earned, manager)).length > 0;
   }
 
-  #removalOf({ userId, referralId, referrerId }: ReferralSignup): Query {
-    const { signups, usages, referrals, referees, accounts, commissions } = this.database.tables;
-    return sql(
-      { userId, referralId, referrerId },
-      ($) => `
-        WITH
-        -- The user's usage no longer counts for a sign-up.
-        uncounted AS (
-          UPDATE ${usages} SET is_counted = false WHERE user_id = ${$.userId} AND is_counted RETURNING user_id, amount
-        ),
-        -- Counts it as such.
-        counted AS (
-          ${addCounts(
-            this.database,
-            ['uncounted_usages', 'uncounted_usage'],
-            'SELECT user_id, count(*), sum(amount) FROM uncounted GROUP BY 1',
-          )}
-        ),
-        -- Subtracts the use of the code.
-        given_back AS (
-          UPDATE ${referrals} SET uses = uses - 1 WHERE id = ${$.referralId} RETURNING id
-        ),
-        -- Deletes the pair of referrer and referee, unless a purchase or a commission has used it. EXISTS (given_back) only orders the
-        -- two writes, so that the referral is locked before the account, as in a sign-up.
-        unmet AS (
-          DELETE FROM ${referees}
-          WHERE user_id = ${$.referrerId} AND referee_id = ${$.userId} AND earned = 0 AND upgraded_at IS NULL
-            AND NOT EXISTS (SELECT FROM ${commissions} WHERE user_id = ${$.referrerId} AND referee_id = ${$.userId})
-            AND EXISTS (SELECT FROM given_back)
-          RETURNING *
-        ),
-        -- Subtracts the pair from the count of the referrer's account.
-        uncounted_user AS (
-          UPDATE ${accounts} SET users_referred = users_referred - 1 WHERE user_id IN (SELECT user_id FROM unmet)
-        )
-        DELETE FROM ${signups} WHERE user_id = ${$.userId}`,
+  async #wasReassigned(userId: string, manager: EntityManager): Promise<boolean> {
+    const { buyers } = this.database.tables;
+    const reassigned = sql(
+      { userId },
+      ($) => `SELECT FROM ${buyers} WHERE user_id = ${$.userId} AND reassigned_at IS NOT NULL`,
     );
+    return (await this.database.query(reassigned, manager)).length > 0;
   }
 }

@@ -60,11 +60,16 @@ export interface SignupRow {
   'signup.id': string | null;
 }
 
+/** The columns with the commission of a program, which a sign-up copies. */
+export const commissionColumns = [
+  ...['commission_ratio', 'commission_amount', 'commission_months', 'commission_purchases'],
+  ...['commission_max_per_referee', 'commission_signup', 'commission_qualify'],
+  ...['commission_max_per_referrer', 'commission_period'],
+] as const;
+
 /** The columns that a sign-up copies from its program. */
 const terms = `referral_credit_amount, referral_credit_duration, referral_credit_type_id,
-  reward_credit_amount, reward_credit_duration, reward_credit_type_id, commission_ratio, commission_amount,
-  commission_months, commission_purchases, commission_max_per_referee, commission_signup, commission_qualify,
-  commission_max_per_referrer, commission_period`;
+  reward_credit_amount, reward_credit_duration, reward_credit_type_id, ${commissionColumns.join(', ')}`;
 
 /**
  * Makes a sign-up with the current terms of its program, and grants the credits that are due. It locks the row of the

@@ -12,23 +12,28 @@ import type { UserRef } from '../../types/common';
 import type { UserChange } from '../../types/users';
 import { type Audit, reasonedStaffOf, staffFields } from '../records/audit';
 import { bookTables, lockBooks } from './lock-books';
-import { hasRowsStatement, renameStatement } from './rename-statement';
+import { type Merges, refuseInProgress } from './merges';
+import { hasRowsStatement, type RenameParameters, renameRows } from './rename-statement';
+import { reviewSubjects } from './review-subjects';
 
 /** How often a call tries to lock the books. */
 const maxTries = 5;
 
-const allTables = Object.keys(userColumns) as (keyof typeof userColumns)[];
+type Table = keyof typeof userColumns;
+const allTables = Object.keys(userColumns) as Table[];
 
 /** Changes the ids of users, where the host has changed them. */
 export class UserChanges {
   readonly #database: Database;
   readonly #lookup: ReferralLookup;
   readonly #audit: Audit;
+  readonly #merges: Merges;
 
-  constructor(database: Database, lookup: ReferralLookup, audit: Audit) {
+  constructor(database: Database, lookup: ReferralLookup, audit: Audit, merges: Merges) {
     this.#database = database;
     this.#lookup = lookup;
     this.#audit = audit;
+    this.#merges = merges;
   }
 
   /** Gives all rows of a user another id, which must have none. Does nothing for a user without rows. */
@@ -43,10 +48,36 @@ export class UserChanges {
       const clicks = await this.#rename(users, clickTables, within);
       await lockBooks(this.#database, within);
       if (await this.#hasRows(users.to, bookTables, within)) throw referralError('USER_EXISTS', users.to);
-      await this.#refuseInProgress(users.from, within);
+      await refuseInProgress(this.#database, users.from, within);
       const rows = clicks + (await this.#rename(users, bookTables, within));
+      await this.#nameReviews(users.to, within);
       await this.#forgetReferrals(users.to, within);
       const change = { call: 'renameUser', subject: 'user', subjectId: users.from, userId: users.to };
+      await this.#audit.record(
+        [{ ...change, before: { userId: users.from }, after: { userId: users.to, rows } }],
+        author,
+        within,
+      );
+      return { rows };
+    }, manager);
+  }
+
+  /**
+   * Makes everything of a user that of another one: the host has found that both are one person. Does nothing for a user
+   * without rows.
+   */
+  async merge(from: UserRef, into: UserRef, options: StaffOptions): Promise<UserChange> {
+    const { manager, ...said } = objectOf('mergeUsers', options, staffFields);
+    const author = reasonedStaffOf(said);
+    const users = { from: someUserIdOf('from', from), to: someUserIdOf('into', into) };
+    if (users.from === users.to) throw invalid('into', 'another id than from', into);
+    return this.#inTurn(async (within) => {
+      if (!(await this.#hasRows(users.from, allTables, within))) return { rows: 0 };
+      const clicks = await this.#rename(users, clickTables, within);
+      await lockBooks(this.#database, within);
+      const rows = clicks + (await this.#merges.merge(users.from, users.to, author, within));
+      await this.#forgetReferrals(users.to, within);
+      const change = { call: 'mergeUsers', subject: 'user', subjectId: users.from, userId: users.to };
       await this.#audit.record(
         [{ ...change, before: { userId: users.from }, after: { userId: users.to, rows } }],
         author,
@@ -68,30 +99,18 @@ export class UserChanges {
     }
   }
 
-  async #hasRows(user: string, tables: readonly (keyof typeof userColumns)[], manager: EntityManager): Promise<boolean> {
+  async #hasRows(user: string, tables: readonly Table[], manager: EntityManager): Promise<boolean> {
     const query = hasRowsStatement(this.#database, tables).with({ user });
     const [row] = await this.#database.query<{ hasRows: boolean }>(query, manager);
     return row!.hasRows;
   }
 
-  async #rename(
-    users: { from: string; to: string },
-    tables: readonly (keyof typeof userColumns)[],
-    manager: EntityManager,
-  ): Promise<number> {
-    const query = renameStatement(this.#database, tables).with(users);
-    const [row] = await this.#database.query<{ rows: string }>(query, manager);
-    return Number(row!.rows);
+  #rename(users: RenameParameters, tables: readonly Table[], manager: EntityManager): Promise<number> {
+    return renameRows(this.#database, users, tables, manager);
   }
 
-  /** Throws if a payment to a user is under way: what becomes of it is reported for the id that the provider knows. */
-  async #refuseInProgress(user: string, manager: EntityManager): Promise<void> {
-    const query = sql(
-      { user },
-      ($) => `SELECT id FROM ${this.#database.tables.earnOuts} WHERE user_id = ${$.user} AND status = 'processing'`,
-    );
-    const [found] = await this.#database.query<{ id: string }>(query, manager);
-    if (found) throw referralError('EARN_OUT_IN_PROGRESS', Number(found.id));
+  async #nameReviews(into: string, manager: EntityManager): Promise<void> {
+    await this.#database.query(sql({ into }, reviewSubjects(this.#database.tables)), manager);
   }
 
   /** Removes the referrals of a user from the cache of this process, which has their owner before. */

@@ -50,7 +50,7 @@ export function commissionInvariants(tables: Tables, { digits } = currencyOf(und
         bought_terms_from, bought_room, bought_referrer_room, purchases_left, term_until)`,
     }),
     ofPurchase('a purchase is credited to the owner of a referral, by what decided it', {
-      isBroken: `purchase_id IS NOT NULL AND NOT (${isDecided})`,
+      isBroken: `purchase_id IS NOT NULL AND NOT (${isDecided(tables)})`,
       expected: `concat_ws('/', source, referrer_id, bought_referral_id, bought_channel_id)`,
       found: `concat_ws('/', owner_id, channel, redeemed_by, signup_referral_id, signup_referrer_id)`,
     }),
@@ -71,12 +71,14 @@ export function commissionInvariants(tables: Tables, { digits } = currencyOf(und
       isBroken: `id IS NOT NULL AND source = 'sign-up' AND coalesce(
           terms_from, CASE WHEN channel IS NULL AND signup_rate IS NOT NULL THEN 'program' END
         ) = 'program' AND (rate, flat_amount, months, purchases, max_per_referee)
-          IS DISTINCT FROM (signup_rate, signup_flat, signup_months, signup_purchases, signup_max)`,
+          IS DISTINCT FROM (signup_rate, signup_flat, signup_months, signup_purchases, signup_max)
+          AND NOT ${isOfEarlierReferrer(tables)}`,
       expected: `concat_ws('/', signup_rate, signup_flat, signup_months, signup_purchases, signup_max)`,
       found: `concat_ws('/', rate, flat_amount, months, purchases, max_per_referee)`,
     }),
     ofCommission('a commission of a sign-up says whether that was a self-referral', {
-      isBroken: `id IS NOT NULL AND source = 'sign-up' AND is_self_referral <> signup_is_self_referral`,
+      isBroken: `id IS NOT NULL AND source = 'sign-up' AND is_self_referral <> signup_is_self_referral
+        AND NOT ${isOfEarlierReferrer(tables)}`,
       expected: 'signup_is_self_referral',
       found: 'is_self_referral',
     }),
@@ -207,11 +209,15 @@ const reasonOf = (digits: number): string => `CASE
   WHEN bought_referrer_room <= 0 THEN 'referrer-limit'
 END`;
 
+/** Whether a purchase was decided before staff changed who referred the buyer: what was decided stands. */
+const isOfEarlierReferrer = ({ buyers }: Tables): string =>
+  `EXISTS (SELECT FROM ${buyers} b WHERE b.user_id = buyer_id AND b.reassigned_at >= decided_at)`;
+
 /**
  * Whether a purchase is credited to the owner of its referral, by what decided it. A referral and a sign-up without a
  * commission can have been deleted since.
  */
-const isDecided = `source IS NULL
+const isDecided = (tables: Tables): string => `source IS NULL
   OR (
     source IN ('coupon', 'sign-up', 'attribution', 'earlier-coupon')
     AND (owner_id IS NOT DISTINCT FROM referrer_id OR (id IS NULL AND referral IS NULL))
@@ -220,7 +226,8 @@ const isDecided = `source IS NULL
     AND CASE source
       WHEN 'coupon' THEN redeemed_by IS NOT NULL
       WHEN 'earlier-coupon' THEN redeemed_by <> reference
-      WHEN 'sign-up' THEN id IS NULL OR (signup_referral_id = bought_referral_id AND signup_referrer_id = referrer_id)
+      WHEN 'sign-up' THEN id IS NULL OR (signup_referral_id = bought_referral_id AND signup_referrer_id = referrer_id) IS TRUE
+        OR ${isOfEarlierReferrer(tables)}
       ELSE true
     END IS TRUE
   )`;

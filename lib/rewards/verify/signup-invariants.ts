@@ -85,7 +85,7 @@ function termsFail(t: string): string {
 }
 
 /** Each sign-up with its referral, the sums of its usage, and those of the credits that were given for it. */
-function signupPass({ signups, referrals, usages, credits, accounts }: Database['tables']): Invariant[] {
+function signupPass({ signups, referrals, usages, credits, accounts, buyers }: Database['tables']): Invariant[] {
   const rows = `${signups} s LEFT JOIN ${referrals} r ON r.id = s.referral_id
       LEFT JOIN ${accounts} a ON a.user_id = s.referrer_id
       LEFT JOIN (
@@ -105,7 +105,13 @@ function signupPass({ signups, referrals, usages, credits, accounts }: Database[
   // While a review holds the sign-up, a credit waits that was not granted before.
   const waits = (credit: string): string => `s.held_for <> '{}' AND ${credit} IS NULL`;
   return [
-    check('every sign-up is of a referral', 'r.id IS NULL', 's.referral_id', 'NULL'),
+    check('every sign-up is of a referral', 'r.id IS NULL AND s.referral_id IS NOT NULL', 's.referral_id', 'NULL'),
+    check(
+      'a sign-up has no referral only if staff have decided so',
+      `s.referral_id IS NULL AND (s.referrer_id IS NOT NULL OR s.program_id IS NOT NULL OR NOT EXISTS (
+          SELECT FROM ${buyers} b WHERE b.user_id = s.user_id AND b.reassigned_at >= s.created_at))`,
+      ...(['s.referral_id', 's.referrer_id'] as const),
+    ),
     check('the referrer is the owner of the referral', 's.referrer_id IS DISTINCT FROM r.user_id AND r.id IS NOT NULL', 'r.user_id', 's.referrer_id'), // prettier-ignore
     check('recorded usage = counted usages', 's.recorded_usage <> coalesce(u.amount, 0)', 'coalesce(u.amount, 0)', 's.recorded_usage'), // prettier-ignore
     check('no usage of a sign-up is missing', 's.usages <> coalesce(u.count, 0)', 's.usages', 'coalesce(u.count, 0)'),

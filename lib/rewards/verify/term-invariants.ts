@@ -18,7 +18,8 @@ export function termInvariants(tables: Tables, { digits } = currencyOf(undefined
       // A sign-up that staff have deleted has left a rejected commission.
       isBroken: `id IS NOT NULL AND CASE WHEN signed_up_id IS NULL THEN rejected_at IS NULL
         ELSE (user_id, referee_id, referral_id, purchase, created_at, false)
-          IS DISTINCT FROM (referrer_id, signed_up_user, signed_up_with, qualification, qualified_at, is_self_referral) END`,
+          IS DISTINCT FROM (referrer_id, signed_up_user, signed_up_with, qualification, qualified_at, is_self_referral) END
+        AND NOT ${isOfEarlierReferrer(tables)}`,
       expected: `concat_ws('/', referrer_id, signed_up_user, signed_up_with, qualification, qualified_at)`,
       found: `concat_ws('/', user_id, referee_id, referral_id, purchase, created_at)`,
     }),
@@ -31,7 +32,8 @@ export function termInvariants(tables: Tables, { digits } = currencyOf(undefined
       isBroken: `id IS NOT NULL AND (
         earned <> least(round(flat_amount, ${digits}), room, referrer_room) OR num_nonnulls(rate, months, purchases) > 0
         OR flat_amount IS NULL OR room > max_per_referee OR (max_per_referee IS NULL) <> (room IS NULL)
-        OR (terms_from = 'program' AND flat_amount IS DISTINCT FROM commission_signup AND signed_up_id IS NOT NULL)
+        OR (terms_from = 'program' AND flat_amount IS DISTINCT FROM commission_signup AND signed_up_id IS NOT NULL
+          AND NOT ${isOfEarlierReferrer(tables)})
       )`,
       expected: `least(round(flat_amount, ${digits}), room, referrer_room)`,
       found: 'earned',
@@ -57,7 +59,7 @@ export function termInvariants(tables: Tables, { digits } = currencyOf(undefined
         OR (qualification = '' AND qualified_at <> signed_up_at) OR (no_commission = 'no-referrer') <> (referrer_id IS NULL)
         OR (is_self_referral AND referrer_id IS NOT NULL AND qualified_at IS NOT NULL
           AND no_commission IS DISTINCT FROM 'self-referral')
-      )`,
+      ) AND NOT ${isOfEarlierReferrer(tables)}`,
       expected: `(no_commission IS NULL AND qualified_at IS NOT NULL)::integer`,
       found: '(id IS NOT NULL)::integer',
     }),
@@ -74,13 +76,23 @@ export function termInvariants(tables: Tables, { digits } = currencyOf(undefined
       found: 'earned',
     }),
     ofPeriod('a referrer earns no more in a period than the limit', {
-      // If there are several limits, the highest one counts. A refund that was undone puts back what others may have used.
-      isBroken: 'earned > max + undone',
+      // If there are several limits, the highest one counts. A refund that was undone puts back what others may have used, and
+      // two users who were merged had a limit each.
+      isBroken: `earned > max + undone AND NOT EXISTS (
+        SELECT FROM ${tables.buyers} b WHERE b.user_id = counted.user_id AND b.reassigned_at IS NOT NULL
+      )`,
       expected: 'max',
       found: 'earned',
     }),
   ];
 }
+
+/** Whether a sign-up earned before staff changed who referred the user: what was decided stands. */
+const isOfEarlierReferrer = ({ buyers }: Tables): string =>
+  `EXISTS (
+        SELECT FROM ${buyers} b
+        WHERE b.user_id = coalesce(referee_id, signed_up_user) AND b.reassigned_at >= coalesce(earning.created_at, qualified_at)
+      )`;
 
 /** Each commission of a sign-up with its sign-up, or one without the other. */
 const signupCommissions = ({ commissions, commissionEntries, signups, channels }: Tables): string => `(

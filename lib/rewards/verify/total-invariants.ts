@@ -21,7 +21,7 @@ export function totalInvariants(tables: Database['tables']): Invariant[] {
       // gives back what it took, also if later purchases have used the room that it made.
       expected: 'max + undone',
       found: 'earned',
-      isBroken: 'earned > max + undone',
+      isBroken: 'earned > max + undone AND merged_at IS NULL',
     }),
     referees('every sign-up of a referrer has its referee', {
       expected: 'referee_id',
@@ -32,9 +32,13 @@ export function totalInvariants(tables: Database['tables']): Invariant[] {
       expected: `concat_ws('/', signed_up_at, first_bought_at)`,
       found: `met_by || '/' || created_at`,
       // A sign-up can be deleted while it has earned nothing. Its referee stays if there was a purchase before that.
-      isBroken: `met_by IS NOT NULL AND CASE met_by
+      // If staff have changed who referred the referee, the pair of the earlier referrer stays, if it has a purchase.
+      isBroken: `met_by IS NOT NULL AND merged_at IS NULL AND CASE met_by
         WHEN 'purchase' THEN created_at = ANY(times)
-        WHEN 'sign-up' THEN signed_up_at = created_at OR (upgraded_at IS NOT NULL AND NOT has_first_earned)
+        WHEN 'sign-up' THEN signed_up_at = created_at OR (upgraded_at IS NOT NULL AND NOT has_first_earned) IS TRUE
+          OR ((upgraded_at IS NOT NULL OR signups > 0) AND EXISTS (
+            SELECT FROM ${tables.buyers} b WHERE b.user_id = referee_id AND b.reassigned_at >= created_at
+          ))
           OR (signed_up_at IS NULL AND signups > 0)
       END IS NOT TRUE`,
     }),
@@ -87,7 +91,7 @@ const refereesWithSums = (tables: Database['tables']): string => {
   return `(
   SELECT coalesce(r.user_id, c.user_id, s.referrer_id, p.referrer_id) AS user_id,
     coalesce(r.referee_id, c.referee_id, s.user_id, p.user_id) AS referee_id,
-    r.met_by, r.earned, r.purchases, r.first_purchase_at, r.upgraded_at, r.created_at, c.sum, c.max, c.undone, s.created_at AS signed_up_at,
+    r.met_by, r.earned, r.purchases, r.first_purchase_at, r.upgraded_at, r.created_at, r.merged_at, c.sum, c.max, c.undone, s.created_at AS signed_up_at,
     c.signups, p.times, p.paid_times, p.paid_count, p.first_purchased_at, p.first_bought_at, p.first_paid_at, p.has_first_earned
   FROM ${referees} r
   FULL JOIN (

@@ -1,0 +1,170 @@
+import type { EntityManager } from 'typeorm';
+import type { Clock } from '../../database/clock';
+import type { Database } from '../../database/database';
+import { sql } from '../../database/named-parameters';
+import { overtaken, retryOvertaken } from '../../database/retry';
+import { timeOf } from '../../database/statement-time';
+import type { Referral } from '../../entities/referral';
+import { ReferralCredit } from '../../entities/referral-credit';
+import { ReferralSignup } from '../../entities/referral-signup';
+import { invalid, referralError } from '../../errors';
+import { type FieldsOf, objectOf, recordIdOf, someUserIdOf, typedCode } from '../../input';
+import { quoted } from '../../shown';
+import type { ReferralLookup } from '../../tracking/referral-lookup';
+import type { SamePerson } from '../../tracking/same-person';
+import type { UserRef } from '../../types/common';
+import type { ReassignInput } from '../../types/signups';
+import { type Audit, type Author, reasonedStaffOf, staffFields } from '../records/audit';
+import { takeTurn } from '../records/buyer-turn';
+import type { SecondLook } from '../records/second-look';
+import { grantedCte } from './granted-cte';
+import type { Grants } from './grants';
+import { reassignStatement } from './reassign-statement';
+
+const fields: FieldsOf<ReassignInput> = { code: true, referral: true, ...staffFields };
+
+/** The columns of a sign-up that a reassignment changes, for the audit. */
+const changed = ['referralId', 'referrerId', 'programId', 'commissionRatio', 'commissionMaxPerReferee'] as const;
+
+interface Parts {
+  readonly database: Database;
+  readonly clock: Clock;
+  readonly lookup: ReferralLookup;
+  readonly samePerson: SamePerson;
+  readonly grants: Grants;
+  readonly secondLook: SecondLook;
+  readonly audit: Audit;
+}
+
+/** Makes sign-ups point to other referrals. */
+export class Reassignments {
+  readonly #parts: Parts;
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+  }
+
+  async reassign(user: UserRef, input: ReassignInput): Promise<ReferralSignup> {
+    const { manager, code, referral, ...said } = objectOf('signups.reassign', input, fields);
+    const userId = someUserIdOf('user', user);
+    const named = namedBy(code, referral);
+    const author = reasonedStaffOf(said);
+    const { database, samePerson } = this.#parts;
+    return retryOvertaken(async () => {
+      const target = named && (await this.#existing(named, manager));
+      // Before a row lock is taken, because the option isSamePerson may be slow.
+      const isOwn = target !== null && (await samePerson.is(target.userId, { userId, user, req: null, manager }));
+      if (isOwn && samePerson.refuses) throw referralError('SIGNUP_REFUSED', 'The code is the user’s own.');
+      const isSelfReferral = isOwn && samePerson.flags;
+      return database.transaction((within) => this.#write(userId, target, isSelfReferral, author, within), manager);
+    });
+  }
+
+  async #existing([by, value]: Named, manager: EntityManager | undefined): Promise<Referral> {
+    const { lookup } = this.#parts;
+    const found = await (by === 'code' ? lookup.findByCode(value, manager) : lookup.findById(value, manager));
+    if (!found) throw referralError('NOT_FOUND', 'referral', by === 'code' ? 'code' : 'id', [value]);
+    return found;
+  }
+
+  /** Overtaken if the referral is deleted, or has another owner than the one about whom `isSamePerson` was asked. */
+  async #write(
+    userId: string,
+    target: Referral | null,
+    isSelfReferral: boolean,
+    author: Author,
+    manager: EntityManager,
+  ): Promise<ReferralSignup | typeof overtaken> {
+    const { database, clock, audit, secondLook } = this.#parts;
+    await takeTurn(database, userId, manager);
+    const before = await this.#locked(userId, manager);
+    if (before.referralId === (target?.id ?? null)) return before;
+    const ids = [before.referralId, target?.id].filter((id) => typeof id === 'number');
+    const owners = [before.referrerId, target?.userId].filter((owner) => typeof owner === 'string');
+    const referrals = await this.#lockReferrals(ids, owners, manager);
+    if (target) {
+      const now = referrals.find(({ id }) => Number(id) === target.id);
+      if (now?.owner !== target.userId) return overtaken;
+      if (now.isUsedUp)
+        throw referralError('SIGNUP_REFUSED', `The code ${quoted(target.code)} has had as many sign-ups as it allows.`);
+    }
+    const parameters = { user: userId, referral: target?.id ?? null, isSelfReferral, now: clock.parameter() };
+    const [row] = await database.query<object>(reassignStatement(database).with(parameters), manager);
+    const after = database.entity(ReferralSignup, row!);
+    await this.#grantReward(userId, manager);
+    if (target?.userId) await secondLook.decide(userId, manager);
+    const picked = (signup: ReferralSignup): object => Object.fromEntries(changed.map((name) => [name, signup[name]]));
+    const change = { call: 'signups.reassign', subject: 'sign-up', subjectId: after.id, userId };
+    await audit.record([{ ...change, before: picked(before), after: picked(after) }], author, manager);
+    return after;
+  }
+
+  /** Locks the sign-up, so that usage of the user waits. */
+  async #locked(user: string, manager: EntityManager): Promise<ReferralSignup> {
+    const { database } = this.#parts;
+    const query = sql(
+      { user },
+      ($) => `SELECT ${database.columns(ReferralSignup)} FROM ${database.tables.signups} WHERE user_id = ${$.user}
+        FOR UPDATE`,
+    );
+    const [row] = await database.query<object>(query, manager);
+    if (!row) throw referralError('NOT_FOUND', 'sign-up', 'user', [user]);
+    return database.entity(ReferralSignup, row);
+  }
+
+  /** Locks both referrals, then the accounts of their owners, each in the order of the key, after the rows of a sign-up. */
+  async #lockReferrals(ids: readonly number[], owners: readonly string[], manager: EntityManager) {
+    const { referrals, accounts } = this.#parts.database.tables;
+    const locked = await this.#parts.database.query<{ id: string; owner: string | null; isUsedUp: boolean }>(
+      sql(
+        { ids },
+        ($) => `SELECT id, user_id AS owner, allowed_uses <> -1 AND uses >= allowed_uses AS "isUsedUp" FROM ${referrals}
+          WHERE id = ANY(${$.ids}::bigint[]) ORDER BY id FOR NO KEY UPDATE`,
+      ),
+      manager,
+    );
+    await this.#parts.database.query(
+      sql(
+        { owners },
+        ($) => `SELECT FROM ${accounts} WHERE user_id = ANY(${$.owners}::varchar[]) ORDER BY user_id FOR NO KEY UPDATE`,
+      ),
+      manager,
+    );
+    return locked;
+  }
+
+  /** Gives the new referrer the reward, if the usage so far has reached the threshold of the new terms. */
+  async #grantReward(user: string, manager: EntityManager): Promise<void> {
+    const { database, clock, grants } = this.#parts;
+    const { signups } = database.tables;
+    await grants.run(
+      (sides, within) =>
+        database.query<object>(
+          sql(
+            { user, now: clock.parameter(), sides },
+            ($) => `
+            WITH
+            at AS (SELECT ${timeOf($.now)} AS now),
+            signup AS (SELECT * FROM ${signups} WHERE user_id = ${$.user}),
+            ${grantedCte(database, 'signup', $.sides)}
+            SELECT ${database.columns(ReferralCredit, 'c', 'credit.')} FROM granted c`,
+          ),
+          within,
+        ),
+      ['reward'],
+      manager,
+    );
+  }
+}
+
+type Named = readonly ['code', string] | readonly ['referral', number];
+
+/** Checks how the input names a referral; null for nobody. */
+function namedBy(code: unknown, referral: ReassignInput['referral']): Named | null {
+  if (code !== undefined && referral !== undefined)
+    throw invalid('referral', 'no value together with code: give one of the two', referral);
+  if (code === null || referral === null) return null;
+  if (referral !== undefined) return ['referral', recordIdOf('referral', referral)];
+  if (typeof code !== 'string' || code === '') throw invalid('code', 'a code, as a string, or null for nobody', code);
+  return ['code', typedCode(code)];
+}

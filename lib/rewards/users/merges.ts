@@ -1,0 +1,128 @@
+import type { EntityManager } from 'typeorm';
+import type { Clock } from '../../database/clock';
+import type { Database } from '../../database/database';
+import { sql } from '../../database/named-parameters';
+import { ReferralSignup } from '../../entities/referral-signup';
+import { referralError } from '../../errors';
+import type { CommissionRejections } from '../commissions/commission-rejections';
+import { wakeStatement } from '../earn-outs/due-accounts';
+import type { Author } from '../records/audit';
+import { signupRemoval } from '../signups/signup-removal';
+import { undoneGrants } from '../signups/undone-grants';
+import { bookTables } from './lock-books';
+import { mergeStatements, settleStatements } from './merge-statements';
+import { renameRows } from './rename-statement';
+
+/** How many of the references that two users share an error names. */
+const maxNamed = 10;
+
+/** Adds the books of one user to those of another. The caller has locked the books. */
+export class Merges {
+  readonly #database: Database;
+  readonly #clock: Clock;
+  readonly #rejections: CommissionRejections;
+
+  constructor(database: Database, clock: Clock, rejections: CommissionRejections) {
+    this.#database = database;
+    this.#clock = clock;
+    this.#rejections = rejections;
+  }
+
+  /** Returns how many rows of the user who goes there were in the books, at most. */
+  async merge(from: string, into: string, author: Author, manager: EntityManager): Promise<number> {
+    await refuseInProgress(this.#database, from, manager);
+    await this.#refuseClashes(from, into, manager);
+    await this.#takeBack(from, into, author, manager);
+    await this.#dropSignups(from, into, author, manager);
+    const now = this.#clock.parameter();
+    const users = { from, into };
+    for (const query of mergeStatements(this.#database, users, now)) await this.#database.query(query, manager);
+    const rows = await renameRows(this.#database, { from, to: into }, bookTables, manager);
+    for (const query of settleStatements(this.#database, users, now)) await this.#database.query(query, manager);
+    await this.#database.query(wakeStatement(this.#database).with({ user: into, now }), manager);
+    return rows;
+  }
+
+  /** Throws if both have used a reference for the same kind of call: a repeated call must find the one that it means. */
+  async #refuseClashes(from: string, into: string, manager: EntityManager): Promise<void> {
+    const { purchases, refunds, usages, spends, credits, adjustments } = this.#database.tables;
+    const kinds = {
+      ...{ purchase: purchases, refund: refunds, usage: usages, spend: spends, credit: credits },
+      adjustment: adjustments,
+    };
+    const query = sql({ from, into, limit: maxNamed + 1 }, ($) => {
+      const clashes = Object.entries(kinds).map(
+        ([kind, table]) => `SELECT '${kind}' AS kind, f.reference FROM ${table} f JOIN ${table} i USING (reference)
+          WHERE f.user_id = ${$.from} AND i.user_id = ${$.into}`,
+      );
+      return `${clashes.join(' UNION ALL ')} LIMIT ${$.limit}`;
+    });
+    const clashes = await this.#database.query<{ kind: string; reference: string }>(query, manager);
+    if (clashes.length > 0)
+      throw referralError('REFERENCES_CLASH', into, clashes.slice(0, maxNamed), clashes.length > maxNamed);
+  }
+
+  /** Rejects what the two have earned of each other, as far as it is not paid. */
+  async #takeBack(from: string, into: string, author: Author, manager: EntityManager): Promise<void> {
+    const { commissions } = this.#database.tables;
+    const between = sql(
+      { from, into },
+      (
+        $,
+      ) => `SELECT id FROM ${commissions} WHERE user_id IN (${$.from}, ${$.into}) AND referee_id IN (${$.from}, ${$.into})
+        AND earn_out_id IS NULL AND rejected_at IS NULL AND NOT is_self_referral`,
+    );
+    const ids = (await this.#database.query<{ id: string }>(between, manager)).map(({ id }) => Number(id));
+    if (ids.length > 0) await this.#rejections.reject({ ids }, author, manager);
+  }
+
+  /**
+   * Deletes the sign-ups of the two but the first one, and each with one of the two as the referrer. Their credits stay with
+   * those who have them.
+   */
+  async #dropSignups(from: string, into: string, author: Author, manager: EntityManager): Promise<void> {
+    const { signups } = this.#database.tables;
+    const query = sql(
+      { from, into },
+      ($) => `SELECT ${this.#database.columns(ReferralSignup)} FROM ${signups} WHERE user_id IN (${$.from}, ${$.into})
+        ORDER BY created_at, user_id = ${$.from}`,
+    );
+    const found = await this.#database.query<object>(query, manager);
+    const both = found.map((row) => this.#database.entity(ReferralSignup, row));
+    const isOwn = ({ referrerId, isSelfReferral }: ReferralSignup): boolean =>
+      (referrerId === from || referrerId === into) && !isSelfReferral;
+    const kept = both.find((signup) => !isOwn(signup));
+    for (const signup of both) {
+      if (signup === kept) continue;
+      const grants = sql(
+        { user: signup.userId },
+        ($) => `WITH ${undoneGrants(this.#database, `c.referee_id = ${$.user}`)} SELECT`,
+      );
+      await this.#database.query(grants, manager);
+      await this.#rejectUnpaid(signup, author, manager);
+      await this.#database.query(signupRemoval(this.#database, signup), manager);
+    }
+  }
+
+  /** Takes back what a sign-up has earned by itself, as far as it is not paid: one person signs up once. */
+  async #rejectUnpaid({ id }: ReferralSignup, author: Author, manager: EntityManager): Promise<void> {
+    const { commissions } = this.#database.tables;
+    const query = sql(
+      { id },
+      ($) => `SELECT id FROM ${commissions}
+        WHERE kind = 'sign-up' AND signup_id = ${$.id} AND earn_out_id IS NULL AND rejected_at IS NULL`,
+    );
+    const ids = (await this.#database.query<{ id: string }>(query, manager)).map(({ id: found }) => Number(found));
+    if (ids.length > 0) await this.#rejections.reject({ ids }, author, manager);
+  }
+}
+
+/** Throws if a payment to a user is under way: what becomes of it is reported for the id that the provider knows. */
+export async function refuseInProgress(database: Database, user: string, manager: EntityManager): Promise<void> {
+  const query = sql(
+    { user },
+    ($) => `SELECT id FROM ${database.tables.earnOuts} WHERE user_id = ${$.user} AND status = 'processing'`,
+  );
+  const [found] = await database.query<{ id: string }>(query, manager);
+  if (found) throw referralError('EARN_OUT_IN_PROGRESS', Number(found.id));
+}
