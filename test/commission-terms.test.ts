@@ -181,7 +181,7 @@ describe('a limit for the referrer', () => {
     });
     const code = await limited.referrals.referralCodes.create({ user: referrer, code: fresh('code') });
     const buyers = Array.from({ length: 24 }, () => fresh('buyer'));
-    for (const user of buyers) await limited.referrals.signups.create({ user, code: code!.code });
+    for (const user of buyers) await limited.referrals.signups.create({ user, code: code.code });
     await Promise.all(buyers.map((buyer) => earned(limited, buyer, 28)));
     const { totalCreditsEarned } = await limited.referrals.accounts.totals(referrer);
     expect(totalCreditsEarned).toBe('100.00');
@@ -257,7 +257,7 @@ describe('what a sign-up earns', () => {
     const referrer = code.userId!;
     const signUp = async (): Promise<string> => {
       const user = fresh('buyer');
-      await host.referrals.signups.create({ user, code: code!.code });
+      await host.referrals.signups.create({ user, code: code.code });
       return (
         (await host.referrals.qualify(user, { reference: 'q' })).commission?.earned ??
         (await signupOf(user)).noCommission!

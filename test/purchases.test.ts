@@ -270,7 +270,7 @@ describe('what is earned', () => {
 
 describe('the program’s terms', () => {
   const program = (commission: object | null, name = fresh('program')) =>
-    host.referrals.programs.create({ name, commission: commission as never });
+    host.referrals.programs.create({ name, commission: commission });
 
   test('hold in place of the option’s, as they were at the sign-up', async () => {
     const { referrals } = host;
