@@ -8,6 +8,7 @@ export type {
   EarnOutProgress,
   EarnOutReport,
   EarnOutStatus,
+  PayoutApproval,
   PayoutInquiry,
   PayoutResult,
   ProviderAnswer,

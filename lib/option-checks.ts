@@ -164,6 +164,8 @@ const checks = {
       (value) => typeof value === 'string' && value.length > 0 && value.length <= 100 && !value.includes('\0'),
     ],
     creditDurationDays: isWholeOf(1, 36_500),
+    takeBackCredit: ['true or false', (value) => typeof value === 'boolean'],
+    approve: isOneOf('all', 'new-accounts', 'none'),
   },
   fraud: {
     sharedPayoutAddress: isOneOf(...fraudModes),

@@ -12,7 +12,7 @@ import { cookieSettings } from './option-cookie';
 import { addressOfRequest, csrfFieldOfHost, randomCode, safeReporter } from './option-defaults';
 import type { ReferrerLimit } from './types/commissions';
 import type { Amount, UserRef } from './types/common';
-import type { PayoutResult } from './types/earn-outs';
+import type { PayoutApproval, PayoutResult } from './types/earn-outs';
 import type { ReferralDraft } from './types/referrals';
 import type { FraudMode, FraudRule } from './types/reviews';
 
@@ -217,6 +217,17 @@ export interface ReferralsOptions {
     creditType?: string;
     /** How long that credit lasts, in days, 1–36,500. Default 36,500 (a hundred years). */
     creditDurationDays?: number;
+    /**
+     * Whether a refund or a rejection of a commission that was paid as credit first takes back what of that credit is neither
+     * spent nor held. The rest is a debt, which later earn-outs subtract. Default true.
+     */
+    takeBackCredit?: boolean;
+    /**
+     * Which payouts wait for `earnOuts.approve`: all of them, those of accounts without a completed payout
+     * (`'new-accounts'`), or none. It counts when an earn-out is created: what waits goes on waiting after a change. Default
+     * `'none'`.
+     */
+    approve?: PayoutApproval;
   };
   /**
    * What looks wrong, and is reviewed by staff (`referrals.reviews`). Each rule is `'off'`, opens a review (`'flag'`), or also
@@ -404,6 +415,8 @@ export function settingsOf(given: ReferralsOptions) {
       concurrency: earnOuts.concurrency ?? 5,
       creditType: earnOuts.creditType ?? 'Commissions',
       creditDurationDays: earnOuts.creditDurationDays ?? 36_500,
+      takeBackCredit: earnOuts.takeBackCredit ?? true,
+      approve: earnOuts.approve ?? 'none',
     },
     fraud: fraudSettings(options.fraud),
     rateLimitStore: options.api?.rateLimitStore,

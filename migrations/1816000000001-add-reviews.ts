@@ -16,7 +16,6 @@ export class AddReviews1816000000001 implements MigrationInterface {
         "user_id" character varying(128),
         "referee_id" character varying(128),
         "referral_id" bigint,
-        "visitor_id" uuid,
         "evidence" jsonb NOT NULL,
         "is_holding" boolean NOT NULL,
         "status" character varying(8) NOT NULL DEFAULT 'open',

@@ -1,5 +1,6 @@
 import type { Amount, CommissionTerms, ReferralAccount } from '../lib';
 import { couponOf, type EarningsHost, fresh, refer, refusalOf, startEarnings } from './support/earnings';
+import { closeAll } from './support/host';
 
 const day = 86_400_000;
 let serial = 0;
@@ -36,6 +37,7 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   expect(await verified(host)).toEqual([]);
+  await closeAll();
 });
 
 describe('what a purchase earns', () => {
@@ -99,7 +101,8 @@ describe('what a purchase earns', () => {
     await refer(host, fresh('referrer'), buyer, { commissionAmount: '2', commissionPurchases: 1 });
     const all = await host.referrals.purchases.search({ where: { userId: buyer } });
     const late = await Promise.all(all.map((purchase) => purchase.lateAttribution()));
-    expect(late.map((one) => one && (one.noCommission ?? one.flatAmount))).toEqual([null, '2.00', 'purchases-used']);
+    expect(late.map((one) => one && one.noCommission)).toEqual([null, null, 'purchases-used']);
+    expect(await all[1]!.commission()).toMatchObject({ flatAmount: '2.00', earned: '2.00', purchases: 1 });
   });
 
   test('each most particular place wins over the less particular ones, and says so', async () => {
@@ -195,7 +198,7 @@ describe('what a sign-up earns', () => {
       ...{ userId: referrer, kind: 'sign-up', purchase: '', rate: null, flatAmount: '5.00', earned: '5.00' },
       ...{ termsFrom: 'program', status: 'pending', pendingDays: 30 },
     });
-    expect(await commission!.ofPurchase()).toBeNull();
+    expect(await refusalOf(commission!.ofPurchase())).toBe('NOT_FOUND');
     expect((await commission!.ofSignup())!.userId).toBe(buyer);
     expect(host.told).toContain(`earned ${referrer} 5.00`);
     expect(await host.referrals.accounts.totals(referrer)).toMatchObject({ totalCreditsEarned: '5.00' });
@@ -303,7 +306,8 @@ test('terms that are none are refused by the name of their field', async () => {
     ['commission.maxPerReferrer.amount', { maxPerReferrer: { period: 'month' } }],
     ['commission.maxPerReferrer.period', { maxPerReferrer: { ...limit, period: 'week' } }],
     ['commission.maxPerReferrer.period', { maxPerReferrer: { amount: 5 } }],
-    ['commission', {}],
+    ['commission.ratio', {}],
+    ['commission.ratio', { ratio: null }],
     ['ration', { ration: 1 }],
   ];
   const account = await host.referrals.accounts.of(fresh());

@@ -42,6 +42,7 @@ const ours = [
   'referral_purchases',
   'referral_redemptions',
   'referral_referees',
+  'referral_referrer_periods',
   'referral_refunds',
   'referral_responses',
   'referral_reviews',

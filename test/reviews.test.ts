@@ -1,6 +1,8 @@
 import type { Request, Response } from 'express';
 import {
   createReferrals,
+  PayoutRefused,
+  type Payout,
   Referral,
   type ReferralReview,
   type ReferralSignup,
@@ -8,7 +10,7 @@ import {
   type ReferralsOptions,
 } from '../lib';
 import { firefox } from './support/browser';
-import { baseUrl, closeAll, type Host, patient, secret, startHost, TestClock } from './support/host';
+import { baseUrl, closeAll, type Host, openDataSource, patient, secret, startHost, TestClock } from './support/host';
 
 afterEach(closeAll);
 
@@ -19,15 +21,15 @@ let opened: ReferralReview[];
 
 type Fraud = NonNullable<ReferralsOptions['fraud']>;
 
-const options = (fraud?: Fraud): Partial<ReferralsOptions> => ({
+const options = (fraud?: Fraud, payout?: Payout): Partial<ReferralsOptions> => ({
   ...{ clock: clock.read, commission: { ratio: '0.10', pendingDays: 0 }, ...(fraud && { fraud }) },
-  earnOuts: { payout: () => ({ reference: 'paid' }), every: { days: 1 } },
+  earnOuts: { ...(payout && { payout }), every: { days: 1 } },
 });
 
-const begin = async (fraud?: Fraud): Promise<void> => {
+const begin = async (fraud?: Fraud, payout: Payout = () => ({ reference: 'paid' })): Promise<void> => {
   clock = new TestClock();
   opened = [];
-  host = await startHost(options(fraud), (app) => {
+  host = await startHost(options(fraud, payout), (app) => {
     app.post('/sign-up/:id', async (req: Request<{ id: string }>, res: Response) => {
       const signup = await Referral.recordSignup(req, req.params.id, { code: req.get('x-code') });
       res.json({ referrer: signup?.referrerId ?? null });
@@ -363,6 +365,65 @@ describe('what is held', () => {
     await clean();
   });
 
+  test('what was in an earn-out is held when its payout fails', async () => {
+    let isRefused = false;
+    await begin(
+      {
+        rule: { do: 'hold', find: (facts) => (facts.about === 'purchase' && facts.reference === 'p2' ? 'Two.' : null) },
+      },
+      () => {
+        if (isRefused) throw new PayoutRefused('no such account');
+        return { status: 'submitted', reference: 'later' };
+      },
+    );
+    await payTo('anna', 'anna@shop.example');
+    await linkOf('anna', 'ANNA');
+    await signUp('bob', 'ANNA');
+    await buy('bob', '100.00', 'p1');
+    clock.advanceDays(2);
+    expect(await referrals.runEarnOuts()).toMatchObject({ bound: 1 });
+    isRefused = true;
+    await buy('bob', '50.00', 'p2');
+    const [earnOut] = await referrals.earnOuts.search();
+    await clean();
+    await referrals.earnOuts.settle({ key: earnOut!.idempotencyKey, status: 'failed', reason: 'no' });
+    expect((await referrals.commissions.search()).map(({ status }) => status)).toEqual(['held', 'held']);
+    clock.advanceDays(9);
+    expect(await referrals.runEarnOuts()).toMatchObject({ bound: 0 });
+    await clean();
+  });
+
+  test('verify() finds a hold that is missing, and one of no review', async () => {
+    await hold();
+    const { schema } = host.dataSource.options as { schema: string };
+    const damage = async (text: string): Promise<(string | number)[][]> => {
+      const runner = host.dataSource.createQueryRunner();
+      await runner.startTransaction();
+      await runner.query(text.replace(/@/g, `"${schema}".`));
+      const { problems } = await referrals.verify({ manager: runner.manager });
+      await runner.rollbackTransaction();
+      await runner.release();
+      return problems.map(({ invariant, table }) => [invariant, table]);
+    };
+    const missing = 'a review that holds has a hold on what it is about';
+    const without = 'what a review holds is of one that holds';
+    expect(await damage(`UPDATE @referral_referees SET held_for = '{}'`)).toEqual([[missing, 'referral_referees']]);
+    expect(await damage(`UPDATE @referral_signups SET held_for = '{}'`)).toContainEqual([missing, 'referral_signups']);
+    expect(await damage(`UPDATE @referral_commissions SET held_for = '{staff}' WHERE purchase = 'p1'`)).toEqual([
+      [missing, 'referral_commissions'],
+    ]);
+    expect(await damage(`UPDATE @referral_accounts SET held_for = '{review:99}'`)).toEqual([
+      [without, 'referral_accounts'],
+    ]);
+    expect(await damage(`UPDATE @referral_reviews SET is_holding = false`)).toEqual([
+      [without, 'referral_signups'],
+      [without, 'referral_referees'],
+      [without, 'referral_commissions'],
+      [without, 'referral_commissions'],
+    ]);
+    await clean();
+  });
+
   test('in the host’s transaction, all of it comes and goes with it', async () => {
     await begin({ rule: { do: 'hold', find: () => 'Everybody.' } });
     await linkOf('anna', 'ANNA');
@@ -380,8 +441,15 @@ describe('what is held', () => {
 
   test('two of the staff at once, in two processes, beside purchases: one decision', async () => {
     await hold();
+    const { schema } = host.dataSource.options as { schema: string };
     const second = createReferrals({
-      ...{ dataSource: host.dataSource, baseUrl, secret, user: () => null, ...patient() },
+      ...{
+        dataSource: await openDataSource({ schema, migrate: false }),
+        baseUrl,
+        secret,
+        user: () => null,
+        ...patient(),
+      },
       ...options({ rule: { do: 'hold', find: () => null } }),
     });
     const results = await Promise.allSettled([
@@ -390,7 +458,7 @@ describe('what is held', () => {
       ...Array.from({ length: 4 }, (_, n) => buy('bob', '10.00', `more-${n}`)),
     ]);
     const [allowed, refused, ...purchases] = results;
-    expect([allowed!.status, refused!.status].sort()).toEqual(['fulfilled', 'rejected']);
+    expect([allowed.status, refused.status].sort()).toEqual(['fulfilled', 'rejected']);
     expect(purchases.every(({ status }) => status === 'fulfilled')).toBe(true);
     const { status } = await referrals.reviews.get(review.id);
     const left = await referrals.commissions.search();

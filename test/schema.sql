@@ -34,19 +34,31 @@ CREATE TABLE referral_accounts (
   created_at timestamp with time zone DEFAULT now() NOT NULL,
   updated_at timestamp with time zone DEFAULT now() NOT NULL,
   earn_outs integer DEFAULT 0 NOT NULL,
+  commission_amount numeric(20,4),
+  commission_months integer,
+  commission_purchases integer,
+  commission_signup numeric(20,4),
+  commission_qualify boolean,
+  commission_max_per_referrer numeric(20,4),
+  commission_period character varying(8),
+  commission_ratio numeric(20,4),
+  commission_max_per_referee numeric(20,4),
   suspended_at timestamp with time zone,
   banned_at timestamp with time zone,
   suspensions integer DEFAULT 0 NOT NULL,
   minimum numeric(20,4),
   payout_email_changed_at timestamp with time zone,
+  held_for text[] DEFAULT '{}'::text[] NOT NULL,
   CONSTRAINT pk_referral_accounts PRIMARY KEY (user_id),
+  CONSTRAINT ck_referral_accounts_commission CHECK (commission_amount > 0::numeric AND commission_signup >= 0::numeric AND commission_max_per_referrer > 0::numeric AND commission_months >= 1 AND commission_months <= 1200 AND commission_purchases > 0 AND (commission_qualify IS NULL OR commission_signup IS NOT NULL) AND (commission_max_per_referrer IS NULL) = (commission_period IS NULL) AND (commission_period::text = ANY (ARRAY['month'::character varying, 'quarter'::character varying, 'year'::character varying, 'all'::character varying]::text[])) AND commission_ratio >= 0::numeric AND commission_ratio <= 1::numeric AND commission_max_per_referee > 0::numeric AND num_nonnulls(commission_ratio, commission_amount) >= (num_nonnulls(commission_months, commission_purchases, commission_max_per_referee) > 0)::integer AND num_nonnulls(commission_ratio, commission_amount) <= 1),
   CONSTRAINT ck_referral_accounts_counts CHECK (users_upgraded >= 0 AND users_upgraded <= users_referred),
-  CONSTRAINT ck_referral_accounts_finite CHECK (abs(credits_paid) < 'Infinity'::numeric AND abs(payouts_paid) < 'Infinity'::numeric AND abs(minimum) < 'Infinity'::numeric),
+  CONSTRAINT ck_referral_accounts_finite CHECK (abs(credits_paid) < 'Infinity'::numeric AND abs(payouts_paid) < 'Infinity'::numeric AND abs(commission_ratio) < 'Infinity'::numeric AND abs(commission_max_per_referee) < 'Infinity'::numeric AND abs(commission_amount) < 'Infinity'::numeric AND abs(commission_signup) < 'Infinity'::numeric AND abs(commission_max_per_referrer) < 'Infinity'::numeric AND abs(minimum) < 'Infinity'::numeric),
   CONSTRAINT ck_referral_accounts_minimum CHECK (minimum > 0::numeric),
   CONSTRAINT ck_referral_accounts_mode CHECK (mode::text = 'credits'::text OR mode::text = 'payout'::text AND payout_email IS NOT NULL),
   CONSTRAINT ck_referral_accounts_suspended CHECK ((suspended_at IS NULL OR suspensions > 0) AND (banned_at IS NULL OR suspended_at IS NOT NULL))
 ) WITH (fillfactor=70);
 CREATE INDEX ix_referral_accounts_id ON referral_accounts USING btree (id);
+CREATE INDEX ix_referral_accounts_payout_email ON referral_accounts USING btree (lower(payout_email::text COLLATE "C")) WHERE payout_email IS NOT NULL;
 CREATE INDEX ix_referral_accounts_referral ON referral_accounts USING btree (referral_id);
 
 CREATE TABLE referral_adjustments (
@@ -124,9 +136,17 @@ CREATE TABLE referral_channels (
   initial_rate_period_days integer NOT NULL,
   max_earnings_per_referred numeric(20,4),
   created_at timestamp with time zone DEFAULT now() NOT NULL,
+  commission_amount numeric(20,4),
+  commission_months integer,
+  commission_purchases integer,
+  commission_signup numeric(20,4),
+  commission_qualify boolean,
+  commission_max_per_referrer numeric(20,4),
+  commission_period character varying(8),
   CONSTRAINT pk_referral_channels PRIMARY KEY (id),
+  CONSTRAINT ck_referral_channels_commission CHECK (commission_amount > 0::numeric AND commission_signup >= 0::numeric AND commission_max_per_referrer > 0::numeric AND commission_months >= 1 AND commission_months <= 1200 AND commission_purchases > 0 AND (commission_qualify IS NULL OR commission_signup IS NOT NULL) AND (commission_max_per_referrer IS NULL) = (commission_period IS NULL) AND (commission_period::text = ANY (ARRAY['month'::character varying, 'quarter'::character varying, 'year'::character varying, 'all'::character varying]::text[]))),
   CONSTRAINT ck_referral_channels_dates CHECK (end_date > start_date),
-  CONSTRAINT ck_referral_channels_finite CHECK (abs(promo_value) < 'Infinity'::numeric AND abs(initial_rate) < 'Infinity'::numeric AND abs(ongoing_rate) < 'Infinity'::numeric AND abs(max_earnings_per_referred) < 'Infinity'::numeric),
+  CONSTRAINT ck_referral_channels_finite CHECK (abs(promo_value) < 'Infinity'::numeric AND abs(initial_rate) < 'Infinity'::numeric AND abs(ongoing_rate) < 'Infinity'::numeric AND abs(max_earnings_per_referred) < 'Infinity'::numeric AND abs(commission_amount) < 'Infinity'::numeric AND abs(commission_signup) < 'Infinity'::numeric AND abs(commission_max_per_referrer) < 'Infinity'::numeric),
   CONSTRAINT ck_referral_channels_promo CHECK (promo_value >= 0::numeric AND (promo_type::text <> 'percent_off'::text OR promo_value <= 1::numeric)),
   CONSTRAINT ck_referral_channels_rates CHECK (initial_rate >= 0::numeric AND initial_rate <= 1::numeric AND ongoing_rate >= 0::numeric AND ongoing_rate <= 1::numeric AND initial_rate_period_days >= 0 AND max_earnings_per_referred > 0::numeric)
 );
@@ -164,7 +184,7 @@ CREATE TABLE referral_commissions (
   referral_id bigint NOT NULL,
   channel_id bigint,
   mode character varying(8) NOT NULL,
-  rate numeric(20,4) NOT NULL,
+  rate numeric(20,4),
   max_per_referee numeric(20,4),
   earned numeric(28,4) NOT NULL,
   amount numeric(28,4) NOT NULL,
@@ -179,10 +199,20 @@ CREATE TABLE referral_commissions (
   held_for text[] DEFAULT '{}'::text[] NOT NULL,
   held_from timestamp with time zone,
   rejected_at timestamp with time zone,
+  kind character varying(8) DEFAULT 'purchase'::character varying NOT NULL,
+  signup_id bigint DEFAULT 0 NOT NULL,
+  flat_amount numeric(20,4),
+  terms_from character varying(8),
+  months integer,
+  purchases integer,
+  max_per_referrer numeric(20,4),
+  period character varying(8),
+  referrer_room numeric(28,4),
   CONSTRAINT pk_referral_commissions PRIMARY KEY (user_id, id),
   CONSTRAINT ck_referral_commissions_amounts CHECK (earned > 0::numeric AND amount >= 0::numeric AND amount <= earned),
-  CONSTRAINT ck_referral_commissions_finite CHECK (abs(rate) < 'Infinity'::numeric AND abs(max_per_referee) < 'Infinity'::numeric AND abs(room) < 'Infinity'::numeric AND abs(earned) < 'Infinity'::numeric AND abs(amount) < 'Infinity'::numeric),
+  CONSTRAINT ck_referral_commissions_finite CHECK (abs(rate) < 'Infinity'::numeric AND abs(flat_amount) < 'Infinity'::numeric AND abs(max_per_referee) < 'Infinity'::numeric AND abs(room) < 'Infinity'::numeric AND abs(max_per_referrer) < 'Infinity'::numeric AND abs(referrer_room) < 'Infinity'::numeric AND abs(earned) < 'Infinity'::numeric AND abs(amount) < 'Infinity'::numeric),
   CONSTRAINT ck_referral_commissions_held CHECK ((held_for = '{}'::text[]) = (held_from IS NULL) AND (held_from IS NOT NULL) = (available_at = 'infinity'::timestamp with time zone)),
+  CONSTRAINT ck_referral_commissions_kind CHECK ((kind::text = ANY (ARRAY['purchase'::character varying, 'sign-up'::character varying]::text[])) AND (kind::text = 'sign-up'::text) = (signup_id > 0)),
   CONSTRAINT ck_referral_commissions_mode CHECK (mode::text = ANY (ARRAY['credits'::character varying, 'payout'::character varying]::text[])),
   CONSTRAINT ck_referral_commissions_rejected CHECK (rejected_at IS NULL OR amount = 0::numeric AND reverted_at IS NOT NULL AND held_from IS NULL)
 ) WITH (fillfactor=80);
@@ -194,7 +224,7 @@ CREATE INDEX ix_referral_commissions_id ON referral_commissions USING btree (id)
 CREATE INDEX ix_referral_commissions_paid_by ON referral_commissions USING btree (earn_out_id, user_id) WHERE earn_out_id IS NOT NULL;
 CREATE INDEX ix_referral_commissions_referral ON referral_commissions USING btree (referral_id);
 CREATE INDEX ix_referral_commissions_unpaid ON referral_commissions USING btree (user_id, mode, available_at) WHERE earn_out_id IS NULL;
-CREATE UNIQUE INDEX uq_referral_commissions_purchase ON referral_commissions USING btree (referee_id, user_id, purchase);
+CREATE UNIQUE INDEX uq_referral_commissions_purchase ON referral_commissions USING btree (referee_id, user_id, purchase, kind, signup_id);
 
 CREATE TABLE referral_credit_spends (
   user_id character varying(128) NOT NULL,
@@ -281,6 +311,7 @@ CREATE TABLE referral_daily_counts (
   referral_id bigint NOT NULL,
   day date NOT NULL,
   clicks bigint NOT NULL,
+  visitors bigint DEFAULT 0 NOT NULL,
   CONSTRAINT pk_referral_daily_counts PRIMARY KEY (referral_id, day)
 ) WITH (fillfactor=50);
 
@@ -349,13 +380,18 @@ CREATE TABLE referral_late_attributions (
   channel_id bigint,
   referrer_id character varying(128) NOT NULL,
   mode character varying(8) NOT NULL,
-  rate numeric(20,4) NOT NULL,
+  rate numeric(20,4),
   room numeric(28,4),
   is_revenue boolean NOT NULL,
   no_commission character varying(16),
   decided_at timestamp with time zone NOT NULL,
+  flat_amount numeric(20,4),
+  terms_from character varying(8),
+  referrer_room numeric(28,4),
+  purchases_left integer,
+  term_until timestamp with time zone,
   CONSTRAINT pk_referral_late_attributions PRIMARY KEY (user_id, purchase),
-  CONSTRAINT ck_referral_late_attributions_finite CHECK (abs(rate) < 'Infinity'::numeric AND abs(room) < 'Infinity'::numeric)
+  CONSTRAINT ck_referral_late_attributions_finite CHECK (abs(rate) < 'Infinity'::numeric AND abs(room) < 'Infinity'::numeric AND abs(flat_amount) < 'Infinity'::numeric AND abs(referrer_room) < 'Infinity'::numeric)
 );
 
 CREATE TABLE referral_programs (
@@ -371,9 +407,16 @@ CREATE TABLE referral_programs (
   created_at timestamp with time zone DEFAULT now() NOT NULL,
   commission_ratio numeric(20,4),
   commission_max_per_referee numeric(20,4),
+  commission_amount numeric(20,4),
+  commission_months integer,
+  commission_purchases integer,
+  commission_signup numeric(20,4),
+  commission_qualify boolean,
+  commission_max_per_referrer numeric(20,4),
+  commission_period character varying(8),
   CONSTRAINT pk_referral_programs PRIMARY KEY (id),
-  CONSTRAINT ck_referral_programs_commission CHECK ((commission_ratio IS NULL) <= (commission_max_per_referee IS NULL) AND commission_ratio >= 0::numeric AND commission_ratio <= 1::numeric AND commission_max_per_referee > 0::numeric),
-  CONSTRAINT ck_referral_programs_finite CHECK (abs(referral_credit_amount) < 'Infinity'::numeric AND abs(before_reward_usage_threshold) < 'Infinity'::numeric AND abs(reward_credit_amount) < 'Infinity'::numeric AND abs(commission_ratio) < 'Infinity'::numeric AND abs(commission_max_per_referee) < 'Infinity'::numeric),
+  CONSTRAINT ck_referral_programs_commission CHECK (commission_amount > 0::numeric AND commission_signup >= 0::numeric AND commission_max_per_referrer > 0::numeric AND commission_months >= 1 AND commission_months <= 1200 AND commission_purchases > 0 AND (commission_qualify IS NULL OR commission_signup IS NOT NULL) AND (commission_max_per_referrer IS NULL) = (commission_period IS NULL) AND (commission_period::text = ANY (ARRAY['month'::character varying, 'quarter'::character varying, 'year'::character varying, 'all'::character varying]::text[])) AND commission_ratio >= 0::numeric AND commission_ratio <= 1::numeric AND commission_max_per_referee > 0::numeric AND num_nonnulls(commission_ratio, commission_amount) >= (num_nonnulls(commission_months, commission_purchases, commission_max_per_referee) > 0)::integer AND num_nonnulls(commission_ratio, commission_amount) <= 1),
+  CONSTRAINT ck_referral_programs_finite CHECK (abs(referral_credit_amount) < 'Infinity'::numeric AND abs(before_reward_usage_threshold) < 'Infinity'::numeric AND abs(reward_credit_amount) < 'Infinity'::numeric AND abs(commission_ratio) < 'Infinity'::numeric AND abs(commission_max_per_referee) < 'Infinity'::numeric AND abs(commission_amount) < 'Infinity'::numeric AND abs(commission_signup) < 'Infinity'::numeric AND abs(commission_max_per_referrer) < 'Infinity'::numeric),
   CONSTRAINT ck_referral_programs_referral_credit CHECK ((num_nonnulls(referral_credit_amount, referral_credit_duration, referral_credit_type_id) = ANY (ARRAY[0, 3])) AND referral_credit_amount > 0::numeric AND referral_credit_duration > 0),
   CONSTRAINT ck_referral_programs_reward_credit CHECK ((num_nonnulls(reward_credit_amount, reward_credit_duration, reward_credit_type_id) = ANY (ARRAY[0, 3])) AND reward_credit_amount > 0::numeric AND reward_credit_duration > 0),
   CONSTRAINT ck_referral_programs_threshold CHECK (before_reward_usage_threshold >= 0::numeric)
@@ -398,9 +441,14 @@ CREATE TABLE referral_purchases (
   rate numeric(20,4),
   room numeric(28,4),
   refund_count integer DEFAULT 0 NOT NULL,
+  flat_amount numeric(20,4),
+  terms_from character varying(8),
+  referrer_room numeric(28,4),
+  purchases_left integer,
+  term_until timestamp with time zone,
   CONSTRAINT pk_referral_purchases PRIMARY KEY (user_id, reference),
   CONSTRAINT ck_referral_purchases_amounts CHECK (amount >= 0::numeric AND refunded >= 0::numeric AND refunded <= amount),
-  CONSTRAINT ck_referral_purchases_finite CHECK (abs(amount) < 'Infinity'::numeric AND abs(refunded) < 'Infinity'::numeric AND abs(rate) < 'Infinity'::numeric AND abs(room) < 'Infinity'::numeric)
+  CONSTRAINT ck_referral_purchases_finite CHECK (abs(amount) < 'Infinity'::numeric AND abs(refunded) < 'Infinity'::numeric AND abs(rate) < 'Infinity'::numeric AND abs(room) < 'Infinity'::numeric AND abs(flat_amount) < 'Infinity'::numeric AND abs(referrer_room) < 'Infinity'::numeric)
 ) WITH (fillfactor=90);
 CREATE INDEX ix_referral_purchases_id ON referral_purchases USING btree (id);
 CREATE INDEX ix_referral_purchases_reference ON referral_purchases USING btree (reference);
@@ -424,10 +472,22 @@ CREATE TABLE referral_referees (
   earned numeric(28,4) DEFAULT 0 NOT NULL,
   upgraded_at timestamp with time zone,
   created_at timestamp with time zone DEFAULT now() NOT NULL,
+  purchases integer DEFAULT 0 NOT NULL,
+  first_purchase_at timestamp with time zone,
+  held_for text[] DEFAULT '{}'::text[] NOT NULL,
   CONSTRAINT pk_referral_referees PRIMARY KEY (user_id, referee_id),
   CONSTRAINT ck_referral_referees_earned CHECK (earned >= 0::numeric),
   CONSTRAINT ck_referral_referees_finite CHECK (abs(earned) < 'Infinity'::numeric)
 ) WITH (fillfactor=80);
+
+CREATE TABLE referral_referrer_periods (
+  user_id character varying(128) NOT NULL,
+  period character varying(8) NOT NULL,
+  earned numeric(28,4) DEFAULT 0 NOT NULL,
+  CONSTRAINT pk_referral_referrer_periods PRIMARY KEY (user_id, period),
+  CONSTRAINT ck_referral_referrer_periods_earned CHECK (earned >= 0::numeric),
+  CONSTRAINT ck_referral_referrer_periods_finite CHECK (abs(earned) < 'Infinity'::numeric)
+);
 
 CREATE TABLE referral_refunds (
   user_id character varying(128) NOT NULL,
@@ -455,6 +515,7 @@ CREATE TABLE referral_responses (
   target_id character varying(128),
   created_at timestamp with time zone DEFAULT now() NOT NULL,
   touched_at timestamp with time zone DEFAULT now() NOT NULL,
+  is_new_visitor boolean DEFAULT false NOT NULL,
   CONSTRAINT pk_referral_responses PRIMARY KEY (referral_id, id)
 );
 CREATE INDEX ix_referral_responses_action ON referral_responses USING btree (referral_id, action, id) WHERE action::text <> 'RESPONDED'::text;
@@ -463,6 +524,29 @@ CREATE INDEX ix_referral_responses_target ON referral_responses USING btree (ref
 CREATE INDEX ix_referral_responses_user ON referral_responses USING btree (user_id, touched_at, id) WHERE user_id IS NOT NULL;
 CREATE INDEX ix_referral_responses_user_newest ON referral_responses USING btree (user_id, created_at, id) WHERE user_id IS NOT NULL;
 CREATE INDEX ix_referral_responses_visitor_newest ON referral_responses USING btree (visitor_id, created_at, id) WHERE user_id IS NULL;
+
+CREATE TABLE referral_reviews (
+  id bigint GENERATED ALWAYS AS IDENTITY NOT NULL,
+  rule character varying(32) NOT NULL,
+  subject text NOT NULL,
+  user_id character varying(128),
+  referee_id character varying(128),
+  referral_id bigint,
+  evidence jsonb NOT NULL,
+  is_holding boolean NOT NULL,
+  status character varying(8) DEFAULT 'open'::character varying NOT NULL,
+  decided_by character varying(128),
+  decided_reason character varying(500),
+  decided_at timestamp with time zone,
+  created_at timestamp with time zone DEFAULT now() NOT NULL,
+  CONSTRAINT pk_referral_reviews PRIMARY KEY (id),
+  CONSTRAINT ck_referral_reviews_decided CHECK ((status::text = 'open'::text) = (decided_at IS NULL)),
+  CONSTRAINT ck_referral_reviews_status CHECK (status::text = ANY (ARRAY['open'::character varying, 'allowed'::character varying, 'refused'::character varying]::text[]))
+);
+CREATE INDEX ix_referral_reviews_open ON referral_reviews USING btree (id) WHERE status::text = 'open'::text;
+CREATE INDEX ix_referral_reviews_referee ON referral_reviews USING btree (referee_id, id) WHERE referee_id IS NOT NULL;
+CREATE INDEX ix_referral_reviews_user ON referral_reviews USING btree (user_id, id) WHERE user_id IS NOT NULL;
+CREATE UNIQUE INDEX uq_referral_reviews_subject ON referral_reviews USING btree (subject, rule);
 
 CREATE TABLE referral_signup_refusals (
   user_id character varying(128) NOT NULL,
@@ -495,10 +579,25 @@ CREATE TABLE referral_signups (
   commission_ratio numeric(20,4),
   commission_max_per_referee numeric(20,4),
   usages integer DEFAULT 0 NOT NULL,
+  commission_amount numeric(20,4),
+  commission_months integer,
+  commission_purchases integer,
+  commission_signup numeric(20,4),
+  commission_qualify boolean,
+  commission_max_per_referrer numeric(20,4),
+  commission_period character varying(8),
+  qualified_at timestamp with time zone,
+  qualification character varying(255),
+  no_commission character varying(16),
   no_reward character varying(16),
+  held_for text[] DEFAULT '{}'::text[] NOT NULL,
+  ip_address character varying(45),
+  user_agent character varying(1024),
   CONSTRAINT pk_referral_signups PRIMARY KEY (user_id),
-  CONSTRAINT ck_referral_signups_finite CHECK (abs(referral_credit_amount) < 'Infinity'::numeric AND abs(before_reward_usage_threshold) < 'Infinity'::numeric AND abs(reward_credit_amount) < 'Infinity'::numeric AND abs(commission_ratio) < 'Infinity'::numeric AND abs(commission_max_per_referee) < 'Infinity'::numeric AND abs(recorded_usage) < 'Infinity'::numeric)
+  CONSTRAINT ck_referral_signups_commission CHECK (commission_amount > 0::numeric AND commission_signup >= 0::numeric AND commission_max_per_referrer > 0::numeric AND commission_months >= 1 AND commission_months <= 1200 AND commission_purchases > 0 AND (commission_qualify IS NULL OR commission_signup IS NOT NULL) AND (commission_max_per_referrer IS NULL) = (commission_period IS NULL) AND (commission_period::text = ANY (ARRAY['month'::character varying, 'quarter'::character varying, 'year'::character varying, 'all'::character varying]::text[])) AND commission_ratio >= 0::numeric AND commission_ratio <= 1::numeric AND commission_max_per_referee > 0::numeric AND num_nonnulls(commission_ratio, commission_amount) >= (num_nonnulls(commission_months, commission_purchases, commission_max_per_referee) > 0)::integer AND num_nonnulls(commission_ratio, commission_amount) <= 1),
+  CONSTRAINT ck_referral_signups_finite CHECK (abs(referral_credit_amount) < 'Infinity'::numeric AND abs(before_reward_usage_threshold) < 'Infinity'::numeric AND abs(reward_credit_amount) < 'Infinity'::numeric AND abs(commission_ratio) < 'Infinity'::numeric AND abs(commission_max_per_referee) < 'Infinity'::numeric AND abs(commission_amount) < 'Infinity'::numeric AND abs(commission_signup) < 'Infinity'::numeric AND abs(commission_max_per_referrer) < 'Infinity'::numeric AND abs(recorded_usage) < 'Infinity'::numeric)
 ) WITH (fillfactor=80);
+CREATE INDEX ix_referral_signups_address ON referral_signups USING btree (referral_id, ip_address, created_at) WHERE ip_address IS NOT NULL;
 CREATE INDEX ix_referral_signups_id ON referral_signups USING btree (id);
 CREATE INDEX ix_referral_signups_referral ON referral_signups USING btree (referral_id, id);
 CREATE INDEX ix_referral_signups_referrer ON referral_signups USING btree (referrer_id, id) WHERE referrer_id IS NOT NULL;

@@ -1,4 +1,5 @@
 import { Check, Column, Entity, Index, JoinColumn, ManyToOne, PrimaryColumn } from 'typeorm';
+import { referralError } from '../errors';
 import { lengths } from '../limits';
 import type { CommissionKind, CommissionStatus, TermsSource } from '../types/commissions';
 import type { WithManager } from '../types/common';
@@ -217,10 +218,14 @@ export class ReferralCommission extends ReferralRecord {
     return related(this, 'earnOut', options, (records) => records.findById('earnOuts', this.earnOutId, options));
   }
 
-  /** The purchase that earned the commission; null if a sign-up did. */
-  async ofPurchase(options: WithManager = {}): Promise<ReferralPurchase | null> {
+  /**
+   * The purchase that earned the commission.
+   *
+   * @throws ReferralError `NOT_FOUND` if a sign-up earned it, as `kind` says.
+   */
+  async ofPurchase(options: WithManager = {}): Promise<ReferralPurchase> {
     return related(this, 'ofPurchase', options, async (records) => {
-      if (this.kind !== 'purchase') return null;
+      if (this.kind === 'sign-up') throw referralError('NOT_FOUND', 'purchase', 'reference', [this.purchase]);
       const where = { userId: this.refereeId, reference: this.purchase };
       return (await records.find('purchases', where, options))[0]!;
     });

@@ -48,7 +48,7 @@ export class ReferralLateAttribution {
   @Column({ name: 'mode', type: 'varchar', length: 8 })
   readonly mode!: EarningMode;
 
-  /** The share that the referrer earns of the purchase, from 0 to 1, as a decimal string; null with a `flatAmount`. */
+  /** The share that the referrer earns of the purchase, from 0 to 1, as a decimal string; null with a flat amount. */
   @Column({ name: 'rate', ...ratioColumn, nullable: true })
   readonly rate!: string | null;
 
@@ -56,13 +56,13 @@ export class ReferralLateAttribution {
   @Column({ name: 'room', ...amountColumn, precision: 28, nullable: true })
   readonly room!: string | null;
 
-  /** What each purchase earned by those terms, as a decimal string; null for a share of it. */
-  @Column({ name: 'flat_amount', ...amountColumn, nullable: true })
-  readonly flatAmount!: string | null;
+  /** What each purchase earned by those terms, for `verify`; null for a share of it. Not loaded: its commission has it. */
+  @Column({ name: 'flat_amount', ...amountColumn, nullable: true, select: false })
+  readonly flatAmount?: string | null;
 
-  /** Where the terms of what it earns come from; null without a referrer, and where the migration found none. */
-  @Column({ name: 'terms_from', type: 'varchar', length: 8, nullable: true })
-  readonly termsFrom!: TermsSource | null;
+  /** Where the terms come from, for `verify`; null without a referrer, and before the migration. Not loaded: the same. */
+  @Column({ name: 'terms_from', type: 'varchar', length: 8, nullable: true, select: false })
+  readonly termsFrom?: TermsSource | null;
 
   /** What the limit for the referrer left to earn in the period, for `verify`; null without one. Not loaded. */
   @Column({ name: 'referrer_room', ...amountColumn, precision: 28, nullable: true, select: false })

@@ -27,7 +27,7 @@ export class ReferralReview extends ReferralRecord {
   @Column({ name: 'rule', type: 'varchar', length: 32 })
   readonly rule!: ReviewRule;
 
-  /** What it is about, as a key: an account, a pair of referrer and referee, or a visitor on a referral. */
+  /** What it is about, as a key: an account, or a pair of referrer and referee. */
   @Column({ name: 'subject', type: 'text', select: false })
   readonly subject!: string;
 
@@ -35,17 +35,13 @@ export class ReferralReview extends ReferralRecord {
   @Column({ name: 'user_id', type: 'varchar', length: lengths.id, nullable: true })
   readonly userId!: string | null;
 
-  /** The referee; null if it is about an account or a visitor. */
+  /** The referee; null if it is about an account. */
   @Column({ name: 'referee_id', type: 'varchar', length: lengths.id, nullable: true })
   readonly refereeId!: string | null;
 
-  /** The referral that was clicked or signed up with; null if none was. No foreign key: a review outlives it. */
+  /** The referral of the sign-up; null if it is not about one. No foreign key: a review outlives it. */
   @Column({ name: 'referral_id', type: 'bigint', nullable: true, transformer: bigintAsNumber })
   readonly referralId!: number | null;
-
-  /** The visitor who clicked; null if it is not about one. */
-  @Column({ name: 'visitor_id', type: 'uuid', nullable: true })
-  readonly visitorId!: string | null;
 
   /** What the rule found: counts, times, masked addresses and user agents, the sentence of the host's rule. */
   @Column({ name: 'evidence', type: 'jsonb' })

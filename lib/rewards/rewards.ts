@@ -110,7 +110,7 @@ export function wireRewards(settings: Settings, tracking: Tracking): Rewards {
 
   const audit = new Audit(database, clock);
   const holds = new CommissionHolds(database, clock);
-  const rejections = new CommissionRejections(database, clock, events, audit);
+  const rejections = new CommissionRejections(database, clock, events, audit, settings);
   const reviewHolds = new ReviewHolds(database, holds, new Waiting(database, clock));
   const fraud = new FraudRules(database, settings, new Findings(database, clock, events, reviewHolds, audit));
   const creditTypes = new CreditTypeManager(database);
@@ -131,7 +131,7 @@ export function wireRewards(settings: Settings, tracking: Tracking): Rewards {
   const coupons = new Coupons(database, clock, samePerson);
   const purchases = new Purchases(database, clock, events, buyersReferrals, late, settings, fraud);
   const undoneRefunds = new UndoneRefunds(database, clock, events, audit);
-  const transitions = new Transitions(database, clock, events, settings, rejections);
+  const transitions = new Transitions(database, clock, events, settings, rejections, reviewHolds);
   const bans = new Bans(database, transitions, rejections);
   const suspensions = new Suspensions(database, clock, bans, audit);
   const reports = new Reports(database, events, settings, transitions);
@@ -153,7 +153,7 @@ export function wireRewards(settings: Settings, tracking: Tracking): Rewards {
     purchases: new PurchaseManager(database, purchases),
     commissions: new CommissionManager(database, { holds, rejections, adjustments, audit }),
     adjustments,
-    earnOuts: new EarnOutManager(database, clock, transitions, reports),
+    earnOuts: new EarnOutManager(database, clock, transitions, reports, audit),
     audit: new AuditManager(database),
     reviews: new ReviewManager(database, {
       ...{ clock, rejections, audit },

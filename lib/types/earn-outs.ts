@@ -135,8 +135,13 @@ export interface EarnOutProgress {
   amount: string;
 }
 
+/** Which payouts wait for `earnOuts.approve`: see the option `earnOuts.approve`. */
+export type PayoutApproval = 'all' | 'new-accounts' | 'none';
+
 /** The options of `runEarnOuts`. */
 export interface RunEarnOutsOptions {
   /** Is called after each batch, and awaited. Default: none. */
   onProgress?: (progress: EarnOutProgress) => unknown;
+  /** Which payouts that this run creates wait for `earnOuts.approve`. Default: the option `earnOuts.approve`. */
+  approve?: PayoutApproval | undefined;
 }

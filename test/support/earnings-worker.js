@@ -43,6 +43,7 @@ async function main() {
     suspend: (user, input) => referrals.accounts.suspend(user, input),
     ban: (user, input) => referrals.accounts.ban(user, input),
     reinstate: (user, input) => referrals.accounts.reinstate(user, input),
+    qualify: (user, input) => referrals.qualify(user, input),
   };
   const run = ({ call, user, input, inTransaction }) =>
     inTransaction

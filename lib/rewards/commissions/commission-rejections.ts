@@ -6,14 +6,16 @@ import { sql } from '../../database/named-parameters';
 import { timeInResult } from '../../database/result-types';
 import { timeOf } from '../../database/statement-time';
 import { ReferralCommission } from '../../entities/referral-commission';
+import type { Settings } from '../../options';
 import type { Audit, Author } from '../records/audit';
 import { type Chosen, isChosen } from './chosen-commissions';
+import { creditTakenBack } from './credit-taken-back';
 import { periodChanges } from './referrer-periods';
 import { totalChanges } from './total-changes';
 
 /**
  * Rejects commissions: takes back what is left of them by an entry, for good. What an earn-out has paid becomes a debt by
- * its entry, as after a refund.
+ * its entry, but for what of the credit is unspent, as after a refund.
  *
  * Locks, in this order, as a purchase does: the turns of the buyers, the accounts, then the commissions, the rows of
  * their referees and totals. A caller who holds the lock on an account can meet a purchase that waits for it.
@@ -23,12 +25,14 @@ export class CommissionRejections {
   readonly #clock: Clock;
   readonly #events: Events;
   readonly #audit: Audit;
+  readonly #takesBack: boolean;
 
-  constructor(database: Database, clock: Clock, events: Events, audit: Audit) {
+  constructor(database: Database, clock: Clock, events: Events, audit: Audit, { earnOuts }: Settings) {
     this.#database = database;
     this.#clock = clock;
     this.#events = events;
     this.#audit = audit;
+    this.#takesBack = earnOuts.takeBackCredit;
   }
 
   /** Rejects commissions that are not rejected yet. Returns them, and keeps a row of the audit for each. */
@@ -76,7 +80,7 @@ export class CommissionRejections {
   #reject(chosen: Chosen, within: EntityManager): Promise<RejectedRow[]> {
     const { tables } = this.#database;
     const query = sql(
-      { ...chosen, now: this.#clock.parameter() },
+      { ...chosen, takesBack: this.#takesBack, now: this.#clock.parameter() },
       ($) => `
     WITH
     -- The time of the statement.
@@ -96,10 +100,14 @@ export class CommissionRejections {
       FROM locked CROSS JOIN at WHERE c.user_id = locked.user_id AND c.id = locked.id AND locked.rejected_at IS NULL
       RETURNING c.*, locked.amount AS back, locked.reverted_at AS reverted_before, locked.available_at AS available_before
     ),
-    -- Inserts the entries. If an earn-out has paid the commission, a later one subtracts its entry.
+    ${creditTakenBack(tables, 'rejected', $.takesBack)},
+    -- Inserts the entries. If an earn-out has paid the commission, a later one subtracts what was not taken back from
+    -- credit.
     entered AS (
-      INSERT INTO ${tables.commissionEntries} (user_id, commission_id, kind, amount, refund, created_at)
-      SELECT user_id, id, 'reject', -back, '', at.now FROM rejected CROSS JOIN at WHERE back > 0 ORDER BY user_id, id
+      INSERT INTO ${tables.commissionEntries} (user_id, commission_id, kind, amount, refund, taken_back, created_at)
+      SELECT r.user_id, r.id, 'reject', -r.back, '', coalesce(t.amount, 0), at.now
+      FROM rejected r LEFT JOIN taken_back t ON t.user_id = r.user_id AND t.commission_id = r.id CROSS JOIN at
+      WHERE r.back > 0 ORDER BY r.user_id, r.id
     ),
     -- Subtracts from what the referees have earned the referrers, so that the limits leave more room again.
     referees AS (

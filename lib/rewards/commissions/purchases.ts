@@ -229,7 +229,8 @@ export class Purchases {
     };
     return this.#database.transaction(async (within) => {
       await takeTurn(this.#database, given.buyer, within);
-      const parameters = { ...given, now: this.#clock.parameter() };
+      const takesBack = this.#settings.earnOuts.takeBackCredit;
+      const parameters = { ...given, takesBack, now: this.#clock.parameter() };
       const [row] = await this.#database.query<RefundRow>(this.#refund.with(parameters), within);
       this.#refuseRefund(row!, given, amount);
       const refund = this.#database.entity(ReferralRefund, row!, 'refund.');
@@ -331,7 +332,7 @@ export class Purchases {
   }
 
   /** Throws if the result has no refund, or one with other facts than those of this call. */
-  #refuseRefund(row: RefundRow, given: Omit<RefundParameters, 'now'>, amount: unknown): void {
+  #refuseRefund(row: RefundRow, given: Omit<RefundParameters, 'now' | 'takesBack'>, amount: unknown): void {
     const { purchase, reference } = given;
     if (!row.isNew && row.isSame === false) {
       const before = `a refund of ${this.#database.shown(row['refund.amount']!)} of the purchase ${quoted(row['refund.purchase']!)}`;

@@ -3,6 +3,7 @@ import { type Statement, statement } from '../../database/named-parameters';
 import { timeOf } from '../../database/statement-time';
 import { ReferralCommission } from '../../entities/referral-commission';
 import { ReferralRefund } from '../../entities/referral-refund';
+import { creditTakenBack } from './credit-taken-back';
 import { decidedPurchases } from './decided-purchases';
 import { quotientInCents } from './quotient';
 import { periodChanges } from './referrer-periods';
@@ -15,6 +16,8 @@ export interface RefundParameters {
   purchase: string;
   /** Null for all that is left of the purchase. */
   amount: string | null;
+  /** The option `earnOuts.takeBackCredit`. */
+  takesBack: boolean;
   /** The time of the injected clock; null for that of the statement. */
   now: Date | null;
 }
@@ -46,16 +49,16 @@ export interface RefundRow {
  *
  * The caller holds the lock on the buyer's row (`takeTurn`), so that the calls for one buyer run one at a time. This
  * statement then locks the commission, which an earn-out may be binding at the same time, and the row of the referrer's
- * totals, which purchases of other buyers lock too.
+ * totals, which purchases of other buyers lock too. If it takes back credit, it locks that and the account in between.
  */
 export function refundStatement(database: Database): Statement<RefundParameters> {
   const { tables, currency } = database;
   return statement<RefundParameters>(
-    { buyer: true, reference: true, purchase: true, amount: true, now: true },
+    { buyer: true, reference: true, purchase: true, amount: true, takesBack: true, now: true },
     ($) => `
     WITH
     -- The time of the statement.
-    at AS (
+    at AS MATERIALIZED (
       SELECT ${timeOf($.now)} AS now
     ),
     -- An earlier refund with this reference. If there is one, the statement returns it and writes nothing.
@@ -99,10 +102,12 @@ export function refundStatement(database: Database): Statement<RefundParameters>
       FROM locked CROSS JOIN at WHERE m.user_id = locked.user_id AND m.id = locked.id AND locked.rejected_at IS NULL
       RETURNING m.*
     ),
-    -- Inserts an entry for the subtracted amount. If an earn-out has paid the commission, a later one subtracts it.
+    ${creditTakenBack(tables, 'locked', $.takesBack)},
+    -- Inserts an entry for the subtracted amount. If an earn-out has paid the commission, a later one subtracts what was
+    -- not taken back from credit.
     entered AS (
-      INSERT INTO ${tables.commissionEntries} (user_id, commission_id, amount, refund, created_at)
-      SELECT locked.user_id, locked.id, -locked.back, ${$.reference}, at.now
+      INSERT INTO ${tables.commissionEntries} (user_id, commission_id, amount, refund, taken_back, created_at)
+      SELECT locked.user_id, locked.id, -locked.back, ${$.reference}, coalesce((SELECT amount FROM taken_back), 0), at.now
       FROM locked CROSS JOIN at WHERE locked.back > 0
       RETURNING *
     ),
@@ -114,6 +119,7 @@ export function refundStatement(database: Database): Statement<RefundParameters>
     -- Subtracts from what a limit for the referrer counts in the period. Before the totals, as a purchase does.
     ${periodChanges(tables, 'locked')},
     -- Subtracts from the referrer's totals, also for a purchase that earned no commission but counts as revenue.
+    -- count(*) >= 0 is always true. It makes PostgreSQL execute unpaid first, then limited: the locks of a purchase.
     subtracted AS (
       UPDATE ${tables.totals} t SET amount = t.amount - coalesce(locked.back, 0),
         reverted = t.reverted + coalesce(locked.is_whole AND locked.rejected_at IS NULL, false)::integer,
@@ -125,7 +131,8 @@ export function refundStatement(database: Database): Statement<RefundParameters>
         revenue = t.revenue - CASE WHEN w.is_revenue THEN made.amount ELSE 0 END
       FROM made CROSS JOIN wanted w LEFT JOIN locked ON true
       WHERE t.user_id = w.referrer_id AND t.channel_id = coalesce(w.channel_id, 0) AND t.mode = w.mode
-        AND (locked.id IS NOT NULL OR w.is_revenue) AND (SELECT count(*) FROM limited) >= 0
+        AND (locked.id IS NOT NULL OR w.is_revenue) AND (SELECT count(*) FROM unpaid) >= 0
+        AND (SELECT count(*) FROM limited) >= 0
     )
     SELECT w.amount::text AS paid, w.rest::text AS "left", EXISTS (SELECT FROM made) AS "isNew",
       EXISTS (SELECT FROM entered) OR EXISTS (SELECT FROM locked WHERE is_whole AND rejected_at IS NULL) AS "isLowered",

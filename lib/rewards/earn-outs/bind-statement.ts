@@ -1,10 +1,17 @@
 import type { Database } from '../../database/database';
-import { type Statement, statement } from '../../database/named-parameters';
+import { type Placeholders, type Statement, statement } from '../../database/named-parameters';
+import type { PayoutApproval } from '../../types/earn-outs';
 import { openAmounts, type OpenAmountParameters } from './open-amounts';
 import { keyOf } from './payout-key';
 import { termNames } from './terms';
 
 type Tables = Database['tables'];
+type Parameters = Placeholders<BindParameters>;
+
+export interface BindParameters extends OpenAmountParameters {
+  /** Which payouts wait for `earnOuts.approve`. */
+  approve: PayoutApproval;
+}
 
 /**
  * Creates the earn-outs of accounts. To each it binds the open amounts of its mode, and the debt of the other mode if
@@ -20,18 +27,18 @@ type Tables = Database['tables'];
  *    that are bound. A
  *    concurrent refund can hold these locks, so the caller sets a `lock_timeout`.
  */
-export function bindStatement(database: Database): Statement<OpenAmountParameters> {
+export function bindStatement(database: Database): Statement<BindParameters> {
   const { tables } = database;
-  return statement<OpenAmountParameters>(
-    { ...termNames, users: true },
+  return statement<BindParameters>(
+    { ...termNames, users: true, approve: true },
     ($) => `
     WITH
-    ${[openAmounts(database, $), made(tables), bound(tables), addedToAccounts(tables)].join(',')}
+    ${[openAmounts(database, $), made(tables, $), bound(tables), addedToAccounts(tables)].join(',')}
     SELECT count(*) AS made FROM made`,
   );
 }
 
-const made = (tables: Tables): string => `
+const made = (tables: Tables, $: Parameters): string => `
     -- The earn-outs that are paid, with the key of the newest attempt that was ever refused. A later attempt has a higher
     -- id, so that no two attempts for the same parts have the same key.
     chosen AS (
@@ -51,13 +58,23 @@ const made = (tables: Tables): string => `
     -- Inserts the earn-outs. It guards the writes below: each joins its rows.
     made AS (
       INSERT INTO ${tables.earnOuts} (user_id, mode, payout_email, amount, commissions, status, idempotency_key,
-        next_attempt_at, created_at, updated_at)
+        next_attempt_at, awaits_approval, created_at, updated_at)
       SELECT user_id, mode, payout_email, amount, commissions, 'processing',
         ${keyOf('json_build_array(user_id, mode, refused_key)::text', 'contents')},
-        CASE mode WHEN 'payout' THEN at.now END, at.now, at.now
-      FROM described CROSS JOIN at ORDER BY user_id, mode
+        CASE WHEN mode = 'payout' AND NOT awaited.is_awaited THEN at.now END, awaited.is_awaited, at.now, at.now
+      FROM described d CROSS JOIN at CROSS JOIN LATERAL (SELECT ${isAwaited(tables, $)} AS is_awaited) AS awaited
+      ORDER BY user_id, mode
       RETURNING *
     )`;
+
+/** SQL: whether an earn-out of the table `d` waits for an approval. */
+const isAwaited = ({ earnOuts }: Tables, $: Parameters): string => `d.mode = 'payout' AND CASE ${$.approve}::text
+        WHEN 'all' THEN true
+        WHEN 'new-accounts' THEN NOT EXISTS (
+          SELECT FROM ${earnOuts} o WHERE o.user_id = d.user_id AND o.mode = d.mode AND o.completions > 0
+            AND o.status = 'completed'
+        )
+        ELSE false END`;
 
 const bound = (tables: Tables): string => `
     -- Binds the commissions. The amount is earned, which never changes: a concurrent refund adds an entry, which stays
@@ -75,7 +92,7 @@ const bound = (tables: Tables): string => `
       JOIN chosen ON chosen.user_id = made.user_id AND chosen.mode = made.mode
       WHERE e.user_id = x.user_id AND e.commission_id = x.commission_id AND e.id = x.id
         AND (x.mode = made.mode OR (x.is_debt AND chosen.takes_debt))
-      RETURNING e.user_id, x.mode, e.amount
+      RETURNING e.user_id, x.mode, x.amount
     ),
     -- Binds the entries of payments in the same way.
     bound_payments AS (

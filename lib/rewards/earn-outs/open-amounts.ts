@@ -49,9 +49,10 @@ export function wantedAccounts({ accounts }: Tables, $: Pick<Parameters, 'users'
 
 const openEntries = (tables: Tables, $: Parameters): string => `
     -- Entries of commissions that no earn-out has included. is_debt: the commission of the entry is paid already. The key
-    -- of a refund's entry is the one that it had before there were other kinds.
+    -- of a refund's entry is the one that it had before there were other kinds. What was taken back from credit is settled.
     open_entries AS (
-      SELECT e.user_id, e.commission_id, e.id, e.amount, c.mode, c.earn_out_id IS NOT NULL AS is_debt,
+      SELECT e.user_id, e.commission_id, e.id, e.amount + e.taken_back AS amount, c.mode,
+        c.earn_out_id IS NOT NULL AS is_debt,
         CASE e.kind WHEN 'refund' THEN json_build_array(e.kind, c.referee_id, e.refund)
           ELSE json_build_array(e.kind, c.referee_id, c.purchase, e.refund) END::text AS natural_key
       FROM ${tables.commissionEntries} e

@@ -70,7 +70,7 @@ export function refuseStatement(database: Database): Statement<RefuseParameters>
       UPDATE ${tables.commissionEntries} e SET earn_out_id = NULL FROM ${tables.commissions} c
       WHERE e.user_id = ${$.user} AND e.earn_out_id = (SELECT id FROM refused)
         AND c.user_id = e.user_id AND c.id = e.commission_id
-      RETURNING e.user_id, c.mode, e.amount
+      RETURNING e.user_id, c.mode, e.amount + e.taken_back AS amount
     ),
     -- Unbinds the entries of payments.
     freed_payments AS (

@@ -8,6 +8,7 @@ import { ReferralEarnOut } from '../../entities/referral-earn-out';
 import type { Settings } from '../../options';
 import type { CommissionRejections } from '../commissions/commission-rejections';
 import { theProgram } from '../records/audit';
+import type { ReviewHolds } from '../reviews/review-holds';
 import { bookStatement } from './book-statement';
 import { type ClaimParameters, type ClaimPlace, claimStatement } from './claim-statement';
 import { completePayoutsStatement, submitStatement, unclearStatement } from './outcome-statements';
@@ -51,6 +52,7 @@ export class Transitions {
   readonly #events: Events;
   readonly #period: number;
   readonly #rejections: CommissionRejections;
+  readonly #holds: ReviewHolds;
 
   constructor(
     database: Database,
@@ -58,12 +60,14 @@ export class Transitions {
     events: Events,
     { earnOuts }: Settings,
     rejections: CommissionRejections,
+    holds: ReviewHolds,
   ) {
     this.#database = database;
     this.#clock = clock;
     this.#events = events;
     this.#period = earnOuts.everyMs;
     this.#rejections = rejections;
+    this.#holds = holds;
   }
 
   /** Claims the next payouts that are due. */
@@ -136,8 +140,10 @@ export class Transitions {
     return this.step(async (within) => {
       const { isBanned } = await this.lockAccount(key.userId, within); // before the commissions, as in bindStatement
       const earnOut = await this.#changed(query, within);
-      if (earnOut) this.#events.emit(within, 'earnOut', earnOut);
-      if (earnOut && isBanned) await this.#rejectUnpaid(key.userId, within);
+      if (!earnOut) return null;
+      if (isBanned) await this.#rejectUnpaid(key.userId, within);
+      else await this.#holds.holdFreed(key.userId, within);
+      this.#events.emit(within, 'earnOut', earnOut);
       return earnOut;
     }, manager);
   }

@@ -152,9 +152,13 @@ function flat(
   };
   if (limit && isNothing(limit.amount))
     amountOf(nested('commissionMaxPerReferrer'), limit.amount, 'positive', currency);
-  const isEmpty = Object.values(columns).every(isNothing);
-  if (given !== null && isEmpty)
-    throw invalid('commission', `some of ${Object.keys(fields).join(', ')}, or null`, given);
+  // A ratio is what most terms consist of.
+  if (given !== null && Object.values(columns).every(isNothing))
+    throw invalid(
+      nested(rates ? 'commissionAmount' : 'commissionRatio'),
+      'a value, unless there are other terms',
+      terms.ratio,
+    );
   if (rates && isNothing(columns.commissionAmount)) columns.commissionRatio = rates.commissionRatio;
   return checkedCommission(columns, null, currency, nested) as FlatCommission;
 }

@@ -62,8 +62,8 @@ export class ReviewManager extends KeptRecordManager<ReferralReview, object> {
   refuse(review: RecordRef, options: StaffOptions = {}): Promise<ReferralReview> {
     return this.#decide('refuse', review, options, async (decided, author, within) => {
       await this.#parts.holds.hold(decided, within);
-      const { userId, refereeId, visitorId } = decided;
-      if (userId === null || visitorId !== null) return;
+      const { userId, refereeId } = decided;
+      if (userId === null) return;
       const whose = refereeId === null ? { referrer: userId } : { referrer: userId, referee: refereeId };
       await this.#parts.rejections.reject(whose, author, within);
     });

@@ -41,7 +41,9 @@ export function commissionInvariants(tables: Tables, { digits } = currencyOf(und
           <> CASE WHEN referrer_id IS NULL THEN 3 ELSE 0 END
         OR (referrer_id IS NULL AND (is_revenue OR num_nonnulls(bought_channel_id, bought_rate, bought_flat,
           bought_terms_from, bought_room, bought_referrer_room, purchases_left, term_until) > 0))
-        OR (is_revenue AND bought_channel_id IS NULL) OR bought_mode NOT IN ('credits', 'payout')`,
+        OR (is_revenue AND bought_channel_id IS NULL) OR bought_mode NOT IN ('credits', 'payout')
+        OR bought_terms_from NOT IN ('account', 'channel', 'program', 'option')
+        OR (bought_terms_from = 'channel' AND bought_channel_id IS NULL)`,
       expected: 'referrer_id',
       found: `concat_ws('/', source, bought_referral_id, bought_channel_id, bought_mode, bought_rate, bought_flat,
         bought_terms_from, bought_room, bought_referrer_room, purchases_left, term_until)`,

@@ -95,6 +95,8 @@ function signupPass({ signups, referrals, usages, credits, accounts }: Database[
     ofSignup(name, { isBroken, expected, found });
   const reward = `CASE WHEN s.threshold_reached_at IS NOT NULL AND s.referrer_id IS NOT NULL AND s.no_reward IS NULL
     THEN s.reward_credit_amount END`;
+  // While a review holds the sign-up, a credit waits that was not granted before.
+  const waits = (credit: string): string => `s.held_for <> '{}' AND ${credit} IS NULL`;
   return [
     check('every sign-up is of a referral', 'r.id IS NULL', 's.referral_id', 'NULL'),
     check('the referrer is the owner of the referral', 's.referrer_id IS DISTINCT FROM r.user_id AND r.id IS NOT NULL', 'r.user_id', 's.referrer_id'), // prettier-ignore
@@ -103,7 +105,7 @@ function signupPass({ signups, referrals, usages, credits, accounts }: Database[
     check('enough usage reaches the threshold', 's.recorded_usage >= s.before_reward_usage_threshold AND s.threshold_reached_at IS NULL', 's.before_reward_usage_threshold', 's.recorded_usage'), // prettier-ignore
     // Only amounts above 0, because a correction lowers the sum, but a threshold that was reached stays reached.
     check('the threshold is reached by usage', 's.threshold_reached_at IS NOT NULL AND coalesce(u.positive, 0) < s.before_reward_usage_threshold', 's.before_reward_usage_threshold', 'coalesce(u.positive, 0)'), // prettier-ignore
-    check('the referee has the credit of the sign-up, once', 's.referral_credit_amount IS DISTINCT FROM c.referral', 's.referral_credit_amount', 'c.referral'), // prettier-ignore
+    check('the referee has the credit of the sign-up, once', `s.referral_credit_amount IS DISTINCT FROM c.referral AND NOT (${waits('c.referral')})`, 's.referral_credit_amount', 'c.referral'), // prettier-ignore
     check(
       'a reward is refused for a reason',
       `s.no_reward IS NOT NULL AND (
@@ -112,7 +114,12 @@ function signupPass({ signups, referrals, usages, credits, accounts }: Database[
         )`,
       ...(['NULL', 's.no_reward'] as const),
     ),
-    check('the referrer has the reward that is due, once', `${reward} IS DISTINCT FROM c.reward`, reward, 'c.reward'),
+    check(
+      'the referrer has the reward that is due, once',
+      `${reward} IS DISTINCT FROM c.reward AND NOT (${waits('c.reward')})`,
+      reward,
+      'c.reward',
+    ),
     check(
       'terms are of a program',
       `${termsFail('s')} OR (s.program_id IS NULL AND (s.before_reward_usage_threshold <> 0 OR num_nonnulls(

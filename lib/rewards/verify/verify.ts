@@ -17,6 +17,7 @@ import type { Invariant } from './invariant';
 import { type InvariantQuery, invariantQueries, withProblems } from './invariant-queries';
 import { compareWithProvider } from './provider-comparison';
 import { refundInvariants } from './refund-invariants';
+import { reviewInvariants } from './review-invariants';
 import { signupInvariants } from './signup-invariants';
 import { termInvariants } from './term-invariants';
 import { totalInvariants } from './total-invariants';
@@ -80,6 +81,7 @@ const subjects = [
   couponInvariants,
   earnOutInvariants,
   clickInvariants,
+  reviewInvariants,
 ];
 
 /**
