@@ -91,8 +91,8 @@ export class EarnOutManager extends KeptRecordManager<ReferralEarnOut, object> {
    * it failed or was returned, the account does not wait any longer, and the next run pays its amount by a new earn-out.
    * In both cases attempts and refusals begin to count anew.
    *
-   * @throws ReferralError `NOT_FOUND`; `NOT_CHANGEABLE` if it is completed, if it waits for `approve`, if a process is paying it
-   * at this moment, or if the account is suspended.
+   * @throws ReferralError `NOT_FOUND`; `NOT_CHANGEABLE` if it is completed, if it waits for `approve`, if a process is paying
+   * it at this moment, or if the account is suspended.
    */
   async retry(earnOut: RecordRef, options: StaffOptions = {}): Promise<ReferralEarnOut> {
     const id = recordIdOf('id', earnOut);
