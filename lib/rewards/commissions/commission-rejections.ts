@@ -9,8 +9,8 @@ import { ReferralCommission } from '../../entities/referral-commission';
 import type { Settings } from '../../options';
 import type { Audit, Author } from '../records/audit';
 import { type Chosen, isChosen } from './chosen-commissions';
-import { periodChanges } from './referrer-periods';
 import { creditTakenBack } from './credit-taken-back';
+import { periodChanges } from './referrer-periods';
 import { totalChanges } from './total-changes';
 
 /**
