@@ -101,6 +101,14 @@ export async function makeWorld(options: Parameters<typeof openDataSource>[0] = 
     mode: 'payout',
     payoutEmail: 'p@example.org',
   });
+  // Each account that takes an address of another is reviewed.
+  const reviews = await times(async () => {
+    const user = fresh();
+    const account = await referrals.accounts.of(user);
+    await referrals.accounts.update(account, { payoutEmail: 'p@example.org' });
+    const [review] = await referrals.reviews.search({ where: { userId: user } });
+    return review!.id;
+  });
   for (let index = 0; index < runs; index++)
     for (const buyer of [`due's buyer`, `payee's buyer`])
       await referrals.recordPurchase(buyer, { amount: 100, reference: fresh(), at: before(-100 * index) });
@@ -116,14 +124,19 @@ export async function makeWorld(options: Parameters<typeof openDataSource>[0] = 
     id: {
       ...{ creditTypes: type.id, programs: program.id, referralCodes: code.id, signups: signup.id, credits: money },
       ...{ creditTransactions: entry!.id, channels: channel.id, purchases: purchase.id, commissions: commission!.id },
-      ...{ accounts: (await referrals.accounts.of('anna')).id, earnOuts: earnOut!.id, adjustments: adjustment.id },
+      ...{
+        accounts: (await referrals.accounts.of('anna')).id,
+        earnOuts: earnOut!.id,
+        reviews: reviews.pop()!,
+        adjustments: adjustment.id,
+      },
     },
     /** A credit for a sign-up. */
     grant: (await signup.credits())[0]!.id,
     cookie: await click(),
     /** Of visitors who have not signed in yet. */
     cookies: await times(click),
-    ...{ spends, holds, visitorIds },
+    ...{ spends, holds, visitorIds, reviews },
     unused: {
       creditTypes: await times(async () => (await creditTypes.create({ name: fresh() })).id),
       programs: await times(async () => (await programs.create({ name: fresh() })).id),

@@ -108,6 +108,9 @@ const kinds: Record<Records, Kind> = {
     ...{ record: 'ReferralAdjustment', input: () => ({}), changes: {}, refuses: notCreated },
     loaders: ['earnOut'],
   },
+  reviews: {
+    ...{ record: 'ReferralReview', input: () => ({}), changes: {}, refuses: notCreated },
+  },
   earnOuts: {
     ...{ record: 'ReferralEarnOut', input: () => ({}), changes: {}, refuses: notCreated },
     loaders: ['commissions'],
@@ -283,6 +286,8 @@ const calls: Record<string, Entry> = {
     const returned = await turn.host.referrals.earnOuts.settle({ key, status: 'returned', ...turn.options });
     return turn.host.referrals.earnOuts.retry(returned, turn.options);
   },
+  'referrals.reviews.allow': ({ host, world, options }) => host.referrals.reviews.allow(world.id.reviews, options),
+  'referrals.reviews.refuse': ({ host, world, options }) => host.referrals.reviews.refuse(next(world.reviews), options),
   'referrals.verify': ({ host, options, payouts }) =>
     host.referrals.verify({ ...options, ...(payouts && { payouts }) }),
 
