@@ -37,6 +37,16 @@ const damages: [what: string, sql: () => string, invariant: string][] = [
     'what is decided later is of a purchase without a referrer',
   ],
   [
+    'a held commission that is available',
+    () => `UPDATE ${t('commissions')} SET held_for = '{staff}' WHERE purchase = 'e1'`,
+    'what is held is available at no time, and is neither paid nor rejected',
+  ],
+  [
+    'refunds that were undone before they were made',
+    () => `UPDATE ${t('refunds')} SET undone_at = created_at - interval '1 day'`,
+    'a refund is undone after it was made',
+  ],
+  [
     'a commission of another referral',
     () =>
       `UPDATE ${t('commissions')} SET referral_id = (SELECT max(id) FROM ${host.schema}.referrals) WHERE purchase = 'e1'`,

@@ -28,7 +28,8 @@ async function startPaying(options: Partial<ReferralsOptions> = {}, pay?: Payout
   };
   const { earnOuts, commission, ...rest } = options;
   const host = await startEarnings({
-    ...{ commission: { pendingDays: 0, ...commission }, earnOuts: { payout, ...earnOuts } },
+    // What is taken back of credit instead of a debt: govern-payments.test.ts
+    ...{ commission: { pendingDays: 0, ...commission }, earnOuts: { payout, takeBackCredit: false, ...earnOuts } },
     ...rest,
   });
   return Object.assign(host, { paid });

@@ -102,7 +102,10 @@ class Model {
 
 let host: EarningsHost;
 beforeAll(async () => {
-  host = await startEarnings({ commission: { pendingDays }, earnOuts: { minimum: minimum / 100 } });
+  host = await startEarnings({
+    commission: { pendingDays },
+    earnOuts: { minimum: minimum / 100, takeBackCredit: false },
+  });
 });
 
 function real(step: Step, buyer: string): Promise<unknown> {

@@ -335,6 +335,7 @@ describe('of what was earned', () => {
   beforeAll(async () => {
     shop = await startEarnings({
       earnOuts: {
+        takeBackCredit: false, // so that a refund leaves a debt
         payout: ({ userId }) => {
           if (userId === 'paula') throw new PayoutRefused('no such account');
         },
@@ -807,8 +808,31 @@ describe('of what was earned', () => {
     ],
     [
       'a commission that is never available',
-      () => `UPDATE ${tableOf('commissions')} SET available_at = 'infinity'`,
+      () => `${dropped(tableOf('commissions'), 'ck_referral_commissions_held')}
+        UPDATE ${tableOf('commissions')} SET available_at = 'infinity'`,
       { invariant: 'available some whole days after the purchase', table: 'referral_commissions', found: 'infinity' },
+    ],
+    [
+      'an adjustment in nobody’s earn-out',
+      () => `INSERT INTO ${tableOf('adjustments')} (user_id, reference, mode, amount, reason, earn_out_id)
+        VALUES ('anna', 'fee', 'credits', -1, 'fee', 4711)`,
+      {
+        invariant: 'an adjustment is included by an earn-out of its owner',
+        table: 'referral_adjustments',
+        expected: '4711',
+        found: null,
+      },
+    ],
+    [
+      'credit that was taken back for nothing',
+      () => `INSERT INTO ${tableOf('credit_transactions')} (user_id, credit_id, kind, value)
+        SELECT user_id, id, 'take-back', -1 FROM ${tableOf('credits')} WHERE kind = 'earn-out' LIMIT 1`,
+      {
+        invariant: 'what was taken back of a commission has left the credit that paid it',
+        table: 'referral_credits',
+        expected: '0',
+        found: '1.00',
+      },
     ],
     [
       'a failure without a reason',

@@ -102,7 +102,7 @@ export function earnOutInvariants(tables: Tables): Invariant[] {
          LEFT JOIN ${credits} d ON d.user_id = o.user_id AND d.reference = o.idempotency_key AND d.kind = 'earn-out'
          WHERE x.taken_back <> 0 GROUP BY 1, 2
        ) e ON e.user_id = t.user_id AND e.id = t.credit_id
-       WHERE t.amount IS DISTINCT FROM e.amount`,
+       WHERE t.amount IS DISTINCT FROM e.amount AND coalesce(t.credit_id, e.id) IS NOT NULL`,
     },
     {
       name: 'an entry is subtracted by an earn-out of its owner',
