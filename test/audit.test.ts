@@ -1,4 +1,4 @@
-import { type ReferralAudit, type ReferralProgram, type Referrals } from '../lib';
+import type { ReferralAudit, ReferralProgram, Referrals } from '../lib';
 import { startApi } from './support/api';
 import { closeAll } from './support/host';
 import { couponOf, type EarningsHost, fresh, refer, refusalOf, startEarnings } from './support/earnings';

@@ -182,7 +182,9 @@ describe('recordPurchase', () => {
         [user, good],
       ]),
       ['amuont', ['b', { ...good, amuont: 1 }]],
-      ['currency', ['b', { ...good, currency: 'USD' }]],
+      ['price', ['b', { ...good, price: 1 }]],
+      ['currency', ['b', { ...good, currency: 'usd' }]],
+      ['rate', ['b', { ...good, currency: 'EUR' }]],
     ];
     await expectRefusals(host, inputs, ([user, input], options) =>
       host.referrals.recordPurchase(user as string, { ...(input as typeof good), ...options }),

@@ -110,6 +110,7 @@ export async function makeWorld(options: Parameters<typeof openDataSource>[0] = 
       ...{ creditTypes: type.id, programs: program.id, referralCodes: code.id, signups: signup.id, credits: money },
       ...{ creditTransactions: entry!.id, channels: channel.id, purchases: purchase.id, commissions: commission!.id },
       ...{ accounts: (await referrals.accounts.of('anna')).id, earnOuts: earnOut!.id },
+      audit: (await referrals.audit.search({ take: 1 }))[0]!.id,
     },
     /** A credit for a sign-up. */
     grant: (await signup.credits())[0]!.id,
