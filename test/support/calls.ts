@@ -105,6 +105,10 @@ const kinds: Record<Records, Kind> = {
     loaders: ['channel', 'earnOut', 'ofPurchase'],
   },
   audit: { record: 'ReferralAudit', input: () => ({}), changes: {}, refuses: notCreated },
+  adjustments: {
+    ...{ record: 'ReferralAdjustment', input: () => ({}), changes: {}, refuses: notCreated },
+    loaders: ['earnOut'],
+  },
   earnOuts: {
     ...{ record: 'ReferralEarnOut', input: () => ({}), changes: {}, refuses: notCreated },
     loaders: ['commissions'],
@@ -191,6 +195,8 @@ async function reconciled({ host, world, options }: Turn): Promise<string> {
   return payment.key;
 }
 
+const looksWrong = { by: 'eve', reason: 'looks wrong' };
+
 const referralOf = ({ options }: Turn) => Referral.findByCode('ANNA', options).then((found) => found!);
 
 const calls: Record<string, Entry> = {
@@ -237,6 +243,18 @@ const calls: Record<string, Entry> = {
     host.referrals.recordPurchase('clicked', { amount: 100, reference: fresh(), ...options }),
   'referrals.recordRefund': ({ host, world, options }) =>
     host.referrals.recordRefund('boris', { purchase: next(world.refundable), reference: fresh(), ...options }),
+  'referrals.undoRefund': ({ host, world, options }) =>
+    host.referrals.undoRefund('boris', { reference: next(world.refunded), ...looksWrong, ...options }),
+  'referrals.commissions.hold': ({ host, world, options }) =>
+    host.referrals.commissions.hold(next(world.earned), { ...looksWrong, ...options }),
+  'referrals.commissions.release': ({ host, world, options }) =>
+    host.referrals.commissions.release(next(world.held), options),
+  'referrals.commissions.reject': ({ host, world, options }) =>
+    host.referrals.commissions.reject(next(world.earned), { ...looksWrong, ...options }),
+  'referrals.commissions.adjust': ({ host, options }) =>
+    host.referrals.commissions.adjust(fresh(), { amount: 5, reference: fresh(), ...looksWrong, ...options }),
+  'referrals.earnOuts.approve': ({ host, world, options }) =>
+    host.referrals.earnOuts.approve(world.id.earnOuts, { ...looksWrong, ...options }),
   'referrals.runEarnOuts': {
     alone: ({ host, world, onProgress }) => {
       world.clock.advanceDays(100);

@@ -39,6 +39,12 @@ async function main() {
   const calls = {
     purchase: (user, input) => referrals.recordPurchase(user, input),
     refund: (user, input) => referrals.recordRefund(user, input),
+    undo: (user, input) => referrals.undoRefund(user, input),
+    hold: (id, input) => referrals.commissions.hold(id, input),
+    release: (id, input) => referrals.commissions.release(id, input),
+    reject: (id, input) => referrals.commissions.reject(id, input),
+    adjust: (user, input) => referrals.commissions.adjust(user, input),
+    earnOut: () => referrals.runEarnOuts(),
   };
   const run = ({ call, user, input, inTransaction }) =>
     inTransaction
