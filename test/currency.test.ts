@@ -123,8 +123,8 @@ describe('an amount in another currency', () => {
     ['amount', { currency: 'KWD', rate: 100, amount: '9999999999999999' }],
   ])('is refused by %s: %j', async (field, given) => {
     const { host, buyer } = await refusing;
-    for (const call of [host.referrals.recordPurchase, host.referrals.recordUsage]) {
-      const refused = call(buyer, { amount: 1, reference: 'r', ...given });
+    for (const call of ['recordPurchase', 'recordUsage'] as const) {
+      const refused = host.referrals[call](buyer, { amount: 1, reference: 'r', ...given });
       await expect(refused).rejects.toMatchObject({ code: 'INVALID_INPUT', field });
     }
     expect(await host.referrals.purchases.count()).toBe(0);

@@ -585,13 +585,13 @@ describe('purchases', () => {
       ['reference', { reference: '' }],
       ['at', { at: 'now' }],
       ['manager', { manager: host.dataSource.manager }],
-      ['currency', { currency: 'USD' }],
+      ['price', { price: 1 }],
       ['code', { amount: 1, code: '' }],
       ['code', { amount: 1, code: 'A', referral: 1 }],
     ];
     await expectRefusals(host, wrong, (input, options) => {
       const user =
-        'currency' in input || !('amount' in input || 'reference' in input || 'at' in input) ? undefined : buyer;
+        'price' in input || !('amount' in input || 'reference' in input || 'at' in input) ? undefined : buyer;
       const given = { ...(user !== undefined && { user }), amount: 1, reference: 'd', ...input };
       return referrals.purchases.create(given as never, options);
     });

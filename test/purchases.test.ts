@@ -73,7 +73,7 @@ describe('recordPurchase', () => {
       ...{ channelId: null, mode: 'credits', rate: '0.25', maxPerReferee: null, earned: '25.00', amount: '25.00' },
       isSelfReferral: false,
       ...{ availableAt: new Date(now.getTime() + 30 * day), revertedAt: null, earnOutId: null, paidAt: null },
-      ...{ room: null, pendingDays: 30 },
+      ...{ room: null, pendingDays: 30, heldFor: [], heldFrom: null, rejectedAt: null },
       ...{ createdAt: now, updatedAt: now },
     });
     expect(commission!.status).toBe('pending');
@@ -182,7 +182,9 @@ describe('recordPurchase', () => {
         [user, good],
       ]),
       ['amuont', ['b', { ...good, amuont: 1 }]],
-      ['currency', ['b', { ...good, currency: 'USD' }]],
+      ['price', ['b', { ...good, price: 1 }]],
+      ['currency', ['b', { ...good, currency: 'usd' }]],
+      ['rate', ['b', { ...good, currency: 'EUR' }]],
     ];
     await expectRefusals(host, inputs, ([user, input], options) =>
       host.referrals.recordPurchase(user as string, { ...(input as typeof good), ...options }),

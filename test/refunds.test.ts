@@ -43,6 +43,7 @@ describe('recordRefund', () => {
     const part = await refund('re-1', '40');
     expect({ ...part.refund }).toEqual({
       ...{ userId: buyer, reference: 're-1', purchase: 'inv', amount: '40.00', undoneAt: null },
+      ...{ currency: null, originalAmount: null },
       createdAt: host.clock.time,
     });
     expect({ ...part.commission }).toEqual({ ...commission, amount: '15.00', updatedAt: host.clock.time });

@@ -130,6 +130,7 @@ export async function makeWorld(options: Parameters<typeof openDataSource>[0] = 
         reviews: reviews.pop()!,
         adjustments: adjustment.id,
       },
+      audit: (await referrals.audit.search({ take: 1 }))[0]!.id,
     },
     /** A credit for a sign-up. */
     grant: (await signup.credits())[0]!.id,

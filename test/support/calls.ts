@@ -104,6 +104,7 @@ const kinds: Record<Records, Kind> = {
     ...{ record: 'ReferralCommission', input: () => ({}), changes: {}, refuses: notCreated },
     loaders: ['channel', 'earnOut', 'ofPurchase'],
   },
+  audit: { record: 'ReferralAudit', input: () => ({}), changes: {}, refuses: notCreated },
   adjustments: {
     ...{ record: 'ReferralAdjustment', input: () => ({}), changes: {}, refuses: notCreated },
     loaders: ['earnOut'],

@@ -64,6 +64,10 @@ export async function buildCommissionWorld(host: EarningsHost): Promise<void> {
   await back('carl', 'c1', 'rc2', '0.01');
   await back('eve', 'e1', 're1');
   await back('nobody', 'x1', 'rx1', '1');
+  clock.time = new Date(clock.time.getTime() + 1000);
+  await referrals.recordPurchase('eve', { reference: 'e2', amount: '8', currency: 'KWD', rate: '3.25' });
+  await back('eve', 'e2', 're2', '1.005');
+  await back('eve', 'e2', 're3', '0.5');
   clock.advanceDays(31);
   await referrals.runEarnOuts();
   await back('fred', 'f1', 'rf1', '10');

@@ -130,8 +130,9 @@ export class Purchases {
   }
 
   async record(user: UserRef, input: PurchaseInput): Promise<RecordedPurchase> {
+    const checked = this.#planOf(user, input);
     const { manager } = input;
-    let plan = await this.#rated(this.#planOf(user, input), manager);
+    let plan = await this.#rated(checked, manager);
     if (this.#fraud.hasRule) plan = await this.#asked(await this.#whole(plan, manager), manager);
     else if (plan.naming) plan = await this.#attributed(plan, manager);
     const made = await retryOvertaken(async () => {
