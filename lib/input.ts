@@ -1,3 +1,4 @@
+import { types } from 'node:util';
 import type { EntityManager } from 'typeorm';
 import { anyCurrency, type Currency } from './currency';
 import { invalid, ReferralError } from './errors';
@@ -109,7 +110,7 @@ export function dateOf(field: string, value: Date | null | undefined): Date | nu
 /** Whether a value is a valid Date that PostgreSQL can store as well. */
 export function isDate(value: unknown): value is Date {
   try {
-    return value instanceof Date && value.getUTCFullYear() >= 1 && value.getUTCFullYear() <= 9999;
+    return types.isDate(value) && value.getUTCFullYear() >= 1 && value.getUTCFullYear() <= 9999;
   } catch {
     return false; // a proxy of a Date has none of its methods
   }

@@ -330,7 +330,11 @@ export interface ReferralsOptions {
    * `res.locals.csrfToken` or `res.locals._csrf`, whichever exists; otherwise no field.
    */
   csrf?: (req: Request, res: Response) => { name: string; value: string } | null;
-  /** Returns the current time, for tests and simulations. Default: the database's clock. */
+  /**
+   * Returns the current time, for tests and simulations: a valid Date of the years 1 to 9999. If it throws or returns
+   * something else, clicks have the database's time, and `onError` is told; other calls throw. Default: the database's
+   * clock.
+   */
   clock?: () => Date;
   /**
    * The time-out of a statement during a request, in milliseconds. After it the request continues without the result.

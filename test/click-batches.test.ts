@@ -175,17 +175,17 @@ describe('a batch', () => {
   });
 });
 
+/** The names of the package's statements on the only connection of the pool. */
+const names = async (dataSource: DataSource): Promise<string[]> =>
+  (await dataSource.query<{ name: string }[]>('SELECT name FROM pg_prepared_statements')).map(({ name }) => name);
+
+const started = async (): Promise<{ host: Host; to: Referral }> => {
+  const dataSource = await openDataSource({ poolSize: 1 });
+  const host = await startHost({ dataSource });
+  return { host, to: await link() };
+};
+
 describe('a statement that can’t be prepared is sent unprepared, once, and so is every later one', () => {
-  /** The names of the package's statements on the connection. */
-  const names = async (dataSource: DataSource): Promise<string[]> =>
-    (await dataSource.query<{ name: string }[]>('SELECT name FROM pg_prepared_statements')).map(({ name }) => name);
-
-  const started = async (): Promise<{ host: Host; to: Referral }> => {
-    const dataSource = await openDataSource({ poolSize: 1 });
-    const host = await startHost({ dataSource });
-    return { host, to: await link() };
-  };
-
   test('prepared, where nothing is in the way', async () => {
     const { host, to } = await started();
     await clicks(host, to, 3);
@@ -221,21 +221,6 @@ describe('a statement that can’t be prepared is sent unprepared, once, and so 
     await clicks(second, to, 3);
     expect(await host.dataSource.getRepository(ReferralResponse).count()).toBe(4);
     expect([...host.errors, ...second.errors]).toEqual([]);
-  });
-
-  test('after a migration that changes the type of a column that it returns', async () => {
-    const { host, to } = await started();
-    const seen: string[] = [];
-    host.referrals.on('response', ({ action }) => void seen.push(action)); // then the rows are returned
-    await clicks(host, to, 2);
-    expect(await names(host.dataSource)).toHaveLength(1);
-    await host.dataSource.query(
-      `ALTER TABLE ${schemaOf(host.dataSource)}.referral_responses ALTER COLUMN user_agent TYPE text`,
-    );
-    await clicks(host, to, 2);
-    expect(await to.responseCount()).toBe(4);
-    expect(seen).toHaveLength(4);
-    expect(host.errors).toEqual([]);
   });
 
   test.each(['the host’s', 'our'])('in %s transaction: a sign-up', async (whose) => {
@@ -284,6 +269,90 @@ describe('a statement that can’t be prepared is sent unprepared, once, and so 
       await closeAll();
       await pooler.stop();
     }
+  });
+});
+
+describe('after a migration that changes the type of a column that it returns, a statement is prepared anew', () => {
+  /** Changes the type of a column under the live connections of the pool, back or forth. */
+  const migrate = async ({ dataSource }: Host, table: string, column: string): Promise<void> => {
+    const [row] = await dataSource.query<{ type: string }[]>(
+      `SELECT format_type(atttypid, atttypmod) AS type FROM pg_attribute WHERE attrelid = $1::regclass AND attname = $2`,
+      [`${schemaOf(dataSource)}.${table}`, column],
+    );
+    const type = row!.type === 'text' ? 'varchar(2000)' : 'text';
+    await dataSource.query(`ALTER TABLE ${schemaOf(dataSource)}.${table} ALTER COLUMN ${column} TYPE ${type}`);
+  };
+  /** The ends of the names: a name without a number, or the number of its generation. */
+  const generations = async (host: Host): Promise<string[]> =>
+    (await names(host.dataSource)).map((name) => name.replace(/^referrals_[0-9a-f]{32}_?/, '')).toSorted();
+
+  test('clicks: none is lost, and the next one is prepared', async () => {
+    const { host, to } = await started();
+    const seen: string[] = [];
+    host.referrals.on('response', ({ action }) => void seen.push(action)); // then the rows are returned
+    await clicks(host, to, 2);
+    for (const generation of ['1', '2']) {
+      await migrate(host, 'referral_responses', 'user_agent');
+      await clicks(host, to, 2); // unprepared
+      await clicks(host, to, 2);
+      expect(await generations(host)).toContain(generation);
+    }
+    expect(await to.responseCount()).toBe(10);
+    expect(seen).toHaveLength(10);
+    expect(host.errors).toEqual([]);
+  });
+
+  test.each(['the host’s', 'our'])('in %s transaction: a sign-up', async (whose) => {
+    const { host, to } = await started();
+    const signUp = (user: string) => {
+      const record = (manager?: EntityManager) =>
+        Referral.recordSignup(null, user, { code: to.code, ...(manager && { manager }) });
+      return whose === 'our' ? record() : host.dataSource.transaction(record);
+    };
+    await signUp('one');
+    await migrate(host, 'referral_signups', 'user_id');
+    expect(await signUp('two')).toMatchObject({ userId: 'two', referralId: to.id });
+    expect(await signUp('three')).toMatchObject({ userId: 'three', referralId: to.id });
+    expect((await generations(host)).filter((generation) => generation === '1')).not.toEqual([]);
+    expect(await host.referrals.verify()).toMatchObject({ ok: true });
+  });
+
+  test('on many live connections at once, which all have the outdated plan', async () => {
+    const host = await startHost({
+      ...{ dataSource: await openDataSource({ poolSize: 8 }), commission: { ratio: '0.1' } },
+    });
+    const to = await link();
+    const buyers = Array.from({ length: 16 }, (_, index) => `user ${index}`);
+    for (const user of buyers) await Referral.recordSignup(null, user, { code: to.code });
+    let references = 0;
+    const buyAll = () =>
+      Promise.all(
+        buyers.map((user) => host.referrals.recordPurchase(user, { amount: 10, reference: `${++references}` })),
+      );
+    await buyAll();
+    for (const table of ['referral_purchases', 'referral_commissions']) {
+      await migrate(host, table, table === 'referral_purchases' ? 'reference' : 'user_id');
+      await buyAll();
+    }
+    expect(await host.referrals.commissions.count()).toBe(48);
+    expect(await host.referrals.verify()).toMatchObject({ ok: true });
+  });
+
+  test('an error of the host’s with the same SQLSTATE stays what it is', async () => {
+    const { host, to } = await started();
+    const schema = schemaOf(host.dataSource);
+    await clicks(host, to, 1);
+    await host.dataSource.query(`CREATE FUNCTION ${schema}.refuse() RETURNS trigger LANGUAGE plpgsql AS
+      'BEGIN RAISE EXCEPTION ''not supported'' USING ERRCODE = ''feature_not_supported''; END'`);
+    await host.dataSource.query(`CREATE TRIGGER refuse BEFORE INSERT ON ${schema}.referral_responses FOR EACH ROW
+      EXECUTE FUNCTION ${schema}.refuse()`);
+    await clicks(host, to, 1);
+    expect(host.errors.splice(0)).toMatchObject([{ code: '0A000' }]);
+    await host.dataSource.query(`DROP TRIGGER refuse ON ${schema}.referral_responses`);
+    await clicks(host, to, 1);
+    expect(await generations(host)).toEqual(['']);
+    expect(await to.responseCount()).toBe(2);
+    expect(host.errors).toEqual([]);
   });
 });
 
@@ -430,11 +499,16 @@ describe('at sign-in', () => {
     }
   });
 
-  test('a deadlock with a transaction of the host’s is retried', async () => {
-    const host = await startHost();
-    const { dataSource } = host;
-    const to = await link();
-    const visitor = visitorOf(await click(host, to));
+  /**
+   * Runs a call that links three responses of a visitor, so that it ends in a deadlock with a transaction of the host's: it
+   * has locked the first, that transaction the second, and PostgreSQL ends the call.
+   */
+  async function deadlocked<T>(
+    { dataSource }: Host,
+    to: Referral,
+    visitor: string,
+    link: () => Promise<T>,
+  ): Promise<Promise<T>[]> {
     const schema = schemaOf(dataSource);
     const table = `${schema}.referral_responses`;
     await dataSource.query(
@@ -450,12 +524,12 @@ describe('at sign-in', () => {
       WHEN (OLD.id = ${ids[0]}) EXECUTE FUNCTION ${schema}.hold()`);
     const holder = dataSource.createQueryRunner();
     await holder.query(`SELECT pg_advisory_lock(${key})`);
-    let linked: Promise<ReferralResponse[]> | undefined;
+    let linked: Promise<T> | undefined;
     await dataSource.transaction(async (manager) => {
       await manager.query(`SET LOCAL deadlock_timeout = '100min'`);
       const lock = (id: number | undefined) => manager.query(`SELECT FROM ${table} WHERE id = $1 FOR UPDATE`, [id]);
       await lock(ids[1]);
-      linked = to.linkResponsesToUser('boris', visitor);
+      linked = link();
       linked.catch(() => undefined);
       await waits(dataSource, linked);
       const locked = lock(ids[0]);
@@ -464,7 +538,41 @@ describe('at sign-in', () => {
       await locked;
     });
     await holder.release();
+    return [linked!];
+  }
+
+  test('a deadlock with a transaction of the host’s is retried', async () => {
+    const host = await startHost();
+    const to = await link();
+    const visitor = visitorOf(await click(host, to));
+    const [linked] = await deadlocked(host, to, visitor, () => to.linkResponsesToUser('boris', visitor));
     expect(await linked).toHaveLength(3);
+  });
+
+  test('in a transaction of the host’s, a deadlock is the host’s: nothing is linked, and the transaction can go on', async () => {
+    const host = await startHost();
+    const to = await link();
+    const visitor = visitorOf(await click(host, to));
+    const events: string[] = [];
+    host.referrals.on('userLinkedToResponse', ({ userId }) => void events.push(userId!));
+    let attempts = 0;
+    let failure: unknown;
+    const [committed] = await deadlocked(host, to, visitor, () =>
+      host.dataSource.transaction(async (manager) => {
+        attempts++;
+        await to.linkResponsesToUser('boris', visitor, { manager }).catch((error: unknown) => (failure = error));
+        await Referral.create({ user: 'boris', redirectTo: '/', label: 'goes on' }, { manager });
+      }),
+    );
+    await committed;
+    expect(failure).toMatchObject({ code: '40P01' });
+    expect(attempts).toBe(1);
+    expect(events).toEqual([]);
+    expect((await to.filteredResponses()).map(({ userId }) => userId)).toEqual([null, null, null]);
+    expect(await host.dataSource.getRepository(Referral).countBy({ userId: 'boris' })).toBe(1);
+    // The host's next transaction succeeds.
+    await host.dataSource.transaction((manager) => to.linkResponsesToUser('boris', visitor, { manager }));
+    expect(events).toEqual(['boris', 'boris', 'boris']);
   });
 
   test('a cookie with an id of an older version is that visitor’s', async () => {

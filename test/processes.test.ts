@@ -4,8 +4,9 @@ import http, { type IncomingMessage } from 'node:http';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { DataSource } from 'typeorm';
-import { entities, migrations, Referral, ReferralDailyCount, ReferralResponse } from '../lib';
+import { createReferrals, entities, migrations, Referral, ReferralDailyCount, ReferralResponse } from '../lib';
 import { firefox } from './support/browser';
+import { baseUrl, patient, secret, waitFor } from './support/host';
 import { type OwnServer, startOwnServer } from './support/own-server';
 import { after, killAfter, startProcess } from './support/processes';
 
@@ -114,4 +115,53 @@ test('close() writes what is in flight before a process ends', async () => {
   expect(answered.length).toBeGreaterThan(30);
   expect(answered.filter((visitor) => !visitors.has(visitor))).toEqual([]);
   expect(counted).toBe(clicks);
+});
+
+test('links that are deleted while several processes record clicks on them leave no click and no count', async () => {
+  const referrals = createReferrals({ dataSource, baseUrl, secret, user: () => null, ...patient() });
+  const apps = await Promise.all([startApp(), startApp(), startApp()]);
+  let isOver = false;
+  try {
+    const codes = Array.from({ length: 12 }, (_, index) => `GONE-${index}`);
+    const ids = (await Promise.all(codes.map(make))).map(Number); // a bigint, which the driver returns as text
+    const apps = await Promise.all([startApp(), startApp(), startApp()]);
+    const killed = apps[0];
+    let answered = 0;
+    const clicking = apps.map(async ({ said: url }) => {
+      while (!isOver) {
+        const answers = await Promise.all(codes.map((code) => get(`${url}/r/${code}`).catch(() => null)));
+        if (answers.includes(null)) return expect(killed.said).toBe(url);
+        // A process redirects for a link that it has cached also when it is deleted, and does not count it.
+        for (const answer of answers) expect([302, 404]).toContain(answer!.statusCode);
+        answered++;
+      }
+    });
+    const [left, ...rest] = ids;
+    for (const [index, id] of rest.entries()) {
+      const before = answered;
+      await waitFor(() => Promise.resolve(answered > before + 1)); // each link is deleted in the middle of clicks
+      await referrals.referralCodes.delete(id);
+      if (index === 5) killed.child.kill('SIGKILL'); // with a batch under way, which is committed or undone
+    }
+    isOver = true;
+    await Promise.all(clicking);
+    for (const { child } of apps) child.kill('SIGKILL');
+    // What a process had begun when it was killed ends by itself.
+    await waitFor(async () => {
+      const [row] = await dataSource.query<{ open: number }[]>(
+        `SELECT count(*)::int AS open FROM pg_stat_activity
+         WHERE datname = current_database() AND state = 'active' AND pid <> pg_backend_pid()`,
+      );
+      return row!.open === 0;
+    });
+    for (const id of rest) expect(await stored(id)).toEqual({ visitors: new Set(), clicks: 0, counted: 0 });
+    const kept = await stored(left!);
+    expect(kept.clicks).toBeGreaterThan(0);
+    expect(kept.counted).toBe(kept.clicks);
+    expect(await referrals.verify()).toMatchObject({ ok: true, problems: [] });
+  } finally {
+    isOver = true;
+    for (const { child } of apps) child.kill('SIGKILL');
+    await referrals.close();
+  }
 });

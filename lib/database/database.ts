@@ -65,8 +65,8 @@ export class Database extends Mapping {
     on.sending();
     const startedAt = Date.now();
     const { rows } = await this.#preparedStatements
-      .send(name, runner.isTransactionActive, (name) =>
-        client.query<Row>({ name, text, values: parameters, types: resultTypes }),
+      .send({ text, name }, runner.isTransactionActive, (sent) =>
+        client.query<Row>({ ...sent, values: parameters, types: resultTypes }),
       )
       .catch((error: Error) => {
         logger.logQueryError(error, text, parameters, runner);

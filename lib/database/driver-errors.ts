@@ -143,13 +143,21 @@ export function isConflict(error: unknown): boolean {
   return ['40P01', '40001'].includes(sqlStateOf(error) ?? '');
 }
 
-/**
- * Whether PostgreSQL could not prepare a statement, or run the prepared one: it is missing or there already on the
- * connection (26000, 42P05), or what it returns has other types than before (0A000, which unprepared statements have too).
- */
+/** Whether a prepared statement is missing on the connection (26000), or is there already (42P05). */
 export function canNotPrepare(error: unknown): boolean {
-  return ['26000', '42P05', '0A000'].includes(sqlStateOf(error) ?? '');
+  return ['26000', '42P05'].includes(sqlStateOf(error) ?? '');
 }
+
+/**
+ * Whether a prepared statement returns other types than when it was prepared (0A000). Everything that PostgreSQL does not
+ * support has this SQLSTATE; the function of its source that reports the error tells, if a pooler passes it on.
+ */
+export function isOutdated(error: unknown): boolean {
+  const { routine = revalidation } = (error ?? {}) as { routine?: string };
+  return sqlStateOf(error) === '0A000' && routine === revalidation;
+}
+
+const revalidation = 'RevalidateCachedQuery';
 
 /** Whether a statement exceeded `lock_timeout`. */
 export function isLockTimeout(error: unknown): boolean {

@@ -214,7 +214,8 @@ export class Referral {
 
   /**
    * Sets the user on the visitor's responses to this referral that have no user, in one statement, and emits
-   * `userLinkedToResponse` for each.
+   * `userLinkedToResponse` for each. A deadlock is retried. In a transaction of the host's it is not: PostgreSQL's error
+   * (`40P01`) is thrown, nothing is linked, and the host repeats its transaction.
    *
    * @param visitorId the `visitorId` of a response, which comes from the signed cookie. Never take it from user input.
    * @returns the responses that this call has changed, oldest first.

@@ -1,5 +1,5 @@
 import type { EntityManager } from 'typeorm';
-import type { Clock } from '../database/clock';
+import type { VisitorClock } from '../database/clock';
 import { idOfCode } from '../database/codes';
 import type { Database } from '../database/database';
 import { type Placeholders, type Query, sql } from '../database/named-parameters';
@@ -62,7 +62,7 @@ interface BestTouch {
 export class Attribution {
   readonly #database: Database;
   readonly #layout: ClickLayout;
-  readonly #clock: Clock;
+  readonly #clock: VisitorClock;
   readonly #lookup: ReferralLookup;
   readonly #samePerson: SamePerson;
   readonly #columns: string;
@@ -74,7 +74,7 @@ export class Attribution {
   constructor(
     database: Database,
     layout: ClickLayout,
-    clock: Clock,
+    clock: VisitorClock,
     lookup: ReferralLookup,
     samePerson: SamePerson,
     { attribution }: Settings,

@@ -19,6 +19,9 @@ const maxWaiting = 20_000;
  * Group commit for clicks: the clicks that arrive while a batch is being written form the next batch. Under load, one
  * commit covers hundreds of clicks. Each click is committed before its redirect is sent. A single click is written
  * without delay. The statement is in `response-insert.ts`.
+ *
+ * One batch is in flight. Two at once were tried, and brought nothing: 6,767 to 7,284 clicks/s, against 7,057 to 7,154 with
+ * one.
  */
 export class ClickRecorder {
   readonly #responses: Responses;

@@ -1,5 +1,7 @@
 import type { Request } from 'express';
+import type { EntityManager } from 'typeorm';
 import type { Database } from '../database/database';
+import type { Events } from '../database/events';
 import type { ReferralCalls } from '../entities/instance';
 import type { Referral } from '../entities/referral';
 import type { ReferralResponse } from '../entities/referral-response';
@@ -12,16 +14,19 @@ import type { CreateReferralInput, RecordOptions, RespondOptions } from '../type
 import type { AttributedUsers } from './attributed-users';
 import type { ReferralCreation } from './referral-creation';
 import type { ReferralLookup } from './referral-lookup';
+import type { NewResponse } from './response-insert';
 import type { ResponseLists } from './response-lists';
 import type { Responses } from './responses';
 import type { Asking } from './same-person';
 import { loadTarget, storedTarget, type StoredTarget } from './targets';
+import type { Visitor } from './visitor';
 import { newVisitorId } from './visitor-id';
 import type { Visitors } from './visitors';
 
 interface Parts {
   readonly settings: Settings;
   readonly database: Database;
+  readonly events: Events;
   readonly lookup: ReferralLookup;
   readonly creation: ReferralCreation;
   readonly responses: Responses;
@@ -32,7 +37,7 @@ interface Parts {
 
 /** The calls that the static and instance methods of `Referral` and `ReferralResponse` make. */
 export function referralCalls(parts: Parts): ReferralCalls {
-  const { settings, database, lookup, creation, responses, lists, visitors, attributedUsers } = parts;
+  const { settings, database, events, lookup, creation, responses, lists, visitors, attributedUsers } = parts;
   const { dataSource, baseUrl, sitePath, linkPath } = settings;
   const links = `${baseUrl.origin}${sitePath}${linkPath}`;
 
@@ -43,6 +48,27 @@ export function referralCalls(parts: Parts): ReferralCalls {
 
   /** The responses are committed by now. */
   const arrived = (user: Asking): Promise<void> => database.nextStep(() => attributedUsers.arrived(user), user.manager);
+
+  /** Does something with responses once they are committed, and their visitor may have signed in elsewhere meanwhile. */
+  async function onceCommitted(manager: EntityManager | undefined, work: () => Promise<unknown>): Promise<void> {
+    const reported = (): Promise<unknown> => work().catch(settings.onError); // no caller can catch it
+    if (manager?.queryRunner?.isTransactionActive) events.afterCommit(manager, () => void reported());
+    else await reported();
+  }
+
+  /** Records a response of a visitor. One who is not signed in has a user once the visitor signs in. */
+  async function record(
+    visitor: Visitor,
+    facts: NewResponse,
+    manager: EntityManager | undefined,
+  ): Promise<ReferralResponse | null> {
+    const response = await responses.record(facts, manager);
+    if (response?.visitorId && response.userId === null && response.visitorId === visitor.touch?.visitorId) {
+      const { referralId, visitorId, touchedAt } = response;
+      await onceCommitted(manager, () => visitor.settle(referralId, visitorId, touchedAt));
+    }
+    return response;
+  }
 
   return {
     hasSeen: (req) => visitors.hasSeen(req),
@@ -67,7 +93,7 @@ export function referralCalls(parts: Parts): ReferralCalls {
       const userId = await visitor.userId();
       const about = { referralId: referral.id, userId, action, target, touchedAt };
       const touch = await visitor.touchOf(userId, options.manager);
-      return responses.record(visitor.facts(about, touch), options.manager);
+      return record(visitor, visitor.facts(about, touch), options.manager);
     },
 
     async respond(
@@ -84,7 +110,7 @@ export function referralCalls(parts: Parts): ReferralCalls {
       // A visitor who is not signed in needs a visitor id: the response is found by it at sign-in.
       const isCarried = userId === null && !options.manager && !req.res!.headersSent && (await visitor.consents());
       if (isCarried) facts.visitorId ??= newVisitorId();
-      const response = await responses.record(facts, options.manager);
+      const response = await record(visitor, facts, options.manager);
       if (response && userId !== null)
         await arrived({ userId, user: options.user ?? userId, req, manager: options.manager });
       visitor.touched();
@@ -120,9 +146,13 @@ export function referralCalls(parts: Parts): ReferralCalls {
       { manager }: WithManager,
     ): Promise<ReferralResponse[]> {
       const userId = someUserIdOf('user', user);
-      const linked = await responses.link(visitorIdOf('visitorId', visitorId), userId, referralId, manager);
+      const id = visitorIdOf('visitorId', visitorId);
+      const linked = await responses.link(id, userId, referralId, manager);
       if (linked === null) return [];
       await arrived({ userId, user, req: null, manager });
+      // A response that was committed before the transaction has found no user, and is not in its snapshot.
+      if (manager?.queryRunner?.isTransactionActive)
+        events.afterCommit(manager, () => void responses.link(id, userId, referralId).catch(settings.onError));
       return linked;
     },
 

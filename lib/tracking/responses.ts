@@ -1,5 +1,5 @@
 import type { EntityManager } from 'typeorm';
-import type { Clock } from '../database/clock';
+import type { VisitorClock } from '../database/clock';
 import type { Database } from '../database/database';
 import type { Events } from '../database/events';
 import { sql } from '../database/named-parameters';
@@ -8,20 +8,22 @@ import { ReferralResponse, RESPONDED } from '../entities/referral-response';
 import type { ClickLayout } from './click-layout';
 import { DistributedInsert } from './distributed-insert';
 import { BatchInsert, type Inserted, type NewResponse, type ResponseInsert } from './response-insert';
-import { claimSql } from './visitor-owners';
+import type { VisitorOwners } from './visitor-owners';
 import type { Touch } from './visitor-token';
 
 /** Records, links and counts responses. */
 export class Responses {
   readonly #database: Database;
   readonly #layout: ClickLayout;
-  readonly #clock: Clock;
+  readonly #clock: VisitorClock;
   readonly #events: Events;
+  readonly #owners: VisitorOwners;
   readonly #plain: ResponseInsert;
   readonly #distributed: ResponseInsert;
 
-  constructor(database: Database, layout: ClickLayout, clock: Clock, events: Events) {
+  constructor(database: Database, layout: ClickLayout, clock: VisitorClock, events: Events, owners: VisitorOwners) {
     this.#database = database;
+    this.#owners = owners;
     this.#layout = layout;
     this.#clock = clock;
     this.#events = events;
@@ -51,10 +53,14 @@ export class Responses {
   }
 
   /**
-   * Makes the visitor id the user's, and sets the user on the visitor's responses that have none, to one referral or to
-   * all. Concurrent calls link each response once: PostgreSQL tests `user_id IS NULL` again on each row once it is
-   * locked. A row lock in a sub-select (FOR UPDATE) would give them an order, but can't be distributed: so a deadlock,
-   * with what deletes the rows, is retried.
+   * Makes the visitor id the user's, and then sets the user on the visitor's responses that have none, to one referral or
+   * to all. Outside of a transaction, the first is committed before the second: a response that is committed too late for
+   * the second finds the user ({@link VisitorOwners.of}).
+   *
+   * Concurrent calls link each response once: PostgreSQL tests `user_id IS NULL` again on each row once it is locked. A
+   * row lock in a sub-select (FOR UPDATE) would give them an order, but can't be distributed: so a deadlock, with what
+   * deletes the rows, is retried. In the host's transaction it is not, because the other one may wait for what that has
+   * locked before: it is thrown, and the host repeats its transaction.
    *
    * @returns the responses that the call has changed, oldest first; null if the visitor id is another user's.
    */
@@ -64,28 +70,25 @@ export class Responses {
     referralId: number | null,
     manager?: EntityManager,
   ): Promise<ReferralResponse[] | null> {
-    const { tables } = this.#database;
+    const { responses } = this.#database.tables;
     const query = sql(
       { visitor: visitorId, user: userId, referral: referralId },
-      ($) => `WITH owner AS (
-         ${claimSql(tables, $.visitor, $.user)}
-       ), linked AS (
-         UPDATE ${tables.responses} SET user_id = ${$.user}
-         WHERE visitor_id = ${$.visitor} AND user_id IS NULL AND EXISTS (SELECT FROM owner WHERE owner.user_id = ${$.user})
+      ($) => `WITH linked AS (
+         UPDATE ${responses} SET user_id = ${$.user}
+         WHERE visitor_id = ${$.visitor} AND user_id IS NULL
            AND (${$.referral}::bigint IS NULL OR referral_id = ${$.referral})
          RETURNING *
        )
-       SELECT owner.user_id = ${$.user} AS "isOwner", ${this.#database.columns(ReferralResponse, 'linked')}
-       FROM owner LEFT JOIN linked ON true`,
+       SELECT ${this.#database.columns(ReferralResponse)} FROM linked`,
     );
     const rows = await this.#database.attempt(
-      (within) => this.#database.query<{ isOwner: boolean; id: string | null }>(query, within),
+      async (within) =>
+        (await this.#owners.claim(visitorId, userId, within)) ? this.#database.query<object>(query, within) : null,
       manager,
     );
-    if (!rows[0]!.isOwner) return null;
+    if (!rows) return null;
     // Sorted here: Citus expects so many rows of an UPDATE that PostgreSQL would compile the sort (JIT), for 70 ms.
     const linked = rows
-      .filter(({ id }) => id !== null)
       .map((row) => this.#database.entity(ReferralResponse, row))
       .sort((a, b) => a.createdAt.getTime() - b.createdAt.getTime() || a.id - b.id);
     for (const response of linked) this.#events.emit(manager, 'userLinkedToResponse', response);

@@ -1,4 +1,4 @@
-import { Clock } from '../database/clock';
+import { Clock, VisitorClock } from '../database/clock';
 import { Database } from '../database/database';
 import { Events } from '../database/events';
 import { missingParts, presentParts } from '../database/missing-parts';
@@ -26,6 +26,7 @@ import { Visitors } from './visitors';
 /** The parts of tracking, wired for one DataSource. */
 export interface Tracking extends VisitorParts {
   readonly database: Database;
+  readonly clock: Clock;
   readonly events: Events;
   readonly creation: ReferralCreation;
   readonly visitors: Visitors;
@@ -43,23 +44,24 @@ export interface Tracking extends VisitorParts {
 export function wireTracking(settings: Settings): Tracking {
   const database = new Database(settings, settings.queryTimeoutMs);
   const clock = new Clock(settings.clock);
+  const visitorClock = new VisitorClock(clock, settings.onError);
   const events = new Events(settings.onError);
   const lookup = new ReferralLookup(database, clock, settings);
   const creation = new ReferralCreation(database, clock, settings);
   const owners = new VisitorOwners(database);
   const layout = new ClickLayout(database);
-  const responses = new Responses(database, layout, clock, events);
+  const responses = new Responses(database, layout, visitorClock, events, owners);
   const lists = new ResponseLists(database, layout, settings);
   const recorder = new ClickRecorder(responses, clock);
   const samePerson = new SamePerson(settings);
-  const attribution = new Attribution(database, layout, clock, lookup, samePerson, settings);
-  const store = visitorStore(settings, clock);
+  const attribution = new Attribution(database, layout, visitorClock, lookup, samePerson, settings);
+  const store = visitorStore(settings, visitorClock);
   const attributedUsers = new AttributedUsers();
   const ownClicks = new OwnClicks(database, lookup, owners, samePerson, settings);
   const signIns = new SignIns(lookup, responses, ownClicks, attributedUsers);
   const parts = {
     settings,
-    clock,
+    visitorClock,
     lookup,
     recorder,
     responses,
@@ -72,7 +74,17 @@ export function wireTracking(settings: Settings): Tracking {
     isBeforeApp: false,
   };
   const visitors = new Visitors(parts);
-  const calls = referralCalls({ settings, database, lookup, creation, responses, lists, visitors, attributedUsers });
+  const calls = referralCalls({
+    settings,
+    database,
+    events,
+    lookup,
+    creation,
+    responses,
+    lists,
+    visitors,
+    attributedUsers,
+  });
 
   async function start(): Promise<void> {
     const query = presentParts(database, `${timeInResult('now()')} AS now, ${hasCitus} AS "hasCitus"`);
@@ -88,5 +100,5 @@ export function wireTracking(settings: Settings): Tracking {
     await database.close();
   }
 
-  return { ...parts, database, events, creation, visitors, calls, start, close };
+  return { ...parts, database, clock, events, creation, visitors, calls, start, close };
 }

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { stringifySetCookie } from 'cookie';
 import type { Request } from 'express';
-import type { Clock } from '../database/clock';
+import type { VisitorClock } from '../database/clock';
 import { referralError } from '../errors';
 import { isCode } from '../input';
 import type { Settings } from '../options';
@@ -21,7 +21,7 @@ export interface VisitorStore {
   clear(req: IncomingMessage, res: ServerResponse, isShared: boolean): void;
 }
 
-export function visitorStore(settings: Settings, clock: Clock): VisitorStore {
+export function visitorStore(settings: Settings, clock: VisitorClock): VisitorStore {
   const isFresh = (touch: Touch): boolean =>
     clock.now().getTime() - touch.clickedAt.getTime() < settings.cookie.maxAgeMs;
   return settings.visitor === 'cookie' ? cookieStore(settings, isFresh) : sessionStore(settings, isFresh);

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Request } from 'express';
 import type { EntityManager } from 'typeorm';
-import type { Clock } from '../database/clock';
+import type { VisitorClock } from '../database/clock';
 import { isAway } from '../database/unavailable';
 import { debug } from '../debug';
 import type { Referral } from '../entities/referral';
@@ -11,7 +11,7 @@ import type { AttributedUsers } from './attributed-users';
 import type { Attributed, Attribution } from './attribution';
 import type { ClickRecorder } from './click-recorder';
 import { type NoClick, noClickReason } from './click-rules';
-import type { Link, ReferralLookup } from './referral-lookup';
+import type { Link, Named, ReferralLookup } from './referral-lookup';
 import { type RequestFacts, requestFacts } from './request-facts';
 import { RequestUser } from './request-user';
 import type { Responses } from './responses';
@@ -26,7 +26,7 @@ import type { IdTouch, Touch } from './visitor-token';
 /** The parts that a visitor uses. */
 export interface VisitorParts {
   readonly settings: Settings;
-  readonly clock: Clock;
+  readonly visitorClock: VisitorClock;
   readonly lookup: ReferralLookup;
   readonly recorder: ClickRecorder;
   readonly responses: Responses;
@@ -117,22 +117,24 @@ export class Visitor {
    */
   async click({ referral, isSuspended }: Link): Promise<void> {
     if (this.#clickedOn === referral.id) return;
-    const { attributedUsers, clock, lookup, samePerson, settings, store } = this.#parts;
+    const { attributedUsers, lookup, samePerson, settings, store, visitorClock } = this.#parts;
     const notCounted = (reason: NoClick): void => debug('%s: not counted: %s', referral.code, reason);
     const reason = noClickReason(this.#req, settings);
     if (reason) return notCounted(reason);
     if (isSuspended) return notCounted('suspended');
     if (settings.consent && !(await this.consents())) return notCounted('consent');
     this.#clickedOn = referral.id;
-    const arrivedAt = clock.now();
+    const time = visitorClock.parameter();
+    const arrivedAt = time ?? visitorClock.ofDatabase();
     const isExpired = referral.expiredAt !== null && referral.expiredAt <= arrivedAt;
     const found = this.#user.signedInOrNobody();
     const signedIn = isPromise(found) ? await found : found;
     const isOwn = signedIn !== null && samePerson.refuses && (await this.#user.isOwn(referral.userId, signedIn));
     if (isOwn) return notCounted('own');
     // A signed-in user's click has a visitor id too: if the click can't be recorded, the stored touch needs one.
-    const visitorId = this.touch?.visitorId ?? newVisitorId();
-    const recordedAt = await this.#recordClick(referral, idOf(signedIn), visitorId);
+    const known = this.touch?.visitorId;
+    const visitorId = known ?? newVisitorId();
+    const recordedAt = await this.#recordClick(referral, idOf(signedIn), visitorId, time);
     if (recordedAt === null) {
       notCounted('expired'); // or deleted
       // The database decides. If this process has cached the referral as valid, the cache is outdated.
@@ -142,6 +144,7 @@ export class Visitor {
     const isRecorded = recordedAt !== 'failed';
     if (!isRecorded && isExpired) return notCounted('expired');
     if (isRecorded && signedIn) await attributedUsers.arrived(this.#user.asking(signedIn)).catch(this.#report);
+    if (isRecorded && !signedIn && known) await this.settle(referral.id, known, recordedAt).catch(this.#report);
     this.touched();
     if (signedIn && isRecorded) {
       if (!this.touch) store.clear(this.#req, this.#res, this.#isShared); // if signIn() has failed, the touch stays for a retry
@@ -153,19 +156,37 @@ export class Visitor {
   }
 
   /** Returns the time of the click once it is committed; null if the referral has expired or is deleted. */
-  async #recordClick(referral: Referral, userId: string | null, visitorId: string): Promise<Date | 'failed' | null> {
+  async #recordClick(
+    referral: Referral,
+    userId: string | null,
+    visitorId: string,
+    time: Date | null,
+  ): Promise<Date | 'failed' | null> {
     if (!this.#hasDatabase) return 'failed';
-    const { clock, recorder } = this.#parts;
+    const { recorder } = this.#parts;
     const about = { referralId: referral.id, userId, action: RESPONDED, target: null, touchedAt: null };
     const click = this.facts(about, this.touch);
     click.visitorId = visitorId;
-    click.createdAt = clock.parameter();
+    click.createdAt = time;
     try {
       return await recorder.record(click);
     } catch (error) {
       this.#report(error);
       return 'failed';
     }
+  }
+
+  /**
+   * Makes a response that was recorded without a user the user's, if the visitor has signed in meanwhile by another
+   * request, in any process. Must be called once the response is committed. A sign-in first commits whose the visitor id
+   * is, and then links what it finds. So either that finds the response, or this finds the user.
+   */
+  async settle(referral: Named, visitorId: string, at: Date): Promise<void> {
+    const { isBeforeApp, owners, signIns } = this.#parts;
+    const userId = await owners.of(visitorId);
+    if (userId === null) return;
+    const touch = { referral, visitorId, clickedAt: at, listenerAt: isBeforeApp ? at : undefined };
+    await signIns.complete(touch, { userId, user: userId, req: null, manager: undefined });
   }
 
   /** Stores a touch for the visitor until sign-in, unless the one before it counts more. */

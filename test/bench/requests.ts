@@ -138,6 +138,8 @@ function score({ scores }: Bench, measured: ReadonlyMap<string, readonly Figures
   compare('listener cpu, 512', 'cpu', 'listener, 512', 'bare redirect, 512');
   compare('router cpu, 64', 'cpu', 'router, 64', 'bare redirect, 64');
   compare('router cpu, 512', 'cpu', 'router, 512', 'bare redirect, 512');
+  compare('listener cpu, back', 'cpu', 'listener, with the cookie, 64', 'bare redirect, 64');
+  compare('router cpu, back', 'cpu', 'router, with the cookie, 64', 'bare redirect, 64');
   compare('listener rate', 'perSecond', 'listener, 512', 'bare redirect, 512');
   compare('router rate', 'perSecond', 'router, 512', 'bare redirect, 512');
   compare('by hand', 'perSecond', 'router, 512', 'by hand, 512');

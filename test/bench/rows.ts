@@ -23,6 +23,8 @@ export const rowsOf = ({ responses, connections, commissions }: Numbers) =>
       'listener cpu, 512': { measured: cpuOf('listener', 512), atMost: onListener },
       'router cpu, 64': { measured: cpuOf('router', 64), atMost: onRouter },
       'router cpu, 512': { measured: cpuOf('router', 512), atMost: onRouter },
+      'listener cpu, back': { measured: cpuOf('listener', 64, 'who comes back with the cookie') },
+      'router cpu, back': { measured: cpuOf('router', 64, 'who comes back with the cookie') },
       'listener rate': { measured: rateOf('listener', 'a bare redirect'), atLeast: { 20: 1.5 } },
       'router rate': { measured: rateOf('router', 'a bare redirect') },
       'by hand': { measured: rateOf('router', 'a SELECT and an INSERT by hand'), atLeast: 2.5 },
@@ -76,8 +78,9 @@ export const rowsOf = ({ responses, connections, commissions }: Numbers) =>
 type Rows = ReturnType<typeof rowsOf>;
 export type RowId = { [P in Part]: keyof Rows[P] }[Part];
 
-function cpuOf(way: string, connections: number): string {
-  return `server CPU of a click through the ${way} against a bare redirect, ${connections} connections`;
+function cpuOf(way: string, connections: number, who = ''): string {
+  const click = who === '' ? 'a click' : `a click of a visitor ${who}`;
+  return `server CPU of ${click} through the ${way} against a bare redirect, ${connections} connections`;
 }
 
 function rateOf(way: string, other: string): string {
