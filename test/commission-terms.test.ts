@@ -81,10 +81,10 @@ describe('what a purchase earns', () => {
       await manager.query(`SET LOCAL TIME ZONE 'Pacific/Auckland'`);
       const buy = (at: string) =>
         host.referrals.recordPurchase(buyer, { amount: 10, reference: at, at: new Date(at), manager });
-      // In Auckland it is the 28th of February, and the next month ends on the 28th of March.
-      await buy('2021-02-27T12:00:00Z');
-      expect((await buy('2021-03-27T12:00:00Z')).purchase.noCommission).toBe('term-ended');
-      expect((await buy('2021-03-27T11:59:59Z')).commission!.earned).toBe('5.00');
+      // In Auckland it is the 31st of January, from which a month ends with the 28th of February: a day earlier.
+      await buy('2021-01-30T12:00:00Z');
+      expect((await buy('2021-02-28T12:00:00Z')).purchase.noCommission).toBe('term-ended');
+      expect((await buy('2021-02-28T11:59:59Z')).commission!.earned).toBe('5.00');
     });
   });
 
@@ -173,6 +173,31 @@ describe('a limit for the referrer', () => {
       expect(await earned(host, other, 80, at)).toBe('5.00');
     },
   );
+
+  test('purchases that have all seen the same room share it', async () => {
+    const { referrer, buyer } = await pair(host);
+    await deal(host, referrer, { maxPerReferrer: { amount: '10', period: 'year' } });
+    const [{ code }] = (await host.referrals.referralCodes.search({ where: { userId: referrer } })) as [{ code: string }];
+    expect(await earned(host, buyer, 8)).toBe('2.00');
+    const buyers = [fresh('buyer'), fresh('buyer'), fresh('buyer')];
+    for (const user of buyers) await host.referrals.signups.create({ user, code });
+    const waiting = async (): Promise<number> => {
+      const [row] = await host.dataSource.query<[{ count: number }]>(
+        `SELECT count(*)::integer FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()
+          AND query LIKE '%' || $1 || '%'`,
+        [JSON.parse(host.schema)],
+      );
+      return row.count;
+    };
+    let made: Promise<string[]>;
+    await host.dataSource.transaction(async (manager) => {
+      const row = `${host.schema}.referral_referrer_periods WHERE user_id = $1`;
+      await manager.query(`SELECT FROM ${row} FOR UPDATE`, [referrer]);
+      made = Promise.all(buyers.map((user) => earned(host, user, 20)));
+      while ((await waiting()) < buyers.length) await new Promise((resolve) => setTimeout(resolve, 10));
+    });
+    expect((await made!).sort()).toEqual(['3.00', '5.00', 'referrer-limit']);
+  });
 
   test('many buyers at once never earn more, and use all of it', async () => {
     const referrer = fresh('referrer');

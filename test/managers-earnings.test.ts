@@ -183,6 +183,8 @@ describe('channels', () => {
       ...{ id: expect.any(Number), userId: '7', code: 'Plain', description: '', promoType: 'value_off' },
       ...{ promoValue: '5.00', isActive: true, isRecurring: false, startDate: host.clock.time, endDate: null },
       ...{ initialRate: '0.25', ongoingRate: '0.25', initialRatePeriodDays: 365, maxEarningsPerReferred: null },
+      ...{ commissionAmount: null, commissionMonths: null, commissionPurchases: null, commissionSignup: null },
+      ...{ commissionQualify: null, commissionMaxPerReferrer: null, commissionPeriod: null },
       ...{ createdAt: host.clock.time, allowedUses: -1, totalUses: 0, totalCommission: '0.00', totalRevenue: '0.00' },
     });
     const all = {
@@ -452,6 +454,9 @@ describe('accounts', () => {
       ...{ usersReferred: 0, usersUpgraded: 0, creditsPaid: '0.00', payoutsPaid: '0.00', earnOutCount: 0 },
       ...{ minimum: null, payoutEmailChangedAt: null, suspendedAt: null, bannedAt: null },
       ...{ createdAt: host.clock.time, updatedAt: host.clock.time },
+      ...{ commissionAmount: null, commissionMonths: null, commissionPurchases: null, commissionSignup: null },
+      ...{ commissionQualify: null, commissionMaxPerReferrer: null, commissionPeriod: null },
+      ...{ commissionRatio: null, commissionMaxPerReferee: null },
     });
     expect(await referrals.accounts.of(user)).toEqual(made);
     expect(await referrals.accounts.create({ user })).toEqual(made);

@@ -173,6 +173,8 @@ describe('records', () => {
       ...{ referralCreditAmount: '5.00', referralCreditDuration: 30, referralCreditTypeId: type.id },
       ...{ rewardCreditAmount: '10.50', rewardCreditDuration: 60, rewardCreditTypeId: type.id },
       ...{ beforeRewardUsageThreshold: '0.00', commissionRatio: null, commissionMaxPerReferee: null },
+      ...{ commissionAmount: null, commissionMonths: null, commissionPurchases: null, commissionSignup: null },
+      ...{ commissionQualify: null, commissionMaxPerReferrer: null, commissionPeriod: null },
     };
     expect(type.toJSON()).toEqual({
       ...{ id: type.id, name: 'shop credit', product: 'credit', refundable: true, createdAt: expect.any(Date) },

@@ -27,6 +27,8 @@ const noTerms = {
   ...{ referralCreditAmount: null, referralCreditDuration: null, referralCreditTypeId: null, referralCreditTypeName: null },
   ...{ rewardCreditAmount: null, rewardCreditDuration: null, rewardCreditTypeId: null, rewardCreditTypeName: null },
   ...{ commissionRatio: null, commissionMaxPerReferee: null },
+  ...{ commissionAmount: null, commissionMonths: null, commissionPurchases: null, commissionSignup: null },
+  ...{ commissionQualify: null, commissionMaxPerReferrer: null, commissionPeriod: null },
 }; // prettier-ignore
 
 describe('referralCodes', () => {
@@ -50,6 +52,8 @@ describe('referralCodes', () => {
       ...{ targetType: 'Product', targetId: String(product.id), expiredAt, allowedUses: 3, uses: 2 },
       ...{ programId: program.id, programName: 'launch', beforeRewardUsageThreshold: '50.00' },
       ...{ commissionRatio: null, commissionMaxPerReferee: null },
+      ...{ commissionAmount: null, commissionMonths: null, commissionPurchases: null, commissionSignup: null },
+      ...{ commissionQualify: null, commissionMaxPerReferrer: null, commissionPeriod: null },
       ...{ referralCreditAmount: '5.00', referralCreditDuration: 30 },
       ...{ referralCreditTypeId: type.id, referralCreditTypeName: 'shop credit' },
       ...{ rewardCreditAmount: '12.3456', rewardCreditDuration: 30 },

@@ -38,8 +38,8 @@ export class CommissionManager extends KeptRecordManager<ReferralCommission, obj
 
   /** @internal */
   constructor(database: Database, parts: Parts) {
-    const times = ['availableAt', 'revertedAt'];
-    const keys = [...times, 'channelId', 'earnOutId', 'refereeId', 'purchase'];
+    const times = ['availableAt', 'revertedAt', 'rejectedAt'];
+    const keys = [...times, 'channelId', 'earnOutId', 'refereeId', 'kind', 'purchase', 'signupId'];
     super(
       database,
       {
@@ -47,7 +47,7 @@ export class CommissionManager extends KeptRecordManager<ReferralCommission, obj
         word: 'commission',
         inUse: {},
         keys,
-        computed: { status: [...times, 'rejectedAt'], paidAt: ['earnOutId'] },
+        computed: { status: times, paidAt: ['earnOutId'] },
       },
       'commissions are permanent; call recordRefund or commissions.reject to take one back',
     );
