@@ -22,22 +22,28 @@ export type {
   CommissionStatus,
   CommissionTerms,
   Coupon,
+  CouponRefusal,
+  GiveBackOptions,
   NoCommission,
   PurchaseInput,
   PurchaseRecordInput,
   Quote,
+  QuoteOptions,
   RefundInput,
 } from './types/commissions';
 export type { Payout } from './options';
 export type { RecordedPurchase, RecordedRefund } from './rewards/commissions/purchases';
+export type { RefundedSpend } from './rewards/credits/settlements';
 export type { Actor, StaffOptions } from './types/audit';
 export type { Amount, ListOptions, RecordRef, UserRef, WithManager } from './types/common';
 export type {
   CaptureInput,
   CreditChanges,
   CreditInput,
+  CreditRefundInput,
   CreditTransactionInput,
   CreditTypeInput,
+  HoldInput,
   Purpose,
   SettleInput,
   SpendInput,
@@ -50,6 +56,7 @@ export type {
   RecordSignupOptions,
   ReferralCodeChanges,
   ReferralCodeInput,
+  RewardLimit,
   SignupCandidate,
   SignupInput,
   SignupRefusal,
@@ -72,6 +79,7 @@ export { ReferralCode } from './entities/referral-code';
 export { ReferralCommission } from './entities/referral-commission';
 export { ReferralCommissionEntry } from './entities/referral-commission-entry';
 export { ReferralCredit } from './entities/referral-credit';
+export { ReferralCreditRefund } from './entities/referral-credit-refund';
 export { ReferralCreditSpend } from './entities/referral-credit-spend';
 export { ReferralCreditTransaction } from './entities/referral-credit-transaction';
 export { ReferralCreditType } from './entities/referral-credit-type';
@@ -85,6 +93,7 @@ export { ReferralRedemption } from './entities/referral-redemption';
 export { ReferralReferee } from './entities/referral-referee';
 export { ReferralRefund } from './entities/referral-refund';
 export { ReferralResponse } from './entities/referral-response';
+export { ReferralRewardCount } from './entities/referral-reward-count';
 export { ReferralSignup } from './entities/referral-signup';
 export { ReferralSignupRefusal } from './entities/referral-signup-refusal';
 export { ReferralUsage } from './entities/referral-usage';

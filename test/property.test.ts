@@ -53,10 +53,21 @@ const command = fc.oneof(
         ),
       },
       ...{ product: fc.option(fc.constantFrom(...products)), isPartial: fc.boolean() },
+      endDays: fc.option(fc.integer({ min: 1, max: 8 })),
     }),
   },
   { weight: 3, arbitrary: fc.record({ do: fc.constant('capture'), ...settled, amount: fc.option(amount) }) },
-  { weight: 2, arbitrary: fc.record({ do: fc.constantFrom('release', 'refund'), ...settled }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('release'), ...settled }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      ...{ do: fc.constant('refund'), ...settled, amount: fc.option(amount) },
+      ...{
+        key: fc.option(fc.constantFrom('x', 'y')),
+        extendDays: fc.option(fc.integer({ min: 1, max: 9 }), { freq: 2 }),
+      },
+    }),
+  },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('advance'), days: fc.integer({ min: 0, max: 12 }) }) },
 );
 
@@ -72,6 +83,9 @@ interface Command {
   product: string | null;
   isPartial: boolean;
   days: number;
+  endDays: number | null;
+  key: string | null;
+  extendDays: number | null;
 }
 
 const decimal = (units: number): string => {
@@ -136,19 +150,26 @@ async function compare(
         await referrals.recordUsage(who, { amount: decimal(one.amount! * one.sign), reference });
         return 'ok';
       case 'spend':
-      case 'hold':
-        return shown(
-          await referrals.credits[one.do](who, { amount: given!, reference, partial, ...(product && { product }) }),
-        );
+      case 'hold': {
+        const input = { amount: given!, reference, partial, ...(product && { product }) };
+        if (one.do === 'spend') return shown(await referrals.credits.spend(who, input));
+        const expiresAt = one.endDays === null ? null : new Date(clock.time.getTime() + one.endDays * 86_400_000);
+        return shown(await referrals.credits.hold(who, { ...input, expiresAt }));
+      }
       case 'capture':
         return shown(await referrals.credits.capture({ user: who, reference, ...(given && { amount: given }) }));
       case 'release':
-      case 'refund':
-        return shown(await referrals.credits[one.do]({ user: who, reference }));
+        return shown(await referrals.credits.release({ user: who, reference }));
+      case 'refund': {
+        const { key: refundReference, extendDays } = one;
+        const refund = { user: who, reference, amount: given, refundReference, extendDays };
+        const refunded = await referrals.credits.refund(refund);
+        return JSON.stringify([...(JSON.parse(shown(refunded)) as number[]), units(refunded.expired ?? '0')]);
+      }
     }
   };
   const expected = (one: Command): Outcome => {
-    const { reference, amount, product, isPartial } = one;
+    const { reference, amount, product, isPartial, endDays } = one;
     const who = name(one.user);
     switch (one.do) {
       case 'advance':
@@ -161,12 +182,13 @@ async function compare(
         return model.use(who, reference, amount! * one.sign);
       case 'spend':
       case 'hold':
-        return model.spend(one.do, who, reference, { amount: amount!, product, isPartial });
+        return model.spend(one.do, who, reference, { amount: amount!, product, isPartial, endDays });
       case 'capture':
         return model.capture(who, reference, amount);
       case 'release':
+        return model.release(who, reference);
       case 'refund':
-        return model[one.do](who, reference);
+        return model.refund(who, reference, one);
     }
   };
 
@@ -185,6 +207,10 @@ async function compare(
       expect([who, product, units(balance)]).toEqual([who, product, model.balance(who, product)]);
     }
   }
+  expect((await referrals.verify()).problems).toEqual([]);
+  // Holds that have ended are written down by the next call about the user.
+  for (const who of users.map(name))
+    await referrals.credits.spend(who, { amount: '9999999999', reference: 'the end' }).catch(() => undefined);
   const owners = await referrals.credits.search({
     where: users.map((who) => ({ userId: name(who) })),
     take: 10_000,

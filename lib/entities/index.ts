@@ -8,6 +8,7 @@ import { ReferralChannel } from './referral-channel';
 import { ReferralCommission } from './referral-commission';
 import { ReferralCommissionEntry } from './referral-commission-entry';
 import { ReferralCredit } from './referral-credit';
+import { ReferralCreditRefund } from './referral-credit-refund';
 import { ReferralCreditSpend } from './referral-credit-spend';
 import { ReferralCreditTransaction } from './referral-credit-transaction';
 import { ReferralCreditType } from './referral-credit-type';
@@ -21,6 +22,7 @@ import { ReferralRedemption } from './referral-redemption';
 import { ReferralReferee } from './referral-referee';
 import { ReferralRefund } from './referral-refund';
 import { ReferralResponse } from './referral-response';
+import { ReferralRewardCount } from './referral-reward-count';
 import { ReferralSignup } from './referral-signup';
 import { ReferralSignupRefusal } from './referral-signup-refusal';
 import { ReferralUsage } from './referral-usage';
@@ -44,8 +46,10 @@ export const entityOf = {
   usages: ReferralUsage,
   credits: ReferralCredit,
   spends: ReferralCreditSpend,
+  creditRefunds: ReferralCreditRefund,
   transactions: ReferralCreditTransaction,
   userCounts: ReferralUserCount,
+  rewardCounts: ReferralRewardCount,
   channels: ReferralChannel,
   accounts: ReferralAccount,
   totals: ReferralAccountTotal,

@@ -13,6 +13,7 @@ import type { ReferralCommission } from './referral-commission';
  */
 @Entity({ name: 'referral_channels' })
 @Check('ck_referral_channels_promo', `"promo_value" >= 0 AND ("promo_type" <> 'percent_off' OR "promo_value" <= 1)`)
+@Check('ck_referral_channels_minimum', '"minimum_amount" > 0')
 @Check('ck_referral_channels_dates', '"end_date" > "start_date"')
 @Check(
   'ck_referral_channels_rates',
@@ -21,7 +22,7 @@ import type { ReferralCommission } from './referral-commission';
 )
 @Check(
   'ck_referral_channels_finite',
-  finite('promo_value', 'initial_rate', 'ongoing_rate', 'max_earnings_per_referred'),
+  finite('promo_value', 'initial_rate', 'ongoing_rate', 'max_earnings_per_referred', 'minimum_amount'),
 )
 export class ReferralChannel extends ReferralRecord<ChannelChanges> {
   @PrimaryColumn({
@@ -33,7 +34,7 @@ export class ReferralChannel extends ReferralRecord<ChannelChanges> {
   readonly id!: number;
 
   /**
-   * The owner, who earns the commissions. This field and the next five are no columns: only `referrals.channels` loads
+   * The owner, who earns the commissions. This field and the next six are no columns: only `referrals.channels` loads
    * them.
    */
   readonly userId!: string;
@@ -44,7 +45,10 @@ export class ReferralChannel extends ReferralRecord<ChannelChanges> {
   /** How many buyers may redeem the coupon, and how many sign-ups may use the code; -1 for unlimited. */
   readonly allowedUses!: number;
 
-  /** How many users have redeemed the coupon. */
+  /** How many buyers may redeem the coupon; null for `allowedUses`. */
+  readonly maxRedemptions!: number | null;
+
+  /** How many users have redeemed the coupon; those who got it back do not count. */
   readonly totalUses!: number;
 
   /** The sum of the owner's commissions from this channel, net of refunds, as a decimal string. */
@@ -73,6 +77,22 @@ export class ReferralChannel extends ReferralRecord<ChannelChanges> {
   /** Whether the discount applies to every purchase of a buyer, or to the first one only. */
   @Column({ name: 'is_recurring', type: 'boolean', default: false })
   readonly isRecurring!: boolean;
+
+  /** The least price, before the discount, that gets it, as a decimal string; null for any. */
+  @Column({ name: 'minimum_amount', ...amountColumn, nullable: true })
+  readonly minimumAmount!: string | null;
+
+  /** Whether only a buyer who has not paid for anything yet can redeem the coupon. */
+  @Column({ name: 'first_purchase_only', type: 'boolean', default: false })
+  readonly firstPurchaseOnly!: boolean;
+
+  /** The only products that get the discount; an empty list stands for all. */
+  @Column({ name: 'products', type: 'text', array: true, default: () => "'{}'" })
+  readonly products!: string[];
+
+  /** Whether the buyer gets the coupon back when the purchase that has redeemed it is refunded as a whole. */
+  @Column({ name: 'restore_on_refund', type: 'boolean', default: false })
+  readonly restoreOnRefund!: boolean;
 
   /** From this time on the coupon can be applied. */
   @Column({ name: 'start_date', type: 'timestamptz' })

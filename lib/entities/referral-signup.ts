@@ -9,13 +9,14 @@ import type { ReferralCode } from './referral-code';
 import type { ReferralCredit } from './referral-credit';
 import { ReferralCreditType } from './referral-credit-type';
 import { ReferralProgram } from './referral-program';
-import { ReferralTerms, termAmounts } from './terms';
+import { ReferralTerms, rewardLimitIsWhole, termAmounts } from './terms';
 
 /** Binds a referee to one referral permanently, with a copy of the program's terms at that time. */
 @Entity({ name: 'referral_signups' })
 @Index('ix_referral_signups_id', ['id'])
 @Index('ix_referral_signups_referral', ['referralId', 'id'])
 @Index('ix_referral_signups_referrer', ['referrerId', 'id'], { where: '(referrer_id IS NOT NULL)' })
+@Check('ck_referral_signups_reward_limit', rewardLimitIsWhole)
 @Check('ck_referral_signups_finite', finite(...termAmounts, 'recorded_usage'))
 export class ReferralSignup extends ReferralTerms {
   /** The referee's id in the host, as text. */
@@ -58,6 +59,10 @@ export class ReferralSignup extends ReferralTerms {
   /** When the usage first reached the threshold, so that the referrer's reward became due; null before. */
   @Column({ name: 'threshold_reached_at', type: 'timestamptz', nullable: true })
   readonly thresholdReachedAt!: Date | null;
+
+  /** Why the referrer gets no reward although it became due: the `rewardLimit` was reached; null if there is no such reason. */
+  @Column({ name: 'no_reward', type: 'varchar', length: 16, nullable: true })
+  readonly noReward!: 'limit-reached' | null;
 
   /** `code`: the user typed the code. `attribution`: the visitor came through the link. */
   @Column({ name: 'source', type: 'varchar', length: 16 })

@@ -20,6 +20,7 @@ import { EarnOutManager } from './earn-outs/earn-out-manager';
 import { EarnOuts } from './earn-outs/earn-outs';
 import { Reports } from './earn-outs/reports';
 import { Transitions } from './earn-outs/transitions';
+import { Audit } from './records/audit';
 import { AuditManager } from './records/audit-manager';
 import { recordCalls } from './records/records';
 import { Grants } from './signups/grants';
@@ -86,6 +87,7 @@ export function wireRewards(settings: Settings, tracking: Tracking): Rewards {
   const { clock, events, lookup, creation, samePerson, attribution, attributedUsers, visitors } = tracking;
   const database = new Database(settings, Math.min(settings.queryTimeoutMs * patience, maxTimeoutMs));
 
+  const audit = new Audit(database, clock);
   const creditTypes = new CreditTypeManager(database);
   const programs = new ProgramManager(database, creditTypes);
   const choice = new SignupChoice(lookup, attribution, visitors, samePerson, settings);
@@ -97,10 +99,10 @@ export function wireRewards(settings: Settings, tracking: Tracking): Rewards {
   const lateInPages = new LateAttributions(tracking.database, clock, events, buyersReferrals, settings);
   attributedUsers.listen((user) => lateInPages.arrived(user));
   const usages = new Usages(database, clock, grants);
-  const credits = new CreditManager(database, clock, events, creditTypes);
+  const credits = new CreditManager(database, clock, events, creditTypes, audit);
 
   const totals = new Totals(database, clock, settings);
-  const coupons = new Coupons(database, clock, samePerson);
+  const coupons = new Coupons(database, clock, samePerson, audit);
   const purchases = new Purchases(database, clock, events, buyersReferrals, late, settings);
   const transitions = new Transitions(database, clock, events, settings);
   const reports = new Reports(database, events, settings, transitions);

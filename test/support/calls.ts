@@ -258,6 +258,8 @@ const calls: Record<string, Entry> = {
 
   'referrals.coupons.of': ({ host, options }) => host.referrals.coupons.of('dora', options),
   'referrals.coupons.apply': ({ host, options }) => host.referrals.coupons.apply(fresh(), 'CARLA', options),
+  'referrals.coupons.giveBack': ({ host, options }) =>
+    host.referrals.coupons.giveBack('dora', { reason: 'a test', ...options }),
   'referrals.coupons.quote': ({ host, options }) => host.referrals.coupons.quote('dora', 100, options),
   'referrals.coupons.remove': ({ host, options }) => host.referrals.coupons.remove(fresh(), options),
   'referrals.creditTypes.getByName': ({ host, options }) => host.referrals.creditTypes.getByName('anything', options),

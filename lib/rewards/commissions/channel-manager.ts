@@ -25,7 +25,7 @@ import {
   RecordManager,
 } from '../records/record-manager';
 import { type Fields, fieldsOf } from '../records/search';
-import { channelTerms, checkedPromo, checkedTerms, refusingDates } from './channel-values';
+import { channelTerms, checkedPromo, checkedTerms, maxRedemptionsOf, refusingDates } from './channel-values';
 
 /** The reason why a channel can't be deleted, for each foreign key that refuses it. */
 const inUse = {
@@ -41,6 +41,8 @@ export class ChannelManager extends RecordManager<ReferralChannel, ChannelInput,
   readonly #lookup: ReferralLookup;
   readonly #creation: ReferralCreation;
   readonly #settings: Settings['commission'];
+  /** TypeORM's `select` for a channel as a whole. */
+  readonly #columns: object;
 
   /** @internal */
   constructor(
@@ -59,6 +61,8 @@ export class ChannelManager extends RecordManager<ReferralChannel, ChannelInput,
     this.#lookup = lookup;
     this.#creation = creation;
     this.#settings = commission;
+    const own = [...fieldsOf(database.dataSource, ReferralChannel).keys()].map((name) => [name, true] as const);
+    this.#columns = { ...Object.fromEntries(own), referral: { id: true, ...ofReferral } };
   }
 
   /**
@@ -82,13 +86,13 @@ export class ChannelManager extends RecordManager<ReferralChannel, ChannelInput,
   }
 
   protected override load({ where, order, select, take, skip, fields }: CheckedSearch, manager?: EntityManager) {
-    const find = { where, order, relations: { referral: true }, select, take, skip };
+    const find = { where, order, relations: { referral: true }, select: select ?? this.#columns, take, skip };
     return this.database.use(async (within) => {
       const channels = await this.database.find(ReferralChannel, find, within);
       for (const channel of channels) {
         const { referral, ...columns } = channel;
-        const { userId, code, allowedUses } = referral!;
-        Object.assign(channel, columns, { userId, code, allowedUses, referral: undefined });
+        const { userId, code, allowedUses, maxRedemptions } = referral!;
+        Object.assign(channel, columns, { userId, code, allowedUses, maxRedemptions, referral: undefined });
       }
       const isCounted = fields?.some((field) => field.startsWith('total')) ?? true;
       if (isCounted && channels.length > 0) await this.#count(channels, within);
@@ -123,10 +127,17 @@ export class ChannelManager extends RecordManager<ReferralChannel, ChannelInput,
   }
 
   protected async make(input: ChannelInput, manager: EntityManager): Promise<ReferralChannel> {
-    objectOf('channels.create', input, { user: true, code: true, allowedUses: true, ...channelTerms });
+    objectOf('channels.create', input, {
+      user: true,
+      code: true,
+      allowedUses: true,
+      maxRedemptions: true,
+      ...channelTerms,
+    });
     const user = someUserIdOf('user', input.user);
     const code = codeOf('code', input.code);
     const allowedUses = input.allowedUses === undefined ? undefined : allowedUsesOf(input.allowedUses);
+    const maxRedemptions = maxRedemptionsOf(input.maxRedemptions);
     for (const field of ['promoType', 'promoValue'] as const)
       if (input[field] === undefined) throw invalid(field, 'a value: it has no default', undefined);
     const { ratio, maxPerReferee } = this.#settings;
@@ -144,7 +155,8 @@ export class ChannelManager extends RecordManager<ReferralChannel, ChannelInput,
       { manager },
     );
     if (!isNew) throw referralError('CODE_TAKEN', code);
-    if (allowedUses !== undefined) await this.#changeReferral(referral.id, { allowedUses }, manager);
+    if (allowedUses !== undefined || maxRedemptions !== null)
+      await this.#changeReferral(referral.id, { allowedUses, maxRedemptions }, manager);
     await refusingDates(input, () =>
       this.insert(
         { id: referral.id, createdAt: now, ...values, ...checkedPromo(input.promoType, input.promoValue) },
@@ -155,10 +167,11 @@ export class ChannelManager extends RecordManager<ReferralChannel, ChannelInput,
   }
 
   protected async change(id: number, changes: ChannelChanges, manager: EntityManager): Promise<void> {
-    objectOf('channels.update', changes, { code: true, allowedUses: true, ...channelTerms });
+    objectOf('channels.update', changes, { code: true, allowedUses: true, maxRedemptions: true, ...channelTerms });
     const ofReferral = {
       ...(changes.code !== undefined && { code: codeOf('code', changes.code) }),
       ...(changes.allowedUses !== undefined && { allowedUses: allowedUsesOf(changes.allowedUses) }),
+      ...(changes.maxRedemptions !== undefined && { maxRedemptions: maxRedemptionsOf(changes.maxRedemptions) }),
     };
     const before = await this.get(id, { fields: ['promoType', 'promoValue'], manager });
     const values = checkedTerms(changes);
@@ -173,16 +186,24 @@ export class ChannelManager extends RecordManager<ReferralChannel, ChannelInput,
   /** Changes the code of a channel, which is its label too, and what the code allows. */
   async #changeReferral(
     id: number,
-    { code, allowedUses }: Pick<ChannelChanges, 'code' | 'allowedUses'>,
+    {
+      code,
+      allowedUses,
+      maxRedemptions,
+    }: { code?: string; allowedUses?: number | undefined; maxRedemptions?: number | null },
     manager: EntityManager,
   ): Promise<void> {
     const { referrals } = this.database.tables;
     if (code !== undefined) await takeCode(this.database, id, code, manager);
     const change = sql(
-      { id, code: code ?? null, allowedUses: allowedUses ?? null },
+      {
+        ...{ id, code: code ?? null, allowedUses: allowedUses ?? null },
+        ...{ isLimitGiven: maxRedemptions !== undefined, maxRedemptions: maxRedemptions ?? null },
+      },
       ($) => `
       UPDATE ${referrals} SET code = coalesce(${$.code}, code), label = coalesce(${$.code}, label),
-        allowed_uses = coalesce(${$.allowedUses}::integer, allowed_uses)
+        allowed_uses = coalesce(${$.allowedUses}::integer, allowed_uses),
+        max_redemptions = CASE WHEN ${$.isLimitGiven}::boolean THEN ${$.maxRedemptions}::integer ELSE max_redemptions END
       WHERE id = ${$.id}`,
     );
     try {
@@ -210,12 +231,16 @@ export class ChannelManager extends RecordManager<ReferralChannel, ChannelInput,
   }
 }
 
+/** The columns of its referral that a channel shows. */
+const ofReferral = { userId: true, code: true, allowedUses: true, maxRedemptions: true };
+
 /** Returns the fields of a channel: its columns, and those of its referral that a channel shows. */
 function fieldsOfChannels({ dataSource }: Database): Fields {
   const fields = new Map(fieldsOf(dataSource, ReferralChannel));
-  const ofReferral = fieldsOf(dataSource, Referral);
+  const columns = fieldsOf(dataSource, Referral);
   for (const name of ['userId', 'code', 'allowedUses'])
-    fields.set(name, { kind: ofReferral.get(name)!.kind, path: ['referral', name] });
+    fields.set(name, { kind: columns.get(name)!.kind, path: ['referral', name] });
+  fields.set('maxRedemptions', { kind: 'count', path: ['referral', 'maxRedemptions'] });
   return fields;
 }
 

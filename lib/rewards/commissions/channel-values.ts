@@ -1,13 +1,13 @@
 import { violatedConstraint } from '../../database/driver-errors';
 import type { ReferralChannel } from '../../entities/referral-channel';
 import { invalid } from '../../errors';
-import { amountOf, booleanOf, dateOf, type FieldsOf, isNothing, ratioOf, textOf, wholeOf } from '../../input';
+import { amountOf, booleanOf, dateOf, type FieldsOf, isNothing, listOf, ratioOf, textOf, wholeOf } from '../../input';
 import { lengths } from '../../limits';
 import type { ChannelChanges, ChannelInput } from '../../types/commissions';
 import type { FieldOf } from '../../types/records';
 
 /** The fields of a channel that `channels.create` and `channels.update` share. */
-export const channelTerms: FieldsOf<Omit<ChannelChanges, 'code' | 'allowedUses'>> = {
+export const channelTerms: FieldsOf<Omit<ChannelChanges, 'code' | 'allowedUses' | 'maxRedemptions'>> = {
   description: true,
   promoType: true,
   promoValue: true,
@@ -19,6 +19,10 @@ export const channelTerms: FieldsOf<Omit<ChannelChanges, 'code' | 'allowedUses'>
   ongoingRate: true,
   initialRatePeriodDays: true,
   maxEarningsPerReferred: true,
+  minimumAmount: true,
+  firstPurchaseOnly: true,
+  products: true,
+  restoreOnRefund: true,
 };
 
 type ChannelValues = Partial<Record<FieldOf<ReferralChannel>, unknown>>;
@@ -27,6 +31,7 @@ type ChannelValues = Partial<Record<FieldOf<ReferralChannel>, unknown>>;
 export function checkedTerms(input: ChannelChanges): ChannelValues {
   const { description, isActive, isRecurring, startDate, endDate, initialRate, ongoingRate } = input;
   const { initialRatePeriodDays, maxEarningsPerReferred } = input;
+  const { minimumAmount, firstPurchaseOnly, products, restoreOnRefund } = input;
   if (startDate === null) throw invalid('startDate', 'a Date', startDate);
   return {
     ...(description !== undefined && { description: textOf('description', description, lengths.description) }),
@@ -44,7 +49,22 @@ export function checkedTerms(input: ChannelChanges): ChannelValues {
         ? null
         : amountOf('maxEarningsPerReferred', maxEarningsPerReferred, 'positive'),
     }),
+    ...(minimumAmount !== undefined && {
+      minimumAmount: isNothing(minimumAmount) ? null : amountOf('minimumAmount', minimumAmount, 'positive'),
+    }),
+    ...(firstPurchaseOnly !== undefined && { firstPurchaseOnly: booleanOf('firstPurchaseOnly', firstPurchaseOnly) }),
+    ...(products !== undefined && { products: productsOf(products) }),
+    ...(restoreOnRefund !== undefined && { restoreOnRefund: booleanOf('restoreOnRefund', restoreOnRefund) }),
   };
+}
+
+function productsOf(value: readonly string[]): string[] {
+  return listOf('products', value).map((name, index) => textOf(`products[${index}]`, name, lengths.name, 1));
+}
+
+/** How many buyers may redeem a coupon; null for no limit of its own. */
+export function maxRedemptionsOf(value: unknown): number | null {
+  return isNothing(value) ? null : wholeOf('maxRedemptions', value, 0, 2_147_483_647);
 }
 
 /** Returns the checked discount. Its type decides which values are valid. @throws ReferralError `INVALID_INPUT`. */

@@ -1,6 +1,6 @@
 import type { Database } from '../../database/database';
 import type { Placeholders } from '../../database/named-parameters';
-import { isOn } from './channel-terms';
+import { isEnough, isEnoughPaid, isForProduct, isOn } from './channel-terms';
 import type { PurchaseParameters } from './purchase-statement';
 
 type Tables = Database['tables'];
@@ -19,7 +19,8 @@ const candidates = (tables: Tables, $: Parameters): string => `
     candidates (rank, source, referral_id, referrer_id, ratio, max, is_self_referral) AS (
       SELECT 1, 'coupon', c.id, NULL, NULL::numeric, NULL::numeric, b.is_own_channel
       FROM buyer b JOIN ${tables.channels} c ON c.id = b.channel_id JOIN ${tables.referrals} r ON r.id = c.id CROSS JOIN at
-      WHERE ${isOn('at.purchased_at')}
+      WHERE ${isOn('at.purchased_at')} AND ${isForProduct($.product)} AND CASE WHEN ${$.price}::numeric IS NULL
+        THEN ${isEnoughPaid(`${$.amount}::numeric`)} ELSE ${isEnough(`${$.price}::numeric`)} END
       UNION ALL SELECT 2, 'sign-up', referral_id, referrer_id, commission_ratio, commission_max_per_referee,
         is_self_referral
       FROM ${tables.signups} WHERE user_id = ${$.buyer} AND referrer_id IS NOT NULL

@@ -61,7 +61,7 @@ export function lateStatement(database: Database, settings: Settings): Statement
         attributedReferral: `(SELECT id FROM ${tables.referrals}
           WHERE id = ${$.attributedReferral}::bigint AND user_id = ${$.attributedOwner}
             AND NOT EXISTS (SELECT FROM ${tables.signups} WHERE user_id = ${$.buyer}))`,
-        ...{ paidAt: 'NULL', isAttributionKnown: 'true' },
+        ...{ price: 'NULL', product: 'NULL', paidAt: 'NULL', isAttributionKnown: 'true' },
       };
       const net = '(SELECT net FROM netted)';
       return `

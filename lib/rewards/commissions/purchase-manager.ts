@@ -34,7 +34,15 @@ export class PurchaseManager extends KeptRecordManager<ReferralPurchase, Purchas
   }
 
   protected override async plan(input: PurchaseRecordInput, manager: EntityManager | undefined): Promise<PurchasePlan> {
-    const fields = { user: true, amount: true, reference: true, at: true, ...namingFields } as const;
+    const fields = {
+      user: true,
+      amount: true,
+      reference: true,
+      at: true,
+      price: true,
+      product: true,
+      ...namingFields,
+    } as const;
     const { user, ...facts } = objectOf('purchases.create', input, fields);
     return this.#purchases.plan(user, { ...facts, manager });
   }

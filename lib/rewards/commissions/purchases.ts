@@ -10,7 +10,8 @@ import { ReferralCommission } from '../../entities/referral-commission';
 import { ReferralPurchase } from '../../entities/referral-purchase';
 import { ReferralRefund } from '../../entities/referral-refund';
 import { invalid, ReferralError, referralError } from '../../errors';
-import { amountOf, dateOf, type FieldsOf, isNothing, objectOf, referenceOf, someUserIdOf } from '../../input';
+import { amountOf, dateOf, type FieldsOf, isNothing, objectOf, referenceOf, someUserIdOf, textOf } from '../../input';
+import { lengths } from '../../limits';
 import type { Settings } from '../../options';
 import { quoted } from '../../shown';
 import type { Asking } from '../../tracking/same-person';
@@ -22,6 +23,7 @@ import { type BuyersReferral, type BuyersReferrals, type Naming, namingFields, n
 import type { LateAttributions } from './late-attributions';
 import { setPaidAt } from './paid-at';
 import { type PurchaseParameters, type PurchaseRow, purchaseStatement } from './purchase-statement';
+import { Redemptions } from './redemptions';
 import { type RefundParameters, type RefundRow, refundStatement } from './refund-statement';
 
 /** The result of `recordPurchase`. */
@@ -39,12 +41,12 @@ export interface RecordedRefund {
 }
 
 const purchaseFields: FieldsOf<PurchaseInput> = {
-  ...{ amount: true, reference: true, at: true, manager: true },
+  ...{ amount: true, reference: true, at: true, price: true, product: true, manager: true },
   ...namingFields,
 };
 
 /** The facts of a purchase, as they were given. */
-type GivenPurchase = Pick<PurchaseParameters, 'buyer' | 'reference' | 'amount' | 'paidAt'>;
+type GivenPurchase = Pick<PurchaseParameters, 'buyer' | 'reference' | 'amount' | 'price' | 'product' | 'paidAt'>;
 
 /** The checked input of a purchase, and the referral that it is attributed to. */
 export interface PurchasePlan {
@@ -79,6 +81,7 @@ export class Purchases {
   readonly #buyersReferrals: BuyersReferrals;
   readonly #late: LateAttributions;
   readonly #settings: Settings;
+  readonly #redemptions: Redemptions;
   readonly #purchase: Statement<PurchaseParameters>;
   readonly #redeemingPurchase: Statement<PurchaseParameters>;
   readonly #refund: Statement<RefundParameters>;
@@ -97,6 +100,7 @@ export class Purchases {
     this.#buyersReferrals = buyersReferrals;
     this.#late = late;
     this.#settings = settings;
+    this.#redemptions = new Redemptions(database, clock);
     this.#purchase = database.prepared(purchaseStatement(database, false));
     this.#redeemingPurchase = database.prepared(purchaseStatement(database, true));
     this.#refund = database.prepared(refundStatement(database));
@@ -171,9 +175,11 @@ export class Purchases {
     };
     return this.#database.transaction(async (within) => {
       await takeTurn(this.#database, given.buyer, within);
+      const coupon = await this.#redemptions.lockRestorable(given.buyer, given.purchase, within);
       const parameters = { ...given, now: this.#clock.parameter() };
       const [row] = await this.#database.query<RefundRow>(this.#refund.with(parameters), within);
       refuseRefund(row!, given, amount);
+      if (coupon !== null) await this.#redemptions.restore(given.buyer, coupon, within);
       const refund = this.#database.entity(ReferralRefund, row!, 'refund.');
       const commission = this.#commissionIn(row!);
       if (commission) await setPaidAt(this.#database, [commission], within);
@@ -183,10 +189,12 @@ export class Purchases {
   }
 
   #planOf(user: UserRef, input: PurchaseInput): PurchasePlan {
-    const { at } = objectOf('recordPurchase', input, purchaseFields);
+    const { at, price, product } = objectOf('recordPurchase', input, purchaseFields);
     const given = {
       buyer: someUserIdOf('user', user),
       amount: amountOf('amount', input.amount, 'not negative'),
+      price: isNothing(price) ? null : amountOf('price', price, 'not negative'),
+      product: isNothing(product) ? null : textOf('product', product, lengths.name, 1),
       reference: referenceOf('reference', input.reference),
       paidAt: dateOf('at', at),
     };

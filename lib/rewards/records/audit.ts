@@ -70,8 +70,10 @@ export class Audit {
         reason, request_id, created_at)
       SELECT c."call", c.subject, c."subjectId", c."userId", c."before", c."after", ${$.actor}, ${$.by}, ${$.reason},
         ${$.requestId}, ${timeOf($.now)}
-      FROM jsonb_to_recordset(${$.changes}::jsonb) WITH ORDINALITY AS c ("call" text, subject text, "subjectId" text,
-        "userId" text, "before" jsonb, "after" jsonb, position bigint)
+      FROM ROWS FROM (
+        jsonb_to_recordset(${$.changes}::jsonb)
+          AS ("call" text, subject text, "subjectId" text, "userId" text, "before" jsonb, "after" jsonb)
+      ) WITH ORDINALITY AS c ("call", subject, "subjectId", "userId", "before", "after", position)
       ORDER BY c.position`,
     );
     await this.#database.query(query, manager);

@@ -29,7 +29,7 @@ export function grantedCte(database: Database, source: string, sides: string): s
           ('referral', 'credit', s.user_id, s.referral_credit_amount, s.referral_credit_duration,
             s.referral_credit_type_id, true),
           ('reward', 'reward', s.referrer_id, s.reward_credit_amount, s.reward_credit_duration,
-            s.reward_credit_type_id, s.threshold_reached_at IS NOT NULL)
+            s.reward_credit_type_id, s.threshold_reached_at IS NOT NULL AND s.no_reward IS NULL)
         ) AS side (kind, words, user_id, amount, days, type_id, is_due)
         WHERE side.is_due AND side.amount IS NOT NULL AND side.user_id IS NOT NULL AND side.kind = ANY(${sides}::text[])
         ON CONFLICT (referee_id, kind, user_id) WHERE referee_id IS NOT NULL DO NOTHING

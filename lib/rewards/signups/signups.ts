@@ -33,6 +33,7 @@ export class Signups {
   readonly #grants: Grants;
   readonly #secondLook: SecondLook;
   readonly #statement: Statement<SignupParameters>;
+  readonly #limitingStatement: Statement<SignupParameters>;
 
   constructor(
     database: Database,
@@ -48,7 +49,8 @@ export class Signups {
     this.#choice = choice;
     this.#grants = grants;
     this.#secondLook = secondLook;
-    this.#statement = database.prepared(signupStatement(database, secondLook));
+    this.#statement = database.prepared(signupStatement(database, secondLook, false));
+    this.#limitingStatement = database.prepared(signupStatement(database, secondLook, true));
   }
 
   async record(req: Request | null, user: UserRef, options: RecordSignupOptions): Promise<ReferralSignup | null> {
@@ -107,9 +109,13 @@ export class Signups {
       isSelfReferral,
       weighed: JSON.stringify(weighed),
     };
-    const attempt = async (isLooking: boolean, on: EntityManager | undefined): Promise<SignupRow> => {
+    const attemptWith = async (
+      statement: Statement<SignupParameters>,
+      isLooking: boolean,
+      on: EntityManager | undefined,
+    ): Promise<SignupRow> => {
       const run = async (sides: readonly SignupSide[], within?: EntityManager): Promise<SignupRow[]> => {
-        const query = this.#statement.with({ sides, isLooking, ...parameters });
+        const query = statement.with({ sides, isLooking, ...parameters });
         const rows = await this.#database.query<SignupRow>(query, within);
         const [first] = rows;
         if (first!.isNew) this.#events.emit(within, 'signup', this.#database.entity(ReferralSignup, first!, 'signup.'));
@@ -117,6 +123,11 @@ export class Signups {
       };
       const [row] = await this.#grants.run(run, ['referral', 'reward'], on);
       return row!;
+    };
+    const attempt = async (isLooking: boolean, on: EntityManager | undefined): Promise<SignupRow> => {
+      const row = await attemptWith(this.#statement, isLooking, on);
+      const isOver = row['signup.id'] !== null || row.isStale || row.isExpired || row.isUsedUp || row.isWaiting;
+      return row.isLimited && !isOver ? attemptWith(this.#limitingStatement, isLooking, on) : row;
     };
     // In one transaction, so that a process that dies leaves both undone.
     const withSecondLook = async (within: EntityManager): Promise<SignupRow> => {

@@ -1,9 +1,9 @@
 import type { ReferralProgram } from '../../entities/referral-program';
 import { invalid } from '../../errors';
-import { amountOf, daysOf, type FieldsOf, isNothing, objectOf, ratioOf } from '../../input';
+import { amountOf, daysOf, type FieldsOf, isNothing, objectOf, ratioOf, wholeOf } from '../../input';
 import type { CommissionTerms } from '../../types/commissions';
 import type { RecordRef } from '../../types/common';
-import type { CodeTerms, CreditTerms } from '../../types/signups';
+import type { CodeTerms, CreditTerms, RewardLimit } from '../../types/signups';
 
 type TermsSide = 'referralCredit' | 'rewardCredit';
 type TermsPart = 'Amount' | 'Duration' | 'Type';
@@ -29,9 +29,11 @@ export function flatTerms(input: {
   referralCredit?: Partial<CreditTerms> | null;
   rewardCredit?: Partial<CreditTerms> | null;
   beforeRewardUsageThreshold?: CodeTerms['beforeRewardUsageThreshold'];
+  rewardLimit?: CodeTerms['rewardLimit'];
   commission?: CommissionTerms | null;
 }): CodeTerms {
-  const flat: Record<string, unknown> = { beforeRewardUsageThreshold: input.beforeRewardUsageThreshold };
+  const { beforeRewardUsageThreshold, rewardLimit } = input;
+  const flat: Record<string, unknown> = { beforeRewardUsageThreshold, rewardLimit };
   const { commission } = input;
   if (commission !== undefined) {
     if (commission !== null) objectOf('commission', commission, { ratio: true, maxPerReferee: true });
@@ -68,7 +70,7 @@ export async function termValues(
   const { beforeRewardUsageThreshold: threshold } = terms;
   if (threshold !== undefined)
     values['beforeRewardUsageThreshold'] = amountOf('beforeRewardUsageThreshold', threshold, 'not negative');
-  Object.assign(values, commissionValues(terms, before));
+  Object.assign(values, limitValues(terms), commissionValues(terms, before));
   for (const side of sides) {
     const given = parts.map((part) => terms[`${side}${part}`]);
     if (given.every((value) => value === undefined)) continue;
@@ -79,6 +81,16 @@ export async function termValues(
     values[`${side}TypeId`] = isNone ? null : await typeIdOf(termName(side, 'Type'), Type!);
   }
   return values;
+}
+
+const periods: readonly unknown[] = ['month', 'quarter', 'year', 'all'] satisfies RewardLimit['period'][];
+
+function limitValues({ rewardLimit }: CodeTerms): Record<string, unknown> {
+  if (rewardLimit === undefined) return {};
+  if (rewardLimit === null) return { rewardLimitCount: null, rewardLimitPeriod: null };
+  const { count, period } = objectOf<RewardLimit>('rewardLimit', rewardLimit, { count: true, period: true });
+  if (!periods.includes(period)) throw invalid('rewardLimit.period', `one of '${periods.join("', '")}'`, period);
+  return { rewardLimitCount: wholeOf('rewardLimit.count', count, 1, 2_147_483_647), rewardLimitPeriod: period };
 }
 
 function commissionValues(

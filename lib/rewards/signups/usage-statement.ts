@@ -5,6 +5,7 @@ import { ReferralCredit } from '../../entities/referral-credit';
 import { ReferralUsage } from '../../entities/referral-usage';
 import { addCounts } from '../records/user-counts';
 import { grantedCte, type SignupSide } from './granted-cte';
+import { periodAt, rewardedCte } from './reward-limit';
 
 export interface UsageParameters {
   user: string;
@@ -23,11 +24,18 @@ export interface UsageParameters {
 export interface UsageRow {
   /** Whether the usage has the amount of this call; null without a usage. */
   'isSame': boolean | null;
+  /** Whether nothing was written because the sign-up has a limit of rewards: that is another statement. */
+  'isLimited': boolean;
   'usage.userId': string | null;
 }
 
-/** Records usage, once for each reference, and grants the reward when the sum of usage reaches the threshold. */
-export function usageStatement(database: Database): Statement<UsageParameters> {
+/**
+ * Records usage, once for each reference, and grants the reward when the sum of usage reaches the threshold.
+ *
+ * @param limitsRewards whether it is the statement for a sign-up whose reward is limited, and not decided yet. The
+ * ordinary one then writes nothing: PostgreSQL prepares each table that a statement may write each time.
+ */
+export function usageStatement(database: Database, limitsRewards: boolean): Statement<UsageParameters> {
   const { signups, usages } = database.tables;
   return statement<UsageParameters>(
     { user: true, reference: true, amount: true, now: true, sides: true },
@@ -44,7 +52,8 @@ export function usageStatement(database: Database): Statement<UsageParameters> {
       -- Locks the sign-up, if there is one. Concurrent calls for one user wait here for each other, and for a deletion
       -- of the sign-up.
       locked AS (
-        SELECT user_id, created_at FROM ${signups} WHERE user_id = ${$.user} AND NOT EXISTS (SELECT FROM known) FOR NO KEY UPDATE
+        SELECT s.*, reward_limit_count IS NOT NULL AND threshold_reached_at IS NULL AS is_limited
+        FROM ${signups} s WHERE user_id = ${$.user} AND NOT EXISTS (SELECT FROM known) FOR NO KEY UPDATE
       ),
       -- Inserts the usage. Of concurrent calls with the same reference, the primary key lets only one insert. Usage that
       -- counts is not older than the sign-up, also if the two had the time from different clocks.
@@ -52,16 +61,19 @@ export function usageStatement(database: Database): Statement<UsageParameters> {
         INSERT INTO ${usages} (user_id, reference, amount, is_counted, created_at)
         SELECT ${$.user}, ${$.reference}, ${$.amount}::numeric, locked.user_id IS NOT NULL,
           greatest(at.now, locked.created_at)
-        FROM at LEFT JOIN locked ON true WHERE NOT EXISTS (SELECT FROM known)
+        FROM at LEFT JOIN locked ON true
+        WHERE NOT EXISTS (SELECT FROM known) ${limitsRewards ? '' : 'AND locked.is_limited IS NOT TRUE'}
         ON CONFLICT DO NOTHING
         RETURNING *
       ),
+      ${limitsRewards ? `${limitedReward(database)},` : ''}
       -- Adds the usage to the sum of the sign-up. The row is locked, and UPDATE reads its newest version, so that
       -- exactly one call sets threshold_reached_at.
       counted AS (
         UPDATE ${signups} s SET recorded_usage = s.recorded_usage + recorded.amount, usages = s.usages + 1,
           threshold_reached_at = coalesce(s.threshold_reached_at,
             CASE WHEN s.recorded_usage + recorded.amount >= s.before_reward_usage_threshold THEN recorded.created_at END)
+          ${limitsRewards ? `, no_reward = ${noReward}` : ''}
         FROM recorded WHERE s.user_id = ${$.user}
         RETURNING s.*
       ),
@@ -79,8 +91,25 @@ export function usageStatement(database: Database): Statement<UsageParameters> {
         UNION ALL SELECT s.* FROM ${signups} s WHERE s.user_id = ${$.user} AND EXISTS (SELECT FROM known)
       ),
       ${grantedCte(database, 'signup', $.sides)}
-      SELECT u.amount = ${$.amount} AS "isSame", ${database.columns(ReferralUsage, 'u', 'usage.')},
+      SELECT u.amount = ${$.amount} AS "isSame",
+        ${limitsRewards ? 'false' : 'coalesce((SELECT is_limited FROM locked), false)'} AS "isLimited", ${database.columns(ReferralUsage, 'u', 'usage.')},
         ${database.columns(ReferralCredit, 'c', 'credit.')}
       FROM at LEFT JOIN (SELECT * FROM recorded UNION ALL SELECT * FROM known) u ON true LEFT JOIN granted c ON true`,
   );
 }
+
+/** SQL: whether the usage makes a limited reward due. The row of `locked` is the newest one. */
+const isRewardDue = `(locked.is_limited AND locked.referrer_id IS NOT NULL AND locked.reward_credit_amount IS NOT NULL
+          AND locked.recorded_usage + recorded.amount >= locked.before_reward_usage_threshold)`;
+
+/** The CTE that counts the reward. */
+function limitedReward(database: Database): string {
+  const due = `SELECT locked.referrer_id, locked.program_id, ${periodAt('recorded.created_at', 'locked.reward_limit_period')}, 1
+        FROM locked CROSS JOIN recorded WHERE ${isRewardDue}`;
+  return rewardedCte(database, due, '(SELECT reward_limit_count FROM locked)');
+}
+
+/** SQL: why there is no reward. */
+const noReward = `CASE WHEN NOT EXISTS (SELECT FROM rewarded)
+            AND EXISTS (SELECT FROM locked CROSS JOIN recorded WHERE ${isRewardDue})
+          THEN 'limit-reached' ELSE s.no_reward END`;

@@ -19,12 +19,14 @@ export class Usages {
   readonly #clock: Clock;
   readonly #grants: Grants;
   readonly #statement: Statement<UsageParameters>;
+  readonly #limitingStatement: Statement<UsageParameters>;
 
   constructor(database: Database, clock: Clock, grants: Grants) {
     this.#database = database;
     this.#clock = clock;
     this.#grants = grants;
-    this.#statement = database.prepared(usageStatement(database));
+    this.#statement = database.prepared(usageStatement(database, false));
+    this.#limitingStatement = database.prepared(usageStatement(database, true));
   }
 
   async record(user: UserRef, input: UsageInput): Promise<ReferralUsage> {
@@ -35,10 +37,14 @@ export class Usages {
       reference: referenceOf('reference', given.reference),
       now: this.#clock.parameter(),
     };
-    const run = (sides: readonly SignupSide[], manager?: EntityManager): Promise<UsageRow[]> =>
-      this.#database.query<UsageRow>(this.#statement.with({ sides, ...parameters }), manager);
+    const runOf =
+      (statement: Statement<UsageParameters>) =>
+      (sides: readonly SignupSide[], manager?: EntityManager): Promise<UsageRow[]> =>
+        this.#database.query<UsageRow>(statement.with({ sides, ...parameters }), manager);
     const row = await retryOvertaken(async () => {
-      const [first] = await this.#grants.run(run, ['reward'], given.manager);
+      let [first] = await this.#grants.run(runOf(this.#statement), ['reward'], given.manager);
+      if (first!.isLimited && first!['usage.userId'] === null)
+        [first] = await this.#grants.run(runOf(this.#limitingStatement), ['reward'], given.manager);
       return first!['usage.userId'] === null ? overtaken : first!;
     });
     const usage = this.#database.entity(ReferralUsage, row, 'usage.');

@@ -1,5 +1,6 @@
 import type { Database } from '../../database/database';
 import { folded } from '../../database/folding';
+import { periodAt } from '../signups/reward-limit';
 import { conditionsOn, type Invariant } from './invariant';
 
 /** The invariants of sign-ups, of usage, and of the credits that sign-ups give. */
@@ -54,6 +55,7 @@ export function signupInvariants(tables: Database['tables']): Invariant[] {
       table: 'programs',
       sql: `SELECT id, name AS expected, NULL AS found FROM ${tables.programs} p WHERE ${termsFail('p')}`,
     },
+    ...limitPass(tables),
     ...historyPass(tables),
   ];
 }
@@ -85,7 +87,7 @@ function signupPass({ signups, referrals, usages, credits }: Database['tables'])
   const ofSignup = conditionsOn('signups', { rows, id: 's.id' });
   const check = (name: string, isBroken: string, expected: string, found: string): Invariant =>
     ofSignup(name, { isBroken, expected, found });
-  const reward = `CASE WHEN s.threshold_reached_at IS NOT NULL AND s.referrer_id IS NOT NULL
+  const reward = `CASE WHEN s.threshold_reached_at IS NOT NULL AND s.referrer_id IS NOT NULL AND s.no_reward IS NULL
     THEN s.reward_credit_amount END`;
   return [
     check('every sign-up is of a referral', 'r.id IS NULL', 's.referral_id', 'NULL'),
@@ -110,6 +112,38 @@ function signupPass({ signups, referrals, usages, credits }: Database['tables'])
           OR (s.source = 'code') <> (s.weighed ->> 'rule' = 'typed-code')`,
       ...([`s.weighed ->> 'rule'`, 's.source'] as const),
     ),
+  ];
+}
+
+/** The counts of limited rewards, with the sign-ups that they count; and those that are above the limit, with the counts. */
+function limitPass({ rewardCounts, signups }: Database['tables']): Invariant[] {
+  const period = periodAt('threshold_reached_at', 'reward_limit_period');
+  const counted = `reward_limit_count IS NOT NULL AND threshold_reached_at IS NOT NULL AND referrer_id IS NOT NULL
+        AND reward_credit_amount IS NOT NULL`;
+  const ofCount = conditionsOn('rewardCounts', {
+    rows: `${rewardCounts} n FULL JOIN (
+        SELECT referrer_id AS user_id, program_id, ${period} AS period, count(*) AS rewards
+        FROM ${signups} WHERE ${counted} AND no_reward IS NULL GROUP BY 1, 2, 3
+      ) s ON s.user_id = n.user_id AND s.program_id = n.program_id AND s.period = n.period`,
+    id: `concat_ws('/', coalesce(n.user_id, s.user_id), coalesce(n.program_id, s.program_id), coalesce(n.period, s.period))`,
+  });
+  const ofSignup = conditionsOn('signups', {
+    rows: `${signups} s LEFT JOIN ${rewardCounts} n
+        ON n.user_id = s.referrer_id AND n.program_id = s.program_id AND n.period = ${period}`,
+    id: 's.id',
+  });
+  return [
+    ofCount('limited rewards = sign-ups that are due one', {
+      isBroken: 'n.rewards IS DISTINCT FROM s.rewards',
+      expected: 's.rewards',
+      found: 'n.rewards',
+    }),
+    ofSignup('only at the limit there is no reward', {
+      isBroken: `s.no_reward IS NOT NULL AND ((${counted} AND s.no_reward = 'limit-reached') IS NOT TRUE
+        OR (n.rewards >= s.reward_limit_count) IS NOT TRUE)`,
+      expected: 's.reward_limit_count',
+      found: 'n.rewards',
+    }),
   ];
 }
 
