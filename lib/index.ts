@@ -16,6 +16,7 @@ export type {
   RunEarnOutsOptions,
 } from './types/earn-outs';
 export type {
+  ChannelBatchInput,
   ChannelChanges,
   ChannelInput,
   CommissionSource,
@@ -23,6 +24,7 @@ export type {
   CommissionTerms,
   Coupon,
   CouponRefusal,
+  ExportCodesOptions,
   GiveBackOptions,
   NoCommission,
   PurchaseInput,

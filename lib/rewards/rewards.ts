@@ -115,7 +115,7 @@ export function wireRewards(settings: Settings, tracking: Tracking): Rewards {
     signups: new SignupManager(database, signups),
     credits,
     creditTransactions: new CreditTransactionManager(database, clock, credits),
-    channels: new ChannelManager(database, clock, lookup, creation, settings),
+    channels: new ChannelManager(database, clock, lookup, creation, settings, audit),
     accounts: new AccountManager(database, clock, creation, settings, totals),
     purchases: new PurchaseManager(database, purchases),
     commissions: new CommissionManager(database),

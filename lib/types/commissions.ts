@@ -86,6 +86,23 @@ export interface ChannelInput {
   maxEarningsPerReferred?: Amount | null;
 }
 
+/** The input of `channels.createMany` for codes in bulk, which all have the same terms. */
+export interface ChannelBatchInput extends Omit<ChannelInput, 'code'> {
+  /** How many, 1–100,000. */
+  count: number;
+  /**
+   * What each code begins with, up to 80 of `[A-Za-z0-9_-]`. The rest comes from the option `generateCode`: by default, ten
+   * characters that can't be guessed. Default: nothing.
+   */
+  prefix?: string;
+}
+
+/** The options of `channels.exportCodes`. */
+export interface ExportCodesOptions extends WithManager {
+  /** The conditions on the fields of channels, as for `channels.search`. Default: all channels. */
+  where?: object | object[];
+}
+
 /** The changes of `channels.update`. They apply to later purchases only. */
 export type ChannelChanges = Partial<Omit<ChannelInput, 'user'>>;
 

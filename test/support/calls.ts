@@ -258,6 +258,9 @@ const calls: Record<string, Entry> = {
 
   'referrals.coupons.of': ({ host, options }) => host.referrals.coupons.of('dora', options),
   'referrals.coupons.apply': ({ host, options }) => host.referrals.coupons.apply(fresh(), 'CARLA', options),
+  'referrals.channels.exportCodes': async ({ host, options }) => {
+    for await (const line of host.referrals.channels.exportCodes(options)) expect(line).toContain(',');
+  },
   'referrals.coupons.giveBack': ({ host, options }) =>
     host.referrals.coupons.giveBack('dora', { reason: 'a test', ...options }),
   'referrals.coupons.quote': ({ host, options }) => host.referrals.coupons.quote('dora', 100, options),

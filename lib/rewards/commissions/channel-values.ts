@@ -3,6 +3,7 @@ import type { ReferralChannel } from '../../entities/referral-channel';
 import { invalid } from '../../errors';
 import { amountOf, booleanOf, dateOf, type FieldsOf, isNothing, listOf, ratioOf, textOf, wholeOf } from '../../input';
 import { lengths } from '../../limits';
+import type { Settings } from '../../options';
 import type { ChannelChanges, ChannelInput } from '../../types/commissions';
 import type { FieldOf } from '../../types/records';
 
@@ -65,6 +66,24 @@ function productsOf(value: readonly string[]): string[] {
 /** How many buyers may redeem a coupon; null for no limit of its own. */
 export function maxRedemptionsOf(value: unknown): number | null {
   return isNothing(value) ? null : wholeOf('maxRedemptions', value, 0, 2_147_483_647);
+}
+
+/** Returns the checked values of a new channel. @throws ReferralError `INVALID_INPUT`. */
+export function newValues(
+  input: ChannelInput,
+  now: Date,
+  { ratio, maxPerReferee }: Settings['commission'],
+): ChannelValues {
+  for (const field of ['promoType', 'promoValue'] as const)
+    if (input[field] === undefined) throw invalid(field, 'a value: it has no default', undefined);
+  const initialRate = input.initialRate ?? ratio;
+  const given = Object.fromEntries(Object.entries(input).filter(([, value]) => value !== undefined));
+  const terms = checkedTerms({
+    ...{ initialRate, ongoingRate: initialRate, initialRatePeriodDays: 365, maxEarningsPerReferred: maxPerReferee },
+    ...given,
+    ...{ startDate: input.startDate ?? now },
+  });
+  return { ...terms, ...checkedPromo(input.promoType, input.promoValue) };
 }
 
 /** Returns the checked discount. Its type decides which values are valid. @throws ReferralError `INVALID_INPUT`. */
