@@ -40,6 +40,7 @@ export type { Actor, StaffOptions } from './types/audit';
 export type { Amount, ListOptions, RecordRef, UserRef, WithManager } from './types/common';
 export type {
   CaptureInput,
+  CreditAdjustmentInput,
   CreditChanges,
   CreditInput,
   CreditRefundInput,

@@ -68,12 +68,16 @@ const command = fc.oneof(
       },
     }),
   },
+  {
+    weight: 2,
+    arbitrary: fc.record({ do: fc.constant('adjust'), ...settled, amount, sign: fc.constantFrom(1, -1, -1) }),
+  },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('advance'), days: fc.integer({ min: 0, max: 12 }) }) },
 );
 
 /** Any command; each has the fields that it is about. */
 interface Command {
-  do: 'signUp' | 'grant' | 'use' | 'spend' | 'hold' | 'capture' | 'release' | 'refund' | 'advance';
+  do: 'adjust' | 'signUp' | 'grant' | 'use' | 'spend' | 'hold' | 'capture' | 'release' | 'refund' | 'advance';
   user: string;
   /** Which of the programs, or types. */
   code: number;
@@ -146,6 +150,11 @@ async function compare(
         await referrals.credits.create(grant);
         return 'ok';
       }
+      case 'adjust': {
+        const adjustment = { amount: decimal(one.amount! * one.sign), reference, reason: 'a correction' };
+        await referrals.credits.adjust(who, adjustment);
+        return 'ok';
+      }
       case 'use':
         await referrals.recordUsage(who, { amount: decimal(one.amount! * one.sign), reference });
         return 'ok';
@@ -178,6 +187,8 @@ async function compare(
         return model.signUp(who, one.code);
       case 'grant':
         return model.give(who, { amount: amount!, days: one.days + 1, type: one.code });
+      case 'adjust':
+        return model.adjust(who, reference, amount! * one.sign);
       case 'use':
         return model.use(who, reference, amount! * one.sign);
       case 'spend':

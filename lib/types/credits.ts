@@ -49,6 +49,16 @@ export interface CreditInput {
   reference?: string | null;
 }
 
+/** The input of `credits.adjust`: a correction by the host's staff. */
+export interface CreditAdjustmentInput extends Omit<StaffOptions, 'reason'> {
+  /** The amount to add; below 0 to take, at most what there is. */
+  amount: Amount;
+  /** The idempotency key, unique for the user, 1–255 characters: a repeated call returns the first entries. */
+  reference: string;
+  /** Why, 1–500 characters. It is the description of the entries too. */
+  reason: string;
+}
+
 /** The changes of `credits.update`. A field that is left out stays as it is. */
 export interface CreditChanges {
   /** 1–300 characters. */

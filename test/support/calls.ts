@@ -282,6 +282,8 @@ const calls: Record<string, Entry> = {
     host.referrals.credits.capture({ reference: next(world.holds), ...options }),
   'referrals.credits.release': ({ host, world, options }) =>
     host.referrals.credits.release({ reference: next(world.holds), ...options }),
+  'referrals.credits.adjust': ({ host, options }) =>
+    host.referrals.credits.adjust('rich', { amount: 1, reference: fresh(), reason: 'a test', ...options }),
   'referrals.credits.refund': ({ host, world, options }) =>
     host.referrals.credits.refund({ reference: next(world.spends), ...options }),
 

@@ -53,6 +53,7 @@ export class LedgerModel {
   readonly #uses: number[];
   readonly #signups = new Map<string, { program: ModelProgram; usage: number; isReached: boolean }>();
   readonly #usages = new Map<string, number>();
+  readonly #adjustments = new Map<string, number>();
   readonly #spends = new Map<string, Spend>();
 
   constructor(
@@ -143,6 +144,24 @@ export class LedgerModel {
     };
     this.#spends.set(key, spend);
     return shown(spend);
+  }
+
+  adjust(user: string, reference: string, amount: number): Outcome {
+    const key = `${user}/${reference}`;
+    const before = this.#adjustments.get(key);
+    if (before !== undefined) return before === amount ? 'ok' : 'REFERENCE_REUSED';
+    const usable = this.#current(user);
+    const available = usable.reduce((sum, { balance }) => sum + balance, 0);
+    if (usable.length === 0 || available + amount < 0) return 'INVALID_INPUT';
+    if (amount > 0) usable.at(-1)!.balance += amount;
+    let open = Math.max(-amount, 0);
+    for (const credit of usable) {
+      const share = Math.min(credit.balance, open);
+      credit.balance -= share;
+      open -= share;
+    }
+    this.#adjustments.set(key, amount);
+    return 'ok';
   }
 
   capture(user: string, reference: string, amount: number | null): Outcome {

@@ -98,8 +98,17 @@ export class ChannelBatches {
     const values = { ...valuesAt(now), createdAt: now };
     const metadata = this.#database.dataSource.getMetadata(ReferralChannel);
     const columns = Object.keys(values).map((name) => metadata.findColumnWithPropertyName(name)!);
+    const parameters: Record<string, unknown> = {
+      codes,
+      user,
+      redirectTo,
+      allowedUses,
+      maxRedemptions,
+      now,
+      ...values,
+    };
     const query = sql(
-      { codes, user, redirectTo, allowedUses, maxRedemptions, now, ...values },
+      parameters,
       ($) => `
       WITH
       -- The codes, in their order.

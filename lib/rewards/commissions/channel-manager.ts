@@ -17,7 +17,7 @@ import type { ReferralLookup } from '../../tracking/referral-lookup';
 import type { StaffOptions } from '../../types/audit';
 import type { ChannelBatchInput, ChannelChanges, ChannelInput, ExportCodesOptions } from '../../types/commissions';
 import type { UserRef, WithManager } from '../../types/common';
-import type { FieldOf, ReadOptions, Search } from '../../types/records';
+import type { FieldOf, ReadOptions } from '../../types/records';
 import { type Audit, staffFields, staffOf } from '../records/audit';
 import {
   checkedOptions,

@@ -6,6 +6,7 @@ import type { Events } from '../../database/events';
 import { overtaken, retryOvertaken } from '../../database/retry';
 import { ReferralCredit } from '../../entities/referral-credit';
 import type { ReferralCreditSpend } from '../../entities/referral-credit-spend';
+import type { ReferralCreditTransaction } from '../../entities/referral-credit-transaction';
 import { invalid, referralError } from '../../errors';
 import {
   amountOf,
@@ -22,6 +23,7 @@ import { lengths } from '../../limits';
 import type { UserRef, WithManager } from '../../types/common';
 import type {
   CaptureInput,
+  CreditAdjustmentInput,
   CreditChanges,
   CreditInput,
   CreditRefundInput,
@@ -33,6 +35,7 @@ import type {
 import type { FieldOf, ReadOptions } from '../../types/records';
 import type { Audit } from '../records/audit';
 import { type NoOptions, RecordManager } from '../records/record-manager';
+import { Adjustments } from './adjustments';
 import type { CreditTypeManager } from './credit-type-manager';
 import { type GrantParameters, type GrantRow, grantStatement } from './grant-statement';
 import { Ledger } from './ledger';
@@ -52,6 +55,7 @@ export class CreditManager extends RecordManager<ReferralCredit, CreditInput, Cr
   readonly #creditTypes: CreditTypeManager;
   readonly #ledger: Ledger;
   readonly #settlements: Settlements;
+  readonly #adjustments: Adjustments;
 
   /** @internal */
   constructor(database: Database, clock: Clock, events: Events, creditTypes: CreditTypeManager, audit: Audit) {
@@ -65,6 +69,7 @@ export class CreditManager extends RecordManager<ReferralCredit, CreditInput, Cr
     const overdue = new OverdueHolds(database, clock);
     this.#ledger = new Ledger(database, clock, events, overdue);
     this.#settlements = new Settlements(database, clock, events, overdue, audit);
+    this.#adjustments = new Adjustments(database, clock, overdue, audit);
   }
 
   /**
@@ -145,6 +150,21 @@ export class CreditManager extends RecordManager<ReferralCredit, CreditInput, Cr
    */
   async refund(input: CreditRefundInput): Promise<RefundedSpend> {
     return this.#settlements.refund(input);
+  }
+
+  /**
+   * Corrects a user's credit by hand: an amount above 0 is added to the credit that expires last, one below 0 is taken from
+   * those that expire first, among the credits that can be spent now. With a credit instead of a user, that one alone is
+   * changed, also if it has run out. Returns the ledger's entries, one for each credit that changes; `referrals.audit` keeps
+   * who did it. To give a user a new credit, call `create`.
+   *
+   * Idempotent by user and reference: a repeated call returns the first entries.
+   *
+   * @throws ReferralError `INVALID_INPUT` naming the field: `amount` for more than there is, `user` if there is no such
+   * credit; `REFERENCE_REUSED`; `DATABASE_UNAVAILABLE`.
+   */
+  async adjust(whose: UserRef | ReferralCredit, input: CreditAdjustmentInput): Promise<ReferralCreditTransaction[]> {
+    return this.#adjustments.adjust(whose, input);
   }
 
   /**
