@@ -4,6 +4,7 @@ import { attach } from './database/attachment';
 import type { Listener, ReferralEvents } from './database/events';
 import { refuseNames } from './database/names';
 import { entities } from './entities';
+import { currencyFormat } from './entities/columns';
 import { registry } from './entities/instance';
 import type { Referral } from './entities/referral';
 import type { ReferralUsage } from './entities/referral-usage';
@@ -18,11 +19,12 @@ import { refused } from './option-checks';
 import { type ReferralsOptions, settingsOf } from './options';
 import type { Coupons } from './rewards/commissions/coupons';
 import type { RecordedPurchase, RecordedRefund } from './rewards/commissions/purchases';
+import type { QualifiedSignup } from './rewards/commissions/signup-commissions';
 import { type Managers, wireRewards } from './rewards/rewards';
 import { explainSignup, type SignupExplanation } from './rewards/signups/signup-explanation';
 import { type Verification, verify, type VerifyOptions } from './rewards/verify/verify';
 import { wireTracking } from './tracking/tracking';
-import type { PurchaseInput, Quote, QuoteOptions, RefundInput } from './types/commissions';
+import type { PurchaseInput, QualifyInput, Quote, QuoteOptions, RefundInput, UndoInput } from './types/commissions';
 import type { Amount, UserRef, WithManager } from './types/common';
 import type { EarnOutProgress, RunEarnOutsOptions } from './types/earn-outs';
 import type { UsageInput } from './types/signups';
@@ -159,6 +161,27 @@ export interface Referrals extends Managers {
    */
   recordRefund(buyer: UserRef, input: RefundInput): Promise<RecordedRefund>;
   /**
+   * Says that the user of a sign-up qualifies: where the terms say `qualify`, the sign-up earns the referrer its commission
+   * (`signup`) by this call, otherwise it has earned it at the sign-up. Decided once for each sign-up: every later call
+   * returns the first result, whatever its reference is. `signup.noCommission` says why it earned nothing.
+   *
+   * @example
+   * await referrals.qualify(user, { reference: `trial-${trial.id}` });
+   *
+   * @throws ReferralError `INVALID_INPUT` naming the field; `NOT_SIGNED_UP` for a user without a sign-up;
+   * `DATABASE_UNAVAILABLE`.
+   */
+  qualify(user: UserRef, input: QualifyInput): Promise<QualifiedSignup>;
+  /**
+   * Undoes a refund, for example when a dispute is won: puts back what it took of the purchase and of the commission, also
+   * if later purchases have used the room of the limit for the referee. If an earn-out has subtracted it, a later one pays
+   * it. A rejected commission stays rejected. The reference of the refund stays used: a repeated call returns the first
+   * result, as does `recordRefund` with it. Emits `refundUndone`.
+   *
+   * @throws ReferralError `INVALID_INPUT` naming the field; `NOT_FOUND` if there is no such refund; `DATABASE_UNAVAILABLE`.
+   */
+  undoRefund(buyer: UserRef, input: UndoInput): Promise<RecordedRefund>;
+  /**
    * Pays each account that is due and has at least the minimum available: in the mode `credits` with credit, in the
    * mode `payout` by the option `earnOuts.payout`. Call it from a cron job. Several processes may run it at the same
    * time: each commission is paid once. If a process dies, a later run continues its work.
@@ -220,10 +243,11 @@ export function createReferrals(options: ReferralsOptions): Referrals {
     records: rewards.records,
     clock: tracking.clock,
   });
-  // The methods of an entity need its instance, also if the host loads the entity through TypeORM.
+  // The methods of an entity need its instance, and its amounts their format, also if the host loads it through TypeORM.
+  const format = currencyFormat(settings.currency);
   const owners = entities.map((entity) => ({
     listenTo: () => entity,
-    afterLoad: (loaded: object) => void registry.own(loaded, dataSource),
+    afterLoad: (loaded: object) => format(registry.own(loaded, dataSource), dataSource.getMetadata(entity).columns),
   }));
   const detach = attach(dataSource, [tracking.events.subscriber, ...owners]);
   // Reads the database's time. If the migrations have not run, the option `onError` gets an error at start-up already.
@@ -254,6 +278,8 @@ export function createReferrals(options: ReferralsOptions): Referrals {
     quote: (buyer, amount, options) => rewards.coupons.quote(buyer, amount, options),
     recordPurchase: (buyer, input) => rewards.purchases.record(buyer, input),
     recordRefund: (buyer, input) => rewards.purchases.refund(buyer, input),
+    qualify: (user, input) => rewards.signupCommissions.qualify(user, input),
+    undoRefund: (buyer, input) => rewards.undoneRefunds.undo(buyer, input),
     runEarnOuts: (options) => rewards.earnOuts.run(options),
     verify: (options) => verify(rewards.database, tracking.clock, settings, options),
     close: () => (closed ??= close()),

@@ -162,6 +162,11 @@ const catalogue = {
     status: 409,
     text: (sentence: string) => `The sign-up was refused: ${sentence}`,
   },
+  NOT_SIGNED_UP: {
+    status: 409,
+    text: (user: string) =>
+      `The user ${show(user)} has no sign-up, so nothing qualifies. Call qualify again once one is recorded.`,
+  },
   REFERENCE_REUSED: {
     status: 409,
     text: (reference: string, before: string, now: string) =>
@@ -192,6 +197,23 @@ const catalogue = {
   NOT_CREATABLE: {
     status: 409,
     text: (record: string, instead: string) => `No ${record} can be created by hand: ${instead}.`,
+  },
+  INVALID_EXCHANGE: {
+    status: 500,
+    text: (from: string, to: string, got: unknown) =>
+      `The option exchange returned ${show(got)} as the rate of ${from} in ${to}. ` +
+      'Let it return a decimal string above 0, with at most 18 digits before the point and 20 after it.',
+  },
+  COMMISSION_BOUND: {
+    status: 409,
+    text: (id: number, earnOut: number) =>
+      `The commission ${id} can't be held: the earn-out ${earnOut} pays it. ` +
+      'Call commissions.reject to take it back: what is paid becomes a debt that later earn-outs subtract.',
+  },
+  COMMISSION_REJECTED: {
+    status: 409,
+    text: (id: number) =>
+      `The commission ${id} is rejected, and that is final. To pay the user all the same, call commissions.adjust.`,
   },
   NOTHING_TO_REFUND: {
     status: 409,

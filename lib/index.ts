@@ -8,6 +8,7 @@ export type {
   EarnOutProgress,
   EarnOutReport,
   EarnOutStatus,
+  PayoutApproval,
   PayoutInquiry,
   PayoutResult,
   ProviderAnswer,
@@ -16,9 +17,12 @@ export type {
   RunEarnOutsOptions,
 } from './types/earn-outs';
 export type {
+  AdjustmentInput,
   ChannelBatchInput,
   ChannelChanges,
+  ChannelCommission,
   ChannelInput,
+  CommissionKind,
   CommissionSource,
   CommissionStatus,
   CommissionTerms,
@@ -26,17 +30,23 @@ export type {
   CouponRefusal,
   ExportCodesOptions,
   GiveBackOptions,
+  LimitPeriod,
   NoCommission,
   PurchaseInput,
   PurchaseRecordInput,
+  QualifyInput,
   Quote,
   QuoteOptions,
+  ReferrerLimit,
   RefundInput,
+  TermsSource,
+  UndoInput,
 } from './types/commissions';
 export type { Payout } from './options';
 export type { RecordedPurchase, RecordedRefund } from './rewards/commissions/purchases';
 export type { RefundedSpend } from './rewards/credits/settlements';
-export type { Actor, StaffOptions } from './types/audit';
+export type { QualifiedSignup } from './rewards/commissions/signup-commissions';
+export type { Actor, ReasonedOptions, StaffOptions } from './types/audit';
 export type { Amount, ListOptions, RecordRef, UserRef, WithManager } from './types/common';
 export type {
   CaptureInput,
@@ -74,6 +84,7 @@ export { entities } from './entities';
 export { Referral } from './entities/referral';
 export { ReferralAccount } from './entities/referral-account';
 export { ReferralAccountTotal } from './entities/referral-account-total';
+export { ReferralAdjustment } from './entities/referral-adjustment';
 export { ReferralAlias } from './entities/referral-alias';
 export { ReferralAudit } from './entities/referral-audit';
 export { ReferralBuyer } from './entities/referral-buyer';
@@ -94,6 +105,7 @@ export { ReferralProgram } from './entities/referral-program';
 export { ReferralPurchase } from './entities/referral-purchase';
 export { ReferralRedemption } from './entities/referral-redemption';
 export { ReferralReferee } from './entities/referral-referee';
+export { ReferralReferrerPeriod } from './entities/referral-referrer-period';
 export { ReferralRefund } from './entities/referral-refund';
 export { ReferralResponse } from './entities/referral-response';
 export { ReferralRewardCount } from './entities/referral-reward-count';

@@ -1,7 +1,9 @@
 import type { EntityManager } from 'typeorm';
+import { anyCurrency, type Currency } from './currency';
 import { invalid, ReferralError } from './errors';
 import { lengths } from './limits';
 import { escaped, quoted } from './shown';
+import type { StaffOptions } from './types/audit';
 import type { Amount, ListOptions, RecordRef, UserRef, WithManager } from './types/common';
 
 // A function `…Of(field, value)` checks a value and returns it. For a wrong value it throws `INVALID_INPUT` with the
@@ -187,6 +189,14 @@ export function objectOf<T extends object>(call: string, value: T, fields: Field
   return given.fields as T;
 }
 
+/** The fields of {@link StaffOptions}, for the list of what a call knows. */
+export const staffFields: FieldsOf<StaffOptions> = { by: true, reason: true, requestId: true, manager: true };
+
+/** Checks that the options of a call of staff have no other fields. `staffOf` checks their values. */
+export function staffOptionsOf(call: string, options: StaffOptions): StaffOptions {
+  return objectOf<StaffOptions>(call, options, staffFields);
+}
+
 /** Checks the options of a call that takes only the host's transaction. */
 export function optionsOf(call: string, options: WithManager): WithManager {
   return objectOf<WithManager>(call, options, { manager: true });
@@ -218,8 +228,16 @@ export function readOf(field: string, value: object, name: string): unknown {
 
 const amountPattern = /^[+-]?\d{1,16}(\.\d{1,4})?$/;
 
-/** An amount that fits `numeric(20,4)`, as a decimal string: only PostgreSQL computes with amounts. */
-export function amountOf(field: string, value: Amount, sign: 'any' | 'positive' | 'not negative' | 'not zero'): string {
+/**
+ * An amount that fits `numeric(20,4)` and has no more decimals than the currency, as a decimal string: only PostgreSQL
+ * computes with amounts. Zeros after them say nothing, so `'33.00'` is an amount of yen.
+ */
+export function amountOf(
+  field: string,
+  value: Amount,
+  sign: 'any' | 'positive' | 'not negative' | 'not zero',
+  { decimals }: Pick<Currency, 'decimals'>,
+): string {
   const text = ['number', 'string', 'bigint'].includes(typeof value) ? String(value) : '';
   const isZero = !/[1-9]/.test(text);
   const isNegative = !isZero && text.startsWith('-');
@@ -227,19 +245,24 @@ export function amountOf(field: string, value: Amount, sign: 'any' | 'positive' 
     (sign === 'positive' && (isZero || isNegative)) ||
     (sign === 'not negative' && isNegative) ||
     (sign === 'not zero' && isZero);
-  if (amountPattern.test(text) && !isWrong) return text;
+  if (amountPattern.test(text) && decimalsIn(text) <= decimals && !isWrong) return text;
   const range = { 'any': '', 'positive': ' above 0', 'not negative': ' from 0', 'not zero': ' other than 0' }[sign];
   throw invalid(
     field,
     `an amount${range}: a decimal string such as "12.50", or a finite number, ` +
-      'with at most 16 digits before the point and 4 after',
+      `with at most 16 digits before the point and ${decimals === 0 ? 'none' : decimals} after`,
     value,
   );
 }
 
+/** How many decimals a decimal string has, without zeros at its end. */
+export function decimalsIn(amount: string): number {
+  return (amount.split('.')[1] ?? '').replace(/0+$/, '').length;
+}
+
 /** A share from 0 to 1, as a decimal string. */
 export function ratioOf(field: string, value: Amount): string {
-  const text = amountOf(field, value, 'not negative');
+  const text = amountOf(field, value, 'not negative', anyCurrency);
   if (Number(text) > 1) throw invalid(field, 'a share from 0 to 1, such as "0.25"', value);
   return text;
 }

@@ -1,6 +1,7 @@
 import type { DataSource } from 'typeorm';
+import { currencyOf, isCurrency } from './currency';
 import { type ReferralError, referralError } from './errors';
-import { fieldsIn } from './input';
+import { decimalsIn, fieldsIn } from './input';
 import type { ReferralsOptions } from './options';
 import { describe, show } from './shown';
 import type { Amount } from './types/common';
@@ -107,12 +108,27 @@ const checks = {
   attribution: { model: isOneOf('last-touch', 'first-touch'), windowDays: isPositive },
   selfReferral: isOneOf('block', 'flag', 'allow'),
   isSamePerson: isFunction,
+  currency: ["a code of ISO 4217 in capitals, such as 'USD', 'EUR' or 'JPY'", isCurrency],
+  exchange: isFunction,
   commission: {
     ratio: [
       'a share from 0 to 1, with at most 4 decimals, such as "0.25"',
       (value) => isAmount(value) && Number(value) <= 1,
     ],
+    amount: isAmountAbove0,
+    months: isWholeOf(1, 1200),
+    purchases: isWholeOf(1, 2_147_483_647),
     maxPerReferee: isAmountAbove0,
+    signup: ['an amount from 0, with at most 4 decimals, such as "5.00"', isAmount],
+    qualify: ['true or false', (value) => typeof value === 'boolean'],
+    maxPerReferrer: [
+      "{ amount, period } with an amount above 0 and the period 'month', 'quarter', 'year' or 'all'",
+      (value) => {
+        const { amount, period, ...rest } = Object(value) as { amount?: unknown; period?: unknown };
+        const isPeriod = ['month', 'quarter', 'year', 'all'].includes(period as string);
+        return isAmountAbove0[1](amount) && isPeriod && Object.keys(rest).length === 0;
+      },
+    ],
     pendingDays: isWholeOf(0, 36_500),
   },
   earnOuts: {
@@ -132,6 +148,8 @@ const checks = {
       (value) => typeof value === 'string' && value.length > 0 && value.length <= 100 && !value.includes('\0'),
     ],
     creditDurationDays: isWholeOf(1, 36_500),
+    takeBackCredit: ['true or false', (value) => typeof value === 'boolean'],
+    approve: isOneOf('all', 'new-accounts', 'none'),
   },
   api: {
     rateLimitStore: [
@@ -240,5 +258,22 @@ export function refused(option: string, takes: string, value: unknown): Referral
  * @throws ReferralError `UNKNOWN_OPTION` or `INVALID_OPTION`, naming the option.
  */
 export function checkedOptions(given: unknown): ReferralsOptions {
-  return checked(given, checks) as unknown as ReferralsOptions;
+  const options = checked(given, checks) as unknown as ReferralsOptions;
+  refuseDecimals(options, {
+    'commission.maxPerReferee': options.commission?.maxPerReferee,
+    'earnOuts.minimum': options.earnOuts?.minimum,
+  });
+  return options;
+}
+
+/** Refuses amounts with more decimals than the currency has. */
+function refuseDecimals({ currency }: ReferralsOptions, amounts: Readonly<Record<string, Amount | undefined>>): void {
+  const { code, decimals } = currencyOf(currency);
+  for (const [name, amount] of Object.entries(amounts))
+    if (amount !== undefined && decimalsIn(String(amount)) > decimals)
+      throw refused(
+        name,
+        `an amount of ${code}, with ${decimals === 0 ? 'no' : `at most ${decimals}`} decimals`,
+        amount,
+      );
 }

@@ -2,15 +2,17 @@ import type { IncomingMessage } from 'node:http';
 import type { Request, Response } from 'express';
 import type { Store } from 'express-rate-limit';
 import type { DataSource, EntityManager, EntitySchema, SelectQueryBuilder } from 'typeorm';
+import { currencyOf, minorUnitOf } from './currency';
 import type { Referral } from './entities/referral';
 import type { ReferralEarnOut } from './entities/referral-earn-out';
 import type { ReferralResponse } from './entities/referral-response';
 import { dayMs } from './limits';
-import { checkedOptions } from './option-checks';
+import { checkedOptions, refused } from './option-checks';
 import { cookieSettings } from './option-cookie';
 import { addressOfRequest, csrfFieldOfHost, randomCode, safeReporter } from './option-defaults';
+import type { ReferrerLimit } from './types/commissions';
 import type { Amount, UserRef } from './types/common';
-import type { PayoutResult } from './types/earn-outs';
+import type { PayoutApproval, PayoutResult } from './types/earn-outs';
 import type { ReferralDraft } from './types/referrals';
 
 type Awaitable<T> = T | Promise<T>;
@@ -134,14 +136,46 @@ export interface ReferralsOptions {
    * Default: different ids are different people.
    */
   isSamePerson?: (referrer: string, referee: string, context: SignupContext) => Awaitable<boolean>;
+  /**
+   * The currency of all amounts, a code of ISO 4217. What is computed is rounded half up to its minor unit, what is
+   * returned has its decimals, and amounts with more decimals are refused. A program keeps its currency: amounts that are
+   * stored are not converted if the option changes. Default `'USD'`; amounts may then have up to 4 decimals, as they could
+   * before there was this option.
+   */
+  currency?: string;
+  /**
+   * Returns how much of the currency `to`, the program's, one unit of the currency `from` is: a decimal string above 0. May
+   * be async. It is called for a purchase, and for usage, in another currency that names no `rate`, before anything is
+   * written; not for one that is recorded already, which keeps its rate. `at` is the time of the payment. If it throws, the
+   * call fails. Default: such a call needs a `rate`.
+   */
+  exchange?: (from: string, to: string, at: Date) => Awaitable<string>;
   commission?: {
     /**
-     * The share of a referee's purchase that the referrer earns, unless a channel or a program sets one: from 0 to 1,
-     * with at most 4 decimals. Default `'0'`: no commission.
+     * The share of a referee's purchase that the referrer earns, unless an account, a channel or a program sets one: from 0
+     * to 1, with at most 4 decimals. Default `'0'`: no commission.
      */
     ratio?: Amount;
+    /** What each purchase above 0 earns, in the place of a share of it; above 0. Default: the share. */
+    amount?: Amount;
+    /**
+     * For how many calendar months, in UTC, purchases earn, from the referee's first purchase that is credited to the referrer;
+     * 1–1200. Default: for good.
+     */
+    months?: number;
+    /** For how many purchases of a referee, from 1; purchases of 0 do not count. Default: for all. */
+    purchases?: number;
     /** The most that one referee can earn a referrer; above 0. Default: no limit. */
     maxPerReferee?: Amount;
+    /** What a sign-up earns the referrer; from 0. Default `'0'`: nothing. */
+    signup?: Amount;
+    /** Whether a sign-up earns only once `referrals.qualify` is called for the user. Default false: at the sign-up. */
+    qualify?: boolean;
+    /**
+     * The most that a referrer can earn in a period: `{ amount, period }` with `period` one of `'month'`, `'quarter'`, `'year'`, of
+     * the calendar in UTC, and `'all'`. Default: no limit.
+     */
+    maxPerReferrer?: ReferrerLimit;
     /**
      * How many days after the purchase a commission becomes available: whole days of 24 hours, 0–36,500. Default 30.
      */
@@ -154,7 +188,7 @@ export interface ReferralsOptions {
     every?: { days: number };
     /**
      * The least amount that is paid, of both modes together as far as they can be paid; above 0. A smaller one waits for
-     * a later earn-out. Default `'0.01'`.
+     * a later earn-out. Default: the minor unit of the currency, `'0.01'` of US dollars.
      */
     minimum?: Amount;
     /**
@@ -184,6 +218,17 @@ export interface ReferralsOptions {
     creditType?: string;
     /** How long that credit lasts, in days, 1–36,500. Default 36,500 (a hundred years). */
     creditDurationDays?: number;
+    /**
+     * Whether a refund or a rejection of a commission that was paid as credit first takes back what of that credit is neither
+     * spent nor held. The rest is a debt, which later earn-outs subtract. Default true.
+     */
+    takeBackCredit?: boolean;
+    /**
+     * Which payouts wait for `earnOuts.approve`: all of them, those of accounts without a completed payout
+     * (`'new-accounts'`), or none. It counts when an earn-out is created: what waits goes on waiting after a change. Default
+     * `'none'`.
+     */
+    approve?: PayoutApproval;
   };
   api?: {
     /**
@@ -289,11 +334,15 @@ export type Settings = Readonly<ReturnType<typeof settingsOf>>;
  */
 export function settingsOf(given: ReferralsOptions) {
   const options = checkedOptions(given);
+  const { ratio, amount } = options.commission ?? {};
+  if (ratio !== undefined && amount !== undefined)
+    throw refused('commission.amount', 'no value together with commission.ratio', amount);
   const baseUrl = new URL(options.baseUrl);
   const sitePath = baseUrl.pathname.replace(/\/$/, '');
   const allowedOrigins = (options.redirect?.allowedOrigins ?? []).map((url) => new URL(url).origin);
   const actionDisplay: Readonly<Record<string, string>> = { RESPONDED: 'Clicked the link', ...options.actionDisplay };
   const { cookie = {}, redirect = {}, attribution = {}, linkCache = {}, commission = {}, earnOuts = {} } = options;
+  const currency = currencyOf(options.currency);
   return {
     dataSource: options.dataSource,
     baseUrl,
@@ -315,19 +364,30 @@ export function settingsOf(given: ReferralsOptions) {
     attribution: { model: attribution.model ?? 'last-touch', windowDays: attribution.windowDays ?? null },
     selfReferral: options.selfReferral ?? 'block',
     isSamePerson: options.isSamePerson ?? (() => false),
+    currency,
+    exchange: options.exchange ?? null,
     commission: {
-      ratio: String(commission.ratio ?? 0),
-      maxPerReferee: commission.maxPerReferee === undefined ? null : String(commission.maxPerReferee),
+      ratio: commission.amount === undefined ? String(commission.ratio ?? 0) : null,
+      amount: textOrNull(commission.amount),
+      months: commission.months ?? null,
+      purchases: commission.purchases ?? null,
+      maxPerReferee: textOrNull(commission.maxPerReferee),
+      signup: String(commission.signup ?? 0),
+      qualify: commission.qualify ?? false,
+      maxPerReferrer: textOrNull(commission.maxPerReferrer?.amount),
+      period: commission.maxPerReferrer?.period ?? null,
       pendingDays: commission.pendingDays ?? 30,
     },
     earnOuts: {
       everyMs: (earnOuts.every?.days ?? 7) * dayMs,
-      minimum: String(earnOuts.minimum ?? '0.01'),
+      minimum: String(earnOuts.minimum ?? minorUnitOf(currency.digits)),
       payout: earnOuts.payout ?? null,
       payoutTimeoutMs: earnOuts.payoutTimeoutMs ?? 60_000,
       concurrency: earnOuts.concurrency ?? 5,
       creditType: earnOuts.creditType ?? 'Commissions',
       creditDurationDays: earnOuts.creditDurationDays ?? 36_500,
+      takeBackCredit: earnOuts.takeBackCredit ?? true,
+      approve: earnOuts.approve ?? 'none',
     },
     rateLimitStore: options.api?.rateLimitStore,
     // Their types say what most hosts get: a request of Express. Of one that `listener` serves, it is Node.js's alone.
@@ -347,4 +407,8 @@ export function settingsOf(given: ReferralsOptions) {
     linkCache: { max: linkCache.max ?? 10_000, ttlMs: linkCache.ttlMs ?? 10_000 },
     onError: safeReporter(options.onError),
   };
+}
+
+function textOrNull(value: Amount | undefined): string | null {
+  return value === undefined ? null : String(value);
 }

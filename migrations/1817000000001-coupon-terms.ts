@@ -4,7 +4,10 @@ import { inSchemaOf, once } from './once';
 /** SQL: the amounts of a channel are finite. */
 const finite = (columns: readonly string[]): string =>
   columns.map((column) => `abs("${column}") < 'Infinity'`).join(' AND ');
-const amounts = ['promo_value', 'initial_rate', 'ongoing_rate', 'max_earnings_per_referred'];
+const amounts = [
+  ...['promo_value', 'initial_rate', 'ongoing_rate', 'max_earnings_per_referred'],
+  ...['commission_amount', 'commission_signup', 'commission_max_per_referrer'],
+];
 
 /** The conditions of coupons: minimum, first purchase, products, a limit of redemptions alone; and coupons given back. */
 export class CouponTerms1817000000001 implements MigrationInterface {

@@ -18,6 +18,9 @@ import { FlagSelfReferrals1799000000000 } from './1799000000000-flag-self-referr
 import { ClicksWithoutForeignKey1800000000000 } from './1800000000000-clicks-without-foreign-key';
 import { ListByIndex1800000000001 } from './1800000000001-list-by-index';
 import { AddAudit1810000000000 } from './1810000000000-add-audit';
+import { GovernCommissions1811000000000 } from './1811000000000-govern-commissions';
+import { Currency1812000000000 } from './1812000000000-currency';
+import { CommissionTerms1813000000000 } from './1813000000000-commission-terms';
 import { ExtendCredits1817000000000 } from './1817000000000-extend-credits';
 import { CouponTerms1817000000001 } from './1817000000001-coupon-terms';
 import { LimitRewards1817000000002 } from './1817000000002-limit-rewards';
@@ -41,6 +44,9 @@ export const migrations: (new () => MigrationInterface)[] = [
   ClicksWithoutForeignKey1800000000000,
   ListByIndex1800000000001,
   AddAudit1810000000000,
+  GovernCommissions1811000000000,
+  Currency1812000000000,
+  CommissionTerms1813000000000,
   ExtendCredits1817000000000,
   CouponTerms1817000000001,
   LimitRewards1817000000002,

@@ -16,7 +16,7 @@ afterAll(closeAll);
 
 const events: (keyof ReferralEvents)[] = [
   ...(['response', 'userLinkedToResponse', 'signup', 'creditGranted', 'creditSpent'] as const),
-  ...(['purchase', 'commissionEarned', 'commissionReverted', 'earnOut'] as const),
+  ...(['purchase', 'commissionEarned', 'commissionReverted', 'commissionRejected', 'refundUndone', 'earnOut'] as const),
 ];
 
 /** Is told of each callback of the host's, before it answers. */
@@ -277,6 +277,8 @@ const calledBy: Record<string, string[]> = {
   purchase: ['referrals.recordPurchase', 'referrals.purchases.create', 'referrals.purchases.createMany'],
   commissionEarned: ['referrals.recordPurchase', 'referrals.purchases.create', 'referrals.purchases.createMany'],
   commissionReverted: ['referrals.recordRefund'],
+  commissionRejected: ['referrals.commissions.reject'],
+  refundUndone: ['referrals.undoRefund'],
   earnOut: [
     ...['referrals.runEarnOuts', 'referrals.earnOuts.reconcile'],
     ...['referrals.earnOuts.settle', 'referrals.earnOuts.retry'],

@@ -23,6 +23,7 @@ async function tables(dataSource: DataSource, schema: string): Promise<string[]>
 const ours = [
   'referral_account_totals',
   'referral_accounts',
+  'referral_adjustments',
   'referral_aliases',
   'referral_audit',
   'referral_buyers',
@@ -42,6 +43,7 @@ const ours = [
   'referral_purchases',
   'referral_redemptions',
   'referral_referees',
+  'referral_referrer_periods',
   'referral_refunds',
   'referral_responses',
   'referral_reward_counts',

@@ -66,6 +66,7 @@ describe('recordPurchase', () => {
       ...{ purchasedAt: now, createdAt: now, source: 'sign-up', referralId: code.id, channelId: null },
       ...{ referrerId: referrer, mode: 'credits', isRevenue: false, noCommission: null },
       ...{ rate: '0.25', room: null, refundCount: 0 },
+      ...{ currency: null, originalAmount: null, originalRefunded: null, exchangeRate: null },
     });
     expect({ ...commission }).toEqual({
       ...{ id: expect.any(Number), userId: referrer, refereeId: buyer, purchase: 'a', referralId: code.id },

@@ -42,7 +42,8 @@ describe('recordRefund', () => {
     host.clock.advanceDays(1);
     const part = await refund('re-1', '40');
     expect({ ...part.refund }).toEqual({
-      ...{ userId: buyer, reference: 're-1', purchase: 'inv', amount: '40.00', createdAt: host.clock.time },
+      ...{ userId: buyer, reference: 're-1', purchase: 'inv', amount: '40.00', undoneAt: null },
+      createdAt: host.clock.time,
     });
     expect({ ...part.commission }).toEqual({ ...commission, amount: '15.00', updatedAt: host.clock.time });
     expect(part.commission!.status).toBe('pending');

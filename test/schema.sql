@@ -32,13 +32,42 @@ CREATE TABLE referral_accounts (
   created_at timestamp with time zone DEFAULT now() NOT NULL,
   updated_at timestamp with time zone DEFAULT now() NOT NULL,
   earn_outs integer DEFAULT 0 NOT NULL,
+  commission_amount numeric(20,4),
+  commission_months integer,
+  commission_purchases integer,
+  commission_signup numeric(20,4),
+  commission_qualify boolean,
+  commission_max_per_referrer numeric(20,4),
+  commission_period character varying(8),
+  commission_ratio numeric(20,4),
+  commission_max_per_referee numeric(20,4),
   CONSTRAINT pk_referral_accounts PRIMARY KEY (user_id),
+  CONSTRAINT ck_referral_accounts_commission CHECK (commission_amount > 0::numeric AND commission_signup >= 0::numeric AND commission_max_per_referrer > 0::numeric AND commission_months >= 1 AND commission_months <= 1200 AND commission_purchases > 0 AND (commission_qualify IS NULL OR commission_signup IS NOT NULL) AND (commission_max_per_referrer IS NULL) = (commission_period IS NULL) AND (commission_period::text = ANY (ARRAY['month'::character varying, 'quarter'::character varying, 'year'::character varying, 'all'::character varying]::text[])) AND commission_ratio >= 0::numeric AND commission_ratio <= 1::numeric AND commission_max_per_referee > 0::numeric AND num_nonnulls(commission_ratio, commission_amount) >= (num_nonnulls(commission_months, commission_purchases, commission_max_per_referee) > 0)::integer AND num_nonnulls(commission_ratio, commission_amount) <= 1),
   CONSTRAINT ck_referral_accounts_counts CHECK (users_upgraded >= 0 AND users_upgraded <= users_referred),
-  CONSTRAINT ck_referral_accounts_finite CHECK (abs(credits_paid) < 'Infinity'::numeric AND abs(payouts_paid) < 'Infinity'::numeric),
+  CONSTRAINT ck_referral_accounts_finite CHECK (abs(credits_paid) < 'Infinity'::numeric AND abs(payouts_paid) < 'Infinity'::numeric AND abs(commission_ratio) < 'Infinity'::numeric AND abs(commission_max_per_referee) < 'Infinity'::numeric AND abs(commission_amount) < 'Infinity'::numeric AND abs(commission_signup) < 'Infinity'::numeric AND abs(commission_max_per_referrer) < 'Infinity'::numeric),
   CONSTRAINT ck_referral_accounts_mode CHECK (mode::text = 'credits'::text OR mode::text = 'payout'::text AND payout_email IS NOT NULL)
 ) WITH (fillfactor=70);
 CREATE INDEX ix_referral_accounts_id ON referral_accounts USING btree (id);
 CREATE INDEX ix_referral_accounts_referral ON referral_accounts USING btree (referral_id);
+
+CREATE TABLE referral_adjustments (
+  user_id character varying(128) NOT NULL,
+  id bigint GENERATED ALWAYS AS IDENTITY NOT NULL,
+  reference character varying(255) NOT NULL,
+  mode character varying(8) NOT NULL,
+  amount numeric(20,4) NOT NULL,
+  reason character varying(500) NOT NULL,
+  earn_out_id bigint,
+  created_at timestamp with time zone DEFAULT now() NOT NULL,
+  CONSTRAINT pk_referral_adjustments PRIMARY KEY (user_id, id),
+  CONSTRAINT ck_referral_adjustments_amount CHECK (amount <> 0::numeric),
+  CONSTRAINT ck_referral_adjustments_finite CHECK (abs(amount) < 'Infinity'::numeric),
+  CONSTRAINT ck_referral_adjustments_mode CHECK (mode::text = ANY (ARRAY['credits'::character varying, 'payout'::character varying]::text[]))
+);
+CREATE INDEX ix_referral_adjustments_earn_out ON referral_adjustments USING btree (earn_out_id, user_id) WHERE earn_out_id IS NOT NULL;
+CREATE INDEX ix_referral_adjustments_id ON referral_adjustments USING btree (id);
+CREATE INDEX ix_referral_adjustments_unpaid ON referral_adjustments USING btree (user_id) WHERE earn_out_id IS NULL;
+CREATE UNIQUE INDEX uq_referral_adjustments_reference ON referral_adjustments USING btree (user_id, reference);
 
 CREATE TABLE referral_aliases (
   code character varying(100) NOT NULL,
@@ -96,13 +125,21 @@ CREATE TABLE referral_channels (
   initial_rate_period_days integer NOT NULL,
   max_earnings_per_referred numeric(20,4),
   created_at timestamp with time zone DEFAULT now() NOT NULL,
+  commission_amount numeric(20,4),
+  commission_months integer,
+  commission_purchases integer,
+  commission_signup numeric(20,4),
+  commission_qualify boolean,
+  commission_max_per_referrer numeric(20,4),
+  commission_period character varying(8),
   minimum_amount numeric(20,4),
   first_purchase_only boolean DEFAULT false NOT NULL,
   products text[] DEFAULT '{}'::text[] NOT NULL,
   restore_on_refund boolean DEFAULT false NOT NULL,
   CONSTRAINT pk_referral_channels PRIMARY KEY (id),
+  CONSTRAINT ck_referral_channels_commission CHECK (commission_amount > 0::numeric AND commission_signup >= 0::numeric AND commission_max_per_referrer > 0::numeric AND commission_months >= 1 AND commission_months <= 1200 AND commission_purchases > 0 AND (commission_qualify IS NULL OR commission_signup IS NOT NULL) AND (commission_max_per_referrer IS NULL) = (commission_period IS NULL) AND (commission_period::text = ANY (ARRAY['month'::character varying, 'quarter'::character varying, 'year'::character varying, 'all'::character varying]::text[]))),
   CONSTRAINT ck_referral_channels_dates CHECK (end_date > start_date),
-  CONSTRAINT ck_referral_channels_finite CHECK (abs(promo_value) < 'Infinity'::numeric AND abs(initial_rate) < 'Infinity'::numeric AND abs(ongoing_rate) < 'Infinity'::numeric AND abs(max_earnings_per_referred) < 'Infinity'::numeric AND abs(minimum_amount) < 'Infinity'::numeric),
+  CONSTRAINT ck_referral_channels_finite CHECK (abs(promo_value) < 'Infinity'::numeric AND abs(initial_rate) < 'Infinity'::numeric AND abs(ongoing_rate) < 'Infinity'::numeric AND abs(max_earnings_per_referred) < 'Infinity'::numeric AND abs(commission_amount) < 'Infinity'::numeric AND abs(commission_signup) < 'Infinity'::numeric AND abs(commission_max_per_referrer) < 'Infinity'::numeric AND abs(minimum_amount) < 'Infinity'::numeric),
   CONSTRAINT ck_referral_channels_minimum CHECK (minimum_amount > 0::numeric),
   CONSTRAINT ck_referral_channels_promo CHECK (promo_value >= 0::numeric AND (promo_type::text <> 'percent_off'::text OR promo_value <= 1::numeric)),
   CONSTRAINT ck_referral_channels_rates CHECK (initial_rate >= 0::numeric AND initial_rate <= 1::numeric AND ongoing_rate >= 0::numeric AND ongoing_rate <= 1::numeric AND initial_rate_period_days >= 0 AND max_earnings_per_referred > 0::numeric)
@@ -116,13 +153,22 @@ CREATE TABLE referral_commission_entries (
   refund character varying(255) NOT NULL,
   earn_out_id bigint,
   created_at timestamp with time zone DEFAULT now() NOT NULL,
+  kind character varying(8) DEFAULT 'refund'::character varying NOT NULL,
+  taken_back numeric(28,4) DEFAULT 0 NOT NULL,
   CONSTRAINT pk_referral_commission_entries PRIMARY KEY (user_id, commission_id, id),
-  CONSTRAINT ck_referral_commission_entries_amount CHECK (amount < 0::numeric),
-  CONSTRAINT ck_referral_commission_entries_finite CHECK (abs(amount) < 'Infinity'::numeric)
+  CONSTRAINT ck_referral_commission_entries_amount CHECK (
+CASE
+    WHEN kind::text = ANY (ARRAY['refund'::character varying, 'reject'::character varying]::text[]) THEN amount < 0::numeric
+    WHEN kind::text = 'undo'::text THEN amount > 0::numeric
+    ELSE amount <> 0::numeric
+END),
+  CONSTRAINT ck_referral_commission_entries_finite CHECK (abs(amount) < 'Infinity'::numeric),
+  CONSTRAINT ck_referral_commission_entries_kind CHECK (kind::text = ANY (ARRAY['refund'::character varying, 'undo'::character varying, 'reject'::character varying, 'move'::character varying]::text[])),
+  CONSTRAINT ck_referral_commission_entries_taken_back CHECK (taken_back >= 0::numeric AND taken_back <= GREATEST(- amount, 0::numeric))
 );
 CREATE INDEX ix_referral_commission_entries_earn_out ON referral_commission_entries USING btree (user_id, earn_out_id) WHERE earn_out_id IS NOT NULL;
 CREATE INDEX ix_referral_commission_entries_unpaid ON referral_commission_entries USING btree (user_id, commission_id) WHERE earn_out_id IS NULL;
-CREATE UNIQUE INDEX uq_referral_commission_entries_refund ON referral_commission_entries USING btree (user_id, commission_id, refund);
+CREATE UNIQUE INDEX uq_referral_commission_entries_refund ON referral_commission_entries USING btree (user_id, commission_id, refund, kind);
 
 CREATE TABLE referral_commissions (
   user_id character varying(128) NOT NULL,
@@ -132,7 +178,7 @@ CREATE TABLE referral_commissions (
   referral_id bigint NOT NULL,
   channel_id bigint,
   mode character varying(8) NOT NULL,
-  rate numeric(20,4) NOT NULL,
+  rate numeric(20,4),
   max_per_referee numeric(20,4),
   earned numeric(28,4) NOT NULL,
   amount numeric(28,4) NOT NULL,
@@ -144,19 +190,35 @@ CREATE TABLE referral_commissions (
   room numeric(28,4),
   pending_days integer DEFAULT 0 NOT NULL,
   is_self_referral boolean DEFAULT false NOT NULL,
+  held_for text[] DEFAULT '{}'::text[] NOT NULL,
+  held_from timestamp with time zone,
+  rejected_at timestamp with time zone,
+  kind character varying(8) DEFAULT 'purchase'::character varying NOT NULL,
+  signup_id bigint DEFAULT 0 NOT NULL,
+  flat_amount numeric(20,4),
+  terms_from character varying(8),
+  months integer,
+  purchases integer,
+  max_per_referrer numeric(20,4),
+  period character varying(8),
+  referrer_room numeric(28,4),
   CONSTRAINT pk_referral_commissions PRIMARY KEY (user_id, id),
   CONSTRAINT ck_referral_commissions_amounts CHECK (earned > 0::numeric AND amount >= 0::numeric AND amount <= earned),
-  CONSTRAINT ck_referral_commissions_finite CHECK (abs(rate) < 'Infinity'::numeric AND abs(max_per_referee) < 'Infinity'::numeric AND abs(room) < 'Infinity'::numeric AND abs(earned) < 'Infinity'::numeric AND abs(amount) < 'Infinity'::numeric),
-  CONSTRAINT ck_referral_commissions_mode CHECK (mode::text = ANY (ARRAY['credits'::character varying, 'payout'::character varying]::text[]))
+  CONSTRAINT ck_referral_commissions_finite CHECK (abs(rate) < 'Infinity'::numeric AND abs(flat_amount) < 'Infinity'::numeric AND abs(max_per_referee) < 'Infinity'::numeric AND abs(room) < 'Infinity'::numeric AND abs(max_per_referrer) < 'Infinity'::numeric AND abs(referrer_room) < 'Infinity'::numeric AND abs(earned) < 'Infinity'::numeric AND abs(amount) < 'Infinity'::numeric),
+  CONSTRAINT ck_referral_commissions_held CHECK ((held_for = '{}'::text[]) = (held_from IS NULL) AND (held_from IS NOT NULL) = (available_at = 'infinity'::timestamp with time zone)),
+  CONSTRAINT ck_referral_commissions_kind CHECK ((kind::text = ANY (ARRAY['purchase'::character varying, 'sign-up'::character varying]::text[])) AND (kind::text = 'sign-up'::text) = (signup_id > 0)),
+  CONSTRAINT ck_referral_commissions_mode CHECK (mode::text = ANY (ARRAY['credits'::character varying, 'payout'::character varying]::text[])),
+  CONSTRAINT ck_referral_commissions_rejected CHECK (rejected_at IS NULL OR amount = 0::numeric AND reverted_at IS NOT NULL AND held_from IS NULL)
 ) WITH (fillfactor=80);
 CREATE INDEX ix_referral_commissions_amount ON referral_commissions USING btree (user_id, amount DESC, id) INCLUDE (available_at, reverted_at, mode, channel_id);
 CREATE INDEX ix_referral_commissions_available ON referral_commissions USING btree (user_id, COALESCE(channel_id, 0::bigint), mode, available_at) INCLUDE (amount, reverted_at, channel_id);
 CREATE INDEX ix_referral_commissions_created ON referral_commissions USING btree (user_id, created_at DESC, id) INCLUDE (available_at, reverted_at, mode, channel_id);
+CREATE INDEX ix_referral_commissions_held ON referral_commissions USING btree (id) WHERE available_at = 'infinity'::timestamp with time zone;
 CREATE INDEX ix_referral_commissions_id ON referral_commissions USING btree (id);
 CREATE INDEX ix_referral_commissions_paid_by ON referral_commissions USING btree (earn_out_id, user_id) WHERE earn_out_id IS NOT NULL;
 CREATE INDEX ix_referral_commissions_referral ON referral_commissions USING btree (referral_id);
 CREATE INDEX ix_referral_commissions_unpaid ON referral_commissions USING btree (user_id, mode, available_at) WHERE earn_out_id IS NULL;
-CREATE UNIQUE INDEX uq_referral_commissions_purchase ON referral_commissions USING btree (referee_id, user_id, purchase);
+CREATE UNIQUE INDEX uq_referral_commissions_purchase ON referral_commissions USING btree (referee_id, user_id, purchase, kind, signup_id);
 
 CREATE TABLE referral_credit_refunds (
   user_id character varying(128) NOT NULL,
@@ -300,14 +362,17 @@ CREATE TABLE referral_earn_outs (
   refused_at timestamp with time zone,
   refusals integer DEFAULT 0 NOT NULL,
   completions integer DEFAULT 0 NOT NULL,
+  awaits_approval boolean DEFAULT false NOT NULL,
   CONSTRAINT pk_referral_earn_outs PRIMARY KEY (user_id, id),
   CONSTRAINT ck_referral_earn_outs_amount CHECK (amount > 0::numeric),
+  CONSTRAINT ck_referral_earn_outs_approval CHECK (NOT awaits_approval OR mode::text = 'payout'::text AND status::text = 'processing'::text AND next_attempt_at IS NULL AND attempts = 0 AND claimed_by IS NULL AND submitted_at IS NULL),
   CONSTRAINT ck_referral_earn_outs_claim CHECK ((claimed_by IS NULL) = (claimed_until IS NULL)),
   CONSTRAINT ck_referral_earn_outs_finite CHECK (abs(amount) < 'Infinity'::numeric),
   CONSTRAINT ck_referral_earn_outs_mode CHECK (mode::text = ANY (ARRAY['credits'::character varying, 'payout'::character varying]::text[])),
   CONSTRAINT ck_referral_earn_outs_settled CHECK ((status::text = 'processing'::text) = (settled_at IS NULL)),
   CONSTRAINT ck_referral_earn_outs_status CHECK (status::text = ANY (ARRAY['processing'::character varying, 'completed'::character varying, 'failed'::character varying, 'returned'::character varying]::text[]))
 ) WITH (fillfactor=90);
+CREATE INDEX ix_referral_earn_outs_approval ON referral_earn_outs USING btree (id) WHERE awaits_approval;
 CREATE INDEX ix_referral_earn_outs_id ON referral_earn_outs USING btree (id);
 CREATE INDEX ix_referral_earn_outs_next_attempt ON referral_earn_outs USING btree (next_attempt_at, user_id, id) WHERE status::text = 'processing'::text AND next_attempt_at IS NOT NULL;
 CREATE INDEX ix_referral_earn_outs_reference ON referral_earn_outs USING btree (reference) WHERE reference IS NOT NULL;
@@ -324,13 +389,18 @@ CREATE TABLE referral_late_attributions (
   channel_id bigint,
   referrer_id character varying(128) NOT NULL,
   mode character varying(8) NOT NULL,
-  rate numeric(20,4) NOT NULL,
+  rate numeric(20,4),
   room numeric(28,4),
   is_revenue boolean NOT NULL,
   no_commission character varying(16),
   decided_at timestamp with time zone NOT NULL,
+  flat_amount numeric(20,4),
+  terms_from character varying(8),
+  referrer_room numeric(28,4),
+  purchases_left integer,
+  term_until timestamp with time zone,
   CONSTRAINT pk_referral_late_attributions PRIMARY KEY (user_id, purchase),
-  CONSTRAINT ck_referral_late_attributions_finite CHECK (abs(rate) < 'Infinity'::numeric AND abs(room) < 'Infinity'::numeric)
+  CONSTRAINT ck_referral_late_attributions_finite CHECK (abs(rate) < 'Infinity'::numeric AND abs(room) < 'Infinity'::numeric AND abs(flat_amount) < 'Infinity'::numeric AND abs(referrer_room) < 'Infinity'::numeric)
 );
 
 CREATE TABLE referral_programs (
@@ -346,11 +416,18 @@ CREATE TABLE referral_programs (
   created_at timestamp with time zone DEFAULT now() NOT NULL,
   commission_ratio numeric(20,4),
   commission_max_per_referee numeric(20,4),
+  commission_amount numeric(20,4),
+  commission_months integer,
+  commission_purchases integer,
+  commission_signup numeric(20,4),
+  commission_qualify boolean,
+  commission_max_per_referrer numeric(20,4),
+  commission_period character varying(8),
   reward_limit_count integer,
   reward_limit_period character varying(8),
   CONSTRAINT pk_referral_programs PRIMARY KEY (id),
-  CONSTRAINT ck_referral_programs_commission CHECK ((commission_ratio IS NULL) <= (commission_max_per_referee IS NULL) AND commission_ratio >= 0::numeric AND commission_ratio <= 1::numeric AND commission_max_per_referee > 0::numeric),
-  CONSTRAINT ck_referral_programs_finite CHECK (abs(referral_credit_amount) < 'Infinity'::numeric AND abs(before_reward_usage_threshold) < 'Infinity'::numeric AND abs(reward_credit_amount) < 'Infinity'::numeric AND abs(commission_ratio) < 'Infinity'::numeric AND abs(commission_max_per_referee) < 'Infinity'::numeric),
+  CONSTRAINT ck_referral_programs_commission CHECK (commission_amount > 0::numeric AND commission_signup >= 0::numeric AND commission_max_per_referrer > 0::numeric AND commission_months >= 1 AND commission_months <= 1200 AND commission_purchases > 0 AND (commission_qualify IS NULL OR commission_signup IS NOT NULL) AND (commission_max_per_referrer IS NULL) = (commission_period IS NULL) AND (commission_period::text = ANY (ARRAY['month'::character varying, 'quarter'::character varying, 'year'::character varying, 'all'::character varying]::text[])) AND commission_ratio >= 0::numeric AND commission_ratio <= 1::numeric AND commission_max_per_referee > 0::numeric AND num_nonnulls(commission_ratio, commission_amount) >= (num_nonnulls(commission_months, commission_purchases, commission_max_per_referee) > 0)::integer AND num_nonnulls(commission_ratio, commission_amount) <= 1),
+  CONSTRAINT ck_referral_programs_finite CHECK (abs(referral_credit_amount) < 'Infinity'::numeric AND abs(before_reward_usage_threshold) < 'Infinity'::numeric AND abs(reward_credit_amount) < 'Infinity'::numeric AND abs(commission_ratio) < 'Infinity'::numeric AND abs(commission_max_per_referee) < 'Infinity'::numeric AND abs(commission_amount) < 'Infinity'::numeric AND abs(commission_signup) < 'Infinity'::numeric AND abs(commission_max_per_referrer) < 'Infinity'::numeric),
   CONSTRAINT ck_referral_programs_referral_credit CHECK ((num_nonnulls(referral_credit_amount, referral_credit_duration, referral_credit_type_id) = ANY (ARRAY[0, 3])) AND referral_credit_amount > 0::numeric AND referral_credit_duration > 0),
   CONSTRAINT ck_referral_programs_reward_credit CHECK ((num_nonnulls(reward_credit_amount, reward_credit_duration, reward_credit_type_id) = ANY (ARRAY[0, 3])) AND reward_credit_amount > 0::numeric AND reward_credit_duration > 0),
   CONSTRAINT ck_referral_programs_reward_limit CHECK ((num_nonnulls(reward_limit_count, reward_limit_period) = ANY (ARRAY[0, 2])) AND reward_limit_count > 0 AND (reward_limit_period::text = ANY (ARRAY['month'::character varying, 'quarter'::character varying, 'year'::character varying, 'all'::character varying]::text[]))),
@@ -376,9 +453,19 @@ CREATE TABLE referral_purchases (
   rate numeric(20,4),
   room numeric(28,4),
   refund_count integer DEFAULT 0 NOT NULL,
+  currency character varying(3),
+  original_amount numeric(20,4),
+  original_refunded numeric(20,4),
+  exchange_rate numeric(38,20),
+  flat_amount numeric(20,4),
+  terms_from character varying(8),
+  referrer_room numeric(28,4),
+  purchases_left integer,
+  term_until timestamp with time zone,
   CONSTRAINT pk_referral_purchases PRIMARY KEY (user_id, reference),
   CONSTRAINT ck_referral_purchases_amounts CHECK (amount >= 0::numeric AND refunded >= 0::numeric AND refunded <= amount),
-  CONSTRAINT ck_referral_purchases_finite CHECK (abs(amount) < 'Infinity'::numeric AND abs(refunded) < 'Infinity'::numeric AND abs(rate) < 'Infinity'::numeric AND abs(room) < 'Infinity'::numeric)
+  CONSTRAINT ck_referral_purchases_currency CHECK ((num_nulls(currency, original_amount, original_refunded, exchange_rate) = ANY (ARRAY[0, 4])) AND original_refunded >= 0::numeric AND original_refunded <= original_amount AND exchange_rate > 0::numeric),
+  CONSTRAINT ck_referral_purchases_finite CHECK (abs(amount) < 'Infinity'::numeric AND abs(refunded) < 'Infinity'::numeric AND abs(rate) < 'Infinity'::numeric AND abs(room) < 'Infinity'::numeric AND abs(original_amount) < 'Infinity'::numeric AND abs(original_refunded) < 'Infinity'::numeric AND abs(exchange_rate) < 'Infinity'::numeric AND abs(flat_amount) < 'Infinity'::numeric AND abs(referrer_room) < 'Infinity'::numeric)
 ) WITH (fillfactor=90);
 CREATE INDEX ix_referral_purchases_id ON referral_purchases USING btree (id);
 CREATE INDEX ix_referral_purchases_reference ON referral_purchases USING btree (reference);
@@ -403,10 +490,21 @@ CREATE TABLE referral_referees (
   earned numeric(28,4) DEFAULT 0 NOT NULL,
   upgraded_at timestamp with time zone,
   created_at timestamp with time zone DEFAULT now() NOT NULL,
+  purchases integer DEFAULT 0 NOT NULL,
+  first_purchase_at timestamp with time zone,
   CONSTRAINT pk_referral_referees PRIMARY KEY (user_id, referee_id),
   CONSTRAINT ck_referral_referees_earned CHECK (earned >= 0::numeric),
   CONSTRAINT ck_referral_referees_finite CHECK (abs(earned) < 'Infinity'::numeric)
 ) WITH (fillfactor=80);
+
+CREATE TABLE referral_referrer_periods (
+  user_id character varying(128) NOT NULL,
+  period character varying(8) NOT NULL,
+  earned numeric(28,4) DEFAULT 0 NOT NULL,
+  CONSTRAINT pk_referral_referrer_periods PRIMARY KEY (user_id, period),
+  CONSTRAINT ck_referral_referrer_periods_earned CHECK (earned >= 0::numeric),
+  CONSTRAINT ck_referral_referrer_periods_finite CHECK (abs(earned) < 'Infinity'::numeric)
+);
 
 CREATE TABLE referral_refunds (
   user_id character varying(128) NOT NULL,
@@ -414,9 +512,13 @@ CREATE TABLE referral_refunds (
   purchase character varying(255) NOT NULL,
   amount numeric(20,4) NOT NULL,
   created_at timestamp with time zone DEFAULT now() NOT NULL,
+  undone_at timestamp with time zone,
+  currency character varying(3),
+  original_amount numeric(20,4),
   CONSTRAINT pk_referral_refunds PRIMARY KEY (user_id, reference),
-  CONSTRAINT ck_referral_refunds_amount CHECK (amount > 0::numeric),
-  CONSTRAINT ck_referral_refunds_finite CHECK (abs(amount) < 'Infinity'::numeric)
+  CONSTRAINT ck_referral_refunds_amount CHECK (amount > 0::numeric OR amount = 0::numeric AND currency IS NOT NULL),
+  CONSTRAINT ck_referral_refunds_currency CHECK ((currency IS NULL) = (original_amount IS NULL) AND original_amount > 0::numeric),
+  CONSTRAINT ck_referral_refunds_finite CHECK (abs(amount) < 'Infinity'::numeric AND abs(original_amount) < 'Infinity'::numeric)
 );
 CREATE INDEX ix_referral_refunds_purchase ON referral_refunds USING btree (user_id, purchase);
 
@@ -481,11 +583,22 @@ CREATE TABLE referral_signups (
   commission_ratio numeric(20,4),
   commission_max_per_referee numeric(20,4),
   usages integer DEFAULT 0 NOT NULL,
+  commission_amount numeric(20,4),
+  commission_months integer,
+  commission_purchases integer,
+  commission_signup numeric(20,4),
+  commission_qualify boolean,
+  commission_max_per_referrer numeric(20,4),
+  commission_period character varying(8),
+  qualified_at timestamp with time zone,
+  qualification character varying(255),
+  no_commission character varying(16),
   reward_limit_count integer,
   reward_limit_period character varying(8),
   no_reward character varying(16),
   CONSTRAINT pk_referral_signups PRIMARY KEY (user_id),
-  CONSTRAINT ck_referral_signups_finite CHECK (abs(referral_credit_amount) < 'Infinity'::numeric AND abs(before_reward_usage_threshold) < 'Infinity'::numeric AND abs(reward_credit_amount) < 'Infinity'::numeric AND abs(commission_ratio) < 'Infinity'::numeric AND abs(commission_max_per_referee) < 'Infinity'::numeric AND abs(recorded_usage) < 'Infinity'::numeric),
+  CONSTRAINT ck_referral_signups_commission CHECK (commission_amount > 0::numeric AND commission_signup >= 0::numeric AND commission_max_per_referrer > 0::numeric AND commission_months >= 1 AND commission_months <= 1200 AND commission_purchases > 0 AND (commission_qualify IS NULL OR commission_signup IS NOT NULL) AND (commission_max_per_referrer IS NULL) = (commission_period IS NULL) AND (commission_period::text = ANY (ARRAY['month'::character varying, 'quarter'::character varying, 'year'::character varying, 'all'::character varying]::text[])) AND commission_ratio >= 0::numeric AND commission_ratio <= 1::numeric AND commission_max_per_referee > 0::numeric AND num_nonnulls(commission_ratio, commission_amount) >= (num_nonnulls(commission_months, commission_purchases, commission_max_per_referee) > 0)::integer AND num_nonnulls(commission_ratio, commission_amount) <= 1),
+  CONSTRAINT ck_referral_signups_finite CHECK (abs(referral_credit_amount) < 'Infinity'::numeric AND abs(before_reward_usage_threshold) < 'Infinity'::numeric AND abs(reward_credit_amount) < 'Infinity'::numeric AND abs(commission_ratio) < 'Infinity'::numeric AND abs(commission_max_per_referee) < 'Infinity'::numeric AND abs(commission_amount) < 'Infinity'::numeric AND abs(commission_signup) < 'Infinity'::numeric AND abs(commission_max_per_referrer) < 'Infinity'::numeric AND abs(recorded_usage) < 'Infinity'::numeric),
   CONSTRAINT ck_referral_signups_reward_limit CHECK ((num_nonnulls(reward_limit_count, reward_limit_period) = ANY (ARRAY[0, 2])) AND reward_limit_count > 0 AND (reward_limit_period::text = ANY (ARRAY['month'::character varying, 'quarter'::character varying, 'year'::character varying, 'all'::character varying]::text[])))
 ) WITH (fillfactor=80);
 CREATE INDEX ix_referral_signups_id ON referral_signups USING btree (id);
@@ -498,8 +611,12 @@ CREATE TABLE referral_usages (
   amount numeric(20,4) NOT NULL,
   is_counted boolean NOT NULL,
   created_at timestamp with time zone DEFAULT now() NOT NULL,
+  currency character varying(3),
+  original_amount numeric(20,4),
+  exchange_rate numeric(38,20),
   CONSTRAINT pk_referral_usages PRIMARY KEY (user_id, reference),
-  CONSTRAINT ck_referral_usages_finite CHECK (abs(amount) < 'Infinity'::numeric)
+  CONSTRAINT ck_referral_usages_currency CHECK ((num_nulls(currency, original_amount, exchange_rate) = ANY (ARRAY[0, 3])) AND exchange_rate > 0::numeric),
+  CONSTRAINT ck_referral_usages_finite CHECK (abs(amount) < 'Infinity'::numeric AND abs(original_amount) < 'Infinity'::numeric AND abs(exchange_rate) < 'Infinity'::numeric)
 );
 
 CREATE TABLE referral_user_counts (

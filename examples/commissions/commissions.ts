@@ -81,10 +81,35 @@ export function payoutsForStaff({ earnOuts }: Referrals): Promise<ReferralEarnOu
   const waiting = { mode: 'payout', nextAttemptAt: null } as const;
   return earnOuts.search({
     where: [
-      { ...waiting, status: 'processing', submittedAt: null },
+      { ...waiting, status: 'processing', submittedAt: null, awaitsApproval: false },
       { ...waiting, status: In(['failed', 'returned']) },
     ],
   });
+}
+
+/** For your staff: payouts that wait for `approve`, with the option `earnOuts.approve`. */
+export function payoutsToApprove({ earnOuts }: Referrals): Promise<ReferralEarnOut[]> {
+  return earnOuts.search({ where: { awaitsApproval: true } });
+}
+
+/** For your staff: holds what looks wrong, so that nothing of it is paid until somebody has looked at it. */
+export function suspect({ commissions }: Referrals, ids: number[], by: User, reason: string): Promise<unknown> {
+  return commissions.hold(ids, { by: by.id, reason });
+}
+
+/** For your staff: what they found. What is rejected is taken back for good, also if it was paid. */
+export async function decide(
+  { commissions }: Referrals,
+  ids: number[],
+  { isFraud, by, reason }: { isFraud: boolean; by: User; reason: string },
+): Promise<void> {
+  if (isFraud) await commissions.reject(ids, { by: by.id, reason });
+  else await commissions.release(ids, { by: by.id, reason });
+}
+
+/** For the provider's webhook: a dispute that you have won puts back what its refund took. */
+export async function disputeWon(referrals: Referrals, buyer: User, dispute: { refund: string }): Promise<void> {
+  await referrals.undoRefund(buyer, { reference: dispute.refund, reason: 'The dispute was won.' });
 }
 
 /**
@@ -104,6 +129,23 @@ export function sponsor({ channels }: Referrals, owner: User): Promise<ReferralC
     initialRatePeriodDays: 365,
     maxEarningsPerReferred: '100',
   });
+}
+
+/** For your staff: a better deal for one partner, in the place of what everybody else earns. */
+export async function giveDeal({ accounts }: Referrals, partner: User): Promise<void> {
+  await accounts.update(await accounts.of(partner), {
+    commission: {
+      ...{ ratio: '0.40', months: 12 }, // of what referees pay in their first year
+      ...{ signup: '5.00', qualify: true }, // for each sign-up, once trialEnded is called for it
+      maxPerReferrer: { amount: '1000', period: 'month' },
+    },
+  });
+}
+
+/** The user stays after the trial: whoever has referred them earns what the terms say of a sign-up. Safe to repeat. */
+export async function trialEnded(referrals: Referrals, user: User, trial: string): Promise<string | null> {
+  const { commission } = await referrals.qualify(user, { reference: trial });
+  return commission && commission.earned;
 }
 
 /**

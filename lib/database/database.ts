@@ -29,8 +29,8 @@ export class Database extends Mapping {
   /** Set in the work of `finish`. */
   readonly #finishing = new AsyncLocalStorage<true>();
 
-  constructor({ dataSource, preparedStatements }: Settings, timeoutMs: number) {
-    super(dataSource);
+  constructor({ dataSource, preparedStatements, currency }: Settings, timeoutMs: number) {
+    super(dataSource, currency);
     this.#preparedStatements = new PreparedStatements(preparedStatements);
     this.#timeoutMs = timeoutMs;
   }

@@ -121,6 +121,11 @@ export function violatedConstraint(error: unknown): string | null {
   return (error as { constraint?: string } | null)?.constraint ?? null;
 }
 
+/** Whether PostgreSQL refused a statement because a number does not fit its column. */
+export function isOutOfRange(error: unknown): boolean {
+  return !(error instanceof ReferralError) && sqlStateOf(error) === '22003';
+}
+
 /**
  * Whether PostgreSQL refused a statement because of its data. False if the database is unavailable, or if a retry can
  * succeed.

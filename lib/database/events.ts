@@ -32,6 +32,10 @@ export interface ReferralEvents {
   commissionEarned: [commission: ReferralCommission];
   /** A refund lowered a commission. If `revertedAt` is set, the purchase is refunded in full. */
   commissionReverted: [commission: ReferralCommission, refund: ReferralRefund];
+  /** A refund was undone. The commission is that of the purchase after that; null if it earned none. */
+  refundUndone: [refund: ReferralRefund, commission: ReferralCommission | null];
+  /** Staff rejected a commission: nothing of it is left, for good. */
+  commissionRejected: [commission: ReferralCommission];
   /**
    * An earn-out has the `status` `completed`, `failed` or `returned` now. Or it is `processing`, nobody knows whether it
    * was paid, and it waits for the host's staff from now on.
@@ -49,6 +53,8 @@ const names: ReadonlySet<string> = new Set(
     purchase: true,
     commissionEarned: true,
     commissionReverted: true,
+    refundUndone: true,
+    commissionRejected: true,
     earnOut: true,
   } satisfies Record<keyof ReferralEvents, true>),
 );

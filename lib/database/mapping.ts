@@ -1,5 +1,7 @@
 import type { DataSource, EntityMetadata } from 'typeorm';
+import { type Currency, currencyOf, shownAmount } from '../currency';
 import { entityOf } from '../entities';
+import { currencyFormat } from '../entities/columns';
 import { registry } from '../entities/instance';
 import { timeInResult } from './result-types';
 
@@ -24,13 +26,18 @@ export function loadedColumns(
  */
 export class Mapping {
   readonly dataSource: DataSource;
+  /** The currency of all amounts. */
+  readonly currency: Currency;
   /** The tables, quoted and with the host's schema. */
   readonly tables: Readonly<Record<keyof typeof entityOf, string>>;
   /** The columns of rows without a selection, by entity. */
   readonly #loaded = new Map<new () => object, EntityMetadata['columns']>();
+  readonly #format: ReturnType<typeof currencyFormat>;
 
-  constructor(dataSource: DataSource) {
+  constructor(dataSource: DataSource, currency = currencyOf(undefined)) {
     this.dataSource = dataSource;
+    this.currency = currency;
+    this.#format = currencyFormat(currency);
     this.tables = Object.fromEntries(
       Object.entries(entityOf).map(([name, entity]) => [name, this.table(entity)]),
     ) as typeof this.tables;
@@ -69,7 +76,13 @@ export class Mapping {
       const isPlain = transformer === undefined || Array.isArray(transformer);
       loaded[propertyName] = isPlain ? value : (transformer.from(value) as unknown);
     }
+    this.#format(loaded, columns);
     return registry.own(Object.assign(new entity(), loaded), this.dataSource);
+  }
+
+  /** Formats an amount from the database, with the decimals of the currency. */
+  shown(amount: string | number): string {
+    return shownAmount(amount, this.currency.digits);
   }
 
   /** Returns a copy of an entity, which the host may change. */

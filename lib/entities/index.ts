@@ -1,6 +1,7 @@
 import { Referral } from './referral';
 import { ReferralAccount } from './referral-account';
 import { ReferralAccountTotal } from './referral-account-total';
+import { ReferralAdjustment } from './referral-adjustment';
 import { ReferralAlias } from './referral-alias';
 import { ReferralAudit } from './referral-audit';
 import { ReferralBuyer } from './referral-buyer';
@@ -20,6 +21,7 @@ import { ReferralProgram } from './referral-program';
 import { ReferralPurchase } from './referral-purchase';
 import { ReferralRedemption } from './referral-redemption';
 import { ReferralReferee } from './referral-referee';
+import { ReferralReferrerPeriod } from './referral-referrer-period';
 import { ReferralRefund } from './referral-refund';
 import { ReferralResponse } from './referral-response';
 import { ReferralRewardCount } from './referral-reward-count';
@@ -54,6 +56,7 @@ export const entityOf = {
   accounts: ReferralAccount,
   totals: ReferralAccountTotal,
   referees: ReferralReferee,
+  referrerPeriods: ReferralReferrerPeriod,
   buyers: ReferralBuyer,
   redemptions: ReferralRedemption,
   purchases: ReferralPurchase,
@@ -63,6 +66,7 @@ export const entityOf = {
   earnOutEntries: ReferralEarnOutEntry,
   commissions: ReferralCommission,
   commissionEntries: ReferralCommissionEntry,
+  adjustments: ReferralAdjustment,
   audit: ReferralAudit,
 };
 

@@ -1,11 +1,13 @@
 import type { Request } from 'express';
 import { Registry } from '../registry';
+import type { StaffOptions } from '../types/audit';
 import type { ListOptions, UserRef, WithManager } from '../types/common';
 import type { CreateReferralInput, RecordOptions, RespondOptions } from '../types/referrals';
 import type { RecordSignupOptions } from '../types/signups';
 import type { ReferralRecord } from './record';
 import type { Referral } from './referral';
 import type { ReferralAccount } from './referral-account';
+import type { ReferralAdjustment } from './referral-adjustment';
 import type { ReferralAudit } from './referral-audit';
 import type { ReferralChannel } from './referral-channel';
 import type { ReferralCode } from './referral-code';
@@ -58,6 +60,7 @@ export interface RecordsByManager {
   accounts: ReferralAccount;
   purchases: ReferralPurchase;
   commissions: ReferralCommission;
+  adjustments: ReferralAdjustment;
   earnOuts: ReferralEarnOut;
   audit: ReferralAudit;
 }
@@ -79,8 +82,8 @@ export interface RecordCalls {
   /** Returns what a second look at a purchase has decided; null if there is nothing. */
   lateAttributionOf(purchase: ReferralPurchase, options: WithManager): Promise<ReferralLateAttribution | null>;
   refresh(record: ReferralRecord<object>, options: WithManager): Promise<void>;
-  update(record: ReferralRecord<object>, changes: object, options: WithManager): Promise<void>;
-  delete(record: ReferralRecord<object>, options: WithManager): Promise<void>;
+  update(record: ReferralRecord<object>, changes: object, options: StaffOptions): Promise<void>;
+  delete(record: ReferralRecord<object>, options: StaffOptions): Promise<void>;
   plain(record: object): Record<string, unknown>;
 }
 

@@ -1,4 +1,5 @@
-import { optionsOf } from '../input';
+import { optionsOf, staffOptionsOf } from '../input';
+import type { StaffOptions } from '../types/audit';
 import type { WithManager } from '../types/common';
 import { type RecordCalls, registry } from './instance';
 
@@ -33,9 +34,11 @@ export abstract class ReferralRecord<Changes extends object = object> {
    *
    * @throws ReferralError `NOT_FOUND`, `INVALID_INPUT`, `NOT_CHANGEABLE`.
    */
-  async update(changes: Changes, options: WithManager = {}): Promise<this> {
-    await recordsOf(this, 'update', options).update(this, changes, options);
-    return this.refresh(options);
+  async update(changes: Changes, options: StaffOptions = {}): Promise<this> {
+    const given = staffOptionsOf('record.update', options);
+    const within = { manager: given.manager };
+    await recordsOf(this, 'update', within).update(this, changes, given);
+    return this.refresh(within);
   }
 
   /**
@@ -43,8 +46,9 @@ export abstract class ReferralRecord<Changes extends object = object> {
    *
    * @throws ReferralError `IN_USE` if money or other records depend on it.
    */
-  async delete(options: WithManager = {}): Promise<void> {
-    await recordsOf(this, 'delete', options).delete(this, options);
+  async delete(options: StaffOptions = {}): Promise<void> {
+    const given = staffOptionsOf('record.delete', options);
+    await recordsOf(this, 'delete', { manager: given.manager }).delete(this, given);
   }
 
   /** Returns the record's loaded fields as a plain object. */

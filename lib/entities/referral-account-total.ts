@@ -4,7 +4,8 @@ import type { EarningMode } from '../types/earn-outs';
 import { amountColumn, bigintAsNumber, finite } from './columns';
 
 /**
- * The totals of a user's commissions of one channel and mode. Each purchase and refund updates them, so that no call
+ * The totals of a user's commissions of one channel and mode; those without a channel include the adjustments. Each
+ * purchase, refund, rejection and adjustment updates them, so that no call
  * has to read all commissions. `matured` and `maturedAmount` count the commissions that were available at
  * `maturedUntil`. A reader adds the commissions that have become available since then.
  */
@@ -40,7 +41,7 @@ export class ReferralAccountTotal {
   @Column({ name: 'reverted', type: 'integer', default: 0 })
   readonly reverted!: number;
 
-  /** The sum of the commissions, net of refunds, as a decimal string. */
+  /** The sum of the commissions, net of refunds, and of adjustments, as a decimal string. */
   @Column({ name: 'amount', ...amountColumn, precision: 28, default: 0 })
   readonly amount!: string;
 
@@ -48,7 +49,7 @@ export class ReferralAccountTotal {
   @Column({ name: 'matured', type: 'integer', default: 0 })
   readonly matured!: number;
 
-  /** The sum of those commissions, as a decimal string. */
+  /** The sum of those commissions, and of all adjustments, as a decimal string. */
   @Column({ name: 'matured_amount', ...amountColumn, precision: 28, default: 0 })
   readonly maturedAmount!: string;
 

@@ -2,7 +2,7 @@ import { Check, Column, Entity, Index, JoinColumn, ManyToOne, PrimaryColumn } fr
 import { lengths } from '../limits';
 import type { AccountChanges, EarningMode } from '../types/earn-outs';
 import { amountColumn, bigintAsNumber, finite } from './columns';
-import { ReferralRecord } from './record';
+import { isRatedCommission, RatedCommissionColumns, ratedAmounts } from './commission-terms';
 import { Referral } from './referral';
 
 /** A user's own referral settings and counters. */
@@ -11,8 +11,9 @@ import { Referral } from './referral';
 @Index('ix_referral_accounts_referral', ['referralId'])
 @Check('ck_referral_accounts_mode', `"mode" = 'credits' OR ("mode" = 'payout' AND "payout_email" IS NOT NULL)`)
 @Check('ck_referral_accounts_counts', '"users_upgraded" BETWEEN 0 AND "users_referred"')
-@Check('ck_referral_accounts_finite', finite('credits_paid', 'payouts_paid'))
-export class ReferralAccount extends ReferralRecord<AccountChanges> {
+@Check('ck_referral_accounts_commission', isRatedCommission)
+@Check('ck_referral_accounts_finite', finite('credits_paid', 'payouts_paid', ...ratedAmounts))
+export class ReferralAccount extends RatedCommissionColumns<AccountChanges> {
   @PrimaryColumn({
     name: 'user_id',
     type: 'varchar',

@@ -2,8 +2,9 @@ import { Check, Column, Entity, JoinColumn, OneToOne, PrimaryColumn } from 'type
 import { lengths } from '../limits';
 import type { ChannelChanges } from '../types/commissions';
 import type { WithManager } from '../types/common';
-import { amountColumn, bigintAsNumber, finite } from './columns';
-import { ReferralRecord, related } from './record';
+import { amountColumn, bigintAsNumber, discountColumn, finite, ratioColumn } from './columns';
+import { CommissionColumns, commissionAmounts, isCommission } from './commission-terms';
+import { related } from './record';
 import { Referral } from './referral';
 import type { ReferralCommission } from './referral-commission';
 
@@ -20,11 +21,19 @@ import type { ReferralCommission } from './referral-commission';
   `"initial_rate" BETWEEN 0 AND 1 AND "ongoing_rate" BETWEEN 0 AND 1 AND "initial_rate_period_days" >= 0
   AND "max_earnings_per_referred" > 0`,
 )
+@Check('ck_referral_channels_commission', isCommission)
 @Check(
   'ck_referral_channels_finite',
-  finite('promo_value', 'initial_rate', 'ongoing_rate', 'max_earnings_per_referred', 'minimum_amount'),
+  finite(
+    'promo_value',
+    'initial_rate',
+    'ongoing_rate',
+    'max_earnings_per_referred',
+    ...commissionAmounts,
+    'minimum_amount',
+  ),
 )
-export class ReferralChannel extends ReferralRecord<ChannelChanges> {
+export class ReferralChannel extends CommissionColumns<ChannelChanges> {
   @PrimaryColumn({
     name: 'id',
     type: 'bigint',
@@ -67,7 +76,7 @@ export class ReferralChannel extends ReferralRecord<ChannelChanges> {
   readonly promoType!: 'percent_off' | 'value_off';
 
   /** The discount, as a decimal string: from 0 to 1 of the price for `percent_off`, an amount for `value_off`. */
-  @Column({ name: 'promo_value', ...amountColumn })
+  @Column({ name: 'promo_value', ...discountColumn })
   readonly promoValue!: string;
 
   /** Whether users can apply the coupon, and redeem it for the first time. */
@@ -105,12 +114,15 @@ export class ReferralChannel extends ReferralRecord<ChannelChanges> {
   @Column({ name: 'end_date', type: 'timestamptz', nullable: true })
   readonly endDate!: Date | null;
 
-  /** The share of purchases that the owner earns during the initial period, from 0 to 1, as a decimal string. */
-  @Column({ name: 'initial_rate', ...amountColumn })
+  /**
+   * The share of purchases that the owner earns during the initial period, from 0 to 1, as a decimal string. It does not
+   * count while `commissionAmount` is set.
+   */
+  @Column({ name: 'initial_rate', ...ratioColumn })
   readonly initialRate!: string;
 
   /** The share after the initial period, from 0 to 1, as a decimal string. */
-  @Column({ name: 'ongoing_rate', ...amountColumn })
+  @Column({ name: 'ongoing_rate', ...ratioColumn })
   readonly ongoingRate!: string;
 
   /** The length of the initial period, from the buyer's first purchase, in days of 24 hours. */

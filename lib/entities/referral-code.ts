@@ -1,3 +1,4 @@
+import type { LimitPeriod } from '../types/commissions';
 import type { WithManager } from '../types/common';
 import type { ReferralCodeChanges, RewardLimit } from '../types/signups';
 import { ReferralRecord, related } from './record';
@@ -50,12 +51,25 @@ export class ReferralCode extends ReferralRecord<ReferralCodeChanges> {
   /** The calendar period, in UTC, in which rewards are counted; null without a limit. */
   readonly rewardLimitPeriod!: RewardLimit['period'] | null;
   /**
-   * The share of referees' purchases that the referrer earns, as a decimal string; null for the option
-   * `commission.ratio`.
+   * The share of referees' purchases that the referrer earns, as a decimal string; null for an amount, or
+   * for the option `commission`.
    */
   readonly commissionRatio!: string | null;
+  /** What each purchase above 0 earns the referrer, as a decimal string; null for a share of it. */
+  readonly commissionAmount!: string | null;
+  /** For how many months from the referee's first purchase purchases earn; null for good. */
+  readonly commissionMonths!: number | null;
+  /** For how many purchases of a referee; null for all. */
+  readonly commissionPurchases!: number | null;
   /** The most that one referee can earn the referrer, as a decimal string; null for no limit. */
   readonly commissionMaxPerReferee!: string | null;
+  /** What a sign-up earns the referrer, as a decimal string; null for what the option says. */
+  readonly commissionSignup!: string | null;
+  /** Whether it does so only once `referrals.qualify` is called. */
+  readonly commissionQualify!: boolean | null;
+  /** The most that the referrer can earn in a period, as a decimal string; null for what the option says. */
+  readonly commissionMaxPerReferrer!: string | null;
+  readonly commissionPeriod!: LimitPeriod | null;
   /**
    * The ids of the users who signed up with this code, oldest sign-up first. Despite the name they are users' ids, not
    * referrals' ids. For a code with very many sign-ups, exclude this field by the option `fields`.

@@ -4,14 +4,19 @@ import { amountColumn, bigintAsNumber, finite } from './columns';
 import { ReferralCommission } from './referral-commission';
 
 /**
- * What a refund subtracted from a commission. Entries are only added, and their amounts never change. If the commission
- * is already in an earn-out, a later earn-out subtracts the entry.
+ * What a refund or a rejection subtracted from a commission, or an undone refund gave back. Entries are only added, and
+ * their amounts never change. If the commission is already in an earn-out, a later earn-out includes the entry.
  */
 @Entity({ name: 'referral_commission_entries' })
-@Index('uq_referral_commission_entries_refund', ['userId', 'commissionId', 'refund'], { unique: true })
+@Index('uq_referral_commission_entries_refund', ['userId', 'commissionId', 'refund', 'kind'], { unique: true })
 @Index('ix_referral_commission_entries_unpaid', ['userId', 'commissionId'], { where: '(earn_out_id IS NULL)' })
 @Index('ix_referral_commission_entries_earn_out', ['userId', 'earnOutId'], { where: '(earn_out_id IS NOT NULL)' })
-@Check('ck_referral_commission_entries_amount', '"amount" < 0')
+@Check(
+  'ck_referral_commission_entries_amount',
+  `CASE WHEN "kind" IN ('refund', 'reject') THEN "amount" < 0 WHEN "kind" = 'undo' THEN "amount" > 0 ELSE "amount" <> 0 END`,
+)
+@Check('ck_referral_commission_entries_kind', `"kind" IN ('refund', 'undo', 'reject', 'move')`)
+@Check('ck_referral_commission_entries_taken_back', '"taken_back" BETWEEN 0 AND greatest(-"amount", 0)')
 @Check('ck_referral_commission_entries_finite', finite('amount'))
 export class ReferralCommissionEntry {
   /** The referrer, who earned the commission. */
@@ -41,13 +46,24 @@ export class ReferralCommissionEntry {
   })
   readonly id!: number;
 
-  /** The change of the commission: below 0, as a decimal string. */
+  /** What made it: a refund, `undoRefund`, or `commissions.reject`. */
+  @Column({ name: 'kind', type: 'varchar', length: 8, default: 'refund' })
+  readonly kind!: 'refund' | 'undo' | 'reject' | 'move';
+
+  /** The change of the commission, as a decimal string: below 0, but for an undone refund. */
   @Column({ name: 'amount', ...amountColumn, precision: 28 })
   readonly amount!: string;
 
-  /** The reference of the refund. */
+  /** The reference of the refund that it subtracts or gives back; `''` for a rejection. */
   @Column({ name: 'refund', type: 'varchar', length: lengths.reference })
   readonly refund!: string;
+
+  /**
+   * What of it was taken back from the credit that had paid the commission, as a decimal string from 0. A later earn-out
+   * includes only the rest.
+   */
+  @Column({ name: 'taken_back', ...amountColumn, precision: 28, default: 0 })
+  readonly takenBack!: string;
 
   /** The earn-out that includes the entry; null if none does yet. */
   @Column({ name: 'earn_out_id', type: 'bigint', nullable: true, transformer: bigintAsNumber })

@@ -1,31 +1,49 @@
 import { Check, Column, Entity, Index, JoinColumn, ManyToOne, PrimaryColumn } from 'typeorm';
+import { referralError } from '../errors';
 import { lengths } from '../limits';
-import type { CommissionStatus } from '../types/commissions';
+import type { CommissionKind, CommissionStatus, TermsSource } from '../types/commissions';
 import type { WithManager } from '../types/common';
 import type { EarningMode } from '../types/earn-outs';
-import { amountColumn, bigintAsNumber, finite } from './columns';
+import { amountColumn, bigintAsNumber, finite, openTime, ratioColumn } from './columns';
 import { registry } from './instance';
 import { ReferralRecord, related } from './record';
 import { Referral } from './referral';
 import type { ReferralChannel } from './referral-channel';
 import type { ReferralEarnOut } from './referral-earn-out';
 import type { ReferralPurchase } from './referral-purchase';
+import type { ReferralSignup } from './referral-signup';
 
 /**
- * What a referee's purchase earned the referrer. `earned` never changes. A refund adds an entry, which lowers `amount`.
+ * What a referee's purchase, or sign-up, earned the referrer. `earned` never changes. A refund or a rejection adds an entry,
+ * which lowers `amount`; an undone refund adds one that raises it again.
  */
 @Entity({ name: 'referral_commissions' })
 @Index('ix_referral_commissions_id', ['id'])
 @Index('ix_referral_commissions_referral', ['referralId'])
-@Index('uq_referral_commissions_purchase', ['refereeId', 'userId', 'purchase'], { unique: true })
+@Index('uq_referral_commissions_purchase', ['refereeId', 'userId', 'purchase', 'kind', 'signupId'], { unique: true })
 @Index('ix_referral_commissions_amount', { synchronize: false }) // descending, with INCLUDE
 @Index('ix_referral_commissions_created', { synchronize: false }) // the same
 @Index('ix_referral_commissions_available', { synchronize: false }) // on an expression
 @Index('ix_referral_commissions_unpaid', ['userId', 'mode', 'availableAt'], { where: '(earn_out_id IS NULL)' })
 @Index('ix_referral_commissions_paid_by', ['earnOutId', 'userId'], { where: '(earn_out_id IS NOT NULL)' })
+@Index('ix_referral_commissions_held', ['id'], { where: "(available_at = 'infinity'::timestamp with time zone)" })
 @Check('ck_referral_commissions_mode', `"mode" IN ('credits', 'payout')`)
+@Check('ck_referral_commissions_kind', `"kind" IN ('purchase', 'sign-up') AND ("kind" = 'sign-up') = ("signup_id" > 0)`)
 @Check('ck_referral_commissions_amounts', '"earned" > 0 AND "amount" BETWEEN 0 AND "earned"')
-@Check('ck_referral_commissions_finite', finite('rate', 'max_per_referee', 'room', 'earned', 'amount'))
+@Check(
+  'ck_referral_commissions_held',
+  `("held_for" = '{}') = ("held_from" IS NULL) AND ("held_from" IS NOT NULL) = ("available_at" = 'infinity')`,
+)
+@Check(
+  'ck_referral_commissions_rejected',
+  '"rejected_at" IS NULL OR ("amount" = 0 AND "reverted_at" IS NOT NULL AND "held_from" IS NULL)',
+)
+@Check(
+  'ck_referral_commissions_finite',
+  finite(
+    ...['rate', 'flat_amount', 'max_per_referee', 'room', 'max_per_referrer', 'referrer_room', 'earned', 'amount'],
+  ),
+)
 export class ReferralCommission extends ReferralRecord {
   /** The referrer, who earned the commission. */
   @PrimaryColumn({
@@ -50,9 +68,17 @@ export class ReferralCommission extends ReferralRecord {
   @Column({ name: 'referee_id', type: 'varchar', length: lengths.id })
   readonly refereeId!: string;
 
-  /** The `reference` of the purchase. */
+  /** What earned it. */
+  @Column({ name: 'kind', type: 'varchar', length: 8, default: 'purchase' })
+  readonly kind!: CommissionKind;
+
+  /** The `reference` of the purchase; of a sign-up's commission, that of `referrals.qualify`, or `''`. */
   @Column({ name: 'purchase', type: 'varchar', length: lengths.reference })
   readonly purchase!: string;
+
+  /** The id of the sign-up that earned it; 0 for a purchase, because the column is part of a unique key. */
+  @Column({ name: 'signup_id', type: 'bigint', default: 0, transformer: bigintAsNumber })
+  readonly signupId!: number;
 
   @Column({ name: 'referral_id', type: 'bigint', transformer: bigintAsNumber })
   readonly referralId!: number;
@@ -65,9 +91,25 @@ export class ReferralCommission extends ReferralRecord {
   @Column({ name: 'mode', type: 'varchar', length: 8 })
   readonly mode!: EarningMode;
 
-  /** The share of the purchase that the referrer earned, from 0 to 1, as a decimal string. */
-  @Column({ name: 'rate', ...amountColumn })
-  readonly rate!: string;
+  /** The share of the purchase that the referrer earned, from 0 to 1, as a decimal string; null with a `flatAmount`. */
+  @Column({ name: 'rate', ...ratioColumn, nullable: true })
+  readonly rate!: string | null;
+
+  /** What the purchase or the sign-up earned, whatever it cost, as a decimal string; null with a `rate`. */
+  @Column({ name: 'flat_amount', ...amountColumn, nullable: true })
+  readonly flatAmount!: string | null;
+
+  /** Where rate or amount come from; null for a commission from before the migration `CommissionTerms1813000000000`. */
+  @Column({ name: 'terms_from', type: 'varchar', length: 8, nullable: true })
+  readonly termsFrom!: TermsSource | null;
+
+  /** For how many months from the referee's first purchase the terms applied; null for good. */
+  @Column({ name: 'months', type: 'integer', nullable: true })
+  readonly months!: number | null;
+
+  /** For how many purchases of the referee; null for all. */
+  @Column({ name: 'purchases', type: 'integer', nullable: true })
+  readonly purchases!: number | null;
 
   /** The most that the referee could earn the referrer at that time, as a decimal string; null for no limit. */
   @Column({ name: 'max_per_referee', ...amountColumn, nullable: true })
@@ -80,13 +122,26 @@ export class ReferralCommission extends ReferralRecord {
   @Column({ name: 'room', ...amountColumn, precision: 28, nullable: true })
   readonly room!: string | null;
 
+  /** The most that the referrer could earn in the period at that time, as a decimal string; null for no limit. */
+  @Column({ name: 'max_per_referrer', ...amountColumn, nullable: true })
+  readonly maxPerReferrer!: string | null;
+
+  /** The period of that limit in which it counts, in UTC: `2026-11`, `2026-Q4`, `2026` or `all`; null for no limit. */
+  @Column({ name: 'period', type: 'varchar', length: 8, nullable: true })
+  readonly period!: string | null;
+
+  /** What that limit left to earn at that time, as a decimal string; null for no limit. */
+  @Column({ name: 'referrer_room', ...amountColumn, precision: 28, nullable: true })
+  readonly referrerRoom!: string | null;
+
   /**
-   * What the purchase earned: the amount times `rate`, rounded half up to cents, within the limit. A decimal string.
+   * What the purchase or the sign-up earned: the amount of the purchase times `rate`, or `flatAmount`, rounded half up to
+   * cents, within the limits. A decimal string.
    */
   @Column({ name: 'earned', ...amountColumn, precision: 28 })
   readonly earned!: string;
 
-  /** What refunds have left of `earned`, as a decimal string. */
+  /** What refunds have left of `earned`, as a decimal string; 0 if it is rejected. */
   @Column({ name: 'amount', ...amountColumn, precision: 28 })
   readonly amount!: string;
 
@@ -98,11 +153,28 @@ export class ReferralCommission extends ReferralRecord {
   @Column({ name: 'pending_days', type: 'integer', default: 0 })
   readonly pendingDays!: number;
 
-  /** From this time on the commission is available for an earn-out. */
-  @Column({ name: 'available_at', type: 'timestamptz' })
-  readonly availableAt!: Date;
+  /**
+   * From this time on the commission is available for an earn-out; null while it is held. In the database, that of a held
+   * one is `infinity`.
+   */
+  @Column({ name: 'available_at', type: 'timestamptz', transformer: openTime })
+  readonly availableAt!: Date | null;
 
-  /** When the purchase was refunded in full; null if it was not. */
+  /**
+   * Why it is held: `staff` for `commissions.hold`, `review:<id>` for a review. Empty if it is not held.
+   */
+  @Column({ name: 'held_for', type: 'text', array: true, default: () => "'{}'" })
+  readonly heldFor!: readonly string[];
+
+  /** From when on it would be available if it were not held; null if it is not held. */
+  @Column({ name: 'held_from', type: 'timestamptz', nullable: true })
+  readonly heldFrom!: Date | null;
+
+  /** When `commissions.reject` took it back; null if it did not. */
+  @Column({ name: 'rejected_at', type: 'timestamptz', nullable: true })
+  readonly rejectedAt!: Date | null;
+
+  /** When it was taken back as a whole: the purchase was refunded in full, or it was rejected. Null if it was not. */
   @Column({ name: 'reverted_at', type: 'timestamptz', nullable: true })
   readonly revertedAt!: Date | null;
 
@@ -113,7 +185,7 @@ export class ReferralCommission extends ReferralRecord {
   @Column({ name: 'created_at', type: 'timestamptz', default: () => 'now()' })
   readonly createdAt!: Date;
 
-  /** When the commission was created, or last lowered by a refund. */
+  /** When the commission was created, or when a refund, an undone refund or a rejection last changed it. */
   @Column({ name: 'updated_at', type: 'timestamptz', default: () => 'now()' })
   readonly updatedAt!: Date;
 
@@ -130,7 +202,9 @@ export class ReferralCommission extends ReferralRecord {
 
   /** The status at the current time: that of the option `clock`, or the database's time as this process last saw it. */
   get status(): CommissionStatus {
+    if (this.rejectedAt !== null) return 'rejected';
     if (this.revertedAt !== null) return 'reverted';
+    if (this.availableAt === null) return 'held';
     return this.availableAt <= registry.instanceOf(this, 'commission.status').clock.now() ? 'available' : 'pending';
   }
 
@@ -144,11 +218,23 @@ export class ReferralCommission extends ReferralRecord {
     return related(this, 'earnOut', options, (records) => records.findById('earnOuts', this.earnOutId, options));
   }
 
-  /** The purchase that earned the commission. */
+  /**
+   * The purchase that earned the commission.
+   *
+   * @throws ReferralError `NOT_FOUND` if a sign-up earned it, as `kind` says.
+   */
   async ofPurchase(options: WithManager = {}): Promise<ReferralPurchase> {
     return related(this, 'ofPurchase', options, async (records) => {
+      if (this.kind === 'sign-up') throw referralError('NOT_FOUND', 'purchase', 'reference', [this.purchase]);
       const where = { userId: this.refereeId, reference: this.purchase };
       return (await records.find('purchases', where, options))[0]!;
     });
+  }
+
+  /** The sign-up that earned the commission; null if a purchase did, or if the sign-up is deleted. */
+  async ofSignup(options: WithManager = {}): Promise<ReferralSignup | null> {
+    return related(this, 'ofSignup', options, async (records) =>
+      this.kind === 'purchase' ? null : records.findById('signups', this.signupId, options),
+    );
   }
 }

@@ -44,11 +44,12 @@ export class ReferralCreditTransaction extends ReferralRecord {
   readonly id!: number;
 
   /**
-   * `release` ends a hold, `refund` gives back a spend, `adjustment` is an entry by the host's staff. `grant` is the first
+   * `release` ends a hold, `refund` gives back a spend, `adjustment` is an entry by the host's staff. `take-back`
+   * takes back credit of an earn-out whose commission was refunded or rejected. `grant` is the first
    * entry of each credit, its opening balance; the managers do not return it.
    */
   @Column({ name: 'kind', type: 'varchar', length: 16 })
-  readonly kind!: 'grant' | 'spend' | 'hold' | 'release' | 'refund' | 'adjustment';
+  readonly kind!: 'grant' | 'spend' | 'hold' | 'release' | 'refund' | 'adjustment' | 'take-back';
 
   /** The change of the balance, as a decimal string: below 0 for what is spent or held. */
   @Column({ name: 'value', ...amountColumn })

@@ -20,6 +20,12 @@ import type { ReferralCommission } from './referral-commission';
   where: "(((status)::text = 'processing'::text) AND (next_attempt_at IS NOT NULL))",
 })
 @Index('ix_referral_earn_outs_refused', ['userId', 'mode', 'id'], { where: '(refused_at IS NOT NULL)' })
+@Index('ix_referral_earn_outs_approval', ['id'], { where: 'awaits_approval' })
+@Check(
+  'ck_referral_earn_outs_approval',
+  `NOT "awaits_approval" OR ("mode" = 'payout' AND "status" = 'processing' AND "next_attempt_at" IS NULL
+    AND "attempts" = 0 AND "claimed_by" IS NULL AND "submitted_at" IS NULL)`,
+)
 @Check('ck_referral_earn_outs_mode', `"mode" IN ('credits', 'payout')`)
 @Check('ck_referral_earn_outs_amount', '"amount" > 0')
 @Check('ck_referral_earn_outs_status', `"status" IN ('processing', 'completed', 'failed', 'returned')`)
@@ -85,6 +91,10 @@ export class ReferralEarnOut extends ReferralRecord {
   @Column({ name: 'reference', type: 'varchar', length: lengths.reference, nullable: true })
   readonly reference!: string | null;
 
+  /** Whether it waits for `earnOuts.approve`: the option `earnOuts.payout` is not called for it until then. */
+  @Column({ name: 'awaits_approval', type: 'boolean', default: false })
+  readonly awaitsApproval!: boolean;
+
   /** How often the option `earnOuts.payout` was called for it since it was created, or since `earnOuts.retry`. */
   @Column({ name: 'attempts', type: 'integer', default: 0 })
   readonly attempts!: number;
@@ -98,7 +108,7 @@ export class ReferralEarnOut extends ReferralRecord {
   readonly claimedUntil!: Date | null;
 
   /**
-   * In progress: when the provider is asked again; null if it waits for `earnOuts.settle` or `earnOuts.retry`. Failed or
+   * In progress: when the provider is asked again; null if it waits for `earnOuts.settle`, `earnOuts.retry` or `earnOuts.approve`. Failed or
    * returned: when the user is paid again at the earliest; null if that waits for `earnOuts.retry`. Otherwise null.
    */
   @Column({ name: 'next_attempt_at', type: 'timestamptz', nullable: true })

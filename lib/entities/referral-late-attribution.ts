@@ -1,8 +1,8 @@
 import { Check, Column, Entity, JoinColumn, ManyToOne, PrimaryColumn } from 'typeorm';
 import { lengths } from '../limits';
-import type { CommissionSource, NoCommission } from '../types/commissions';
+import type { CommissionSource, NoCommission, TermsSource } from '../types/commissions';
 import type { EarningMode } from '../types/earn-outs';
-import { amountColumn, bigintAsNumber, finite } from './columns';
+import { amountColumn, bigintAsNumber, finite, ratioColumn } from './columns';
 import { ReferralPurchase } from './referral-purchase';
 
 /**
@@ -10,7 +10,7 @@ import { ReferralPurchase } from './referral-purchase';
  * arrived. The row of the purchase keeps what was decided at first.
  */
 @Entity({ name: 'referral_late_attributions' })
-@Check('ck_referral_late_attributions_finite', finite('rate', 'room'))
+@Check('ck_referral_late_attributions_finite', finite('rate', 'room', 'flat_amount', 'referrer_room'))
 export class ReferralLateAttribution {
   /** The buyer. */
   @PrimaryColumn({
@@ -48,13 +48,33 @@ export class ReferralLateAttribution {
   @Column({ name: 'mode', type: 'varchar', length: 8 })
   readonly mode!: EarningMode;
 
-  /** The share that the referrer earns of the purchase, from 0 to 1, as a decimal string. */
-  @Column({ name: 'rate', ...amountColumn })
-  readonly rate!: string;
+  /** The share that the referrer earns of the purchase, from 0 to 1, as a decimal string; null with a flat amount. */
+  @Column({ name: 'rate', ...ratioColumn, nullable: true })
+  readonly rate!: string | null;
 
   /** What the limit left to earn for this buyer, as a decimal string; null without a limit. */
   @Column({ name: 'room', ...amountColumn, precision: 28, nullable: true })
   readonly room!: string | null;
+
+  /** What each purchase earned by those terms, for `verify`; null for a share of it. Not loaded: its commission has it. */
+  @Column({ name: 'flat_amount', ...amountColumn, nullable: true, select: false })
+  readonly flatAmount?: string | null;
+
+  /** Where the terms come from, for `verify`; null without a referrer, and before the migration. Not loaded: the same. */
+  @Column({ name: 'terms_from', type: 'varchar', length: 8, nullable: true, select: false })
+  readonly termsFrom?: TermsSource | null;
+
+  /** What the limit for the referrer left to earn in the period, for `verify`; null without one. Not loaded. */
+  @Column({ name: 'referrer_room', ...amountColumn, precision: 28, nullable: true, select: false })
+  readonly referrerRoom?: string | null;
+
+  /** How many purchases the terms still had for this buyer, this one included, for `verify`; null for all. Not loaded. */
+  @Column({ name: 'purchases_left', type: 'integer', nullable: true, select: false })
+  readonly purchasesLeft?: number | null;
+
+  /** The end of the months of the terms, for `verify`; null for good. Not loaded. */
+  @Column({ name: 'term_until', type: 'timestamptz', nullable: true, select: false })
+  readonly termUntil?: Date | null;
 
   /** Whether the amount counts as revenue of the channel. */
   @Column({ name: 'is_revenue', type: 'boolean' })

@@ -3,6 +3,7 @@ import { lengths } from '../limits';
 import type { WithManager } from '../types/common';
 import type { ProgramChanges } from '../types/signups';
 import { bigintAsNumber, finite } from './columns';
+import { isRatedCommission } from './commission-terms';
 import { related } from './record';
 import type { ReferralCode } from './referral-code';
 import { ReferralCreditType } from './referral-credit-type';
@@ -22,11 +23,7 @@ const isWhole = (side: string): string =>
 @Check('ck_referral_programs_reward_limit', rewardLimitIsWhole)
 @Check('ck_referral_programs_referral_credit', isWhole('referral_credit'))
 @Check('ck_referral_programs_reward_credit', isWhole('reward_credit'))
-@Check(
-  'ck_referral_programs_commission',
-  `("commission_ratio" IS NULL) <= ("commission_max_per_referee" IS NULL)
-  AND "commission_ratio" BETWEEN 0 AND 1 AND "commission_max_per_referee" > 0`,
-)
+@Check('ck_referral_programs_commission', isRatedCommission)
 @Check('ck_referral_programs_finite', finite(...termAmounts))
 export class ReferralProgram extends ReferralTerms<ProgramChanges> {
   @PrimaryColumn({

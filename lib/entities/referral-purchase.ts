@@ -1,9 +1,9 @@
 import { Check, Column, Entity, Index, PrimaryColumn } from 'typeorm';
 import { lengths } from '../limits';
-import type { CommissionSource, NoCommission } from '../types/commissions';
+import type { CommissionSource, NoCommission, TermsSource } from '../types/commissions';
 import type { WithManager } from '../types/common';
 import type { EarningMode } from '../types/earn-outs';
-import { amountColumn, bigintAsNumber, finite } from './columns';
+import { amountColumn, bigintAsNumber, exchangeRateColumn, finite, originalAmountColumn, ratioColumn } from './columns';
 import { ReferralRecord, related } from './record';
 import type { ReferralCommission } from './referral-commission';
 import type { ReferralLateAttribution } from './referral-late-attribution';
@@ -21,7 +21,18 @@ import type { ReferralLateAttribution } from './referral-late-attribution';
     "((no_commission)::text = ANY ((ARRAY['no-referrer'::character varying, 'own-referral'::character varying])::text[]))",
 })
 @Check('ck_referral_purchases_amounts', '"amount" >= 0 AND "refunded" BETWEEN 0 AND "amount"')
-@Check('ck_referral_purchases_finite', finite('amount', 'refunded', 'rate', 'room'))
+@Check(
+  'ck_referral_purchases_finite',
+  finite(
+    ...['amount', 'refunded', 'rate', 'room', 'original_amount', 'original_refunded', 'exchange_rate'],
+    ...['flat_amount', 'referrer_room'],
+  ),
+)
+@Check(
+  'ck_referral_purchases_currency',
+  `num_nulls("currency", "original_amount", "original_refunded", "exchange_rate") IN (0, 4)
+  AND "original_refunded" BETWEEN 0 AND "original_amount" AND "exchange_rate" > 0`,
+)
 export class ReferralPurchase extends ReferralRecord {
   /** The buyer. */
   @PrimaryColumn({
@@ -50,13 +61,32 @@ export class ReferralPurchase extends ReferralRecord {
   })
   readonly id!: number;
 
-  /** The amount that was paid, after any discount, as a decimal string. */
+  /** The amount that was paid, after any discount, in the program's currency, as a decimal string. */
   @Column({ name: 'amount', ...amountColumn })
   readonly amount!: string;
 
-  /** The sum of the refunds, as a decimal string. */
+  /** The sum of the refunds, in the program's currency, as a decimal string. */
   @Column({ name: 'refunded', ...amountColumn, default: 0 })
   readonly refunded!: string;
+
+  /** The ISO 4217 code of the currency that was paid in; null for the program's. */
+  @Column({ name: 'currency', type: 'varchar', length: 3, nullable: true })
+  readonly currency!: string | null;
+
+  /** What was paid in that currency, as a decimal string; null for the program's currency. */
+  @Column({ name: 'original_amount', ...originalAmountColumn })
+  readonly originalAmount!: string | null;
+
+  /** The sum of the refunds in that currency, as a decimal string; null for the program's currency. */
+  @Column({ name: 'original_refunded', ...originalAmountColumn })
+  readonly originalRefunded!: string | null;
+
+  /**
+   * How much of the program's currency one unit of that currency was, as a decimal string; null for the program's
+   * currency. `amount` and `refunded` are `originalAmount` and `originalRefunded` at this rate, rounded half up once.
+   */
+  @Column({ name: 'exchange_rate', ...exchangeRateColumn })
+  readonly exchangeRate!: string | null;
 
   /** How many refunds there are. `verify` notices by it if one is deleted. */
   @Column({ name: 'refund_count', type: 'integer', default: 0 })
@@ -86,15 +116,35 @@ export class ReferralPurchase extends ReferralRecord {
   readonly mode!: EarningMode | null;
 
   /**
-   * The share that the referrer earns of the purchase, from 0 to 1, as a decimal string; null without a referrer. The
-   * migration that added the column left it null for earlier purchases without a commission.
+   * The share that the referrer earns of the purchase, from 0 to 1, as a decimal string; null without a referrer, and with a
+   * flat amount. The migration that added the column left it null for earlier purchases without a commission.
    */
-  @Column({ name: 'rate', ...amountColumn, nullable: true })
+  @Column({ name: 'rate', ...ratioColumn, nullable: true })
   readonly rate!: string | null;
 
   /** What the limit left to earn for this buyer, as a decimal string; null without a limit, or where `rate` is null. */
   @Column({ name: 'room', ...amountColumn, precision: 28, nullable: true })
   readonly room!: string | null;
+
+  /** What each purchase earned by those terms, for `verify`; null for a share of it. Not loaded: its commission has it. */
+  @Column({ name: 'flat_amount', ...amountColumn, nullable: true, select: false })
+  readonly flatAmount?: string | null;
+
+  /** Where the terms come from, for `verify`; null without a referrer, and before the migration. Not loaded: the same. */
+  @Column({ name: 'terms_from', type: 'varchar', length: 8, nullable: true, select: false })
+  readonly termsFrom?: TermsSource | null;
+
+  /** What the limit for the referrer left to earn in the period, for `verify`; null without one. Not loaded. */
+  @Column({ name: 'referrer_room', ...amountColumn, precision: 28, nullable: true, select: false })
+  readonly referrerRoom?: string | null;
+
+  /** How many purchases the terms still had for this buyer, this one included, for `verify`; null for all. Not loaded. */
+  @Column({ name: 'purchases_left', type: 'integer', nullable: true, select: false })
+  readonly purchasesLeft?: number | null;
+
+  /** The end of the months of the terms, for `verify`; null for good. Not loaded. */
+  @Column({ name: 'term_until', type: 'timestamptz', nullable: true, select: false })
+  readonly termUntil?: Date | null;
 
   /** Whether the amount counts as revenue of the channel. It does not if another user has referred the buyer. */
   @Column({ name: 'is_revenue', type: 'boolean', default: false })
@@ -123,7 +173,7 @@ export class ReferralPurchase extends ReferralRecord {
       const { userId: refereeId, reference: purchase } = this;
       const userId = (await this.lateAttribution(options))?.referrerId ?? this.referrerId;
       if (userId === null) return null;
-      return (await records.find('commissions', { userId, refereeId, purchase }, options))[0] ?? null;
+      return (await records.find('commissions', { userId, refereeId, purchase, kind: 'purchase' }, options))[0] ?? null;
     });
   }
 }

@@ -39,6 +39,14 @@ export class ReferralReferee {
   @Column({ name: 'upgraded_at', type: 'timestamptz', nullable: true })
   readonly upgradedAt!: Date | null;
 
+  /** How many purchases above 0 were credited to this referrer. A refund does not lower it. */
+  @Column({ name: 'purchases', type: 'integer', default: 0 })
+  readonly purchases!: number;
+
+  /** The time of the earliest of them; null if there is none. The months of commission terms count from it. */
+  @Column({ name: 'first_purchase_at', type: 'timestamptz', nullable: true })
+  readonly firstPurchaseAt!: Date | null;
+
   @Column({ name: 'created_at', type: 'timestamptz', default: () => 'now()' })
   readonly createdAt!: Date;
 }

@@ -1,8 +1,10 @@
 import { Check, Column, Entity, Index, JoinColumn, ManyToOne, PrimaryColumn } from 'typeorm';
 import { lengths } from '../limits';
+import type { NoCommission } from '../types/commissions';
 import type { WithManager } from '../types/common';
 import type { Weighed } from '../types/signups';
 import { amountColumn, bigintAsNumber, finite } from './columns';
+import { isRatedCommission } from './commission-terms';
 import { related } from './record';
 import { Referral } from './referral';
 import type { ReferralCode } from './referral-code';
@@ -17,6 +19,7 @@ import { ReferralTerms, rewardLimitIsWhole, termAmounts } from './terms';
 @Index('ix_referral_signups_referral', ['referralId', 'id'])
 @Index('ix_referral_signups_referrer', ['referrerId', 'id'], { where: '(referrer_id IS NOT NULL)' })
 @Check('ck_referral_signups_reward_limit', rewardLimitIsWhole)
+@Check('ck_referral_signups_commission', isRatedCommission)
 @Check('ck_referral_signups_finite', finite(...termAmounts, 'recorded_usage'))
 export class ReferralSignup extends ReferralTerms {
   /** The referee's id in the host, as text. */
@@ -75,6 +78,20 @@ export class ReferralSignup extends ReferralTerms {
   /** Whether referrer and referee are the same person. Only set with the option `selfReferral: 'flag'`. */
   @Column({ name: 'is_self_referral', type: 'boolean', default: false })
   readonly isSelfReferral!: boolean;
+
+  /**
+   * When it was decided what the sign-up itself earns the referrer: at the sign-up, or by `referrals.qualify`; null before.
+   */
+  @Column({ name: 'qualified_at', type: 'timestamptz', nullable: true })
+  readonly qualifiedAt!: Date | null;
+
+  /** The `reference` of that call; `''` if it was decided at the sign-up, and null before. */
+  @Column({ name: 'qualification', type: 'varchar', length: lengths.reference, nullable: true })
+  readonly qualification!: string | null;
+
+  /** Why the sign-up itself earned no commission; null if it earned one, and before that is decided. */
+  @Column({ name: 'no_commission', type: 'varchar', length: 16, nullable: true })
+  readonly noCommission!: NoCommission | null;
 
   /** The referrals that were considered, the rule and the choice. */
   @Column({ name: 'weighed', type: 'jsonb' })

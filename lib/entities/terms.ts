@@ -1,7 +1,7 @@
 import { Column } from 'typeorm';
 import type { RewardLimit } from '../types/signups';
 import { amountColumn, bigintAsNumber } from './columns';
-import { ReferralRecord } from './record';
+import { RatedCommissionColumns, ratedAmounts } from './commission-terms';
 
 /** SQL of a CHECK constraint: a limit of rewards has a count and a period, or there is none. */
 export const rewardLimitIsWhole = `num_nonnulls("reward_limit_count", "reward_limit_period") IN (0, 2)
@@ -12,14 +12,13 @@ export const termAmounts = [
   'referral_credit_amount',
   'before_reward_usage_threshold',
   'reward_credit_amount',
-  'commission_ratio',
-  'commission_max_per_referee',
+  ...ratedAmounts,
 ] as const;
 
 /**
  * The terms of a program. A sign-up stores a copy of them. Without a credit, its amount, duration and type are null.
  */
-export abstract class ReferralTerms<Changes extends object = object> extends ReferralRecord<Changes> {
+export abstract class ReferralTerms<Changes extends object = object> extends RatedCommissionColumns<Changes> {
   /** The opening balance of the referee's credit, as a decimal string. */
   @Column({ name: 'referral_credit_amount', ...amountColumn, nullable: true })
   readonly referralCreditAmount!: string | null;
@@ -53,15 +52,4 @@ export abstract class ReferralTerms<Changes extends object = object> extends Ref
   /** The calendar period, in UTC, in which rewards are counted; null without a limit. */
   @Column({ name: 'reward_limit_period', type: 'varchar', length: 8, nullable: true })
   readonly rewardLimitPeriod!: RewardLimit['period'] | null;
-
-  /**
-   * The share of referees' purchases that the referrer earns, from 0 to 1, as a decimal string; null for the option
-   * `commission.ratio`.
-   */
-  @Column({ name: 'commission_ratio', ...amountColumn, nullable: true })
-  readonly commissionRatio!: string | null;
-
-  /** The most that one referee can earn the referrer at that ratio, as a decimal string; null for no limit. */
-  @Column({ name: 'commission_max_per_referee', ...amountColumn, nullable: true })
-  readonly commissionMaxPerReferee!: string | null;
 }

@@ -2,16 +2,21 @@ import { Database } from '../database/database';
 import type { RecordCalls, RecordsByManager } from '../entities/instance';
 import type { Settings } from '../options';
 import type { Tracking } from '../tracking/tracking';
+import { AdjustmentManager } from './commissions/adjustment-manager';
 import { BuyersReferrals } from './commissions/buyers-referrals';
 import { ChannelManager } from './commissions/channel-manager';
 import { CodeOffers } from './commissions/code-offers';
+import { CommissionHolds } from './commissions/commission-holds';
 import { CommissionManager } from './commissions/commission-manager';
 import { CommissionPages } from './commissions/commission-pages';
+import { CommissionRejections } from './commissions/commission-rejections';
 import { Coupons } from './commissions/coupons';
 import { LateAttributions } from './commissions/late-attributions';
 import { PurchaseManager } from './commissions/purchase-manager';
 import { Purchases } from './commissions/purchases';
+import { SignupCommissions } from './commissions/signup-commissions';
 import { Totals } from './commissions/totals';
+import { UndoneRefunds } from './commissions/undone-refunds';
 import { CreditManager } from './credits/credit-manager';
 import { CreditTransactionManager } from './credits/credit-transaction-manager';
 import { CreditTypeManager } from './credits/credit-type-manager';
@@ -22,7 +27,8 @@ import { Reports } from './earn-outs/reports';
 import { Transitions } from './earn-outs/transitions';
 import { Audit } from './records/audit';
 import { AuditManager } from './records/audit-manager';
-import { recordCalls } from './records/records';
+import { Exchange } from './records/exchange';
+import { type AnyManager, recordCalls } from './records/records';
 import { Grants } from './signups/grants';
 import { ProgramManager } from './signups/program-manager';
 import { ReferralCodeManager } from './signups/referral-code-manager';
@@ -61,6 +67,8 @@ export interface Managers extends Record<keyof RecordsByManager, unknown> {
   readonly purchases: PurchaseManager;
   /** What purchases have earned their referrers. */
   readonly commissions: CommissionManager;
+  /** What staff added to users' earnings, or took from them. */
+  readonly adjustments: AdjustmentManager;
   /** Commissions that were paid out or turned into credit. */
   readonly earnOuts: EarnOutManager;
   /** Who changed what, and why. */
@@ -76,6 +84,8 @@ export interface Rewards {
   readonly usages: Usages;
   readonly coupons: Coupons;
   readonly purchases: Purchases;
+  readonly signupCommissions: SignupCommissions;
+  readonly undoneRefunds: UndoneRefunds;
   readonly earnOuts: EarnOuts;
   readonly pages: CommissionPages;
   readonly codeOffers: CodeOffers;
@@ -94,40 +104,50 @@ export function wireRewards(settings: Settings, tracking: Tracking): Rewards {
   const grants = new Grants(database, events, settings);
   const buyersReferrals = new BuyersReferrals(lookup, attribution, samePerson);
   const late = new LateAttributions(database, clock, events, buyersReferrals, settings);
-  const signups = new Signups(database, clock, events, choice, grants, late);
+  const rejections = new CommissionRejections(database, clock, events, audit, settings);
+  const signupCommissions = new SignupCommissions(database, clock, events, rejections, settings);
+  const signups = new Signups(database, clock, events, choice, grants, late, signupCommissions);
   // Pages wait for the database as long as tracking does.
   const lateInPages = new LateAttributions(tracking.database, clock, events, buyersReferrals, settings);
   attributedUsers.listen((user) => lateInPages.arrived(user));
-  const usages = new Usages(database, clock, grants);
+  const exchange = new Exchange(database, clock, settings);
+  const usages = new Usages(database, clock, grants, exchange);
   const credits = new CreditManager(database, clock, events, creditTypes, audit);
 
+  const holds = new CommissionHolds(database, clock);
   const totals = new Totals(database, clock, settings);
   const coupons = new Coupons(database, clock, samePerson, audit);
-  const purchases = new Purchases(database, clock, events, buyersReferrals, late, settings);
+  const purchases = new Purchases(database, clock, events, buyersReferrals, late, exchange, settings);
+  const undoneRefunds = new UndoneRefunds(database, clock, events, audit);
   const transitions = new Transitions(database, clock, events, settings);
-  const reports = new Reports(database, events, settings, transitions);
+  const reports = new Reports(database, events, settings, transitions, audit);
   const earnOuts = new EarnOuts(database, clock, events, settings, creditTypes, transitions, reports);
+
+  const adjustments = new AdjustmentManager(database, clock, settings, audit);
 
   const managers: Managers = {
     creditTypes,
     programs,
     referralCodes: new ReferralCodeManager(database, lookup, creation, programs),
-    signups: new SignupManager(database, signups),
+    signups: new SignupManager(database, signups, signupCommissions),
     credits,
     creditTransactions: new CreditTransactionManager(database, clock, credits),
     channels: new ChannelManager(database, clock, lookup, creation, settings, audit),
     accounts: new AccountManager(database, clock, creation, settings, totals),
     purchases: new PurchaseManager(database, purchases),
-    commissions: new CommissionManager(database),
-    earnOuts: new EarnOutManager(database, clock, transitions, reports),
+    commissions: new CommissionManager(database, { holds, rejections, adjustments, audit }),
+    adjustments,
+    earnOuts: new EarnOutManager(database, clock, transitions, reports, audit),
     audit: new AuditManager(database),
   };
+
+  for (const [name, manager] of Object.entries(managers)) (manager as AnyManager).keepIn(audit, name);
 
   return {
     database,
     managers,
     records: recordCalls(managers),
-    ...{ signups, usages, coupons, purchases, earnOuts },
+    ...{ signups, usages, coupons, purchases, signupCommissions, undoneRefunds, earnOuts },
     pages: new CommissionPages(database, clock, totals),
     codeOffers: new CodeOffers(database, clock, settings),
     close: () => database.close(),

@@ -12,3 +12,9 @@ export interface StaffOptions extends WithManager {
   /** The host's id of the request that led to it, up to 255 characters. Default: none. */
   requestId?: string | null | undefined;
 }
+
+/** The options of a call of staff that needs a reason. */
+export interface ReasonedOptions extends StaffOptions {
+  /** Why: 1 to 500 characters. */
+  reason: string;
+}

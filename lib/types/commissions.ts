@@ -1,9 +1,16 @@
 import type { ReferralErrorCode } from '../errors';
-import type { StaffOptions } from './audit';
+import type { ReasonedOptions, StaffOptions } from './audit';
 import type { Amount, RecordRef, UserRef, WithManager } from './common';
+import type { EarningMode } from './earn-outs';
 
-/** `pending` until `availableAt`, then `available`; `reverted` if the purchase was refunded in full. */
-export type CommissionStatus = 'pending' | 'available' | 'reverted';
+/**
+ * `pending` until `availableAt`, then `available`; `reverted` if the purchase was refunded in full; `rejected` by staff, for
+ * good; `held` until it is released.
+ */
+export type CommissionStatus = 'pending' | 'available' | 'reverted' | 'held' | 'rejected';
+
+/** What the JSON API calls them: a held commission is pending there, and a rejected one reverted. */
+export type ShownCommissionStatus = Exclude<CommissionStatus, 'held' | 'rejected'>;
 
 /**
  * What decides who the referrer of a purchase is. The first of these that exists: the coupon that the buyer has
@@ -13,18 +20,78 @@ export type CommissionStatus = 'pending' | 'available' | 'reverted';
 export type CommissionSource = 'coupon' | 'sign-up' | 'attribution' | 'earlier-coupon';
 
 /**
- * Why a purchase earned no commission. `no-referrer`: nobody is known to have referred the buyer. `own-referral`: the buyer is the
- * referrer. `no-rate`: the ratio is 0. `too-small`: less than half a cent. `limit-reached`: the buyer has already
- * earned the referrer the maximum.
+ * Why a purchase, or a sign-up, earned no commission. `no-referrer`: nobody is known to have referred the buyer.
+ * `own-referral`: the buyer is the referrer. `self-referral`: the same of a sign-up, with the option
+ * `selfReferral: 'flag'`. `no-rate`: the ratio is 0, or a sign-up earns nothing. `term-ended`: the months of the terms are over.
+ * `purchases-used`: earlier purchases have used up the purchases of the terms. `too-small`: less than half a cent.
+ * `limit-reached`: the buyer has already earned the referrer the maximum. `referrer-limit`: the referrer has already
+ * earned the maximum of the period.
  */
-export type NoCommission = 'no-referrer' | 'own-referral' | 'no-rate' | 'too-small' | 'limit-reached';
+export type NoCommission =
+  | 'no-referrer'
+  | 'own-referral'
+  | 'self-referral'
+  | 'no-rate'
+  | 'term-ended'
+  | 'purchases-used'
+  | 'too-small'
+  | 'limit-reached'
+  | 'referrer-limit';
 
-/** The commission terms of a program. They replace those of the option `commission`. */
+/** What earned a commission: a purchase, or a sign-up. */
+export type CommissionKind = 'purchase' | 'sign-up';
+
+/** Where the terms of a commission come from, most particular first. */
+export type TermsSource = 'account' | 'channel' | 'program' | 'option';
+
+/** The period of a limit: a calendar month, quarter or year in UTC, or all time. */
+export type LimitPeriod = 'month' | 'quarter' | 'year' | 'all';
+
+/** The most that a referrer can earn in a period. */
+export interface ReferrerLimit {
+  /** Above 0. */
+  amount: Amount;
+  period: LimitPeriod;
+}
+
+/**
+ * The commission terms of a program or an account. They have three parts: what a purchase earns (`ratio` or `amount`, with
+ * `months`, `purchases` and `maxPerReferee`), what a sign-up earns (`signup`, with `qualify`), and `maxPerReferrer`. Each
+ * part comes from the most particular place that sets it: the account, else the channel, else the program, else the
+ * option `commission`.
+ */
 export interface CommissionTerms {
-  /** The share of each purchase that the referrer earns, from 0 to 1, with at most 4 decimals. */
-  ratio: Amount;
+  /** The share of each purchase that the referrer earns, from 0 to 1, with at most 4 decimals. Not together with `amount`. */
+  ratio?: Amount | null;
+  /** What each purchase above 0 earns, whatever it costs; above 0. Not together with `ratio`. */
+  amount?: Amount | null;
+  /**
+   * For how many calendar months, in UTC, purchases earn: from the referee's first purchase that is credited to the
+   * referrer; 1–1200. Default: for good.
+   */
+  months?: number | null;
+  /**
+   * For how many purchases of a referee that are credited to the referrer; from 1, which is the first purchase only. Those of 0 do not count, and
+   * those that are refunded do. Default: for all.
+   */
+  purchases?: number | null;
   /** The most that one referee can earn the referrer; above 0. Default: no limit. */
   maxPerReferee?: Amount | null;
+  /** What a sign-up earns; from 0, where 0 means nothing, also if a less particular place sets more. */
+  signup?: Amount | null;
+  /** Whether a sign-up earns only once `referrals.qualify` is called for the user. Default false: at the sign-up. */
+  qualify?: boolean | null;
+  /**
+   * The most that the referrer can earn in a period. All commissions count whose terms have a limit for that period, net of
+   * refunds, by the time of their purchase or sign-up. Default: no limit.
+   */
+  maxPerReferrer?: ReferrerLimit | null;
+}
+
+/** The commission terms of a channel beyond its two rates. */
+export interface ChannelCommission extends Omit<CommissionTerms, 'ratio' | 'maxPerReferee'> {
+  /** What each purchase above 0 earns, in the place of the two rates; above 0. Default: the rates. */
+  amount?: Amount | null;
 }
 
 /** The input of `channels.create`. */
@@ -84,6 +151,11 @@ export interface ChannelInput {
    * `commission.maxPerReferee`.
    */
   maxEarningsPerReferred?: Amount | null;
+  /**
+   * Terms beyond the two rates; null for none. A change replaces them as a whole. Default: if no rate is given either, those
+   * of the option `commission` about purchases.
+   */
+  commission?: ChannelCommission | null;
 }
 
 /** The input of `channels.createMany` for codes in bulk, which all have the same terms. */
@@ -108,12 +180,20 @@ export type ChannelChanges = Partial<Omit<ChannelInput, 'user'>>;
 
 /** The input of `recordPurchase`. */
 export interface PurchaseInput extends WithManager {
-  /** The amount that was paid, after any discount; from 0. */
+  /** The amount that was paid, after any discount; from 0. In the program's currency, or in `currency`. */
   amount: Amount;
+  /** The ISO 4217 code of the currency of the amount. Default: the option `currency`. */
+  currency?: string | null | undefined;
+  /**
+   * How much of the program's currency one unit of `currency` is, if that is another one: above 0, with at most 18 digits
+   * before the point and 20 after it. A repeated call goes on with the first rate. Default: what the option `exchange`
+   * returns.
+   */
+  rate?: Amount | null | undefined;
   /** The idempotency key, such as an order number: unique for the buyer, 1–255 characters. */
   reference: string;
   /**
-   * The price before the discount, as `quote` took it, for coupons with a `minimumAmount`. Default: not known; then the
+   * The price before the discount, as `quote` took it, in the currency of `amount`, for coupons with a `minimumAmount`. Default: not known; then the
    * coupon counts if `amount` is at least what a purchase of the minimum costs with the discount.
    */
   price?: Amount | null | undefined;
@@ -148,19 +228,42 @@ export interface RefundInput extends WithManager {
   purchase: string;
   /** The idempotency key of the refund: unique for the buyer, 1–255 characters. */
   reference: string;
-  /** The amount that is paid back: above 0, up to what is left of the purchase. Default: all that is left. */
+  /**
+   * The amount that is paid back, in the currency of the purchase: above 0, up to what is left of it. Default: all that is
+   * left.
+   */
   amount?: Amount | null | undefined;
+}
+
+/** The input of `qualify`. */
+export interface QualifyInput extends WithManager {
+  /** The host's name of what qualifies the user, such as `trial-4711`; 1–255 characters. */
+  reference: string;
+}
+
+/** The input of `undoRefund`. */
+export interface UndoInput extends StaffOptions {
+  /** The `reference` of the refund. It stays used: another refund takes another one. */
+  reference: string;
+}
+
+/** The input of `commissions.adjust`. */
+export interface AdjustmentInput extends ReasonedOptions {
+  /** Above 0 for a bonus, below 0 for a deduction. */
+  amount: Amount;
+  /** The idempotency key: unique for the user, 1–255 characters. */
+  reference: string;
+  /** What it becomes: credit to spend, or money that is paid out. Default: the mode of the user's account. */
+  mode?: EarningMode | null | undefined;
 }
 
 /** Why a coupon is refused: the code of the error. */
 export type CouponRefusal = Extract<ReferralErrorCode, `COUPON_${string}`>;
 
 /** The options of `coupons.giveBack`. */
-export interface GiveBackOptions extends Omit<StaffOptions, 'reason'> {
+export interface GiveBackOptions extends ReasonedOptions {
   /** The code of the coupon, in any case. Default: the coupon that the user has redeemed last. */
   code?: string | null | undefined;
-  /** Why, 1–500 characters. */
-  reason: string;
 }
 
 /** The options of `quote`. */

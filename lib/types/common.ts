@@ -7,8 +7,9 @@ export type UserRef = string | number | bigint | { readonly id: string | number 
 export type RecordRef = number | bigint | { readonly id: number };
 
 /**
- * An amount of the host's currency: a decimal string such as `'12.50'`, a finite number or a bigint. At most 16 digits before
- * the point and 4 after it. Returned amounts are always strings, with 2 to 4 decimals.
+ * An amount of the program's currency: a decimal string such as `'12.50'`, a finite number or a bigint. At most 16 digits
+ * before the point, and no more decimals than the currency has (4 if the option `currency` is not set). Returned amounts are
+ * always strings, with the decimals of the currency: `'12.50'` of US dollars, `'12'` of yen.
  */
 export type Amount = string | number | bigint;
 

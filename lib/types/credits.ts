@@ -1,4 +1,4 @@
-import type { StaffOptions } from './audit';
+import type { ReasonedOptions, StaffOptions } from './audit';
 import type { Amount, RecordRef, UserRef, WithManager } from './common';
 
 /** The input of `creditTypes.create`. */
@@ -50,13 +50,11 @@ export interface CreditInput {
 }
 
 /** The input of `credits.adjust`: a correction by the host's staff. */
-export interface CreditAdjustmentInput extends Omit<StaffOptions, 'reason'> {
+export interface CreditAdjustmentInput extends ReasonedOptions {
   /** The amount to add; below 0 to take, at most what there is. */
   amount: Amount;
   /** The idempotency key, unique for the user, 1–255 characters: a repeated call returns the first entries. */
   reference: string;
-  /** Why, 1–500 characters. It is the description of the entries too. */
-  reason: string;
 }
 
 /** The changes of `credits.update`. A field that is left out stays as it is. */

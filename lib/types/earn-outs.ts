@@ -1,4 +1,6 @@
-import type { Amount, UserRef, WithManager } from './common';
+import type { StaffOptions } from './audit';
+import type { CommissionTerms } from './commissions';
+import type { Amount, UserRef } from './common';
 
 /** What an earn-out turns commissions into: credit to spend, or money that is paid out. */
 export type EarningMode = 'credits' | 'payout';
@@ -14,7 +16,7 @@ export type EarnOutStatus = 'processing' | 'completed' | 'failed' | 'returned';
 export type PayoutResult = undefined | void | { reference: string } | { status: 'submitted'; reference: string };
 
 /** The input of `earnOuts.settle`: what a provider reports about one payment. */
-export interface EarnOutReport extends WithManager {
+export interface EarnOutReport extends StaffOptions {
   /** The earn-out's `idempotencyKey`. Give it, the `reference`, or both. */
   key?: string | null | undefined;
   /** The provider's reference. With a `key`, it is stored, unless the earn-out has one already. */
@@ -24,7 +26,7 @@ export interface EarnOutReport extends WithManager {
    * back.
    */
   status: 'completed' | 'failed' | 'returned';
-  /** Why it failed or was returned, for the referrer; the first 500 characters are stored. */
+  /** Why it failed or was returned, for the referrer and for `referrals.audit`; the first 500 characters are stored. */
   reason?: string | null | undefined;
 }
 
@@ -72,6 +74,11 @@ export interface AccountChanges {
   mode?: EarningMode;
   /** The e-mail address that payouts go to, up to 254 characters. Null is allowed only in the mode `credits`. */
   payoutEmail?: string | null;
+  /**
+   * Terms of this account alone, which go before those of channels, programs and the option `commission`; null for none. They
+   * apply to what is earned from now on. A change replaces them as a whole.
+   */
+  commission?: CommissionTerms | null;
 }
 
 /** An amount that is available, and that no earn-out can pay until something changes. */
@@ -123,8 +130,13 @@ export interface EarnOutProgress {
   amount: string;
 }
 
+/** Which payouts wait for `earnOuts.approve`: see the option `earnOuts.approve`. */
+export type PayoutApproval = 'all' | 'new-accounts' | 'none';
+
 /** The options of `runEarnOuts`. */
 export interface RunEarnOutsOptions {
   /** Is called after each batch, and awaited. Default: none. */
   onProgress?: (progress: EarnOutProgress) => unknown;
+  /** Which payouts that this run creates wait for `earnOuts.approve`. Default: the option `earnOuts.approve`. */
+  approve?: PayoutApproval | undefined;
 }

@@ -1,4 +1,4 @@
-import type { CommissionTerms } from './commissions';
+import type { CommissionTerms, LimitPeriod } from './commissions';
 import type { Amount, RecordRef, UserRef, WithManager } from './common';
 import type { CreateReferralInput } from './referrals';
 
@@ -17,7 +17,7 @@ export interface RewardLimit {
   /** The number of rewards, from 1. */
   count: number;
   /** The calendar period, in UTC, in which they are counted; `'all'`: all time. */
-  period: 'month' | 'quarter' | 'year' | 'all';
+  period: LimitPeriod;
 }
 
 /** The input of `programs.create`. */
@@ -32,7 +32,7 @@ export interface ProgramInput {
   beforeRewardUsageThreshold?: Amount;
   /** How many rewards a referrer can get, in all or in a period. Default: no limit. */
   rewardLimit?: RewardLimit | null;
-  /** What referees' purchases earn the referrer. Default: the option `commission`. */
+  /** What referees' purchases, and their sign-ups, earn the referrer. Default: the option `commission`. */
   commission?: CommissionTerms | null;
 }
 
@@ -69,8 +69,22 @@ export interface CodeTerms {
    * The share of referees' purchases that the referrer earns, from 0 to 1. Default null: the option `commission.ratio`.
    */
   commissionRatio?: Amount | null;
-  /** The most that one referee can earn the referrer, above 0; only together with a ratio. Default null: no limit. */
+  /** What each purchase above 0 earns, above 0; in the place of a ratio. Default null: a ratio. */
+  commissionAmount?: Amount | null;
+  /** For how many months from the referee's first purchase, 1–1200; only with a ratio or an amount. Default null: for good. */
+  commissionMonths?: number | null;
+  /** For how many of the referee's purchases, from 1; only with a ratio or an amount. Default null: for all. */
+  commissionPurchases?: number | null;
+  /** The most that one referee can earn the referrer, above 0; only with a ratio or an amount. Default null: no limit. */
   commissionMaxPerReferee?: Amount | null;
+  /** What the sign-up earns the referrer, from 0. Default null: what the option `commission.signup` says. */
+  commissionSignup?: Amount | null;
+  /** Whether it does so only once `referrals.qualify` is called. Default null: at the sign-up. */
+  commissionQualify?: boolean | null;
+  /** The most that the referrer can earn in a period, above 0. Default null: what the option says. */
+  commissionMaxPerReferrer?: Amount | null;
+  /** The period of that limit; both or none. */
+  commissionPeriod?: LimitPeriod | null;
 }
 
 /**
@@ -123,8 +137,16 @@ export interface RecordSignupOptions extends WithManager {
 
 /** The input of `recordUsage`. */
 export interface UsageInput extends WithManager {
-  /** What the user has used, in the host's unit; below 0 to correct earlier usage. */
+  /** What the user has used; below 0 to correct earlier usage. In the program's currency, or in `currency`. */
   amount: Amount;
+  /** The ISO 4217 code of the currency of the amount. Default: the option `currency`. */
+  currency?: string | null | undefined;
+  /**
+   * How much of the program's currency one unit of `currency` is, if that is another one: above 0, with at most 18 digits
+   * before the point and 20 after it. A repeated call goes on with the first rate. Default: what the option `exchange`
+   * returns.
+   */
+  rate?: Amount | null | undefined;
   /** The idempotency key, such as an invoice number: unique for the user, 1–255 characters. */
   reference: string;
 }

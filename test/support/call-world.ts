@@ -65,6 +65,7 @@ export async function makeWorld(options: Parameters<typeof openDataSource>[0] = 
   clock.advanceDays(8);
   await referrals.runEarnOuts();
   const [earnOut] = await referrals.earnOuts.search({ where: { userId: 'carla' } });
+  const adjustment = await referrals.commissions.adjust('carla', { amount: 5, reference: 'bonus', reason: 'thanks' });
 
   // Credit, entries of the ledger, and what the calls of the ledger settle.
   const { id: money } = await credits.create({
@@ -104,12 +105,18 @@ export async function makeWorld(options: Parameters<typeof openDataSource>[0] = 
     for (const buyer of [`due's buyer`, `payee's buyer`])
       await referrals.recordPurchase(buyer, { amount: 100, reference: fresh(), at: before(-100 * index) });
 
+  // So late that no run pays them.
+  const earned = async (): Promise<number> => {
+    const late = { amount: 10, reference: fresh(), at: before(-36_000) };
+    return (await referrals.recordPurchase('boris', late)).commission!.id;
+  };
+
   const world = {
     ...{ clock, schema: (dataSource.options as { schema: string }).schema },
     id: {
       ...{ creditTypes: type.id, programs: program.id, referralCodes: code.id, signups: signup.id, credits: money },
       ...{ creditTransactions: entry!.id, channels: channel.id, purchases: purchase.id, commissions: commission!.id },
-      ...{ accounts: (await referrals.accounts.of('anna')).id, earnOuts: earnOut!.id },
+      ...{ accounts: (await referrals.accounts.of('anna')).id, earnOuts: earnOut!.id, adjustments: adjustment.id },
     },
     /** A credit for a sign-up. */
     grant: (await signup.credits())[0]!.id,
@@ -128,6 +135,16 @@ export async function makeWorld(options: Parameters<typeof openDataSource>[0] = 
     refundable: await times(async () => {
       const reference = fresh();
       await referrals.recordPurchase('boris', { amount: 10, reference });
+      return reference;
+    }),
+    /** Commissions that nothing has paid, and some that are held. */
+    earned: [...(await times(earned)), ...(await times(earned))],
+    held: await times(async () => (await referrals.commissions.hold(await earned(), { reason: 'looks wrong' })).id),
+    /** References of refunds of boris'. */
+    refunded: await times(async () => {
+      const [purchase, reference] = [fresh(), fresh()];
+      await referrals.recordPurchase('boris', { amount: 10, reference: purchase });
+      await referrals.recordRefund('boris', { purchase, reference });
       return reference;
     }),
     /** Users whose usage has not reached the threshold. */

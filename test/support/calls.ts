@@ -104,6 +104,10 @@ const kinds: Record<Records, Kind> = {
     ...{ record: 'ReferralCommission', input: () => ({}), changes: {}, refuses: notCreated },
     loaders: ['channel', 'earnOut', 'ofPurchase'],
   },
+  adjustments: {
+    ...{ record: 'ReferralAdjustment', input: () => ({}), changes: {}, refuses: notCreated },
+    loaders: ['earnOut'],
+  },
   earnOuts: {
     ...{ record: 'ReferralEarnOut', input: () => ({}), changes: {}, refuses: notCreated },
     loaders: ['commissions'],
@@ -190,6 +194,8 @@ async function reconciled({ host, world, options }: Turn): Promise<string> {
   return payment.key;
 }
 
+const looksWrong = { by: 'eve', reason: 'looks wrong' };
+
 const referralOf = ({ options }: Turn) => Referral.findByCode('ANNA', options).then((found) => found!);
 
 const calls: Record<string, Entry> = {
@@ -234,8 +240,21 @@ const calls: Record<string, Entry> = {
   'referrals.quote': ({ host, options }) => host.referrals.quote('dora', 100, options),
   'referrals.recordPurchase': ({ host, options }) =>
     host.referrals.recordPurchase('clicked', { amount: 100, reference: fresh(), ...options }),
+  'referrals.qualify': ({ host, options }) => host.referrals.qualify('boris', { reference: fresh(), ...options }),
   'referrals.recordRefund': ({ host, world, options }) =>
     host.referrals.recordRefund('boris', { purchase: next(world.refundable), reference: fresh(), ...options }),
+  'referrals.undoRefund': ({ host, world, options }) =>
+    host.referrals.undoRefund('boris', { reference: next(world.refunded), ...looksWrong, ...options }),
+  'referrals.commissions.hold': ({ host, world, options }) =>
+    host.referrals.commissions.hold(next(world.earned), { ...looksWrong, ...options }),
+  'referrals.commissions.release': ({ host, world, options }) =>
+    host.referrals.commissions.release(next(world.held), options),
+  'referrals.commissions.reject': ({ host, world, options }) =>
+    host.referrals.commissions.reject(next(world.earned), { ...looksWrong, ...options }),
+  'referrals.commissions.adjust': ({ host, options }) =>
+    host.referrals.commissions.adjust(fresh(), { amount: 5, reference: fresh(), ...looksWrong, ...options }),
+  'referrals.earnOuts.approve': ({ host, world, options }) =>
+    host.referrals.earnOuts.approve(world.id.earnOuts, { ...looksWrong, ...options }),
   'referrals.runEarnOuts': {
     alone: ({ host, world, onProgress }) => {
       world.clock.advanceDays(100);

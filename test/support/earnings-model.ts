@@ -37,6 +37,9 @@ export type Manner = 'pays' | 'refuses' | 'pays, then throws' | 'throws';
 /** What it reports later. */
 export type Report = 'completed' | 'failed' | 'returned';
 
+/** Which payouts wait for a person. */
+export type Approval = 'all' | 'new-accounts' | 'none';
+
 interface Account {
   mode: Mode;
   email: string | null;
@@ -53,7 +56,7 @@ interface Buyer {
   redeemed: Set<number>;
 }
 
-interface Commission {
+export interface Commission {
   owner: string;
   referee: string;
   purchase: string;
@@ -61,8 +64,12 @@ interface Commission {
   channel: number | null;
   earned: number;
   amount: number;
+  /** Infinity while it is held. */
   availableAt: number;
+  /** From when on it would be available; null if it is not held. */
+  heldFrom: number | null;
   isReverted: boolean;
+  isRejected: boolean;
   earnOut: EarnOut | null;
 }
 
@@ -101,15 +108,20 @@ export interface EarnOut {
   refusedAt: number | null;
   /** How many refusals in a row there were with it. */
   refusals: number;
+  /** Whether it waits for an approval. */
+  isAwaited: boolean;
+  /** What is left of the credit that it gave. */
+  unspent: number;
 }
 
-/** What changes what is left of a commission, or what a user is owed: a refund, or a payment without a commission. */
+/** What changes what is left of a commission, or what a user is owed: a refund, a payment without a commission, … */
 interface Entry {
   owner: string;
   mode: Mode;
   amount: number;
-  /** The commission that was refunded; null for a payment. */
+  /** The commission that was refunded; null for a payment or an adjustment. */
   commission: Commission | null;
+  isAdjustment: boolean;
   earnOut: EarnOut | null;
 }
 
@@ -149,7 +161,10 @@ export class EarningsModel {
   readonly #signups = new Map<string, Choice>();
   readonly #touches = new Map<string, number>();
   readonly #purchases = new Map<string, Recorded>();
-  readonly #refunds = new Map<string, { purchase: string; amount: number }>();
+  readonly #refunds = new Map<string, { purchase: string; amount: number; isUndone: boolean }>();
+  readonly #adjustments = new Map<string, { amount: number; mode: Mode }>();
+  /** What was taken back from the credit of each user. */
+  readonly #takenBack = new Map<string, number>();
   readonly #redemptions: number[];
 
   constructor(
@@ -263,7 +278,7 @@ export class EarningsModel {
       const late = this.#priced(choice, user, key.slice(user.length + 1), amount, at, this.#buyer(user));
       Object.assign(purchase, { late, commission: late.commission });
       this.#credit(late, user);
-      if (late.commission && refunded > 0) this.#lower(purchase, late.commission);
+      if (late.commission && refunded > 0) this.#settle(purchase, late.commission);
     }
   }
 
@@ -280,10 +295,77 @@ export class EarningsModel {
     if (rest === 0) return 'NOTHING_TO_REFUND';
     const back = amount ?? rest;
     if (back > rest) return 'INVALID_INPUT';
-    this.#refunds.set(`${user}/${reference}`, { purchase: of, amount: back });
+    this.#refunds.set(`${user}/${reference}`, { purchase: of, amount: back, isUndone: false });
     purchase.refunded += back;
-    if (purchase.commission) this.#lower(purchase, purchase.commission);
+    if (purchase.commission) this.#settle(purchase, purchase.commission);
     return JSON.stringify([back, left()]);
+  }
+
+  undo(user: string, reference: string): Outcome {
+    const refund = this.#refunds.get(`${user}/${reference}`);
+    if (!refund) return 'NOT_FOUND';
+    const purchase = this.#purchases.get(`${user}/${refund.purchase}`)!;
+    const { commission } = purchase;
+    if (!refund.isUndone) {
+      refund.isUndone = true;
+      purchase.refunded -= refund.amount;
+      if (commission && !commission.isRejected) this.#settle(purchase, commission);
+    }
+    return JSON.stringify([refund.amount, commission?.amount ?? null]);
+  }
+
+  hold(commission: Commission | undefined): Outcome {
+    if (!commission) return 'NOT_FOUND';
+    if (commission.isRejected) return 'COMMISSION_REJECTED';
+    if (commission.earnOut) return 'COMMISSION_BOUND';
+    const heldFrom = commission.heldFrom ?? commission.availableAt;
+    Object.assign(commission, { heldFrom, availableAt: Infinity });
+    return this.status(commission);
+  }
+
+  release(commission: Commission | undefined): Outcome {
+    if (!commission) return 'NOT_FOUND';
+    if (commission.isRejected) return 'COMMISSION_REJECTED';
+    const { heldFrom, availableAt } = commission;
+    Object.assign(commission, { heldFrom: null, availableAt: heldFrom ?? availableAt });
+    return this.status(commission);
+  }
+
+  reject(commission: Commission | undefined): Outcome {
+    if (!commission) return 'NOT_FOUND';
+    const { heldFrom, availableAt, amount } = commission;
+    Object.assign(commission, { heldFrom: null, availableAt: heldFrom ?? availableAt });
+    Object.assign(commission, { isReverted: true, isRejected: true });
+    this.#take(commission, amount);
+    return this.status(commission);
+  }
+
+  adjust(user: string, reference: string, amount: number, mode: Mode | null): Outcome {
+    const key = `${user}/${reference}`;
+    const known = this.#adjustments.get(key);
+    if (known && (known.amount !== amount || (mode ?? known.mode) !== known.mode)) return 'REFERENCE_REUSED';
+    const made = known ?? { amount, mode: mode ?? this.#account(user).mode };
+    if (!known) {
+      this.#account(user);
+      this.#entries.push({ owner: user, ...made, commission: null, isAdjustment: true, earnOut: null });
+    }
+    this.#adjustments.set(key, made);
+    return JSON.stringify([made.amount, made.mode]);
+  }
+
+  /** Spends up to an amount of a user's credit, oldest first. */
+  spend(user: string, amount: number): Outcome {
+    let rest = amount;
+    for (const one of this.earnOuts.filter(({ owner }) => owner === user)) {
+      const taken = Math.min(one.unspent, rest);
+      one.unspent -= taken;
+      rest -= taken;
+    }
+    return JSON.stringify(amount - rest);
+  }
+
+  balance(user: string): number {
+    return this.earnOuts.reduce((sum, { owner, unspent }) => (owner === user ? sum + unspent : sum), 0);
   }
 
   /** What a user sets; asking for the account makes it. Another address ends the wait after refusals. */
@@ -295,10 +377,10 @@ export class EarningsModel {
   }
 
   /** Binds what is due, and asks the provider for all payouts whose time has come, also those of earlier runs. */
-  runEarnOuts(manners: Readonly<Record<string, Manner>>): Outcome {
-    const made = this.#bind();
+  runEarnOuts(manners: Readonly<Record<string, Manner>>, approval: Approval): Outcome {
+    const made = this.#bind(approval);
     const settled = this.earnOuts.filter((one) => one.status === 'processing' && one.mode === 'credits');
-    for (const one of settled) Object.assign(one, { status: 'completed', settledAt: this.now });
+    for (const one of settled) Object.assign(one, { status: 'completed', settledAt: this.now, unspent: one.amount });
     const isDue = ({ status, nextAttemptAt }: EarnOut): boolean =>
       status === 'processing' && nextAttemptAt !== null && nextAttemptAt <= this.now;
     for (const one of this.earnOuts.filter(isDue)) {
@@ -340,9 +422,16 @@ export class EarningsModel {
   /** What staff do by hand. */
   retry(one: EarnOut | undefined): Outcome {
     if (!one) return 'NOT_FOUND';
-    if (one.status === 'completed') return 'NOT_CHANGEABLE';
+    if (one.status === 'completed' || one.isAwaited) return 'NOT_CHANGEABLE';
     if (one.status === 'processing') Object.assign(one, { nextAttemptAt: this.now, attempts: 0 });
     else this.#endWait(one.owner, one.mode);
+    return one.status;
+  }
+
+  approve(one: EarnOut | undefined): Outcome {
+    if (!one) return 'NOT_FOUND';
+    if (one.status === 'failed' || one.status === 'returned') return 'NOT_CHANGEABLE';
+    if (one.isAwaited) Object.assign(one, { isAwaited: false, nextAttemptAt: this.now });
     return one.status;
   }
 
@@ -355,7 +444,7 @@ export class EarningsModel {
     return JSON.stringify([1, debt]);
   }
 
-  #bind(): number {
+  #bind(approval: Approval): number {
     let made = 0;
     // Again until nothing is left: what the first look has netted may leave enough in the other mode.
     for (let before = -1; made > before;) {
@@ -364,16 +453,23 @@ export class EarningsModel {
         for (const { mode, amount, count, parts } of this.#payable(owner)) {
           const earnOut = this.#made(owner, mode, amount, count);
           for (const one of parts) one.earnOut = earnOut;
+          if (mode === 'payout' && this.#isAwaited(owner, approval))
+            Object.assign(earnOut, { isAwaited: true, nextAttemptAt: null });
           made++;
         }
     }
     return made;
   }
 
+  #isAwaited(owner: string, approval: Approval): boolean {
+    const isPaid = (o: EarnOut): boolean => o.owner === owner && o.mode === 'payout' && o.status === 'completed';
+    return approval === 'all' || (approval === 'new-accounts' && !this.earnOuts.some(isPaid));
+  }
+
   #made(owner: string, mode: Mode, amount: number, count: number): EarnOut {
     const earnOut: EarnOut = {
       ...{ owner, mode, amount, count, status: 'processing', createdAt: this.now, settledAt: null, isPaid: false },
-      ...{ attempts: 0, nextAttemptAt: this.now, refusedAt: null, refusals: 0 },
+      ...{ attempts: 0, nextAttemptAt: this.now, refusedAt: null, refusals: 0, isAwaited: false, unspent: 0 },
     };
     this.earnOuts.push(earnOut);
     return earnOut;
@@ -388,7 +484,7 @@ export class EarningsModel {
       .filter((mode) => nets[mode].isDue)
       .map((mode) => {
         const other = mode === 'credits' ? 'payout' : 'credits';
-        const debts = isNetting(other) ? [] : nets[other].debts;
+        const debts = isNetting(other) || nets[other].debt === 0 ? [] : nets[other].debts;
         const { commissions, entries, ready, debt } = nets[mode];
         const parts = [...commissions, ...entries, ...debts];
         return { mode, amount: ready + debt + total(debts), count: commissions.length, parts };
@@ -398,7 +494,7 @@ export class EarningsModel {
   }
 
   #complete(one: EarnOut): void {
-    Object.assign(one, { status: 'completed', settledAt: this.now, nextAttemptAt: null });
+    Object.assign(one, { status: 'completed', settledAt: this.now, nextAttemptAt: null, isAwaited: false });
   }
 
   /** Frees what is bound. The account waits longer after each refusal in a row, and after the last one for good. */
@@ -414,7 +510,7 @@ export class EarningsModel {
     const refusals = (before && isInARow ? before.refusals : 0) + 1;
     const wait = refusalWaits[refusals - 1];
     const nextAttemptAt = wait === undefined ? null : this.now + wait * minuteMs;
-    Object.assign(one, { status, settledAt: this.now, refusedAt: this.now, refusals, nextAttemptAt });
+    Object.assign(one, { status, settledAt: this.now, refusedAt: this.now, refusals, nextAttemptAt, isAwaited: false });
   }
 
   #endWait(owner: string, mode: Mode): void {
@@ -448,7 +544,7 @@ export class EarningsModel {
     }
     if (rest > 0)
       for (const [sum, earnOut] of [[rest, one] as const, [-rest, null] as const])
-        this.#entries.push({ owner, mode: 'payout', amount: sum, commission: null, earnOut });
+        this.#entries.push({ owner, mode: 'payout', amount: sum, commission: null, isAdjustment: false, earnOut });
     this.#complete(one);
     one.refusals = 0;
     return rest;
@@ -459,7 +555,10 @@ export class EarningsModel {
     const sums = (['credits', 'payout'] as const).map((mode) => {
       const all = this.commissions.filter((one) => one.owner === user && one.mode === mode);
       const available = all.filter(({ availableAt }) => availableAt <= this.now);
-      return [total(available) - this.paid(user, mode), total(all)];
+      const adjusted = total(
+        this.#entries.filter((one) => one.isAdjustment && one.owner === user && one.mode === mode),
+      );
+      return [total(available) + adjusted - this.paid(user, mode), total(all) + adjusted];
     });
     const upgraded = [...referees.values()].filter(({ isUpgraded }) => isUpgraded).length;
     const modes = (['credits', 'payout'] as const).map((mode, n) => {
@@ -480,12 +579,8 @@ export class EarningsModel {
   paid(user: string, mode: Mode): number {
     const bound = this.commissions.filter((one) => one.owner === user && one.mode === mode && one.earnOut !== null);
     const netted = this.#entries.filter((one) => one.earnOut !== null && one.owner === user && one.mode === mode);
-    return bound.reduce((sum, { earned }) => sum + earned, 0) + total(netted);
-  }
-
-  /** What completed earn-outs have given a user, as credit or as money. */
-  given(user: string, mode: Mode): number {
-    return total(this.earnOuts.filter((one) => one.owner === user && one.mode === mode && one.status === 'completed'));
+    const takenBack = mode === 'credits' ? (this.#takenBack.get(user) ?? 0) : 0;
+    return bound.reduce((sum, { earned }) => sum + earned, 0) + total(netted) - takenBack;
   }
 
   /** From when on a mode can be paid; null if it can't. */
@@ -526,8 +621,10 @@ export class EarningsModel {
     return { commissions, entries, debts, ready, debt: total(debts), isDue };
   }
 
-  status({ isReverted, availableAt }: Commission): 'pending' | 'available' | 'reverted' {
+  status({ isReverted, isRejected, heldFrom, availableAt }: Commission): string {
+    if (isRejected) return 'rejected';
     if (isReverted) return 'reverted';
+    if (heldFrom !== null) return 'held';
     return availableAt <= this.now ? 'available' : 'pending';
   }
 
@@ -576,7 +673,7 @@ export class EarningsModel {
     const commission: Commission = {
       ...{ owner, referee: user, purchase: reference, mode: facts.mode, channel: channelCode },
       ...{ earned, amount: earned, availableAt: at + this.options.pendingDays * dayMs },
-      ...{ isReverted: false, earnOut: null },
+      ...{ heldFrom: null, isReverted: false, isRejected: false, earnOut: null },
     };
     const isRevenue = channel !== null && !isOwn && (otherwise === undefined || this.codes[otherwise]!.owner === owner);
     return { ...none, ...facts, isRevenue, refusal, commission: refusal === null ? commission : null };
@@ -603,14 +700,23 @@ export class EarningsModel {
   }
 
   /** What is taken back in all is in proportion to all that is refunded. */
-  #lower({ amount, refunded }: Purchase, commission: Commission): void {
+  #settle({ amount, refunded }: Purchase, commission: Commission): void {
+    if (commission.isRejected) return;
     const taken = share(commission.earned, refunded, amount * cent) * cent;
-    const back = taken - (commission.earned - commission.amount);
-    commission.amount -= back;
     commission.isReverted = refunded === amount;
-    this.#accounts.get(commission.owner)!.referees.get(commission.referee)!.earned -= back;
-    const { owner, mode } = commission;
-    if (back > 0) this.#entries.push({ owner, mode, amount: -back, commission, earnOut: null });
+    this.#take(commission, taken - (commission.earned - commission.amount));
+  }
+
+  /** Takes an amount of a commission, or gives it back, below 0. What of its credit is unspent is taken back first. */
+  #take(commission: Commission, back: number): void {
+    const { owner, mode, earnOut } = commission;
+    commission.amount -= back;
+    this.#accounts.get(owner)!.referees.get(commission.referee)!.earned -= back;
+    const taken = Math.min(Math.max(back, 0), earnOut?.unspent ?? 0);
+    if (earnOut) earnOut.unspent -= taken;
+    this.#takenBack.set(owner, (this.#takenBack.get(owner) ?? 0) + taken);
+    const amount = taken - back;
+    if (back !== 0) this.#entries.push({ owner, mode, amount, commission, isAdjustment: false, earnOut: null });
   }
 
   #isOpen({ endDays }: ModelChannel, at: number): boolean {

@@ -39,6 +39,7 @@ async function main() {
   const calls = {
     purchase: (user, input) => referrals.recordPurchase(user, input),
     refund: (user, input) => referrals.recordRefund(user, input),
+    qualify: (user, input) => referrals.qualify(user, input),
   };
   const run = ({ call, user, input, inTransaction }) =>
     inTransaction

@@ -1,6 +1,7 @@
 import { ReferralError } from '../../errors';
 import { isEmail } from '../../input';
 import type { Settings } from '../../options';
+import { theUser } from '../../rewards/records/audit';
 import type { Rewards } from '../../rewards/rewards';
 import { jsonBody } from '../body';
 import { badField } from '../http-error';
@@ -29,7 +30,8 @@ export function accountEndpoints(settings: Settings, { managers, codeOffers }: R
     if (payoutEmail !== undefined && payoutEmail !== null && !isEmail(payoutEmail))
       throw badField('paypal_payout_email', 'An e-mail address, or null.');
     try {
-      await accounts.update(await accounts.of(userId), { mode, payoutEmail });
+      const { id } = await accounts.of(userId);
+      await accounts.updateBy(theUser(userId), id, { mode, payoutEmail });
     } catch (error) {
       throw asConfigFieldError(error);
     }

@@ -1,4 +1,4 @@
-import type { CommissionStatus } from '../../types/commissions';
+import type { ShownCommissionStatus } from '../../types/commissions';
 import type { EarningMode } from '../../types/earn-outs';
 import type { FieldError } from '../http-error';
 import { arrayOf, described, enumOf, object, optional, orNull, ref, type Schema } from './schema';
@@ -13,7 +13,7 @@ const id: Schema<number> = { type: 'integer', minimum: 1 };
 const count: Schema<number> = { type: 'integer', minimum: 0 };
 const amount: Schema<number> = { type: 'number', minimum: 0 };
 const rate: Schema<number> = { type: 'number', minimum: 0, maximum: 1 };
-const decimal: Schema<string> = { type: 'string', pattern: '^\\d+\\.\\d{2,4}$' };
+const decimal: Schema<string> = { type: 'string', pattern: '^\\d+(\\.\\d{1,4})?$' };
 const duration: Schema<string> = {
   ...{ type: 'string', pattern: '^(\\d+ )?\\d{2}:\\d{2}:\\d{2}$', examples: ['7 00:00:00'] },
 };
@@ -28,7 +28,7 @@ const promoType = enumOf(
 );
 
 export const modeSchema: Schema<EarningMode> = enumOf('credits', 'payout');
-export const statusSchema: Schema<CommissionStatus> = enumOf('pending', 'available', 'reverted');
+export const statusSchema: Schema<ShownCommissionStatus> = enumOf('pending', 'available', 'reverted');
 
 function page<T>(item: Schema<T>): Schema<WirePage<T>> {
   return object<WirePage<T>>({ count, next: orNull(uri), previous: orNull(uri), results: arrayOf(item) });

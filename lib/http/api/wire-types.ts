@@ -1,4 +1,4 @@
-import type { CommissionStatus } from '../../types/commissions';
+import type { ShownCommissionStatus } from '../../types/commissions';
 import type { EarningMode } from '../../types/earn-outs';
 import type { ErrorDetail, FieldErrors } from '../http-error';
 
@@ -31,7 +31,7 @@ export interface Wire {
     user_id: number | string;
     mode: EarningMode;
     amount: number;
-    status: CommissionStatus;
+    status: ShownCommissionStatus;
     referral_channel: number | null;
     referral_channel_code: string | null;
     created_at: Date;

@@ -5,7 +5,6 @@ import type { Database } from '../../database/database';
 import { violatedConstraint } from '../../database/driver-errors';
 import { sql } from '../../database/named-parameters';
 import { nowIn } from '../../database/statement-time';
-import { shownAmount } from '../../entities/columns';
 import { Referral } from '../../entities/referral';
 import { ReferralChannel } from '../../entities/referral-channel';
 import { invalid, referralError } from '../../errors';
@@ -123,7 +122,7 @@ export class ChannelManager extends RecordManager<ReferralChannel, ChannelInput,
       redirectTo: this.#creation.home,
       allowedUses: input.allowedUses === undefined ? -1 : allowedUsesOf(input.allowedUses),
       maxRedemptions: maxRedemptionsOf(input.maxRedemptions),
-      valuesAt: (now: Date) => newValues(input as unknown as ChannelInput, now, this.#settings),
+      valuesAt: (now: Date) => newValues(input as unknown as ChannelInput, now, this.#settings, this.database.currency),
     };
     batch.valuesAt(this.#clock.now()); // refuses wrong terms before any code is made
     return refusingDates(input, () =>
@@ -165,7 +164,9 @@ export class ChannelManager extends RecordManager<ReferralChannel, ChannelInput,
   }
 
   protected override load({ where, order, select, take, skip, fields }: CheckedSearch, manager?: EntityManager) {
-    const find = { where, order, relations: { referral: true }, select: select ?? this.#columns, take, skip };
+    // The discount is formatted as an amount or a share, which its type says.
+    const selected = select && 'promoValue' in select ? { ...select, promoType: true } : select;
+    const find = { where, order, relations: { referral: true }, select: selected ?? this.#columns, take, skip };
     return this.database.use(async (within) => {
       const channels = await this.database.find(ReferralChannel, find, within);
       for (const channel of channels) {
@@ -200,7 +201,10 @@ export class ChannelManager extends RecordManager<ReferralChannel, ChannelInput,
     const byId = new Map(rows.map((row) => [Number(row.id), row]));
     for (const channel of channels) {
       const { uses, commission, revenue } = byId.get(channel.id) ?? { uses: '0', commission: '0', revenue: '0' };
-      const counted = { totalCommission: shownAmount(commission), totalRevenue: shownAmount(revenue) };
+      const counted = {
+        totalCommission: this.database.shown(commission),
+        totalRevenue: this.database.shown(revenue),
+      };
       Object.assign(channel, { totalUses: Number(uses), ...counted });
     }
   }
@@ -218,7 +222,7 @@ export class ChannelManager extends RecordManager<ReferralChannel, ChannelInput,
     const allowedUses = input.allowedUses === undefined ? undefined : allowedUsesOf(input.allowedUses);
     const maxRedemptions = maxRedemptionsOf(input.maxRedemptions);
     const now = await nowIn(this.database, this.#clock, manager);
-    const values = newValues(input, now, this.#settings);
+    const values = newValues(input, now, this.#settings, this.database.currency);
     // A user has only one referral for each label and destination. The code as label makes this one a separate
     // referral. The option `generateCode` is not called in this transaction, because the code is given.
     const { referral, isNew } = await this.#creation.create(
@@ -240,9 +244,9 @@ export class ChannelManager extends RecordManager<ReferralChannel, ChannelInput,
       ...(changes.maxRedemptions !== undefined && { maxRedemptions: maxRedemptionsOf(changes.maxRedemptions) }),
     };
     const before = await this.get(id, { fields: ['promoType', 'promoValue'], manager });
-    const values = checkedTerms(changes);
+    const values = checkedTerms(changes, this.database.currency);
     const { promoType = before.promoType, promoValue = before.promoValue } = changes;
-    Object.assign(values, checkedPromo(promoType, promoValue));
+    Object.assign(values, checkedPromo(promoType, promoValue, this.database.currency));
     await refusingDates(changes, () => this.write(id, values, manager));
     if (Object.keys(ofReferral).length === 0) return;
     await this.#changeReferral(id, ofReferral, manager);

@@ -11,10 +11,10 @@ export function isExpired(at: string): string {
 /** SQL: whether the coupon of a referral `r` has been redeemed as often as it may be. */
 export const isUsedUp = `coalesce(r.redemptions >= coalesce(r.max_redemptions, nullif(r.allowed_uses, -1)), false)`;
 
-/** SQL: the discount of a channel `c` on an amount, rounded half up to cents, at most the amount. */
-export function discount(amount: string): string {
+/** SQL: the discount of a channel `c` on an amount, rounded half up to the minor unit, at most the amount. */
+export function discount(amount: string, digits: number): string {
   const promo = `CASE c.promo_type WHEN 'percent_off' THEN ${amount} * c.promo_value ELSE c.promo_value END`;
-  return `least(round(${promo}, 2), ${amount})`;
+  return `least(round(${promo}, ${digits}), ${amount})`;
 }
 
 /** SQL: whether the coupon of a channel `c` is for first purchases only, and the buyer `b` has bought before. */
@@ -39,8 +39,8 @@ export function isEnough(price: string): string {
  * SQL: the same for what was paid, where the price is not known: whether it is at least what a purchase of the minimum
  * costs with the discount.
  */
-export function isEnoughPaid(paid: string): string {
-  return `(c.minimum_amount - ${discount('c.minimum_amount')} <= ${paid}) IS NOT FALSE`;
+export function isEnoughPaid(paid: string, digits: number): string {
+  return `(c.minimum_amount - ${discount('c.minimum_amount', digits)} <= ${paid}) IS NOT FALSE`;
 }
 
 /**

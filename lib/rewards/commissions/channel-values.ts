@@ -1,3 +1,4 @@
+import type { Currency } from '../../currency';
 import { violatedConstraint } from '../../database/driver-errors';
 import type { ReferralChannel } from '../../entities/referral-channel';
 import { invalid } from '../../errors';
@@ -6,6 +7,7 @@ import { lengths } from '../../limits';
 import type { Settings } from '../../options';
 import type { ChannelChanges, ChannelInput } from '../../types/commissions';
 import type { FieldOf } from '../../types/records';
+import { flatChannelCommission } from '../records/commission-terms';
 
 /** The fields of a channel that `channels.create` and `channels.update` share. */
 export const channelTerms: FieldsOf<Omit<ChannelChanges, 'code' | 'allowedUses' | 'maxRedemptions'>> = {
@@ -20,6 +22,7 @@ export const channelTerms: FieldsOf<Omit<ChannelChanges, 'code' | 'allowedUses' 
   ongoingRate: true,
   initialRatePeriodDays: true,
   maxEarningsPerReferred: true,
+  commission: true,
   minimumAmount: true,
   firstPurchaseOnly: true,
   products: true,
@@ -29,9 +32,9 @@ export const channelTerms: FieldsOf<Omit<ChannelChanges, 'code' | 'allowedUses' 
 type ChannelValues = Partial<Record<FieldOf<ReferralChannel>, unknown>>;
 
 /** Returns the checked values of the given fields, except the discount. @throws ReferralError `INVALID_INPUT`. */
-export function checkedTerms(input: ChannelChanges): ChannelValues {
+export function checkedTerms(input: ChannelChanges, currency: Currency): ChannelValues {
   const { description, isActive, isRecurring, startDate, endDate, initialRate, ongoingRate } = input;
-  const { initialRatePeriodDays, maxEarningsPerReferred } = input;
+  const { initialRatePeriodDays, maxEarningsPerReferred, commission } = input;
   const { minimumAmount, firstPurchaseOnly, products, restoreOnRefund } = input;
   if (startDate === null) throw invalid('startDate', 'a Date', startDate);
   return {
@@ -48,10 +51,11 @@ export function checkedTerms(input: ChannelChanges): ChannelValues {
     ...(maxEarningsPerReferred !== undefined && {
       maxEarningsPerReferred: isNothing(maxEarningsPerReferred)
         ? null
-        : amountOf('maxEarningsPerReferred', maxEarningsPerReferred, 'positive'),
+        : amountOf('maxEarningsPerReferred', maxEarningsPerReferred, 'positive', currency),
     }),
+    ...(commission !== undefined && flatChannelCommission(commission, currency)),
     ...(minimumAmount !== undefined && {
-      minimumAmount: isNothing(minimumAmount) ? null : amountOf('minimumAmount', minimumAmount, 'positive'),
+      minimumAmount: isNothing(minimumAmount) ? null : amountOf('minimumAmount', minimumAmount, 'positive', currency),
     }),
     ...(firstPurchaseOnly !== undefined && { firstPurchaseOnly: booleanOf('firstPurchaseOnly', firstPurchaseOnly) }),
     ...(products !== undefined && { products: productsOf(products) }),
@@ -72,26 +76,40 @@ export function maxRedemptionsOf(value: unknown): number | null {
 export function newValues(
   input: ChannelInput,
   now: Date,
-  { ratio, maxPerReferee }: Settings['commission'],
+  { ratio, amount, months, purchases, maxPerReferee }: Settings['commission'],
+  currency: Currency,
 ): ChannelValues {
   for (const field of ['promoType', 'promoValue'] as const)
     if (input[field] === undefined) throw invalid(field, 'a value: it has no default', undefined);
-  const initialRate = input.initialRate ?? ratio;
+  const initialRate = input.initialRate ?? ratio ?? 0;
+  const isOptions = isNothing(input.initialRate) && isNothing(input.commission?.amount);
+  const ofOption = [amount, months, purchases].every(isNothing) ? {} : { amount, months, purchases };
+  const commission = isOptions ? { ...ofOption, ...input.commission } : input.commission;
   const given = Object.fromEntries(Object.entries(input).filter(([, value]) => value !== undefined));
-  const terms = checkedTerms({
-    ...{ initialRate, ongoingRate: initialRate, initialRatePeriodDays: 365, maxEarningsPerReferred: maxPerReferee },
-    ...given,
-    ...{ startDate: input.startDate ?? now },
-  });
-  return { ...terms, ...checkedPromo(input.promoType, input.promoValue) };
+  const terms = checkedTerms(
+    {
+      ...{ initialRate, ongoingRate: initialRate, initialRatePeriodDays: 365, maxEarningsPerReferred: maxPerReferee },
+      ...given,
+      ...{ startDate: input.startDate ?? now },
+      commission: isNothing(commission) || Object.keys(commission).length === 0 ? input.commission : commission,
+    },
+    currency,
+  );
+  return { ...terms, ...checkedPromo(input.promoType, input.promoValue, currency) };
 }
 
 /** Returns the checked discount. Its type decides which values are valid. @throws ReferralError `INVALID_INPUT`. */
-export function checkedPromo(promoType: unknown, promoValue: ChannelInput['promoValue']): ChannelValues {
+export function checkedPromo(
+  promoType: unknown,
+  promoValue: ChannelInput['promoValue'],
+  currency: Currency,
+): ChannelValues {
   if (promoType !== 'percent_off' && promoType !== 'value_off')
     throw invalid('promoType', "'percent_off' or 'value_off'", promoType);
   const isShare = promoType === 'percent_off';
-  const value = isShare ? ratioOf('promoValue', promoValue) : amountOf('promoValue', promoValue, 'not negative');
+  const value = isShare
+    ? ratioOf('promoValue', promoValue)
+    : amountOf('promoValue', promoValue, 'not negative', currency);
   return { promoType, promoValue: value };
 }
 

@@ -1,9 +1,9 @@
+import { shownRatio } from '../../currency';
 import type { Clock } from '../../database/clock';
 import { idOfCode } from '../../database/codes';
 import type { Database } from '../../database/database';
 import { sql } from '../../database/named-parameters';
 import { timeOf } from '../../database/statement-time';
-import { shownAmount } from '../../entities/columns';
 import { ReferralChannel } from '../../entities/referral-channel';
 import type { Settings } from '../../options';
 import { isOpen, isUsedUp } from './channel-terms';
@@ -53,7 +53,7 @@ export class CodeOffers {
       sql(
         { given, now: this.#clock.parameter() },
         ($) => `
-        SELECT r.code, p.commission_ratio::text AS ratio, p.commission_max_per_referee::text AS max,
+        SELECT r.code, p.commission_ratio::text AS ratio, p.commission_amount::text AS amount, p.commission_max_per_referee::text AS max,
           ${isOpen(timeOf($.now))} AND NOT ${isUsedUp} AS "isOpen", ${this.#database.columns(ReferralChannel, 'c', 'channel.')}
         FROM ${referrals} r LEFT JOIN ${programs} p ON p.id = r.program_id LEFT JOIN ${channels} c ON c.id = r.id
         WHERE r.id = ${idOf($.given)}`,
@@ -66,24 +66,30 @@ export class CodeOffers {
   #offerOfChannel(row: OfferRow): CodeOffer {
     const channel = this.#database.entity(ReferralChannel, row, 'channel.');
     const { initialRate, ongoingRate, initialRatePeriodDays, maxEarningsPerReferred: maxPerReferee } = channel;
-    const rates = { initialRate, ongoingRate, initialRatePeriodDays, maxPerReferee };
+    // A flat amount is no share: the offer has no rates then.
+    const isFlat = channel.commissionAmount !== null;
+    const rates = { initialRatePeriodDays, ...(isFlat ? noRates : { initialRate, ongoingRate }), maxPerReferee };
     return { code: row.code, promo: row.isOpen ? channel : null, ...rates };
   }
 
   #offerOfProgram({ code, ...program }: OfferRow): CodeOffer {
-    const rate = shownAmount(program.ratio ?? this.#settings.ratio);
-    const max = program.ratio === null ? this.#settings.maxPerReferee : program.max;
+    const isOwn = program.ratio !== null || program.amount !== null;
+    const rate = shownRatio((isOwn ? program.ratio : this.#settings.ratio) ?? '0');
+    const max = isOwn ? program.max : this.#settings.maxPerReferee;
     return {
       ...{ code, promo: null, initialRate: rate, ongoingRate: rate, initialRatePeriodDays: 0 },
-      maxPerReferee: max === null ? null : shownAmount(max),
+      maxPerReferee: max === null ? null : this.#database.shown(max),
     };
   }
 }
+
+const noRates = { initialRate: '0.00', ongoingRate: '0.00' };
 
 /** A referral's code, with the terms of its program and the columns of its channel, or nulls if it has none. */
 interface OfferRow {
   'code': string;
   'ratio': string | null;
+  'amount': string | null;
   'max': string | null;
   'isOpen': boolean | null;
   'channel.id': string | null;

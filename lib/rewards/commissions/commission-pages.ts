@@ -3,14 +3,14 @@ import type { Database } from '../../database/database';
 import { type Placeholders, sql } from '../../database/named-parameters';
 import { timeOf } from '../../database/statement-time';
 import { ReferralCommission } from '../../entities/referral-commission';
-import type { CommissionStatus } from '../../types/commissions';
+import type { ShownCommissionStatus } from '../../types/commissions';
 import type { EarningMode } from '../../types/earn-outs';
 import type { Totals } from './totals';
 
 /** Which commissions a page lists. A field that is left out does not filter. */
 export interface CommissionFilter {
   mode?: EarningMode;
-  status?: CommissionStatus;
+  status?: ShownCommissionStatus;
   /** A channel; null for commissions without one. */
   channelId?: number | null;
 }
@@ -18,7 +18,7 @@ export interface CommissionFilter {
 /** A commission, with its status now and the code of its channel; null for a commission without a channel. */
 export interface SeenCommission {
   commission: ReferralCommission;
-  status: CommissionStatus;
+  status: ShownCommissionStatus;
   channelCode: string | null;
 }
 
@@ -44,7 +44,7 @@ export const commissionOrders = Object.keys(orders).flatMap((name) => [name, `-$
  * SQL: whether a commission `c` has a status. The time is inline, because PostgreSQL can't estimate how many rows match
  * a comparison with a column of a CTE.
  */
-const hasStatus: Record<CommissionStatus, (now: string) => string> = {
+const hasStatus: Record<ShownCommissionStatus, (now: string) => string> = {
   reverted: () => 'c.reverted_at IS NOT NULL',
   available: (now) => `c.reverted_at IS NULL AND c.available_at <= ${timeOf(now)}`,
   pending: (now) => `c.reverted_at IS NULL AND c.available_at > ${timeOf(now)}`,
@@ -162,6 +162,6 @@ export class CommissionPages {
 
 /** A row also has the columns of the commission, with the prefix `commission.`. */
 interface SeenCommissionRow {
-  status: CommissionStatus;
+  status: ShownCommissionStatus;
   channelCode: string | null;
 }

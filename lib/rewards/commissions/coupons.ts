@@ -1,12 +1,12 @@
 import type { Request } from 'express';
 import type { EntityManager } from 'typeorm';
+import { shownRatio } from '../../currency';
 import type { Clock } from '../../database/clock';
 import { idOfCode } from '../../database/codes';
 import type { Database } from '../../database/database';
 import { sql } from '../../database/named-parameters';
 import { overtaken, retryOvertaken } from '../../database/retry';
 import { timeOf } from '../../database/statement-time';
-import { shownAmount } from '../../entities/columns';
 import { referralError } from '../../errors';
 import { amountOf, isNothing, objectOf, someUserIdOf, textOf, trimmed } from '../../input';
 import { lengths } from '../../limits';
@@ -151,13 +151,17 @@ export class Coupons {
    */
   async quote(user: UserRef, amount: Amount, options: QuoteOptions = {}): Promise<Quote> {
     const { manager, product } = objectOf<QuoteOptions>('quote', options, { product: true, manager: true });
-    const checked = { user: someUserIdOf('user', user), amount: amountOf('amount', amount, 'not negative') };
+    const checked = {
+      user: someUserIdOf('user', user),
+      amount: amountOf('amount', amount, 'not negative', this.#database.currency),
+    };
     const named = isNothing(product) ? null : textOf('product', product, lengths.name, 1);
     if (manager?.queryRunner?.isTransactionActive) {
       await takeTurn(this.#database, checked.user, manager);
       await this.#lockLimited(checked.user, manager);
     }
     const parameters = { ...checked, product: named, now: this.#clock.parameter() };
+    const { digits } = this.#database.currency;
     const { buyers, channels, referrals } = this.#database.tables;
     const [row] = await this.#database.query<QuoteRow>(
       sql(parameters, ($) => {
@@ -168,7 +172,7 @@ export class Coupons {
         FROM (SELECT) AS always LEFT JOIN (
           SELECT k.code, k.refusal, CASE WHEN k.refusal IS NULL THEN k.discount ELSE 0 END AS discount
           FROM (
-            SELECT r.code, ${discount(price)} AS discount, ${refusal(timeOf($.now), price, $.product)} AS refusal
+            SELECT r.code, ${discount(price, digits)} AS discount, ${refusal(timeOf($.now), price, $.product)} AS refusal
             FROM ${buyers} b JOIN ${channels} c ON c.id = b.channel_id JOIN ${referrals} r ON r.id = c.id
             WHERE b.user_id = ${$.user}
           ) AS k
@@ -177,8 +181,9 @@ export class Coupons {
       manager,
     );
     const { amount: price, discount: off, total, code, refusal: refused } = row!;
+    const shown = (one: string): string => this.#database.shown(one);
     return {
-      ...{ amount: shownAmount(price), discount: shownAmount(off), total: shownAmount(total) },
+      ...{ amount: shown(price), discount: shown(off), total: shown(total) },
       code: refused === null ? code : null,
       ...(refused !== null && { noDiscount: { code: refused, message: referralError(refused, code!).message } }),
     };
@@ -260,7 +265,10 @@ export class Coupons {
       ),
       manager,
     );
-    return row ? { ...row, channelId: Number(row.channelId), promoValue: shownAmount(row.promoValue) } : null;
+    if (!row) return null;
+    const { channelId, promoType, promoValue } = row;
+    const shown = promoType === 'value_off' ? this.#database.shown(promoValue) : shownRatio(promoValue);
+    return { ...row, channelId: Number(channelId), promoValue: shown };
   }
 }
 

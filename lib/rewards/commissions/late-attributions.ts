@@ -13,7 +13,9 @@ import type { Asking } from '../../tracking/same-person';
 import { takeTurn } from '../records/buyer-turn';
 import { type SecondLook, waitingPurchases } from '../records/second-look';
 import type { BuyersReferral, BuyersReferrals } from './buyers-referrals';
+import { optionTerms } from './chosen-terms';
 import { type LateParameters, type LateRow, lateStatement } from './late-statement';
+import { unlessOvertaken } from './referrer-periods';
 
 /**
  * Looks a second time at purchases without a referrer, or through the buyer's own link, when the buyer's sign-up or first attribution has arrived, and
@@ -78,6 +80,7 @@ export class LateAttributions implements SecondLook {
       SELECT ${this.#database.columns(ReferralCommission, 'm')}
       FROM ${lateAttributions} l
       JOIN ${commissions} m ON m.user_id = l.referrer_id AND m.referee_id = l.user_id AND m.purchase = l.purchase
+        AND m.kind = 'purchase'
       WHERE l.user_id = ${$.buyer} AND l.purchase = ${$.reference}`,
     );
     const [row] = await this.#database.query<object>(query, manager);
@@ -89,17 +92,18 @@ export class LateAttributions implements SecondLook {
    * refuses one, that one goes on waiting: it prevents neither the sign-up nor the decision about the others.
    */
   async #decide(buyer: string, attributed: BuyersReferral | null, manager: EntityManager): Promise<void> {
-    const { ratio, maxPerReferee, pendingDays } = this.#settings.commission;
     const parameters: Omit<LateParameters, 'reference'> = {
       ...{ buyer, now: this.#clock.parameter(), attributedReferral: attributed?.id ?? null },
       ...{ attributedOwner: attributed?.owner ?? null, isOwnReferral: attributed?.isOwnReferral ?? false },
       isSelfReferral: attributed?.isSelfReferral ?? false,
-      ...{ defaultRate: ratio, defaultLimit: maxPerReferee, pendingDays },
+      ...{ pendingDays: this.#settings.commission.pendingDays, ...optionTerms(this.#settings) },
     };
     for (const reference of await this.#waiting(buyer, manager)) {
       const query = this.#statement.with({ ...parameters, reference });
       try {
-        const isDecided = await this.#database.transaction((within) => this.#decideOne(query, within), manager);
+        const isDecided = await unlessOvertaken(() =>
+          this.#database.transaction((within) => this.#decideOne(query, within), manager),
+        );
         if (!isDecided) return; // the buyer has no referrer
       } catch (error) {
         if (!isRefusal(error)) throw error;

@@ -4,8 +4,9 @@ import { timeOf } from '../../database/statement-time';
 import { ReferralCommission } from '../../entities/referral-commission';
 import type { Settings } from '../../options';
 import { waitingPurchases } from '../records/second-look';
+import { optionTermNames, type OptionTerms } from './chosen-terms';
 import { commissionAmount } from './commission-amount';
-import { type PurchaseParameters, refereeAndCommission, sharedRows } from './purchase-statement';
+import { decidedTerms, type PurchaseParameters, refereeAndCommission, sharedRows } from './purchase-statement';
 import { quotientInCents } from './quotient';
 
 /** Those of a purchase that do not come from its row, and its reference. */
@@ -18,8 +19,7 @@ export type LateParameters = Pick<
   | 'attributedOwner'
   | 'isOwnReferral'
   | 'isSelfReferral'
-  | 'defaultRate'
-  | 'defaultLimit'
+  | keyof OptionTerms
   | 'pendingDays'
 >;
 
@@ -38,7 +38,10 @@ export interface LateRow {
  * other locks, and their order, are those of a purchase.
  */
 export function lateStatement(database: Database, settings: Settings): Statement<LateParameters> {
-  const { tables } = database;
+  const { tables, currency } = database;
+  // The share of a commission that refunds take back, with the rounding of `refundStatement`.
+  const backUpTo = (refunded: string): string =>
+    quotientInCents(`earning.earned * (${refunded})`, 'w.paid', currency.digits);
   return statement<LateParameters>(
     {
       ...{
@@ -50,7 +53,7 @@ export function lateStatement(database: Database, settings: Settings): Statement
         isOwnReferral: true,
         isSelfReferral: true,
       },
-      ...{ defaultRate: true, defaultLimit: true, pendingDays: true },
+      ...{ pendingDays: true, ...optionTermNames },
     },
     ($) => {
       const ofPurchase: Placeholders<PurchaseParameters> = {
@@ -61,7 +64,14 @@ export function lateStatement(database: Database, settings: Settings): Statement
         attributedReferral: `(SELECT id FROM ${tables.referrals}
           WHERE id = ${$.attributedReferral}::bigint AND user_id = ${$.attributedOwner}
             AND NOT EXISTS (SELECT FROM ${tables.signups} WHERE user_id = ${$.buyer}))`,
-        ...{ price: 'NULL', product: 'NULL', paidAt: 'NULL', isAttributionKnown: 'true' },
+        ...{
+          price: 'NULL',
+          product: 'NULL',
+          paidAt: 'NULL',
+          isAttributionKnown: 'true',
+          currency: 'NULL',
+          rate: 'NULL',
+        },
       };
       const net = '(SELECT net FROM netted)';
       return `
@@ -83,14 +93,14 @@ export function lateStatement(database: Database, settings: Settings): Statement
         NULL::bigint AS last_channel_id, false AS is_own_last_channel
       FROM ${tables.buyers} WHERE user_id = ${$.buyer}
     ),
-    ${commissionAmount(tables, ofPurchase)},
-    -- The refunds so far, each with what it takes back of the commission.
+    ${commissionAmount(database, ofPurchase, true)},
+    -- The refunds so far that are not undone, each with what it takes back of the commission.
     refunds AS (
       SELECT r.reference, ${backUpTo('r.refunded')} - ${backUpTo('r.refunded - r.amount')} AS back
       FROM earning CROSS JOIN (SELECT amount AS paid FROM wanted) AS w CROSS JOIN (
         SELECT r.reference, r.amount, sum(r.amount) OVER (ORDER BY r.created_at, r.reference) AS refunded
         FROM ${tables.refunds} r
-        WHERE r.user_id = ${$.buyer} AND r.purchase = ${$.reference}
+        WHERE r.user_id = ${$.buyer} AND r.purchase = ${$.reference} AND r.undone_at IS NULL
       ) AS r
     ),
     -- What they have left of it.
@@ -101,8 +111,8 @@ export function lateStatement(database: Database, settings: Settings): Statement
     -- still arrive. It guards the writes below: each depends on its row.
     purchased AS (
       INSERT INTO ${tables.lateAttributions} (user_id, purchase, source, referral_id, channel_id, referrer_id, mode,
-        rate, room, is_revenue, no_commission, decided_at)
-      SELECT ${$.buyer}, ${$.reference}, source, referral_id, channel_id, referrer_id, mode, rate, room,
+        ${decidedTerms}, is_revenue, no_commission, decided_at)
+      SELECT ${$.buyer}, ${$.reference}, source, referral_id, channel_id, referrer_id, mode, ${decidedTerms},
         is_revenue, no_commission, at.now
       FROM earning CROSS JOIN at WHERE referrer_id IS NOT NULL AND NOT is_own
       RETURNING *
@@ -114,12 +124,9 @@ export function lateStatement(database: Database, settings: Settings): Statement
       SELECT m.user_id, m.id, -refunds.back, refunds.reference, at.now
       FROM commission m CROSS JOIN refunds CROSS JOIN at WHERE refunds.back > 0
     ),
-    ${sharedRows(tables, ofPurchase, net, '(SELECT amount - refunded FROM wanted)')}
+    ${sharedRows(tables, ofPurchase, { isLimited: true, net, revenue: '(SELECT amount - refunded FROM wanted)' })}
     SELECT EXISTS (SELECT FROM purchased) AS "isDecided", ${database.columns(ReferralCommission, 'm', 'commission.')}
     FROM (SELECT) AS always LEFT JOIN commission m ON true`;
     },
   );
 }
-
-/** SQL: the share of a commission that refunds take back, with the rounding of `refundStatement`. */
-const backUpTo = (refunded: string): string => quotientInCents(`earning.earned * (${refunded})`, 'w.paid');

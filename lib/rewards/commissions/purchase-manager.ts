@@ -6,6 +6,7 @@ import { ReferralPurchase } from '../../entities/referral-purchase';
 import { objectOf } from '../../input';
 import type { PurchaseRecordInput } from '../../types/commissions';
 import type { WithManager } from '../../types/common';
+import { amountFields } from '../records/exchange';
 import { KeptRecordManager } from '../records/kept-record-manager';
 import { namingFields } from './buyers-referrals';
 import type { PurchasePlan, Purchases } from './purchases';
@@ -36,11 +37,8 @@ export class PurchaseManager extends KeptRecordManager<ReferralPurchase, Purchas
   protected override async plan(input: PurchaseRecordInput, manager: EntityManager | undefined): Promise<PurchasePlan> {
     const fields = {
       user: true,
-      amount: true,
-      reference: true,
-      at: true,
-      price: true,
-      product: true,
+      ...amountFields,
+      ...({ reference: true, at: true, price: true, product: true } as const),
       ...namingFields,
     } as const;
     const { user, ...facts } = objectOf('purchases.create', input, fields);
@@ -55,6 +53,7 @@ export class PurchaseManager extends KeptRecordManager<ReferralPurchase, Purchas
   ): Promise<ReferralPurchase | typeof overtaken> {
     const made = await this.#purchases.make(plan, manager);
     if (made === overtaken) return overtaken;
+    if (!made.isNew) this.known.add(made.purchase);
     if (made.mayWait) this.#mayWait.add(made.purchase);
     return made.purchase;
   }

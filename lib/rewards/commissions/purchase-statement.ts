@@ -3,13 +3,14 @@ import { type Placeholders, type Statement, statement } from '../../database/nam
 import { timeOf } from '../../database/statement-time';
 import { ReferralCommission } from '../../entities/referral-commission';
 import { ReferralPurchase } from '../../entities/referral-purchase';
+import { type GivenAmount, inProgramsCurrency } from '../records/exchange';
 import { isUsedUp } from './channel-terms';
+import { optionTermNames, type OptionTerms } from './chosen-terms';
 import { commissionAmount } from './commission-amount';
 
-export interface PurchaseParameters {
+export interface PurchaseParameters extends GivenAmount, OptionTerms {
   buyer: string;
   reference: string;
-  amount: string;
   /** The price before the discount of a coupon; null if it is not known. */
   price: string | null;
   /** What is bought, for coupons that are for some products only. */
@@ -26,10 +27,6 @@ export interface PurchaseParameters {
   isOwnReferral: boolean;
   /** Whether the owner of that referral is the buyer, and self-referrals are flagged. */
   isSelfReferral: boolean;
-  /** The option `commission.ratio`. */
-  defaultRate: string;
-  /** The option `commission.maxPerReferee`. */
-  defaultLimit: string | null;
   pendingDays: number;
   /** Whether the attribution has been looked up. If it has not and the buyer has no sign-up, nothing is written. */
   isAttributionKnown: boolean;
@@ -38,7 +35,7 @@ export interface PurchaseParameters {
 /** The result, one row: the columns of the purchase and of its commission, or nulls if there is none. */
 export interface PurchaseRow {
   'isNew': boolean;
-  /** Whether the purchase has the amount of this call; null if there is no purchase. */
+  /** Whether the purchase has the amount and currency of this call; null if there is no purchase. */
   'isSame': boolean | null;
   /**
    * Whether nothing was written because the buyer has no sign-up and the attribution is not known, or because the owner
@@ -52,19 +49,27 @@ export interface PurchaseRow {
   'isFirstCredited': boolean;
   /** Whether the purchase redeems the buyer's coupon. The statement for other purchases has then written nothing. */
   'isRedeeming': boolean;
+  /** Whether a limit for the referrer counts. The statement without it has then written nothing. */
+  'isLimited': boolean;
   'purchase.userId': string | null;
   'commission.id': string | null;
+}
+
+/** What a variant of the statement can write besides purchase and commission. */
+export interface PurchaseVariant {
+  /** The redemption of a coupon. */
+  redeems: boolean;
+  /** What a limit for the referrer counts. */
+  isLimited: boolean;
 }
 
 type Tables = Database['tables'];
 type Parameters = Placeholders<PurchaseParameters>;
 
 /**
- * Records a purchase and its commission in one statement. Few purchases redeem a coupon, and PostgreSQL prepares each
- * table that a statement may write each time it is executed, so what a redemption writes is left out of the statement
- * for the others. If the purchase turns out to redeem one, that statement writes nothing.
- *
- * @param redeems whether it is the statement for a purchase that redeems a coupon.
+ * Records a purchase and its commission in one statement. Few purchases redeem a coupon, or have a limit for the
+ * referrer, and PostgreSQL prepares each table that a statement may write each time it is executed, so what these
+ * write is left out of the statement for the others. If the purchase turns out to need it, that statement writes nothing.
  *
  * Locks, in this order, all held until the transaction ends:
  *
@@ -74,23 +79,27 @@ type Parameters = Placeholders<PurchaseParameters>;
  *    order does not matter, because the other calls that change them hold lock 1. Only a sign-up of the buyer can
  *    insert the referee row at the same time; the unique key makes one of the two wait.
  * 4. `referral_accounts`, the row of the referrer (`account`): only if it is new or counts one more user.
- * 5. `referral_account_totals`, the row of referrer, channel and mode (`added`).
- * 6. The referral of the commission and the channel of the redemption: their foreign keys take a lock that prevents the
+ * 5. `referral_referrer_periods`, the row of referrer and period (`limited`): only with a limit for the referrer.
+ * 6. `referral_account_totals`, the row of referrer, channel and mode (`added`).
+ * 7. The referral of the commission and the channel of the redemption: their foreign keys take a lock that prevents the
  *    deletion (`FOR KEY SHARE`).
  *
- * Purchases of many buyers lock the same rows of 2, 4 and 5, always in this order.
+ * Purchases of many buyers lock the same rows of 2, 4, 5 and 6, always in this order.
  *
  * The column `version` of the buyer's row is an optimistic lock. If another call has changed the row since the snapshot
  * of this statement, nothing is written: the result has no purchase, and the caller retries. If other buyers have used
- * up the coupon since the snapshot, the statement fails, and the caller retries too: the next snapshot has it off.
+ * up the coupon, or the limit for the referrer, since the snapshot, the statement fails, and the caller retries too.
  */
-export function purchaseStatement(database: Database, redeems: boolean): Statement<PurchaseParameters> {
-  const { tables } = database;
+export function purchaseStatement(database: Database, variant: PurchaseVariant): Statement<PurchaseParameters> {
+  const { tables, currency } = database;
+  const { redeems, isLimited } = variant;
   return statement<PurchaseParameters>(
     {
       buyer: true,
       reference: true,
       amount: true,
+      currency: true,
+      rate: true,
       price: true,
       product: true,
       paidAt: true,
@@ -99,27 +108,36 @@ export function purchaseStatement(database: Database, redeems: boolean): Stateme
       attributedOwner: true,
       isOwnReferral: true,
       isSelfReferral: true,
-      defaultRate: true,
-      defaultLimit: true,
       pendingDays: true,
       isAttributionKnown: true,
+      ...optionTermNames,
     },
-    ($) => `
+    (given) => {
+      const $ = {
+        ...given,
+        amount: inProgramsCurrency(given, currency.digits),
+        price: inProgramsCurrency({ ...given, amount: given.price }, currency.digits),
+      };
+      return `
     WITH
     ${[
       guard(tables, $),
       buyersRow(tables, $),
-      commissionAmount(tables, $),
-      buyersTurn(tables, $, redeems),
+      commissionAmount(database, $, isLimited),
+      buyersTurn(tables, $, variant),
       ...(redeems ? [redemptionCount(tables)] : []),
-      purchase(tables, $, redeems),
+      purchase(tables, $, given, redeems),
       ...(redeems ? [redemption(tables, $)] : []),
       refereeAndCommission(tables, $),
-      sharedRows(tables, $),
+      sharedRows(tables, $, { isLimited }),
     ].join(',')}
-    ${result(database, $)}`,
+    ${result(database, given)}`;
+    },
   );
 }
+
+/** The columns of a purchase, and of a second look, for the terms that decided it. */
+export const decidedTerms = 'rate, flat_amount, terms_from, room, referrer_room, purchases_left, term_until';
 
 const guard = (tables: Tables, $: Parameters): string => `
     -- An earlier purchase with this reference. If there is one, the statement returns it and writes nothing.
@@ -149,9 +167,9 @@ const buyersRow = (tables: Tables, $: Parameters): string => `
       SELECT b.* FROM (SELECT) AS always LEFT JOIN ${tables.buyers} b ON b.user_id = ${$.buyer}
     )`;
 
-const buyersTurn = (tables: Tables, $: Parameters, redeems: boolean): string => `
+const buyersTurn = (tables: Tables, $: Parameters, { redeems, isLimited }: PurchaseVariant): string => `
     -- Lock 1 for a known buyer. No row if the version is not that of the snapshot, or if the purchase redeems a coupon
-    -- and this is not the statement for that: then nothing below is written.
+    -- or has a limit and this is not the statement for that: then nothing below is written.
     updated AS (
       UPDATE ${tables.buyers} b SET version = b.version + 1,
         purchase_count = b.purchase_count + 1, purchased = b.purchased + ${$.amount}::numeric,
@@ -161,14 +179,15 @@ const buyersTurn = (tables: Tables, $: Parameters, redeems: boolean): string => 
         is_redeemed = b.is_redeemed OR (earning.is_redeeming AND earning.is_recurring),
         channel_id = CASE WHEN earning.is_redeeming AND NOT earning.is_recurring THEN NULL ELSE b.channel_id END
       FROM earning CROSS JOIN at CROSS JOIN buyer WHERE b.user_id = ${$.buyer} AND b.version = buyer.version
-        ${redeems ? '' : 'AND NOT earning.is_redeeming'}
+        ${redeems ? '' : 'AND NOT earning.is_redeeming'} ${isLimited ? '' : 'AND NOT earning.is_limited'}
       RETURNING b.user_id
     ),
     -- Lock 1 for a new buyer. No row if a concurrent call has inserted it: then nothing below is written.
     inserted AS (
       INSERT INTO ${tables.buyers} (user_id, purchase_count, purchased, first_purchase_at)
       SELECT ${$.buyer}, 1, ${$.amount}::numeric, CASE WHEN ${$.amount}::numeric > 0 THEN at.purchased_at END
-      FROM earning CROSS JOIN at CROSS JOIN buyer b WHERE b.user_id IS NULL
+      FROM earning CROSS JOIN at CROSS JOIN buyer b
+      WHERE b.user_id IS NULL ${isLimited ? '' : 'AND NOT earning.is_limited'}
       ON CONFLICT DO NOTHING
       RETURNING user_id
     )`;
@@ -183,14 +202,17 @@ const redemptionCount = (tables: Tables): string => `
       RETURNING r.id
     )`;
 
-const purchase = (tables: Tables, $: Parameters, redeems: boolean): string => `
+const purchase = (tables: Tables, $: Parameters, given: Parameters, redeems: boolean): string => `
     -- Inserts the purchase, if lock 1 is held. It guards the writes below: each depends on its row. count(*) >= 0 is
     -- always true: it makes PostgreSQL execute taken first, so that lock 2 precedes the locks below.
     purchased AS (
-      INSERT INTO ${tables.purchases} (user_id, reference, amount, purchased_at, source, referral_id, channel_id,
-        referrer_id, mode, rate, room, is_revenue, no_commission, created_at)
-      SELECT ${$.buyer}, ${$.reference}, ${$.amount}::numeric, at.purchased_at, source, referral_id, channel_id,
-        referrer_id, mode, rate, room, is_revenue, no_commission, at.now
+      INSERT INTO ${tables.purchases} (user_id, reference, amount, currency, original_amount, original_refunded,
+        exchange_rate, purchased_at, source, referral_id, channel_id, referrer_id, mode, ${decidedTerms}, is_revenue,
+        no_commission, created_at)
+      SELECT ${$.buyer}, ${$.reference}, ${$.amount}, ${$.currency}::varchar,
+        CASE WHEN ${$.currency}::varchar IS NOT NULL THEN ${given.amount}::numeric END,
+        CASE WHEN ${$.currency}::varchar IS NOT NULL THEN 0 END, ${$.rate}::numeric, at.purchased_at, source, referral_id,
+        channel_id, referrer_id, mode, ${decidedTerms}, is_revenue, no_commission, at.now
       FROM earning CROSS JOIN at CROSS JOIN (SELECT FROM updated UNION ALL SELECT FROM inserted) AS turn
       ${redeems ? 'WHERE (SELECT count(*) FROM taken) >= 0' : ''}
       RETURNING *
@@ -217,36 +239,49 @@ const redemption = (tables: Tables, $: Parameters): string => `
 export const refereeAndCommission = (tables: Tables, $: Parameters, net = 'earning.earned'): string => `
     -- Adds to the sum that this referee has earned the referrer. met_by: whether a purchase or a sign-up inserted it.
     counted AS (
-      INSERT INTO ${tables.referees} AS e (user_id, referee_id, met_by, earned, upgraded_at, created_at)
-      SELECT earning.referrer_id, ${$.buyer}, 'purchase', ${net},
+      INSERT INTO ${tables.referees} AS e (user_id, referee_id, met_by, earned, purchases, first_purchase_at, upgraded_at,
+        created_at)
+      SELECT earning.referrer_id, ${$.buyer}, 'purchase', ${net}, (${$.amount}::numeric > 0)::integer,
+        CASE WHEN ${$.amount}::numeric > 0 THEN at.purchased_at END,
         CASE WHEN ${$.amount}::numeric > 0 THEN at.now END, at.now
       FROM earning CROSS JOIN at CROSS JOIN purchased WHERE earning.referrer_id IS NOT NULL AND NOT earning.is_own
       ON CONFLICT (user_id, referee_id) DO UPDATE SET earned = e.earned + excluded.earned,
+        purchases = e.purchases + excluded.purchases,
+        first_purchase_at = least(e.first_purchase_at, excluded.first_purchase_at),
         upgraded_at = coalesce(e.upgraded_at, excluded.upgraded_at)
       RETURNING met_by
     ),
     -- Inserts the commission with the current terms. It is available a number of days after the purchase.
     commission AS (
-      INSERT INTO ${tables.commissions} (user_id, referee_id, purchase, referral_id, channel_id, mode, rate,
-        max_per_referee, room, pending_days, earned, amount, is_self_referral, available_at, created_at, updated_at)
+      INSERT INTO ${tables.commissions} (user_id, referee_id, purchase, referral_id, channel_id, mode, rate, flat_amount,
+        terms_from, months, purchases, max_per_referee, room, max_per_referrer, period, referrer_room, pending_days,
+        earned, amount, is_self_referral, available_at, created_at, updated_at)
       SELECT earning.referrer_id, ${$.buyer}, ${$.reference}, earning.referral_id, earning.channel_id, earning.mode,
-        earning.rate, earning.max, earning.room, ${$.pendingDays}::integer, earning.earned, ${net}, earning.is_self_referral,
+        earning.rate, earning.flat_amount, earning.terms_from, earning.months, earning.purchases, earning.max, earning.room,
+        earning.max_per_referrer, earning.period, earning.referrer_room, ${$.pendingDays}::integer, earning.earned, ${net},
+        earning.is_self_referral,
         at.purchased_at + ${$.pendingDays}::integer * interval '24 hours', at.now, at.now
       FROM earning CROSS JOIN at CROSS JOIN purchased WHERE earning.no_commission IS NULL
       RETURNING *
     )`;
 
+interface SharedAmounts {
+  isLimited: boolean;
+  net?: string;
+  revenue?: string;
+}
+
 /**
  * The CTEs that write what the purchases of many buyers share, after those of {@link refereeAndCommission}.
  *
+ * @param isLimited whether to count what a limit for the referrer counts.
  * @param net the same as there.
  * @param revenue what refunds have left of the amount of the purchase, as SQL.
  */
 export const sharedRows = (
   tables: Tables,
-  $: Parameters,
-  net = 'earning.earned',
-  revenue = `${$.amount}::numeric`,
+  $: Pick<Parameters, 'amount'>,
+  { isLimited, net = 'earning.earned', revenue = `${$.amount}::numeric` }: SharedAmounts,
 ): string => `
     -- Lock 4. PostgreSQL checks the constraints on the values to insert even if it updates. So users_upgraded must not
     -- exceed users_referred in these values.
@@ -260,8 +295,9 @@ export const sharedRows = (
         users_upgraded = a.users_upgraded + (SELECT is_upgrade::integer FROM earning)
       RETURNING user_id
     ),
-    -- Lock 5. Also tells the next run when the commission can be paid (due_at, with the terms 1 for a new row).
-    -- count(*) >= 0 is always true. It makes PostgreSQL execute account first, so that lock 4 precedes lock 5.
+    ${isLimited ? periodOfReferrer(tables, net) : ''}
+    -- Lock 6. Also tells the next run when the commission can be paid (due_at, with the terms 1 for a new row).
+    -- count(*) >= 0 is always true. It makes PostgreSQL execute account first, so that lock 4 precedes lock 6.
     added AS (
       INSERT INTO ${tables.totals} AS t (user_id, channel_id, mode, commissions, amount, matured, matured_amount,
         matured_until, redemptions, revenue, due_at, due_terms)
@@ -273,7 +309,7 @@ export const sharedRows = (
         m.available_at, 1
       FROM earning CROSS JOIN at CROSS JOIN purchased LEFT JOIN commission m ON true
       WHERE (m.id IS NOT NULL OR (earning.channel_id IS NOT NULL AND NOT earning.is_own))
-        AND (SELECT count(*) FROM account) >= 0
+        AND (SELECT count(*) FROM ${isLimited ? 'limited' : 'account'}) >= 0
       ON CONFLICT (user_id, channel_id, mode) DO UPDATE SET commissions = t.commissions + excluded.commissions,
         amount = t.amount + excluded.amount, redemptions = t.redemptions + excluded.redemptions,
         revenue = t.revenue + excluded.revenue, due_at = least(t.due_at, excluded.due_at),
@@ -281,15 +317,36 @@ export const sharedRows = (
         matured_amount = t.matured_amount + CASE WHEN ${isMatured} THEN excluded.amount ELSE 0 END
     )`;
 
+/**
+ * The limit was tested with what the snapshot had. If others have earned so much since then that the commission does not
+ * fit any more, the CHECK constraint refuses it, PostgreSQL undoes the whole statement, and the caller retries.
+ */
+const periodOfReferrer = (tables: Tables, net: string): string => `
+    -- Lock 5. Counts the commission in the period of the limit. -1, which the CHECK constraint refuses, if it does not
+    -- fit any more. count(*) >= 0, which is always true, makes PostgreSQL execute account first.
+    limited AS (
+      INSERT INTO ${tables.referrerPeriods} AS o (user_id, period, earned)
+      SELECT earning.referrer_id, earning.period, ${net}
+      FROM earning CROSS JOIN commission
+      WHERE earning.is_limited AND (SELECT count(*) FROM account) >= 0
+      ON CONFLICT (user_id, period) DO UPDATE SET earned = CASE
+        WHEN o.earned + (SELECT earned FROM earning) <= (SELECT max_per_referrer FROM earning)
+        THEN o.earned + excluded.earned ELSE -1 END
+      RETURNING user_id
+    ),`;
+
 /** SQL: whether the new commission is among those that a row `t` of the totals counts as available. */
 const isMatured = `(SELECT available_at FROM commission) <= t.matured_until`;
 
 const result = (database: Database, $: Parameters): string => `
-    SELECT EXISTS (SELECT FROM purchased) AS "isNew", p.amount = ${$.amount}::numeric AS "isSame",
+    SELECT EXISTS (SELECT FROM purchased) AS "isNew",
+      coalesce(p.original_amount, p.amount) = ${$.amount}::numeric
+        AND p.currency IS NOT DISTINCT FROM ${$.currency}::varchar AS "isSame",
       (SELECT is_outdated FROM attribution) AS "isOutdated",
       coalesce((SELECT is_upgrade AND NOT is_own AND source IN ('sign-up', 'attribution') FROM earning)
         AND (SELECT purchase_count FROM buyer) > 0, false) AS "isFirstCredited",
       coalesce((SELECT is_redeeming FROM earning), false) AS "isRedeeming",
+      coalesce((SELECT is_limited FROM earning), false) AS "isLimited",
       ${database.columns(ReferralPurchase, 'p', 'purchase.')},
       ${database.columns(ReferralCommission, 'm', 'commission.')}
     FROM (SELECT) AS always LEFT JOIN (SELECT * FROM purchased UNION ALL SELECT * FROM recorded) AS p ON true
@@ -297,4 +354,5 @@ const result = (database: Database, $: Parameters): string => `
       SELECT * FROM commission
       UNION ALL SELECT m.* FROM recorded JOIN ${database.tables.commissions} m
         ON m.user_id = recorded.referrer_id AND m.referee_id = ${$.buyer} AND m.purchase = ${$.reference}
+          AND m.kind = 'purchase'
     ) AS m ON true`;

@@ -1,11 +1,11 @@
 import type { EntityManager } from 'typeorm';
+import { anyCurrency, type Currency, currencyOf, shownAmount } from '../../currency';
 import type { Clock } from '../../database/clock';
 import type { Database } from '../../database/database';
-import { violatedConstraint } from '../../database/driver-errors';
+import { isOutOfRange, violatedConstraint } from '../../database/driver-errors';
 import type { Events } from '../../database/events';
 import { sql, type Statement } from '../../database/named-parameters';
 import { overtaken, retryOvertaken } from '../../database/retry';
-import { shownAmount } from '../../entities/columns';
 import { ReferralCommission } from '../../entities/referral-commission';
 import { ReferralPurchase } from '../../entities/referral-purchase';
 import { ReferralRefund } from '../../entities/referral-refund';
@@ -18,11 +18,19 @@ import type { Asking } from '../../tracking/same-person';
 import type { PurchaseInput, RefundInput } from '../../types/commissions';
 import type { UserRef } from '../../types/common';
 import { takeTurn } from '../records/buyer-turn';
+import { amountFields, type Exchange, shownOf } from '../records/exchange';
 import { isUndecided } from '../records/second-look';
 import { type BuyersReferral, type BuyersReferrals, type Naming, namingFields, namingOf } from './buyers-referrals';
+import { type OptionTerms, optionTerms } from './chosen-terms';
 import type { LateAttributions } from './late-attributions';
 import { setPaidAt } from './paid-at';
-import { type PurchaseParameters, type PurchaseRow, purchaseStatement } from './purchase-statement';
+import {
+  type PurchaseParameters,
+  type PurchaseRow,
+  purchaseStatement,
+  type PurchaseVariant,
+} from './purchase-statement';
+import { isLimitOvertaken } from './referrer-periods';
 import { Redemptions } from './redemptions';
 import { type RefundParameters, type RefundRow, refundStatement } from './refund-statement';
 
@@ -41,12 +49,16 @@ export interface RecordedRefund {
 }
 
 const purchaseFields: FieldsOf<PurchaseInput> = {
-  ...{ amount: true, reference: true, at: true, price: true, product: true, manager: true },
+  ...amountFields,
+  ...{ reference: true, at: true, price: true, product: true, manager: true },
   ...namingFields,
 };
 
 /** The facts of a purchase, as they were given. */
-type GivenPurchase = Pick<PurchaseParameters, 'buyer' | 'reference' | 'amount' | 'price' | 'product' | 'paidAt'>;
+type GivenPurchase = Pick<
+  PurchaseParameters,
+  'buyer' | 'reference' | 'amount' | 'currency' | 'rate' | 'price' | 'product' | 'paidAt'
+>;
 
 /** The checked input of a purchase, and the referral that it is attributed to. */
 export interface PurchasePlan {
@@ -60,6 +72,8 @@ export interface PurchasePlan {
 
 /** A recorded purchase. */
 export interface MadePurchase extends RecordedPurchase {
+  /** Whether this call has recorded it. */
+  isNew: boolean;
   /** Whether purchases of the buyer may wait for a referrer that is known by now: see {@link Purchases.lookAgain}. */
   mayWait: boolean;
 }
@@ -80,10 +94,11 @@ export class Purchases {
   readonly #events: Events;
   readonly #buyersReferrals: BuyersReferrals;
   readonly #late: LateAttributions;
+  readonly #exchange: Exchange;
   readonly #settings: Settings;
   readonly #redemptions: Redemptions;
-  readonly #purchase: Statement<PurchaseParameters>;
-  readonly #redeemingPurchase: Statement<PurchaseParameters>;
+  readonly #optionTerms: OptionTerms;
+  readonly #purchase: (variant: PurchaseVariant) => Statement<PurchaseParameters>;
   readonly #refund: Statement<RefundParameters>;
 
   constructor(
@@ -92,6 +107,7 @@ export class Purchases {
     events: Events,
     buyersReferrals: BuyersReferrals,
     late: LateAttributions,
+    exchange: Exchange,
     settings: Settings,
   ) {
     this.#database = database;
@@ -99,16 +115,23 @@ export class Purchases {
     this.#events = events;
     this.#buyersReferrals = buyersReferrals;
     this.#late = late;
+    this.#exchange = exchange;
     this.#settings = settings;
     this.#redemptions = new Redemptions(database, clock);
-    this.#purchase = database.prepared(purchaseStatement(database, false));
-    this.#redeemingPurchase = database.prepared(purchaseStatement(database, true));
+    this.#optionTerms = optionTerms(settings);
+    const prepared = (variant: PurchaseVariant): Statement<PurchaseParameters> =>
+      database.prepared(purchaseStatement(database, variant));
+    const [free, limited] = [false, true].map((isLimited) => ({
+      plain: prepared({ redeems: false, isLimited }),
+      redeeming: prepared({ redeems: true, isLimited }),
+    }));
+    this.#purchase = ({ redeems, isLimited }) => (isLimited ? limited! : free!)[redeems ? 'redeeming' : 'plain'];
     this.#refund = database.prepared(refundStatement(database));
   }
 
   async record(user: UserRef, input: PurchaseInput): Promise<RecordedPurchase> {
-    let plan = this.#planOf(user, input);
     const { manager } = input;
+    let plan = await this.#rated(this.#planOf(user, input), manager);
     if (plan.naming) plan = await this.#attributed(plan, manager);
     const made = await retryOvertaken(async () => {
       const tried = await this.make(plan, manager);
@@ -126,7 +149,7 @@ export class Purchases {
    * calls the option `isSamePerson`. It must not run in a transaction of our own.
    */
   async plan(user: UserRef, input: PurchaseInput): Promise<PurchasePlan> {
-    const plan = this.#planOf(user, input);
+    const plan = await this.#rated(this.#planOf(user, input), input.manager);
     if (plan.naming) return this.#attributed(plan, input.manager);
     const { buyer, reference } = plan.given;
     const { signups, purchases } = this.#database.tables;
@@ -171,14 +194,16 @@ export class Purchases {
       buyer: someUserIdOf('user', user),
       purchase: referenceOf('purchase', input.purchase),
       reference: referenceOf('reference', input.reference),
-      amount: isNothing(amount) ? null : amountOf('amount', amount, 'positive'),
+      amount: isNothing(amount) ? null : amountOf('amount', amount, 'positive', anyCurrency),
     };
     return this.#database.transaction(async (within) => {
       await takeTurn(this.#database, given.buyer, within);
+      if (given.amount !== null) amountOf('amount', amount!, 'positive', await this.#currencyOf(given, within));
       const coupon = await this.#redemptions.lockRestorable(given.buyer, given.purchase, within);
-      const parameters = { ...given, now: this.#clock.parameter() };
+      const takesBack = this.#settings.earnOuts.takeBackCredit;
+      const parameters = { ...given, takesBack, now: this.#clock.parameter() };
       const [row] = await this.#database.query<RefundRow>(this.#refund.with(parameters), within);
-      refuseRefund(row!, given, amount);
+      this.#refuseRefund(row!, given, amount);
       if (coupon !== null) await this.#redemptions.restore(given.buyer, coupon, within);
       const refund = this.#database.entity(ReferralRefund, row!, 'refund.');
       const commission = this.#commissionIn(row!);
@@ -192,8 +217,8 @@ export class Purchases {
     const { at, price, product } = objectOf('recordPurchase', input, purchaseFields);
     const given = {
       buyer: someUserIdOf('user', user),
-      amount: amountOf('amount', input.amount, 'not negative'),
-      price: isNothing(price) ? null : amountOf('price', price, 'not negative'),
+      ...this.#exchange.given(input, 'not negative'),
+      price: isNothing(price) ? null : amountOf('price', price, 'not negative', this.#database.currency),
       product: isNothing(product) ? null : textOf('product', product, lengths.name, 1),
       reference: referenceOf('reference', input.reference),
       paidAt: dateOf('at', at),
@@ -201,46 +226,64 @@ export class Purchases {
     return { user, given, naming: namingOf(input), attributed: undefined };
   }
 
+  /** Returns the plan with the rate of an amount in another currency. */
+  async #rated(plan: PurchasePlan, manager: EntityManager | undefined): Promise<PurchasePlan> {
+    const { buyer: user, reference, paidAt: at } = plan.given;
+    const record = { table: 'purchases', user, reference, at } as const;
+    return { ...plan, given: await this.#exchange.rated(plan.given, record, manager) };
+  }
+
   async #write(
     given: GivenPurchase,
     attributed: PurchasePlan['attributed'],
     manager: EntityManager | undefined,
   ): Promise<PurchaseRow | typeof overtaken> {
-    const { ratio, maxPerReferee, pendingDays } = this.#settings.commission;
     const parameters: PurchaseParameters = {
       now: this.#clock.parameter(),
       attributedReferral: attributed?.id ?? null,
       attributedOwner: attributed?.owner ?? null,
       isOwnReferral: attributed?.isOwnReferral ?? false,
       isSelfReferral: attributed?.isSelfReferral ?? false,
-      defaultRate: ratio,
-      defaultLimit: maxPerReferee,
-      pendingDays,
+      pendingDays: this.#settings.commission.pendingDays,
+      ...this.#optionTerms,
       isAttributionKnown: attributed !== undefined,
       ...given, // last, because V8 is slow to add properties to a copy
     };
-    const run = async (statement: Statement<PurchaseParameters>): Promise<PurchaseRow> => {
-      const query = statement.with(parameters);
+    // With a limit of the option, most purchases have one.
+    const first = { redeems: false, isLimited: this.#optionTerms.optionMaxPerReferrer !== null };
+    const run = async (variant: PurchaseVariant): Promise<PurchaseRow> => {
+      const query = this.#purchase(variant).with(parameters);
       const [row] = await this.#database.attempt((within) => this.#database.query<PurchaseRow>(query, within), manager);
-      return row!;
+      const needs = { redeems: variant.redeems || row!.isRedeeming, isLimited: variant.isLimited || row!.isLimited };
+      const isEnough = needs.redeems === variant.redeems && needs.isLimited === variant.isLimited;
+      return isEnough || isRecorded(row!) ? row! : run(needs);
     };
     try {
-      const row = await run(this.#purchase);
-      return row.isRedeeming && !isRecorded(row) ? await run(this.#redeemingPurchase) : row;
+      return await run(first);
     } catch (error) {
-      if (goneMeanwhile.has(violatedConstraint(error))) return overtaken;
-      throw error;
+      if (goneMeanwhile.has(violatedConstraint(error)) || isLimitOvertaken(error)) return overtaken;
+      throw isOutOfRange(error) ? this.#exchange.tooLarge(given) : error;
     }
   }
 
-  #made(row: PurchaseRow, { reference, amount }: GivenPurchase, manager: EntityManager | undefined): MadePurchase {
+  #made(row: PurchaseRow, given: GivenPurchase, manager: EntityManager | undefined): MadePurchase {
     const purchase = this.#database.entity(ReferralPurchase, row, 'purchase.');
     const commission = this.#commissionIn(row);
     if (!row.isSame)
-      throw referralError('REFERENCE_REUSED', reference, `a purchase of ${purchase.amount}`, `one of ${amount}`);
+      throw referralError(
+        'REFERENCE_REUSED',
+        given.reference,
+        `a purchase of ${shownOf(purchase)}`,
+        `one of ${shownOf(given)}`,
+      );
     if (row.isNew) this.#events.emit(manager, 'purchase', purchase);
     if (row.isNew && commission) this.#events.emit(manager, 'commissionEarned', commission);
-    return { purchase, commission, mayWait: row.isNew ? row.isFirstCredited : isUndecided(purchase.noCommission) };
+    return {
+      purchase,
+      commission,
+      isNew: row.isNew,
+      mayWait: row.isNew ? row.isFirstCredited : isUndecided(purchase.noCommission),
+    };
   }
 
   async #attributed(plan: PurchasePlan, manager: EntityManager | undefined): Promise<PurchasePlan> {
@@ -279,6 +322,42 @@ export class Purchases {
     return found;
   }
 
+  /** Throws if the result has no refund, or one with other facts than those of this call. */
+  #refuseRefund(row: RefundRow, given: Omit<RefundParameters, 'now' | 'takesBack'>, amount: unknown): void {
+    const { purchase, reference } = given;
+    if (!row.isNew && row.isSame === false) {
+      const refund = this.#database.entity(ReferralRefund, row, 'refund.');
+      const before = `a refund of ${shownOf(refund)} of the purchase ${quoted(refund.purchase)}`;
+      throw referralError(
+        'REFERENCE_REUSED',
+        reference,
+        before,
+        `${given.amount ?? 'what is left'} of ${quoted(purchase)}`,
+      );
+    }
+    if (row.paid === null) throw referralError('NOT_FOUND', 'purchase', 'reference', [purchase]);
+    if (row['refund.userId'] !== null) return;
+    const isNothingLeft = !/[1-9]/.test(row.left!);
+    if (isNothingLeft) throw referralError('NOTHING_TO_REFUND', purchase);
+    const { digits } = row.currency === null ? this.#database.currency : currencyOf(row.currency);
+    const left = shownAmount(row.left!, digits);
+    throw invalid('amount', `an amount up to the ${left} that is left of the purchase`, amount);
+  }
+
+  /** Returns the currency of the purchase that a refund names, which never changes. */
+  async #currencyOf(
+    { buyer, purchase }: Omit<RefundParameters, 'now' | 'takesBack'>,
+    manager: EntityManager,
+  ): Promise<Currency> {
+    const query = sql(
+      { buyer, purchase },
+      ($) => `SELECT currency FROM ${this.#database.tables.purchases}
+        WHERE user_id = ${$.buyer} AND reference = ${$.purchase} AND currency IS NOT NULL`,
+    );
+    const [paid] = await this.#database.query<{ currency: string }>(query, manager);
+    return paid ? currencyOf(paid.currency) : this.#database.currency;
+  }
+
   #commissionIn(row: Pick<PurchaseRow, 'commission.id'>): ReferralCommission | null {
     return row['commission.id'] === null ? null : this.#database.entity(ReferralCommission, row, 'commission.');
   }
@@ -287,23 +366,4 @@ export class Purchases {
 /** Whether the result has a purchase, new or not. */
 function isRecorded(row: PurchaseRow): boolean {
   return row['purchase.userId'] !== null;
-}
-
-/** Throws if the result has no refund, or one with other facts than those of this call. */
-function refuseRefund(row: RefundRow, given: Omit<RefundParameters, 'now'>, amount: unknown): void {
-  const { purchase, reference } = given;
-  if (!row.isNew && row.isSame === false) {
-    const before = `a refund of ${shownAmount(row['refund.amount']!)} of the purchase ${quoted(row['refund.purchase']!)}`;
-    throw referralError(
-      'REFERENCE_REUSED',
-      reference,
-      before,
-      `${given.amount ?? 'what is left'} of ${quoted(purchase)}`,
-    );
-  }
-  if (row.paid === null) throw referralError('NOT_FOUND', 'purchase', 'reference', [purchase]);
-  if (row['refund.userId'] !== null) return;
-  const isNothingLeft = !/[1-9]/.test(row.left!);
-  if (isNothingLeft) throw referralError('NOTHING_TO_REFUND', purchase);
-  throw invalid('amount', `an amount up to the ${shownAmount(row.left!)} that is left of the purchase`, amount);
 }

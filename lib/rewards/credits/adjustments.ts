@@ -3,7 +3,6 @@ import type { Clock } from '../../database/clock';
 import type { Database } from '../../database/database';
 import { sql } from '../../database/named-parameters';
 import { timeOf } from '../../database/statement-time';
-import { shownAmount } from '../../entities/columns';
 import { ReferralCredit } from '../../entities/referral-credit';
 import { ReferralCreditTransaction } from '../../entities/referral-credit-transaction';
 import { invalid, referralError } from '../../errors';
@@ -64,7 +63,7 @@ export class Adjustments {
     const adjustment = {
       user: someUserIdOf('user', isCredit ? whose.userId : whose),
       credit: isCredit ? whose.id : null,
-      amount: amountOf('amount', given.amount, 'not zero'),
+      amount: amountOf('amount', given.amount, 'not zero', this.#database.currency),
       description: author.reason!,
       reference: referenceOf('reference', given.reference),
     };
@@ -72,7 +71,7 @@ export class Adjustments {
       await this.#overdue.release(adjustment.user, within);
       const rows = await this.#write({ ...adjustment, now: this.#clock.parameter() }, within);
       const [first] = rows;
-      if (first!.id === null) throw refusal(adjustment, first!);
+      if (first!.id === null) throw refusal(this.#database, adjustment, first!);
       if (!first!.isSame)
         throw referralError(
           'REFERENCE_REUSED',
@@ -84,8 +83,8 @@ export class Adjustments {
         .filter(({ isNew }) => isNew)
         .map(({ creditId, before, after }) => ({
           ...{ call: 'credits.adjust', subject: 'credit', subjectId: creditId!, userId: adjustment.user },
-          before: { currentBalance: shownAmount(before!) },
-          after: { currentBalance: shownAmount(after!) },
+          before: { currentBalance: this.#database.shown(before!) },
+          after: { currentBalance: this.#database.shown(after!) },
         }));
       await this.#audit.record(changes, author, within);
       return rows.map((row) => this.#database.entity(ReferralCreditTransaction, row));
@@ -158,9 +157,13 @@ export class Adjustments {
 }
 
 /** Why nothing could be changed. */
-function refusal({ amount }: Pick<Adjustment, 'amount'>, { available, hasCredit }: AdjustmentRow): Error {
+function refusal(
+  database: Database,
+  { amount }: Pick<Adjustment, 'amount'>,
+  { available, hasCredit }: AdjustmentRow,
+): Error {
   if (!hasCredit)
     return invalid('user', 'a user with credit that has not run out; give one with credits.create', 'none');
-  const takes = `an amount that leaves the balance, now ${shownAmount(available)}, within 0 and numeric(20,4)`;
+  const takes = `an amount that leaves the balance, now ${database.shown(available)}, within 0 and numeric(20,4)`;
   return invalid('amount', takes, amount);
 }

@@ -73,7 +73,7 @@ export class CreditManager extends RecordManager<ReferralCredit, CreditInput, Cr
   }
 
   /**
-   * Returns the balance of a user as a decimal string with 2 to 4 decimals: the sum of all credit that has started and
+   * Returns the balance of a user as a decimal string: the sum of all credit that has started and
    * not expired. With a `product` or `productCategory`, only credit that covers it counts. Credit on hold is not
    * included.
    *
@@ -189,6 +189,7 @@ export class CreditManager extends RecordManager<ReferralCredit, CreditInput, Cr
       throw referralError('REFERENCE_REUSED', input.reference!, before, now);
     }
     if (row.isNew) this.#events.emit(manager, 'creditGranted', credit);
+    else this.known.add(credit);
     return credit;
   }
 
@@ -202,7 +203,7 @@ export class CreditManager extends RecordManager<ReferralCredit, CreditInput, Cr
     return {
       user: someUserIdOf('user', input.user),
       reference: isNothing(reference) ? null : referenceOf('reference', reference),
-      initialBalance: amountOf('initialBalance', input.initialBalance, 'positive'),
+      initialBalance: amountOf('initialBalance', input.initialBalance, 'positive', this.database.currency),
       type,
       name: isNothing(name) ? null : textOf('name', name, lengths.creditName, 1),
       namePrefix: `${typeName} credit of `,

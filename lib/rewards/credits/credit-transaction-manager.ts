@@ -3,7 +3,6 @@ import type { Clock } from '../../database/clock';
 import type { Database } from '../../database/database';
 import { sql } from '../../database/named-parameters';
 import { timeOf } from '../../database/statement-time';
-import { shownAmount } from '../../entities/columns';
 import { ReferralCreditTransaction } from '../../entities/referral-credit-transaction';
 import { invalid, referralError } from '../../errors';
 import { amountOf, isNothing, objectOf, referenceOf, textOf } from '../../input';
@@ -31,6 +30,8 @@ interface AdjustmentRow {
   id: string | null;
   /** Whether the entry has the value of this call; null without an entry. */
   isSame: boolean | null;
+  /** Whether this call has made the entry. */
+  isNew: boolean;
   /** A number if the host has made its driver parse `numeric` as a float. */
   balance: string | number;
 }
@@ -57,12 +58,13 @@ export class CreditTransactionManager extends RecordManager<ReferralCreditTransa
     const row = await this.#adjust(parameters, manager);
     const { value, reference } = parameters;
     if (row.id === null) {
-      const takes = `an amount that leaves the balance, now ${shownAmount(row.balance)}, within 0 and numeric(20,4)`;
+      const takes = `an amount that leaves the balance, now ${this.database.shown(row.balance)}, within 0 and numeric(20,4)`;
       throw invalid('value', takes, value);
     }
     const entry = this.database.entity(ReferralCreditTransaction, row);
     if (!row.isSame)
       throw referralError('REFERENCE_REUSED', reference!, `an adjustment of ${entry.value}`, `one of ${value}`);
+    if (!row.isNew) this.known.add(entry);
     return entry;
   }
 
@@ -70,7 +72,7 @@ export class CreditTransactionManager extends RecordManager<ReferralCreditTransa
     const { reference, description } = objectOf('creditTransactions.create', input, {
       ...{ credit: true, value: true, description: true, reference: true },
     });
-    const value = amountOf('value', input.value, 'not zero');
+    const value = amountOf('value', input.value, 'not zero', this.database.currency);
     const credit = await this.#credits.existing('credit', input.credit, manager);
     const { userId } = await this.#credits.get(credit, { manager });
     return {
@@ -117,7 +119,7 @@ export class CreditTransactionManager extends RecordManager<ReferralCreditTransa
             ${timeOf($.now)} FROM adjusted
           RETURNING *
         )
-        SELECT e.value = ${$.value}::numeric AS "isSame", c.current_balance AS balance,
+        SELECT e.value = ${$.value}::numeric AS "isSame", EXISTS (SELECT FROM entered) AS "isNew", c.current_balance AS balance,
           ${this.database.columns(ReferralCreditTransaction, 'e')}
         FROM ${credits} c LEFT JOIN (SELECT * FROM entered UNION ALL SELECT * FROM known) e ON true
         WHERE c.user_id = ${$.user} AND c.id = ${$.credit}`,

@@ -6,7 +6,6 @@ import type { Events } from '../../database/events';
 import { sql, type Statement } from '../../database/named-parameters';
 import { overtaken, retryOvertaken } from '../../database/retry';
 import { timeOf } from '../../database/statement-time';
-import { shownAmount } from '../../entities/columns';
 import { ReferralCreditSpend } from '../../entities/referral-credit-spend';
 import { invalid, referralError } from '../../errors';
 import { amountOf, dateOf, type FieldsOf, objectOf, referenceOf, someUserIdOf, textOf } from '../../input';
@@ -75,7 +74,7 @@ export class Ledger {
       }),
       input.manager,
     );
-    return shownAmount(row!.balance);
+    return this.#database.shown(row!.balance);
   }
 
   /** Takes credit: as a spend, which is final, or as a hold, which is captured or released later. */
@@ -95,7 +94,12 @@ export class Ledger {
       // Another call has spent from the same credits or used the same reference. A new snapshot contains what it wrote.
       if (parameters.partial || attempt.wasEnough) return overtaken;
       const isForAnything = parameters.product === null && parameters.category === null;
-      throw referralError('INSUFFICIENT_CREDIT', parameters.amount, shownAmount(attempt.available), isForAnything);
+      throw referralError(
+        'INSUFFICIENT_CREDIT',
+        parameters.amount,
+        this.#database.shown(attempt.available),
+        isForAnything,
+      );
     });
     const spend = this.#database.entity(ReferralCreditSpend, row);
     if (!row.isSame) {
@@ -109,7 +113,7 @@ export class Ledger {
   #parametersOf(kind: 'spend' | 'hold', user: UserRef, input: HoldInput): SpendParameters {
     const { partial = false, description, expiresAt } = objectOf(`credits.${kind}`, input, fieldsOfKind[kind]);
     if (typeof partial !== 'boolean') throw invalid('partial', 'true or false', partial);
-    const amount = amountOf('amount', input.amount, 'positive');
+    const amount = amountOf('amount', input.amount, 'positive', this.#database.currency);
     const reference = referenceOf('reference', input.reference);
     const { product, category } = purposeOf(input);
     return {

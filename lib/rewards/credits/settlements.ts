@@ -4,7 +4,6 @@ import type { Database } from '../../database/database';
 import type { Events } from '../../database/events';
 import { type Query, sql, type Statement } from '../../database/named-parameters';
 import { overtaken, retryOvertaken } from '../../database/retry';
-import { shownAmount } from '../../entities/columns';
 import { ReferralCreditSpend } from '../../entities/referral-credit-spend';
 import { invalid, referralError } from '../../errors';
 import { amountOf, daysOf, type FieldsOf, isNothing, objectOf, referenceOf, someUserIdOf } from '../../input';
@@ -68,7 +67,9 @@ export class Settlements {
   /** Spends a hold or a part of it. The rest goes back to the credits, last to expire first. */
   async capture(input: CaptureInput): Promise<ReferralCreditSpend> {
     objectOf('credits.capture', input, { reference: true, user: true, amount: true, manager: true });
-    const amount = isNothing(input.amount) ? null : amountOf('amount', input.amount, 'positive');
+    const amount = isNothing(input.amount)
+      ? null
+      : amountOf('amount', input.amount, 'positive', this.#database.currency);
     const { spend, isNew, isSame } = await this.#settle(input, (settle) => this.#capture.with({ amount, ...settle }));
     const { reference, kind, covered, captured } = spend;
     if (spend.isExpired) throw referralError('HOLD_EXPIRED', reference, spend.expiresAt!);
@@ -94,7 +95,7 @@ export class Settlements {
   async refund(input: CreditRefundInput): Promise<RefundedSpend> {
     const given = objectOf('credits.refund', input, refundFields);
     const parameters = {
-      amount: isNothing(given.amount) ? null : amountOf('amount', given.amount, 'positive'),
+      amount: isNothing(given.amount) ? null : amountOf('amount', given.amount, 'positive', this.#database.currency),
       refund: isNothing(given.refundReference) ? null : referenceOf('refundReference', given.refundReference),
       extendDays: isNothing(given.extendDays) ? null : daysOf('extendDays', given.extendDays),
     };
@@ -116,7 +117,7 @@ export class Settlements {
     const { reference, userId } = spend;
     if (spend.captured === null)
       throw referralError('WRONG_STATE', reference, 'still held', 'call credits.release({ reference })');
-    const left = shownAmount(row.left!);
+    const left = this.#database.shown(row.left!);
     if (row.expired === null) {
       if (!/[1-9]/.test(left)) throw referralError('NOTHING_TO_REFUND', reference, 'spend');
       throw invalid('amount', `an amount up to the ${left} that is left of the spend`, input.amount);
@@ -130,7 +131,7 @@ export class Settlements {
       ...{ before: { expiryDate: new Date(before) }, after: { expiryDate: new Date(after) } },
     }));
     if (extended.length > 0) await this.#audit.record(extended, author, input.manager!);
-    return /[1-9]/.test(row.expired) ? Object.assign(spend, { expired: shownAmount(row.expired) }) : spend;
+    return /[1-9]/.test(row.expired) ? Object.assign(spend, { expired: this.#database.shown(row.expired) }) : spend;
   }
 
   async #settle<Row extends SettleRow>(

@@ -6,7 +6,6 @@ import { sql } from '../../database/named-parameters';
 import { timeInResult } from '../../database/result-types';
 import { overtaken } from '../../database/retry';
 import { nowIn, timeOf } from '../../database/statement-time';
-import { shownAmount } from '../../entities/columns';
 import { ReferralAccount } from '../../entities/referral-account';
 import { invalid, referralError } from '../../errors';
 import { emailOf, objectOf, someUserIdOf } from '../../input';
@@ -16,6 +15,7 @@ import type { ReferralCreation, ReferralPlan } from '../../tracking/referral-cre
 import type { UserRef, WithManager } from '../../types/common';
 import type { AccountChanges, AccountInput, AccountTotals, BlockedEarnings, EarningMode } from '../../types/earn-outs';
 import type { Totals } from '../commissions/totals';
+import { flatCommission } from '../records/commission-terms';
 import { RecordManager } from '../records/record-manager';
 import { modes, payableFrom } from './payable-from';
 import { periodEnd, periodStart } from './schedule';
@@ -126,13 +126,13 @@ export class AccountManager extends RecordManager<ReferralAccount, AccountInput,
     );
     const { walked, blockedReason: reason, ...totals } = row!;
     if (!manager) await this.#totals.noteWalked(account.userId, Number(walked));
-    const payoutsEarned = shownAmount(totals.payoutsEarned);
+    const payoutsEarned = this.database.shown(totals.payoutsEarned);
     return {
       ...totals,
-      creditsEarned: shownAmount(totals.creditsEarned),
+      creditsEarned: this.database.shown(totals.creditsEarned),
       payoutsEarned,
-      totalCreditsEarned: shownAmount(totals.totalCreditsEarned),
-      totalPayoutsEarned: shownAmount(totals.totalPayoutsEarned),
+      totalCreditsEarned: this.database.shown(totals.totalCreditsEarned),
+      totalPayoutsEarned: this.database.shown(totals.totalPayoutsEarned),
       blocked: reason === null ? null : { amount: payoutsEarned, reason },
     };
   }
@@ -180,7 +180,9 @@ export class AccountManager extends RecordManager<ReferralAccount, AccountInput,
       ),
       manager,
     );
-    return row ? this.database.entity(ReferralAccount, row) : null;
+    const account = row ? this.database.entity(ReferralAccount, row) : null;
+    if (account) this.known.add(account); // it has no terms yet, and a user's first look makes it: no row of the audit
+    return account;
   }
 
   /**
@@ -214,7 +216,8 @@ export class AccountManager extends RecordManager<ReferralAccount, AccountInput,
   }
 
   protected async change(id: number, changes: AccountChanges, manager: EntityManager): Promise<void> {
-    const { mode, payoutEmail } = objectOf('accounts.update', changes, { mode: true, payoutEmail: true });
+    const fields = { mode: true, payoutEmail: true, commission: true } as const;
+    const { mode, payoutEmail, commission } = objectOf('accounts.update', changes, fields);
     if (mode !== undefined && mode !== 'credits' && mode !== 'payout')
       throw invalid('mode', "'credits' or 'payout'", mode);
     if (mode === 'payout' && !this.#settings.earnOuts.payout)
@@ -224,6 +227,7 @@ export class AccountManager extends RecordManager<ReferralAccount, AccountInput,
       ...(payoutEmail !== undefined && {
         payoutEmail: payoutEmail === null ? null : emailOf('payoutEmail', payoutEmail),
       }),
+      ...(commission !== undefined && flatCommission(commission, this.database.currency)),
     };
     if (Object.keys(values).length === 0) return;
     const before = await this.get(id, { manager });

@@ -1,11 +1,17 @@
 import type { Database } from '../../database/database';
 import { type Placeholders, type Statement, statement } from '../../database/named-parameters';
+import type { PayoutApproval } from '../../types/earn-outs';
 import { openAmounts, type OpenAmountParameters } from './open-amounts';
 import { keyOf } from './payout-key';
 import { termNames } from './terms';
 
 type Tables = Database['tables'];
-type Parameters = Placeholders<OpenAmountParameters>;
+type Parameters = Placeholders<BindParameters>;
+
+export interface BindParameters extends OpenAmountParameters {
+  /** Which payouts wait for `earnOuts.approve`. */
+  approve: PayoutApproval;
+}
 
 /**
  * Creates the earn-outs of accounts. To each it binds the open amounts of its mode, and the debt of the other mode if
@@ -17,13 +23,14 @@ type Parameters = Placeholders<OpenAmountParameters>;
  *    runs do not bind the same account, and the snapshot of this statement contains what the previous holder of the
  *    lock has bound.
  * 2. `referral_earn_outs`: new rows only. The unique index allows one in progress for each user and mode.
- * 3. `referral_commissions`, `referral_commission_entries` and `referral_earn_out_entries`: the rows that are bound. A
+ * 3. `referral_commissions`, `referral_commission_entries`, `referral_earn_out_entries` and `referral_adjustments`: the rows
+ *    that are bound. A
  *    concurrent refund can hold these locks, so the caller sets a `lock_timeout`.
  */
-export function bindStatement(database: Database): Statement<OpenAmountParameters> {
+export function bindStatement(database: Database): Statement<BindParameters> {
   const { tables } = database;
-  return statement<OpenAmountParameters>(
-    { ...termNames, users: true },
+  return statement<BindParameters>(
+    { ...termNames, users: true, approve: true },
     ($) => `
     WITH
     ${[openAmounts(database, $), made(tables, $), bound(tables), addedToAccounts(tables)].join(',')}
@@ -51,13 +58,23 @@ const made = (tables: Tables, $: Parameters): string => `
     -- Inserts the earn-outs. It guards the writes below: each joins its rows.
     made AS (
       INSERT INTO ${tables.earnOuts} (user_id, mode, payout_email, amount, commissions, status, idempotency_key,
-        next_attempt_at, created_at, updated_at)
+        next_attempt_at, awaits_approval, created_at, updated_at)
       SELECT user_id, mode, payout_email, amount, commissions, 'processing',
         ${keyOf('json_build_array(user_id, mode, refused_key)::text', 'contents')},
-        CASE mode WHEN 'payout' THEN at.now END, at.now, at.now
-      FROM described CROSS JOIN at ORDER BY user_id, mode
+        CASE WHEN mode = 'payout' AND NOT awaited.is_awaited THEN at.now END, awaited.is_awaited, at.now, at.now
+      FROM described d CROSS JOIN at CROSS JOIN LATERAL (SELECT ${isAwaited(tables, $)} AS is_awaited) AS awaited
+      ORDER BY user_id, mode
       RETURNING *
     )`;
+
+/** SQL: whether an earn-out of the table `d` waits for an approval. */
+const isAwaited = ({ earnOuts }: Tables, $: Parameters): string => `d.mode = 'payout' AND CASE ${$.approve}::text
+        WHEN 'all' THEN true
+        WHEN 'new-accounts' THEN NOT EXISTS (
+          SELECT FROM ${earnOuts} o WHERE o.user_id = d.user_id AND o.mode = d.mode AND o.completions > 0
+            AND o.status = 'completed'
+        )
+        ELSE false END`;
 
 const bound = (tables: Tables): string => `
     -- Binds the commissions. The amount is earned, which never changes: a concurrent refund adds an entry, which stays
@@ -75,7 +92,7 @@ const bound = (tables: Tables): string => `
       JOIN chosen ON chosen.user_id = made.user_id AND chosen.mode = made.mode
       WHERE e.user_id = x.user_id AND e.commission_id = x.commission_id AND e.id = x.id
         AND (x.mode = made.mode OR (x.is_debt AND chosen.takes_debt))
-      RETURNING e.user_id, x.mode, e.amount
+      RETURNING e.user_id, x.mode, x.amount
     ),
     -- Binds the entries of payments in the same way.
     bound_payments AS (
@@ -85,6 +102,15 @@ const bound = (tables: Tables): string => `
       WHERE e.user_id = x.user_id AND e.id = x.id
         AND (made.mode = 'payout' OR (x.amount < 0 AND chosen.takes_debt))
       RETURNING e.user_id, 'payout' AS mode, e.amount
+    ),
+    -- Binds the adjustments in the same way.
+    bound_adjustments AS (
+      UPDATE ${tables.adjustments} e SET earn_out_id = made.id
+      FROM open_adjustments x JOIN made ON made.user_id = x.user_id
+      JOIN chosen ON chosen.user_id = made.user_id AND chosen.mode = made.mode
+      WHERE e.user_id = x.user_id AND e.id = x.id
+        AND (x.mode = made.mode OR (x.amount < 0 AND chosen.takes_debt))
+      RETURNING e.user_id, x.mode, e.amount
     )`;
 
 const addedToAccounts = (tables: Tables): string => `
@@ -96,7 +122,8 @@ const addedToAccounts = (tables: Tables): string => `
       FROM (
         ${sumsByMode(
           `SELECT user_id, mode, amount, 0 AS earn_out FROM bound UNION ALL SELECT user_id, mode, amount, 0 FROM bound_entries
-          UNION ALL SELECT user_id, mode, amount, 0 FROM bound_payments UNION ALL SELECT user_id, mode, 0, 1 FROM made`,
+          UNION ALL SELECT user_id, mode, amount, 0 FROM bound_payments
+          UNION ALL SELECT user_id, mode, amount, 0 FROM bound_adjustments UNION ALL SELECT user_id, mode, 0, 1 FROM made`,
           'sum(earn_out) AS earn_outs',
         )}
       ) AS by_user

@@ -4,6 +4,7 @@ import { isLockTimeout, isRefusal } from '../../database/driver-errors';
 import type { Query } from '../../database/named-parameters';
 import { retryConflicts } from '../../database/retry';
 import type { Settings } from '../../options';
+import type { PayoutApproval } from '../../types/earn-outs';
 import { bindStatement } from './bind-statement';
 import {
   adoptStatement,
@@ -52,7 +53,11 @@ export class EarnOutBinding {
   }
 
   /** Binds the commissions of all accounts that are due, one batch in each transaction. */
-  async bindAll(lockedAccounts: LockedAccounts, progress: Progress): Promise<void> {
+  async bindAll(
+    lockedAccounts: LockedAccounts,
+    approve: PayoutApproval | undefined,
+    progress: Progress,
+  ): Promise<void> {
     const terms = hashOf(this.#terms(null));
     const statement = dueStatement(this.#database);
     let after: Pick<DueRow, 'userId' | 'dueAt'> | undefined = { userId: '', dueAt: '-infinity' };
@@ -62,7 +67,13 @@ export class EarnOutBinding {
       const due = await this.#rows<DueRow>(query);
       // A user has a row for each channel and mode.
       const users = [...new Set(due.map(({ userId }) => userId))];
-      if (users.length > 0) await this.#bindOrPart(users, due[0]!.now, lockedAccounts, progress);
+      if (users.length > 0)
+        await this.#bindOrPart(
+          users,
+          due[0]!.now,
+          { lockedAccounts, approve: approve ?? this.#settings.approve },
+          progress,
+        );
       after = due.at(-1);
     }
   }
@@ -71,19 +82,14 @@ export class EarnOutBinding {
    * Binds a batch of accounts. If a row lock times out, or PostgreSQL refuses a row, for example by a trigger of the
    * host's, it binds each account in a transaction of its own, so that one does not keep the others from being paid.
    */
-  async #bindOrPart(
-    users: readonly string[],
-    now: Date,
-    lockedAccounts: LockedAccounts,
-    progress: Progress,
-  ): Promise<void> {
+  async #bindOrPart(users: readonly string[], now: Date, how: Binding, progress: Progress): Promise<void> {
     let made: number;
     try {
-      made = await retryConflicts(() => this.#bind(users, now, lockedAccounts));
+      made = await retryConflicts(() => this.#bind(users, now, how));
     } catch (error) {
       if (!isLockTimeout(error) && !isRefusal(error)) throw error;
-      if (users.length > 1) for (const user of users) await this.#bindOrPart([user], now, lockedAccounts, progress);
-      else if (lockedAccounts === 'wait') this.#onError(error); // it stays due for the next run
+      if (users.length > 1) for (const user of users) await this.#bindOrPart([user], now, how, progress);
+      else if (how.lockedAccounts === 'wait') this.#onError(error); // it stays due for the next run
       return;
     }
     await progress.addBound(made);
@@ -91,7 +97,7 @@ export class EarnOutBinding {
 
   /** All statements of the transaction use the same time, so that none of them counts a commission as pending that
    * another one counts as available. */
-  #bind(users: readonly string[], now: Date, lockedAccounts: LockedAccounts): Promise<number> {
+  #bind(users: readonly string[], now: Date, { lockedAccounts, approve }: Binding): Promise<number> {
     const terms = this.#terms(now);
     return this.#database.unlimited('ordinary', async (manager) => {
       const timeout = lockTimeoutMs[lockedAccounts];
@@ -100,7 +106,7 @@ export class EarnOutBinding {
       const locked = (await this.#database.query<{ userId: string }>(lock, manager)).map(({ userId }) => userId);
       if (locked.length === 0) return 0;
       // A second statement, because its snapshot contains what the previous holders of the locks have bound.
-      const bind = bindStatement(this.#database).with({ ...terms, users: locked });
+      const bind = bindStatement(this.#database).with({ ...terms, users: locked, approve });
       const [row] = await this.#database.query<{ made: string }>(bind, manager);
       const reschedule = rescheduleStatement(this.#database);
       await this.#database.query(reschedule.with({ ...terms, users: locked, terms: hashOf(terms) }), manager);
@@ -116,6 +122,12 @@ export class EarnOutBinding {
   #terms(now: Date | null): EarnOutTerms {
     return termsOf(this.#settings, now);
   }
+}
+
+/** How accounts are bound. */
+interface Binding {
+  lockedAccounts: LockedAccounts;
+  approve: PayoutApproval;
 }
 
 interface DueRow {

@@ -128,11 +128,12 @@ export function rescheduleStatement(database: Database): Statement<OpenAmountPar
     times AS (
       SELECT user_id, at.now AS due_at FROM sums CROSS JOIN at WHERE amount > 0 AND total >= ${$.minimum}::numeric
       UNION ALL SELECT p.user_id, p.from_time FROM payable p JOIN nets n USING (user_id, mode) CROSS JOIN at
-      WHERE p.from_time > at.now AND n.ready > 0
+      WHERE p.from_time > at.now AND greatest(n.ready, n.debt) > 0
       UNION ALL SELECT p.user_id, greatest(p.from_time, c.available_at)
       FROM payable p CROSS JOIN at CROSS JOIN LATERAL (
         SELECT min(available_at) AS available_at FROM ${tables.commissions}
         WHERE user_id = p.user_id AND mode = p.mode AND earn_out_id IS NULL AND available_at > at.now
+          AND available_at < 'infinity'
       ) AS c
       WHERE p.from_time IS NOT NULL AND c.available_at IS NOT NULL
     ),
@@ -142,7 +143,7 @@ export function rescheduleStatement(database: Database): Statement<OpenAmountPar
     ),
     -- The rows as they are now. Those that were changed since the snapshot differ from it.
     locked AS (
-      SELECT user_id, channel_id, mode, commissions, due_at FROM ${tables.totals}
+      SELECT user_id, channel_id, mode, commissions, due_at, due_terms FROM ${tables.totals}
       WHERE user_id = ANY(${$.users}::varchar[]) FOR NO KEY UPDATE SKIP LOCKED
     )
     UPDATE ${tables.totals} t SET due_at = next.due_at, due_terms = ${$.terms}::integer
@@ -150,6 +151,7 @@ export function rescheduleStatement(database: Database): Statement<OpenAmountPar
     JOIN ${tables.totals} seen USING (user_id, channel_id, mode)
     WHERE t.user_id = locked.user_id AND t.channel_id = locked.channel_id AND t.mode = locked.mode
       AND seen.commissions = locked.commissions AND seen.due_at IS NOT DISTINCT FROM locked.due_at
+      AND seen.due_terms = locked.due_terms
       AND (t.due_at IS DISTINCT FROM next.due_at OR t.due_terms <> ${$.terms}::integer)`,
   );
 }

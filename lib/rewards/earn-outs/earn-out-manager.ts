@@ -5,8 +5,10 @@ import { nowIn } from '../../database/statement-time';
 import { ReferralEarnOut } from '../../entities/referral-earn-out';
 import { referralError } from '../../errors';
 import { objectOf, recordIdOf } from '../../input';
-import type { RecordRef, WithManager } from '../../types/common';
+import type { StaffOptions } from '../../types/audit';
+import type { RecordRef } from '../../types/common';
 import type { EarnOutReport, ProviderPayment, Reconciliation as Result } from '../../types/earn-outs';
+import { type Audit, changedFields, staffFields, staffOf } from '../records/audit';
 import { KeptRecordManager } from '../records/kept-record-manager';
 import { Reconciliation } from './reconciliation';
 import type { Reports } from './reports';
@@ -23,16 +25,18 @@ export class EarnOutManager extends KeptRecordManager<ReferralEarnOut, object> {
   readonly #waiting: Waiting;
   readonly #reconciliation: Reconciliation;
   readonly #clock: Clock;
+  readonly #audit: Audit;
 
   /** @internal */
-  constructor(database: Database, clock: Clock, transitions: Transitions, reports: Reports) {
+  constructor(database: Database, clock: Clock, transitions: Transitions, reports: Reports, audit: Audit) {
     const kind = { record: ReferralEarnOut, word: 'earn-out', inUse: {} };
     super(database, kind, 'it is the record of a payment, which settle and retry change');
     this.#transitions = transitions;
     this.#reports = reports;
     this.#waiting = new Waiting(database, clock);
-    this.#reconciliation = new Reconciliation(database, clock, transitions);
+    this.#reconciliation = new Reconciliation(database, clock, transitions, audit);
     this.#clock = clock;
+    this.#audit = audit;
   }
 
   /**
@@ -52,22 +56,59 @@ export class EarnOutManager extends KeptRecordManager<ReferralEarnOut, object> {
   }
 
   /**
+   * Approves a payout that waits for that: the next run asks the provider for it. `earnOuts.search` with
+   * `where: { awaitsApproval: true }` finds those that wait. To refuse one, call `settle` with its `idempotencyKey` and the
+   * status `failed`: its amount goes into a later earn-out. A payout that does not wait stays as it is.
+   *
+   * @throws ReferralError `NOT_FOUND`; `NOT_CHANGEABLE` if it failed or was returned; `INVALID_INPUT`;
+   * `DATABASE_UNAVAILABLE`.
+   */
+  async approve(earnOut: RecordRef, options: StaffOptions = {}): Promise<ReferralEarnOut> {
+    const id = recordIdOf('id', earnOut);
+    const { manager, ...given } = objectOf('earnOuts.approve', options, staffFields);
+    const author = staffOf(given);
+    return this.database.transaction(async (within) => {
+      const { userId } = await this.get(id, { manager: within });
+      if (await this.#waiting.approve(userId, id, within)) {
+        const change = { before: { awaitsApproval: true }, after: { awaitsApproval: false } };
+        const subject = { call: 'earnOuts.approve', subject: this.kind.word, subjectId: id, userId };
+        await this.#audit.record([{ ...subject, ...change }], author, within);
+      }
+      const approved = await this.get(id, { manager: within });
+      if (approved.status === 'failed' || approved.status === 'returned')
+        throw referralError(
+          'NOT_CHANGEABLE',
+          this.kind.word,
+          id,
+          `it is ${approved.status}: a later one pays its amount`,
+        );
+      return approved;
+    }, manager);
+  }
+
+  /**
    * Makes a payout due again, by hand. If it is in progress, the next run asks the provider again under the same key. If
    * it failed or was returned, the account does not wait any longer, and the next run pays its amount by a new earn-out.
    * In both cases attempts and refusals begin to count anew.
    *
-   * @throws ReferralError `NOT_FOUND`; `NOT_CHANGEABLE` if it is completed, or if a process is paying it at this moment.
+   * @throws ReferralError `NOT_FOUND`; `NOT_CHANGEABLE` if it is completed, if it waits for `approve`, or if a process is paying
+   * it at this moment.
    */
-  async retry(earnOut: RecordRef, options: WithManager = {}): Promise<ReferralEarnOut> {
+  async retry(earnOut: RecordRef, options: StaffOptions = {}): Promise<ReferralEarnOut> {
     const id = recordIdOf('id', earnOut);
-    const { manager } = objectOf('earnOuts.retry', options, { manager: true });
+    const { manager, ...given } = objectOf('earnOuts.retry', options, staffFields);
+    const author = staffOf(given);
     return this.database.transaction(async (within) => {
       const { userId } = await this.get(id, { manager: within });
       await this.#transitions.lockAccount(userId, within);
       await this.lock(id, within);
       const current = await this.get(id, { manager: within });
       await this.#makeDue(current, within);
-      return this.get(id, { manager: within });
+      const due = await this.get(id, { manager: within });
+      const change = changedFields(this.valuesOf(current), this.valuesOf(due));
+      const subject = { call: 'earnOuts.retry', subject: this.kind.word, subjectId: id, userId };
+      if (change) await this.#audit.record([{ ...subject, ...change }], author, within);
+      return due;
     }, manager);
   }
 
@@ -81,9 +122,9 @@ export class EarnOutManager extends KeptRecordManager<ReferralEarnOut, object> {
    * @throws ReferralError `INVALID_INPUT` naming the payment, before anything is written, also if an earn-out with the
    * key has another user or amount; `DATABASE_UNAVAILABLE`: then call it again with the same list.
    */
-  async reconcile(payments: readonly ProviderPayment[], options: WithManager = {}): Promise<Result> {
-    const { manager } = objectOf('earnOuts.reconcile', options, { manager: true });
-    return this.#reconciliation.reconcile(payments, manager);
+  async reconcile(payments: readonly ProviderPayment[], options: StaffOptions = {}): Promise<Result> {
+    const { manager, ...given } = objectOf('earnOuts.reconcile', options, staffFields);
+    return this.#reconciliation.reconcile(payments, staffOf(given), manager);
   }
 
   protected make(): Promise<never> {
@@ -92,10 +133,11 @@ export class EarnOutManager extends KeptRecordManager<ReferralEarnOut, object> {
   }
 
   async #makeDue(earnOut: ReferralEarnOut, manager: EntityManager): Promise<void> {
-    const { id, userId, mode, status, claimedUntil } = earnOut;
+    const { id, userId, mode, status, awaitsApproval, claimedUntil } = earnOut;
     if (status === 'completed') throw referralError('NOT_CHANGEABLE', this.kind.word, id, 'it is completed');
     if (status !== 'processing') return this.#waiting.end(userId, mode, manager);
     if (mode !== 'payout') return; // each run gives the credit of all of them
+    if (awaitsApproval) throw referralError('NOT_CHANGEABLE', this.kind.word, id, 'it waits for earnOuts.approve');
     if (claimedUntil !== null && claimedUntil > (await nowIn(this.database, this.#clock, manager)))
       throw referralError('NOT_CHANGEABLE', this.kind.word, id, 'a process is paying it at this moment');
     return this.#waiting.askAgain(userId, id, manager);

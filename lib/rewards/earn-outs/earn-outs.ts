@@ -5,7 +5,7 @@ import { afterCommit } from '../../database/unavailable';
 import { invalid } from '../../errors';
 import { objectOf } from '../../input';
 import type { Settings } from '../../options';
-import type { EarnOutProgress, RunEarnOutsOptions } from '../../types/earn-outs';
+import type { EarnOutProgress, PayoutApproval, RunEarnOutsOptions } from '../../types/earn-outs';
 import type { CreditTypeManager } from '../credits/credit-type-manager';
 import { EarnOutBinding } from './binding';
 import { CreditPayments } from './credit-payments';
@@ -13,6 +13,8 @@ import { Payouts } from './payouts';
 import { Progress } from './progress';
 import type { Reports } from './reports';
 import type { Transitions } from './transitions';
+
+const approvals: ReadonlySet<string> = new Set<PayoutApproval>(['all', 'new-accounts', 'none']);
 
 /**
  * Pays available commissions, in three steps: commissions are bound to an earn-out, the earn-out is paid, and it is
@@ -43,25 +45,27 @@ export class EarnOuts {
   }
 
   async run(options: RunEarnOutsOptions = {}): Promise<EarnOutProgress> {
-    const { onProgress } = objectOf('runEarnOuts', options, { onProgress: true });
+    const { onProgress, approve } = objectOf('runEarnOuts', options, { onProgress: true, approve: true });
     if (onProgress !== undefined && typeof onProgress !== 'function')
       throw invalid('onProgress', 'a function', onProgress);
+    if (approve !== undefined && !approvals.has(approve))
+      throw invalid('approve', [...approvals].join(' or '), approve);
     const progress = new Progress(this.#database, onProgress);
     try {
-      await this.#pay(progress);
+      await this.#pay(approve, progress);
     } catch (error) {
       throw progress.hasBegun ? afterCommit(error) : error;
     }
     return progress.shown();
   }
 
-  async #pay(progress: Progress): Promise<void> {
+  async #pay(approve: PayoutApproval | undefined, progress: Progress): Promise<void> {
     await this.#binding.adoptAll();
     // All commissions are bound before any earn-out is paid, so that this run does not bind those of a failed one
     // again.
-    await this.#binding.bindAll('skip', progress);
+    await this.#binding.bindAll('skip', approve, progress);
     // Then the accounts that were skipped, because a concurrent call or run had locked them.
-    await this.#binding.bindAll('wait', progress);
+    await this.#binding.bindAll('wait', approve, progress);
     await this.#credits.payAll(progress);
     await this.#payouts.payAll(progress);
   }

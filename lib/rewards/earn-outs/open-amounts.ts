@@ -14,9 +14,10 @@ type Parameters = Placeholders<OpenAmountParameters>;
 
 /**
  * The CTEs that compute what earn-outs can pay now. `parts` are all open amounts: commissions that are available and
- * not paid, and entries that no earn-out has included. `sums` are the earn-outs that these parts would make.
+ * not paid, and entries and adjustments that no earn-out has included. `sums` are the earn-outs that these parts would make.
  *
- * The refund of a commission that is paid already leaves a debt, and so does a payment for which nothing was available.
+ * The refund of a commission that is paid already leaves a debt, and so do a payment for which nothing was available and a
+ * deduction.
  * The earn-out of the same mode subtracts the debt, if more is ready in that mode. Otherwise the earn-out of the other
  * mode subtracts it, so that no user is paid in one mode while owing in the other. A commission whose earn-out is still in
  * progress has no debt yet.
@@ -46,10 +47,13 @@ export function wantedAccounts({ accounts }: Tables, $: Pick<Parameters, 'users'
 }
 
 const openEntries = (tables: Tables, $: Parameters): string => `
-    -- Entries of refunds that no earn-out has included. is_debt: the commission of the entry is paid already.
+    -- Entries of commissions that no earn-out has included. is_debt: the commission of the entry is paid already. The key
+    -- of a refund's entry is the one that it had before there were other kinds. What was taken back from credit is settled.
     open_entries AS (
-      SELECT e.user_id, e.commission_id, e.id, e.amount, c.mode, c.earn_out_id IS NOT NULL AS is_debt,
-        json_build_array('refund', c.referee_id, e.refund)::text AS natural_key
+      SELECT e.user_id, e.commission_id, e.id, e.amount + e.taken_back AS amount, c.mode,
+        c.earn_out_id IS NOT NULL AS is_debt,
+        CASE e.kind WHEN 'refund' THEN json_build_array(e.kind, c.referee_id, e.refund)
+          ELSE json_build_array(e.kind, c.referee_id, c.purchase, e.refund) END::text AS natural_key
       FROM ${tables.commissionEntries} e
       JOIN ${tables.commissions} c ON c.user_id = e.user_id AND c.id = e.commission_id CROSS JOIN at
       WHERE e.user_id = ANY(${$.users}::varchar[]) AND e.earn_out_id IS NULL AND c.available_at <= at.now AND (
@@ -64,6 +68,12 @@ const openEntries = (tables: Tables, $: Parameters): string => `
       FROM ${tables.earnOutEntries} x
       JOIN ${tables.earnOuts} o ON o.user_id = x.user_id AND o.id = x.payment_id
       WHERE x.user_id = ANY(${$.users}::varchar[]) AND x.earn_out_id IS NULL
+    ),
+    -- Adjustments that no earn-out has included.
+    open_adjustments AS (
+      SELECT x.user_id, x.id, x.mode, x.amount, json_build_array('adjustment', x.reference)::text AS natural_key
+      FROM ${tables.adjustments} x
+      WHERE x.user_id = ANY(${$.users}::varchar[]) AND x.earn_out_id IS NULL
     )`;
 
 const parts = (tables: Tables, $: Parameters): string => `
@@ -75,6 +85,7 @@ const parts = (tables: Tables, $: Parameters): string => `
       WHERE c.user_id = ANY(${$.users}::varchar[]) AND c.earn_out_id IS NULL AND c.available_at <= at.now
       UNION ALL SELECT user_id, mode, amount, 0, is_debt, natural_key FROM open_entries
       UNION ALL SELECT user_id, 'payout', amount, 0, amount < 0, natural_key FROM open_payments
+      UNION ALL SELECT user_id, mode, amount, 0, amount < 0, natural_key FROM open_adjustments
     )`;
 
 const sums = (): string => `

@@ -1,6 +1,5 @@
 import type { Database } from '../../database/database';
 import { sql } from '../../database/named-parameters';
-import { shownAmount } from '../../entities/columns';
 import type { ReferralEarnOut } from '../../entities/referral-earn-out';
 import type { EarnOutProgress, RunEarnOutsOptions } from '../../types/earn-outs';
 import { Batches } from './batches';
@@ -54,6 +53,6 @@ export class Progress {
   }
 
   shown(): EarnOutProgress {
-    return { ...this.#sum, amount: shownAmount(this.#sum.amount) };
+    return { ...this.#sum, amount: this.#database.shown(this.#sum.amount) };
   }
 }

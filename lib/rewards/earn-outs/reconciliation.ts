@@ -1,15 +1,16 @@
 import type { EntityManager } from 'typeorm';
+import type { Currency } from '../../currency';
 import type { Clock } from '../../database/clock';
 import type { Database } from '../../database/database';
 import { sql } from '../../database/named-parameters';
 import { timeOf } from '../../database/statement-time';
-import { shownAmount } from '../../entities/columns';
 import { ReferralEarnOut } from '../../entities/referral-earn-out';
 import { invalid } from '../../errors';
 import { amountOf, dateOf, isNothing, listOf, objectOf, referenceOf, someUserIdOf, textOf } from '../../input';
 import { lengths } from '../../limits';
 import { quoted } from '../../shown';
 import type { ProviderPayment, Reconciliation as Result } from '../../types/earn-outs';
+import type { Audit, Author } from '../records/audit';
 import { isPaidOut } from './statuses';
 import type { Transitions } from './transitions';
 
@@ -21,16 +22,22 @@ export class Reconciliation {
   readonly #database: Database;
   readonly #clock: Clock;
   readonly #transitions: Transitions;
+  readonly #audit: Audit;
 
-  constructor(database: Database, clock: Clock, transitions: Transitions) {
+  constructor(database: Database, clock: Clock, transitions: Transitions, audit: Audit) {
     this.#database = database;
     this.#clock = clock;
     this.#transitions = transitions;
+    this.#audit = audit;
   }
 
   /** Refuses the whole list before it books anything. Then each payment is booked in a transaction of its own. */
-  async reconcile(list: readonly ProviderPayment[], manager: EntityManager | undefined): Promise<Result> {
-    const payments = listOf('payments', list).map(checked);
+  async reconcile(
+    list: readonly ProviderPayment[],
+    author: Author,
+    manager: EntityManager | undefined,
+  ): Promise<Result> {
+    const payments = listOf('payments', list).map((payment, index) => checked(payment, index, this.#database.currency));
     refuseDuplicates(payments);
     const known = new Set<Payment>();
     for (let start = 0; start < payments.length; start += batchSize)
@@ -39,11 +46,11 @@ export class Reconciliation {
     const result = { known: known.size, completed: 0, booked: 0 };
     const debts: string[] = [];
     for (const payment of payments.filter((one) => !known.has(one))) {
-      const { step, debt } = await this.#database.transaction((within) => this.#book(payment, within), manager);
+      const { step, debt } = await this.#database.transaction((within) => this.#book(payment, author, within), manager);
       result[step]++;
       if (debt !== null) debts.push(debt);
     }
-    return { ...result, debt: shownAmount(await this.#sum(debts, manager)) };
+    return { ...result, debt: this.#database.shown(await this.#sum(debts, manager)) };
   }
 
   /**
@@ -78,11 +85,11 @@ export class Reconciliation {
     const paymentOf = ({ place }: ComparedRow): Payment => payments[Number(place) - 1]!;
     if (!wrong) return new Set(rows.filter(({ isKnown }) => isKnown).map(paymentOf));
     const { amount, user } = paymentOf(wrong);
-    const known = `the payment of its earn-out, ${shownAmount(wrong.amount)} for the user ${quoted(wrong.user)} (${wrong.mode})`;
+    const known = `the payment of its earn-out, ${this.#database.shown(wrong.amount)} for the user ${quoted(wrong.user)} (${wrong.mode})`;
     throw invalid(`payments[${start + Number(wrong.place) - 1}]`, known, `${amount} for the user ${quoted(user)}`);
   }
 
-  async #book(payment: Payment, manager: EntityManager): Promise<{ step: Step; debt: string | null }> {
+  async #book(payment: Payment, author: Author, manager: EntityManager): Promise<{ step: Step; debt: string | null }> {
     const { user, key, at, reference } = payment;
     await this.#ensureAccount(user, manager);
     await this.#transitions.lockAccount(user, manager);
@@ -93,11 +100,25 @@ export class Reconciliation {
     }
     if (known?.status === 'processing') {
       await this.#transitions.complete(known, { claim: null, reference, paidAt: at }, manager);
+      await this.#keep(known, known.status, author, manager);
       return { step: 'completed', debt: null };
     }
     const earnOut = known ?? (await this.#insert(payment, manager));
     const { debt } = await this.#transitions.book(earnOut, { paidAt: at, reference }, manager);
+    await this.#keep(earnOut, known?.status ?? null, author, manager);
     return { step: known ? 'completed' : 'booked', debt };
+  }
+
+  async #keep(
+    { id: subjectId, userId, amount }: ReferralEarnOut,
+    status: string | null,
+    author: Author,
+    manager: EntityManager,
+  ): Promise<void> {
+    const before = status === null ? null : { status };
+    const after = { status: 'completed', ...(status === null && { amount }) };
+    const change = { call: 'earnOuts.reconcile', subject: 'earn-out', subjectId, userId, before, after };
+    await this.#audit.record([change], author, manager);
   }
 
   async #find(key: string, manager: EntityManager): Promise<ReferralEarnOut | null> {
@@ -193,7 +214,7 @@ interface Payment {
   at: Date;
 }
 
-function checked(payment: ProviderPayment, index: number): Payment {
+function checked(payment: ProviderPayment, index: number, currency: Currency): Payment {
   const name = (field: string): string => `payments[${index}].${field}`;
   const fields = { key: true, reference: true, amount: true, user: true, at: true } as const;
   const { key, reference, amount, user, at } = objectOf(`payments[${index}]`, payment, fields);
@@ -202,7 +223,7 @@ function checked(payment: ProviderPayment, index: number): Payment {
   return {
     key: textOf(name('key'), key, lengths.idempotencyKey, 1),
     reference: isNothing(reference) ? null : referenceOf(name('reference'), reference),
-    amount: amountOf(name('amount'), amount, 'positive'),
+    amount: amountOf(name('amount'), amount, 'positive', currency),
     user: someUserIdOf(name('user'), user),
     at: paidAt,
   };

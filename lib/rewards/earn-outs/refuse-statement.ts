@@ -70,7 +70,7 @@ export function refuseStatement(database: Database): Statement<RefuseParameters>
       UPDATE ${tables.commissionEntries} e SET earn_out_id = NULL FROM ${tables.commissions} c
       WHERE e.user_id = ${$.user} AND e.earn_out_id = (SELECT id FROM refused)
         AND c.user_id = e.user_id AND c.id = e.commission_id
-      RETURNING e.user_id, c.mode, e.amount
+      RETURNING e.user_id, c.mode, e.amount + e.taken_back AS amount
     ),
     -- Unbinds the entries of payments.
     freed_payments AS (
@@ -78,12 +78,19 @@ export function refuseStatement(database: Database): Statement<RefuseParameters>
       WHERE user_id = ${$.user} AND earn_out_id = (SELECT id FROM refused)
       RETURNING user_id, 'payout' AS mode, amount
     ),
+    -- Unbinds the adjustments.
+    freed_adjustments AS (
+      UPDATE ${tables.adjustments} SET earn_out_id = NULL
+      WHERE user_id = ${$.user} AND earn_out_id = (SELECT id FROM refused)
+      RETURNING user_id, mode, amount
+    ),
     -- Subtracts all of them from what the account was paid.
     paid AS (
       UPDATE ${tables.accounts} a
       SET credits_paid = a.credits_paid - by_user.credits, payouts_paid = a.payouts_paid - by_user.payouts
       FROM (
-        ${sumsByMode('SELECT * FROM freed UNION ALL SELECT * FROM freed_entries UNION ALL SELECT * FROM freed_payments')}
+        ${sumsByMode(`SELECT * FROM freed UNION ALL SELECT * FROM freed_entries UNION ALL SELECT * FROM freed_payments
+          UNION ALL SELECT * FROM freed_adjustments`)}
       ) AS by_user
       WHERE a.user_id = by_user.user_id
     ),

@@ -5,11 +5,12 @@ import { sql } from '../../database/named-parameters';
 import { debug } from '../../debug';
 import { ReferralEarnOut } from '../../entities/referral-earn-out';
 import { invalid, referralError } from '../../errors';
-import { isNothing, objectOf, referenceOf, textOf } from '../../input';
+import { isNothing, objectOf, referenceOf, staffFields, textOf } from '../../input';
 import { lengths } from '../../limits';
 import type { Settings } from '../../options';
-import type { WithManager } from '../../types/common';
+import type { StaffOptions } from '../../types/audit';
 import type { EarnOutReport, EarnOutStatus } from '../../types/earn-outs';
+import { type Audit, type Author, staffOf } from '../records/audit';
 import { type PayoutOutcome, reasonOf } from './payout-call';
 import type { Transitions } from './transitions';
 
@@ -21,21 +22,33 @@ export class Reports {
   readonly #events: Events;
   readonly #onError: Settings['onError'];
   readonly #transitions: Transitions;
+  readonly #audit: Audit;
 
-  constructor(database: Database, events: Events, { onError }: Settings, transitions: Transitions) {
+  constructor(database: Database, events: Events, { onError }: Settings, transitions: Transitions, audit: Audit) {
     this.#database = database;
     this.#events = events;
     this.#onError = onError;
     this.#transitions = transitions;
+    this.#audit = audit;
   }
 
   async settle(report: EarnOutReport): Promise<ReferralEarnOut> {
-    const { manager, ...given } = checked(report);
+    const { manager, author, ...given } = checked(report);
     return this.#database.transaction(async (within) => {
       const found = await this.#find(given, within);
       await this.#transitions.lockAccount(found.userId, within);
       const earnOut = await this.#locked(found, given.reference, within);
-      return this.#store(earnOut, given, within);
+      const stored = await this.#store(earnOut, given, within);
+      if (stored.status !== earnOut.status) {
+        const { id: subjectId, userId } = stored;
+        const change = { before: { status: earnOut.status }, after: { status: stored.status } };
+        await this.#audit.record(
+          [{ call: 'earnOuts.settle', subject: 'earn-out', subjectId, userId, ...change }],
+          author,
+          within,
+        );
+      }
+      return stored;
     }, manager);
   }
 
@@ -169,17 +182,19 @@ const reasons: Record<EarnOutReport['status'], string> = {
   returned: 'The payment was returned.',
 };
 
-function checked(report: EarnOutReport): Report & WithManager {
-  const fields = { key: true, reference: true, status: true, reason: true, manager: true } as const;
-  const { key, reference, status, reason, manager } = objectOf('earnOuts.settle', report, fields);
+function checked(report: EarnOutReport): Report & Pick<StaffOptions, 'manager'> & { author: Author } {
+  const fields = { key: true, reference: true, status: true, ...staffFields } as const;
+  const { key, reference, status, reason, by, requestId, manager } = objectOf('earnOuts.settle', report, fields);
   if (isNothing(key) && isNothing(reference))
     throw invalid('key', 'the idempotencyKey of an earn-out, unless there is a reference', key);
   if (!statuses.includes(status)) throw invalid('status', "'completed', 'failed' or 'returned'", status);
+  const why = isNothing(reason) || reason === '' ? null : reasonOf(textOf('reason', reason, Infinity));
   return {
+    author: staffOf({ by, requestId, reason: why }),
     key: isNothing(key) ? null : textOf('key', key, lengths.idempotencyKey, 1),
     reference: isNothing(reference) ? null : referenceOf('reference', reference),
     status,
-    reason: isNothing(reason) || reason === '' ? reasons[status] : reasonOf(textOf('reason', reason, Infinity)),
+    reason: why ?? reasons[status],
     manager,
   };
 }

@@ -16,8 +16,8 @@ export function isInProgress(earnOut: string): string {
   return `${earnOut}.status NOT IN ('completed', 'failed', 'returned')`;
 }
 
-/** SQL: the columns of a claim, as they are without one. */
-export const unclaimed = 'claimed_by = NULL, claimed_until = NULL';
+/** SQL: the columns of a claim and of the wait for an approval, as they are without them. */
+export const unclaimed = 'claimed_by = NULL, claimed_until = NULL, awaits_approval = false';
 
 /** SQL: whether a claim holds the earn-out `e`; true for null, if the caller needs none. */
 export function isClaimedBy(claim: string): string {

@@ -39,6 +39,22 @@ export class Waiting {
     await this.wake(userId, manager);
   }
 
+  /** The next run asks the provider for an earn-out that has waited for an approval. Returns whether it did. */
+  async approve(userId: string, id: number, manager: EntityManager): Promise<boolean> {
+    const { earnOuts } = this.#database.tables;
+    const rows = await this.#database.query(
+      sql(
+        { user: userId, id, now: this.#clock.parameter() },
+        ($) => `
+        UPDATE ${earnOuts} SET awaits_approval = false, next_attempt_at = ${timeOf($.now)}, updated_at = ${timeOf($.now)}
+        WHERE user_id = ${$.user} AND id = ${$.id} AND awaits_approval
+        RETURNING id`,
+      ),
+      manager,
+    );
+    return rows.length > 0;
+  }
+
   /** The next run asks the provider again for an earn-out in progress. */
   async askAgain(userId: string, id: number, manager: EntityManager): Promise<void> {
     const { earnOuts } = this.#database.tables;

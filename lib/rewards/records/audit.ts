@@ -3,9 +3,11 @@ import type { Clock } from '../../database/clock';
 import type { Database } from '../../database/database';
 import { sql } from '../../database/named-parameters';
 import { timeOf } from '../../database/statement-time';
-import { type FieldsOf, hostIdOf, isNothing, textOf } from '../../input';
+import { hostIdOf, isNothing, textOf } from '../../input';
 import { lengths } from '../../limits';
 import type { Actor, StaffOptions } from '../../types/audit';
+
+export { staffFields } from '../../input';
 
 /** One change, as `referral_audit` keeps it. */
 export interface Change {
@@ -29,11 +31,25 @@ export interface Author {
   readonly requestId: string | null;
 }
 
-/** The fields of {@link StaffOptions}, for the list of what a call knows. */
-export const staffFields: FieldsOf<StaffOptions> = { by: true, reason: true, requestId: true, manager: true };
-
 /** The author of what the program does by itself. */
 export const theProgram: Author = { actor: 'program', by: null, reason: null, requestId: null };
+
+/** The author of what a user does in the JSON API. */
+export function theUser(id: string): Author {
+  return { actor: 'user', by: id, reason: null, requestId: null };
+}
+
+/** Returns the fields of a record whose values differ, before and after; null if none does. */
+export function changedFields(
+  before: Readonly<Record<string, unknown>>,
+  after: Readonly<Record<string, unknown>>,
+): Pick<Change, 'before' | 'after'> | null {
+  const names = Object.keys(after).filter((name) => JSON.stringify(before[name]) !== JSON.stringify(after[name]));
+  if (names.length === 0) return null;
+  const of = (values: Readonly<Record<string, unknown>>): object =>
+    Object.fromEntries(names.map((name) => [name, values[name]]));
+  return { before: of(before), after: of(after) };
+}
 
 /** Checks what a call of staff says about itself. */
 export function staffOf({ by, reason, requestId }: StaffOptions): Author {

@@ -3,9 +3,11 @@ import { violatedConstraint } from '../../database/driver-errors';
 import { overtaken, retryOvertaken } from '../../database/retry';
 import type { ReferralRecord } from '../../entities/record';
 import { referralError } from '../../errors';
-import { booleanOf, listOf, objectOf, optionsOf, recordIdOf, takeAndSkipOf, textOf } from '../../input';
-import type { RecordRef, WithManager } from '../../types/common';
+import { booleanOf, listOf, objectOf, recordIdOf, staffOptionsOf, takeAndSkipOf, textOf } from '../../input';
+import type { StaffOptions } from '../../types/audit';
+import type { RecordRef } from '../../types/common';
 import type { FieldOf, Plain, ReadOptions, Search } from '../../types/records';
+import { type Audit, type Author, type Change, changedFields, staffOf } from './audit';
 import { RecordTable } from './record-table';
 import { checkedOrder, checkedSelect, checkedWhere } from './search';
 
@@ -45,6 +47,16 @@ export abstract class RecordManager<
   Changes extends object,
   Plan = void,
 > extends RecordTable<R> {
+  /** What this manager is called in the result of `createReferrals`, and where its changes are kept. */
+  #audited: { name: string; audit: Audit } | null = null;
+  /** Records that `make` has returned but not made: an earlier call has, and its row of the audit is there. */
+  protected readonly known = new WeakSet<R>();
+
+  /** Keeps what the calls change. @internal */
+  keepIn(audit: Audit, name: string): void {
+    this.#audited = { name, audit };
+  }
+
   /** Returns the record with an id; with `optional`, null if there is none. @throws ReferralError `NOT_FOUND`. */
   async get<const O extends ReadOptions<FieldOf<R>> = NoOptions>(
     id: number,
@@ -102,26 +114,34 @@ export abstract class RecordManager<
   }
 
   /** Creates a record. @throws ReferralError `INVALID_INPUT` naming the field, before anything is written. */
-  async create(input: Input, options: WithManager = {}): Promise<R> {
-    const [made] = await this.#makeAll([input], optionsOf('options', options).manager);
+  async create(input: Input, options: StaffOptions = {}): Promise<R> {
+    const [made] = await this.#makeAll('create', [input], options);
     return made!;
   }
 
   /** Creates records: all of them, or none if one is refused. @throws ReferralError as {@link create}. */
-  async createMany(inputs: readonly Input[], options: WithManager = {}): Promise<R[]> {
-    return this.#makeAll(listOf('inputs', inputs), optionsOf('options', options).manager);
+  async createMany(inputs: readonly Input[], options: StaffOptions = {}): Promise<R[]> {
+    return this.#makeAll('createMany', listOf('inputs', inputs), options);
   }
 
   /**
    * Makes the records in one transaction. They are planned before it, because no function of the host's runs while we
    * hold a connection. If plans are overtaken, everything is rolled back, and these records are planned again.
    */
-  async #makeAll(inputs: readonly Input[], manager: EntityManager | undefined): Promise<R[]> {
+  async #makeAll(call: string, inputs: readonly Input[], options: StaffOptions): Promise<R[]> {
+    const { manager, ...staff } = staffOptionsOf('options', options);
+    const author = staffOf(staff);
     const plans: Plan[] = [];
     for (const input of inputs) plans.push(await this.plan(input, manager));
     const made = await retryOvertaken(async () => {
       try {
-        return await this.database.transaction((within) => this.#makeEach(inputs, plans, within), manager);
+        return await this.database.transaction(async (within) => {
+          const made = await this.#makeEach(inputs, plans, within);
+          const isNew = (record: R): boolean => !this.known.has(record);
+          const changes = made.filter(isNew).map((record) => this.#changeOf(call, record, null, this.valuesOf(record)));
+          await this.#keep(changes, author, within);
+          return made;
+        }, manager);
       } catch (error) {
         if (!(error instanceof PlansOvertaken)) throw error;
         for (const index of error.indexes) plans[index] = await this.plan(inputs[index]!, manager, plans[index]);
@@ -149,13 +169,22 @@ export abstract class RecordManager<
    *
    * @throws ReferralError `NOT_FOUND`, `INVALID_INPUT`, `NOT_CHANGEABLE`.
    */
-  async update(record: RecordRef, changes: Changes, options: WithManager = {}): Promise<R> {
+  async update(record: RecordRef, changes: Changes, options: StaffOptions = {}): Promise<R> {
     const id = recordIdOf('id', record);
-    const { manager } = optionsOf('options', options);
+    const { manager, ...staff } = staffOptionsOf('options', options);
+    return this.updateBy(staffOf(staff), id, changes, manager);
+  }
+
+  /** Changes a record like {@link update}, for an author who is not of the host's staff. @internal */
+  async updateBy(author: Author, id: number, changes: Changes, manager?: EntityManager): Promise<R> {
     return this.database.transaction(async (within) => {
       await this.lock(id, within);
+      const before = this.valuesOf(await this.get(id, { manager: within }));
       await this.change(id, changes, within);
-      return this.get(id, { manager: within });
+      const record = await this.get(id, { manager: within });
+      const changed = changedFields(before, this.valuesOf(record));
+      if (changed) await this.#keep([this.#changeOf('update', record, changed.before, changed.after)], author, within);
+      return record;
     }, manager);
   }
 
@@ -164,15 +193,38 @@ export abstract class RecordManager<
    *
    * @throws ReferralError `NOT_FOUND`; `IN_USE` with the reason if money or other records depend on it.
    */
-  async delete(record: RecordRef, options: WithManager = {}): Promise<void> {
+  async delete(record: RecordRef, options: StaffOptions = {}): Promise<void> {
     const id = recordIdOf('id', record);
-    const { manager } = optionsOf('options', options);
+    const { manager, ...staff } = staffOptionsOf('options', options);
+    const author = staffOf(staff);
     try {
-      await this.database.transaction((within) => this.remove(id, within), manager);
+      await this.database.transaction(async (within) => {
+        const before = await this.get(id, { manager: within });
+        await this.remove(id, within);
+        await this.#keep([this.#changeOf('delete', before, this.valuesOf(before), null)], author, within);
+      }, manager);
     } catch (error) {
       const reason = this.kind.inUse[violatedConstraint(error) ?? ''];
       throw reason === undefined ? error : referralError('IN_USE', this.kind.word, id, reason);
     }
+  }
+
+  /** The fields of a record that a change is told by: not the computed ones, and not the time of the last change. */
+  protected valuesOf(record: R): Record<string, unknown> {
+    return this.plain(
+      record,
+      [...this.kind.fields.keys()].filter((name) => name !== 'updatedAt'),
+    );
+  }
+
+  #changeOf(call: string, record: R, before: object | null, after: object | null): Change {
+    const { userId } = record as { userId?: string | null };
+    const subject = { subject: this.kind.word, subjectId: record.id, userId: userId ?? null };
+    return { call: `${this.#audited?.name}.${call}`, ...subject, before, after };
+  }
+
+  async #keep(changes: readonly Change[], author: Author, manager: EntityManager): Promise<void> {
+    await this.#audited?.audit.record(changes, author, manager);
   }
 
   /** Returns the loaded fields of a record, or those of the given names, as a plain object. @internal */

@@ -1,11 +1,12 @@
 import type { RecordCalls, RecordsByManager } from '../../entities/instance';
 import type { ReferralRecord } from '../../entities/record';
+import type { StaffOptions } from '../../types/audit';
 import type { WithManager } from '../../types/common';
 import type { PurchaseManager } from '../commissions/purchase-manager';
 import type { RecordManager } from './record-manager';
 
 /** A manager of any kind of records. It checks its input itself. */
-type AnyManager = RecordManager<ReferralRecord, object, object>;
+export type AnyManager = RecordManager<ReferralRecord, object, object>;
 
 type Managers = Readonly<Record<keyof RecordsByManager, unknown> & { purchases: PurchaseManager }>;
 
@@ -40,12 +41,12 @@ export function recordCalls(managers: Managers): RecordCalls {
       Object.assign(record, await managerOf(record).get(record.id, { manager }));
     },
 
-    async update(record: ReferralRecord, changes: object, { manager }: WithManager): Promise<void> {
-      await managerOf(record).update(record.id, changes, { manager });
+    async update(record: ReferralRecord, changes: object, options: StaffOptions): Promise<void> {
+      await managerOf(record).update(record.id, changes, options);
     },
 
-    async delete(record: ReferralRecord, { manager }: WithManager): Promise<void> {
-      await managerOf(record).delete(record.id, { manager });
+    async delete(record: ReferralRecord, options: StaffOptions): Promise<void> {
+      await managerOf(record).delete(record.id, options);
     },
 
     plain: (record) => managerOf(record).plain(record),

@@ -1,12 +1,13 @@
 import { And, type DataSource, Equal, FindOperator, IsNull, Not, Or, Raw } from 'typeorm';
 import { folded } from '../../database/folding';
 import { loadedColumns } from '../../database/mapping';
+import { openTime } from '../../entities/columns';
 import { invalid } from '../../errors';
 import { fieldsIn, isDate, isStorable, listOf, unknownField } from '../../input';
 import { lengths } from '../../limits';
 
 /** The kind of a field's values, which decides how a search compares them. */
-export type FieldKind = 'id' | 'count' | 'text' | 'amount' | 'date' | 'boolean' | 'list' | 'json';
+export type FieldKind = 'id' | 'count' | 'text' | 'amount' | 'date' | 'open date' | 'boolean' | 'list' | 'json';
 
 /** The fields of a record, each with the kind of its values and its path through TypeORM's relations. */
 export type Fields = ReadonlyMap<string, { kind: FieldKind; path: readonly string[] }>;
@@ -25,37 +26,38 @@ const kinds: Record<string, FieldKind> = {
 /** The fields of an entity, one for each loaded column. */
 export function fieldsOf(dataSource: DataSource, entity: new () => object): Fields {
   return new Map(
-    loadedColumns(dataSource, entity).map(({ propertyName, type }) => [
+    loadedColumns(dataSource, entity).map(({ propertyName, type, transformer }) => [
       propertyName,
-      { kind: kinds[type as string]!, path: [propertyName] },
+      { kind: transformer === openTime ? 'open date' : kinds[type as string]!, path: [propertyName] },
     ]),
   );
 }
 
 const tests: Record<FieldKind, readonly [takes: string, test: (value: unknown) => boolean]> = {
-  id: ['a whole number', (value) => Number.isSafeInteger(typeof value === 'bigint' ? Number(value) : value)],
-  count: [
+  'id': ['a whole number', (value) => Number.isSafeInteger(typeof value === 'bigint' ? Number(value) : value)],
+  'count': [
     'a whole number of 32 bits',
     (value) => Number.isInteger(value) && (value as number) === ((value as number) | 0),
   ],
   // The host's ids are stored as text, so numbers and bigints are accepted too.
-  text: [
+  'text': [
     'a string',
     (value) =>
       (typeof value === 'string' && isStorable(value)) ||
       (typeof value === 'bigint' && String(value).length <= lengths.id) ||
       Number.isSafeInteger(value),
   ],
-  amount: [
+  'amount': [
     'a decimal string or a finite number',
     (value) =>
       Number.isFinite(value) ||
       (['string', 'bigint'].includes(typeof value) && /^-?\d{1,30}(\.\d{1,10})?$/.test(String(value))),
   ],
-  date: ['a valid Date of the years 1 to 9999', isDate],
-  boolean: ['true or false', (value) => typeof value === 'boolean'],
-  list: ['strings', (value) => typeof value === 'string' && isStorable(value)],
-  json: ['no comparison', () => false],
+  'date': ['a valid Date of the years 1 to 9999', isDate],
+  'open date': ['a valid Date of the years 1 to 9999', isDate],
+  'boolean': ['true or false', (value) => typeof value === 'boolean'],
+  'list': ['strings', (value) => typeof value === 'string' && isStorable(value)],
+  'json': ['no comparison', () => false],
 };
 
 interface Searchable {
@@ -80,7 +82,8 @@ function checkedCondition({ fields, only }: Searchable, where: unknown, takes: s
   for (const [name, value] of entriesOf('where', where, [...fields.keys()], takes)) {
     const { kind, path } = fields.get(name)!;
     checkValue(`where.${name}`, kind, value);
-    put(checked, path, value === null ? IsNull() : found(name, value));
+    const condition = value === null ? IsNull() : found(name, value);
+    put(checked, path, kind === 'open date' ? withoutInfinity(condition) : condition);
   }
   for (const [name, condition] of Object.entries(only)) {
     const given = checked[name];
@@ -103,14 +106,15 @@ const compared = ['equal', 'in', 'any', 'lessThan', 'lessThanOrEqual', 'moreThan
 
 /** The operators of TypeORM that PostgreSQL supports for each kind of field. */
 const operators: Record<FieldKind, readonly string[]> = {
-  id: [...anyKind, ...compared],
-  count: [...anyKind, ...compared],
-  text: [...anyKind, ...compared, 'like', 'ilike'],
-  amount: [...anyKind, ...compared],
-  date: [...anyKind, ...compared],
-  boolean: [...anyKind, 'equal', 'in', 'any'],
-  list: [...anyKind, 'arrayContains', 'arrayContainedBy', 'arrayOverlap'],
-  json: ['isNull', 'not'],
+  'id': [...anyKind, ...compared],
+  'count': [...anyKind, ...compared],
+  'text': [...anyKind, ...compared, 'like', 'ilike'],
+  'amount': [...anyKind, ...compared],
+  'date': [...anyKind, ...compared],
+  'open date': [...anyKind, ...compared],
+  'boolean': [...anyKind, 'equal', 'in', 'any'],
+  'list': [...anyKind, 'arrayContains', 'arrayContainedBy', 'arrayOverlap'],
+  'json': ['isNull', 'not'],
 };
 /** Operators that take an array of values. */
 const plural = new Set(['in', 'any', 'between', 'and', 'or', 'arrayContains', 'arrayContainedBy', 'arrayOverlap']);
@@ -178,6 +182,20 @@ function withFoldedLikes(value: unknown): unknown {
   if (type !== 'ilike') return value;
   const parameter = freshParameter();
   return Raw((column) => `${column} ILIKE :${parameter} COLLATE "C"`, { [parameter]: inner });
+}
+
+/** Makes a condition take `infinity` for null, as the records have it: nothing but `IsNull` finds it. */
+function withoutInfinity(value: unknown): unknown {
+  const condition = isOperator(value) ? value : Equal(value);
+  const { type, child } = condition;
+  const inner: unknown = condition.value;
+  const all = (): FindOperator<unknown>[] => (inner as unknown[]).map(withoutInfinity) as FindOperator<unknown>[];
+  if (type === 'raw') return condition; // the host's own SQL
+  if (type === 'isNull') return Raw((column) => `${column} = 'infinity'`);
+  if (type === 'and') return And(...all());
+  if (type === 'or') return Or(...all());
+  const isFinite = Raw((column) => `${column} < 'infinity'`);
+  return And(type === 'not' && child ? Not(withoutInfinity(child)) : condition, isFinite);
 }
 
 const directions = new Set<unknown>(['asc', 'desc', 'ASC', 'DESC', 1, -1]);

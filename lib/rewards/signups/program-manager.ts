@@ -69,12 +69,12 @@ export class ProgramManager extends RecordManager<ReferralProgram, ProgramInput,
 
   protected make(input: ProgramInput, manager: EntityManager): Promise<ReferralProgram> {
     const { name } = objectOf('programs.create', input, inputFields);
-    return this.#create(name, flatTerms(input), programTermName, manager);
+    return this.#create(name, flatTerms(input, this.database.currency), programTermName, manager);
   }
 
   protected change(id: number, changes: ProgramChanges, manager: EntityManager): Promise<void> {
     const { name } = objectOf('programs.update', changes, inputFields);
-    return this.#change(id, name, flatTerms(changes), programTermName, manager);
+    return this.#change(id, name, flatTerms(changes, this.database.currency), programTermName, manager);
   }
 
   protected remove(id: number, manager: EntityManager): Promise<void> {
@@ -83,13 +83,13 @@ export class ProgramManager extends RecordManager<ReferralProgram, ProgramInput,
 
   async #create(name: string, terms: CodeTerms, termName: TermName, manager: EntityManager): Promise<ReferralProgram> {
     const checked = textOf('name', name, lengths.name, 1);
-    const values = await termValues(terms, null, termName, this.#typeIdOf(manager));
+    const values = await termValues(terms, null, termName, this.#typeIdOf(manager), this.database.currency);
     return withUniqueName(this.kind.word, name, () => this.insert({ name: checked, ...values }, manager));
   }
 
   async #change(id: number, name: string | undefined, terms: CodeTerms, termName: TermName, manager: EntityManager) {
     const before = await this.get(id, { manager });
-    const values = await termValues(terms, before, termName, this.#typeIdOf(manager));
+    const values = await termValues(terms, before, termName, this.#typeIdOf(manager), this.database.currency);
     if (name !== undefined) values['name'] = textOf('name', name, lengths.name, 1);
     await withUniqueName(this.kind.word, name, () => this.write(id, values, manager));
   }

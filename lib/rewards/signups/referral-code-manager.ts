@@ -16,6 +16,7 @@ import type { ReferralLookup } from '../../tracking/referral-lookup';
 import type { RecordRef } from '../../types/common';
 import type { FieldOf, ReadOptions } from '../../types/records';
 import type { CodeTerms, ReferralCodeChanges, ReferralCodeInput } from '../../types/signups';
+import { commissionFields } from '../records/commission-terms';
 import {
   checkedOptions,
   type CheckedSearch,
@@ -38,7 +39,7 @@ const termFields: FieldsOf<CodeTerms> = {
   ...{ referralCreditAmount: true, referralCreditDuration: true, referralCreditType: true },
   ...{ beforeRewardUsageThreshold: true, rewardLimit: true },
   ...{ rewardCreditAmount: true, rewardCreditDuration: true, rewardCreditType: true },
-  ...{ commissionRatio: true, commissionMaxPerReferee: true },
+  ...commissionFields,
 };
 const changeFields: FieldsOf<Omit<ReferralCodeChanges, keyof CodeTerms>> = {
   ...{ code: true, label: true, redirectTo: true, expiredAt: true, program: true, allowedUses: true },

@@ -1,11 +1,5 @@
 import type { Database } from '../../database/database';
 
-/** SQL: the calendar period in UTC that a time is in, of the period of a `rewardLimit`. */
-export function periodAt(time: string, period: string): string {
-  return `to_char(${time} AT TIME ZONE 'UTC', CASE ${period} WHEN 'month' THEN 'YYYY-MM' WHEN 'quarter' THEN 'YYYY-"Q"Q'
-        WHEN 'year' THEN 'YYYY' ELSE '"all"' END)`;
-}
-
 /**
  * Returns the CTE `rewarded`, which counts a reward: one row if the limit leaves room for it. Of concurrent rewards of a
  * referrer, each waits for the count of the one before, and PostgreSQL tests its newest value.

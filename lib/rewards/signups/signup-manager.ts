@@ -9,8 +9,10 @@ import { invalid, referralError } from '../../errors';
 import { isNothing, objectOf, typedCode } from '../../input';
 import { quoted } from '../../shown';
 import type { SignupInput } from '../../types/signups';
+import { theProgram } from '../records/audit';
 import { takeTurn } from '../records/buyer-turn';
 import { RecordManager } from '../records/record-manager';
+import type { SignupEarnings } from '../records/signup-earnings';
 import { addCounts } from '../records/user-counts';
 import { explainSignup } from './signup-explanation';
 import type { SignupPlan, Signups } from './signups';
@@ -18,11 +20,13 @@ import type { SignupPlan, Signups } from './signups';
 /** `referrals.signups`: who signed up with which referral. */
 export class SignupManager extends RecordManager<ReferralSignup, SignupInput, object, SignupPlan> {
   readonly #signups: Signups;
+  readonly #earnings: SignupEarnings;
 
   /** @internal */
-  constructor(database: Database, signups: Signups) {
+  constructor(database: Database, signups: Signups, earnings: SignupEarnings) {
     super(database, { record: ReferralSignup, word: 'sign-up', inUse: {} });
     this.#signups = signups;
+    this.#earnings = earnings;
   }
 
   protected override async plan(input: SignupInput, manager: EntityManager | undefined): Promise<SignupPlan> {
@@ -49,6 +53,7 @@ export class SignupManager extends RecordManager<ReferralSignup, SignupInput, ob
       throw referralError('SIGNUP_REFUSED', sentence);
     }
     await this.#refuseOther(signup, typedCode(code), manager);
+    if (this.#signups.earlier.has(signup)) this.known.add(signup);
     return signup;
   }
 
@@ -80,7 +85,10 @@ export class SignupManager extends RecordManager<ReferralSignup, SignupInput, ob
     throw referralError('NOT_CHANGEABLE', this.kind.word, id, 'sign-ups are permanent');
   }
 
-  /** Deletes a sign-up whose terms grant no credit and which has earned no commission. The code gets its use back. */
+  /**
+   * Deletes a sign-up whose terms grant no credit, and after which no purchase has earned the referrer a commission. What the
+   * sign-up itself has earned is rejected. The code gets its use back.
+   */
   protected async remove(id: number, manager: EntityManager): Promise<void> {
     const { signups } = this.database.tables;
     const { userId } = await this.get(id, { manager });
@@ -96,6 +104,7 @@ export class SignupManager extends RecordManager<ReferralSignup, SignupInput, ob
       throw referralError('IN_USE', this.kind.word, id, 'its terms grant credit');
     if (await this.#hasEarned(signup, manager))
       throw referralError('IN_USE', this.kind.word, id, 'it has earned the referrer a commission');
+    await this.#earnings.takeBack(signup.id, theProgram, manager);
     await this.database.query(this.#removalOf(signup), manager);
   }
 
@@ -103,13 +112,14 @@ export class SignupManager extends RecordManager<ReferralSignup, SignupInput, ob
     const { commissions } = this.database.tables;
     const earned = sql(
       { referrerId, userId },
-      ($) => `SELECT FROM ${commissions} WHERE user_id = ${$.referrerId} AND referee_id = ${$.userId} LIMIT 1`,
+      ($) => `SELECT FROM ${commissions}
+        WHERE user_id = ${$.referrerId} AND referee_id = ${$.userId} AND kind = 'purchase' LIMIT 1`,
     );
     return (await this.database.query(earned, manager)).length > 0;
   }
 
   #removalOf({ userId, referralId, referrerId }: ReferralSignup): Query {
-    const { signups, usages, referrals, referees, accounts } = this.database.tables;
+    const { signups, usages, referrals, referees, accounts, commissions } = this.database.tables;
     return sql(
       { userId, referralId, referrerId },
       ($) => `
@@ -130,11 +140,12 @@ export class SignupManager extends RecordManager<ReferralSignup, SignupInput, ob
         given_back AS (
           UPDATE ${referrals} SET uses = uses - 1 WHERE id = ${$.referralId} RETURNING id
         ),
-        -- Deletes the pair of referrer and referee, unless a purchase has used it. EXISTS (given_back) only orders the
+        -- Deletes the pair of referrer and referee, unless a purchase or a commission has used it. EXISTS (given_back) only orders the
         -- two writes, so that the referral is locked before the account, as in a sign-up.
         unmet AS (
           DELETE FROM ${referees}
           WHERE user_id = ${$.referrerId} AND referee_id = ${$.userId} AND earned = 0 AND upgraded_at IS NULL
+            AND NOT EXISTS (SELECT FROM ${commissions} WHERE user_id = ${$.referrerId} AND referee_id = ${$.userId})
             AND EXISTS (SELECT FROM given_back)
           RETURNING *
         ),

@@ -3,9 +3,11 @@ import { type Placeholders, type Statement, statement } from '../../database/nam
 import { timeOf } from '../../database/statement-time';
 import { ReferralCredit } from '../../entities/referral-credit';
 import { ReferralSignup } from '../../entities/referral-signup';
+import { periodAt } from '../records/calendar-period';
 import type { SecondLook } from '../records/second-look';
+import type { SignupEarnings } from '../records/signup-earnings';
 import { grantedCte, type SignupSide } from './granted-cte';
-import { periodAt, rewardedCte } from './reward-limit';
+import { rewardedCte } from './reward-limit';
 
 export interface SignupParameters {
   user: string;
@@ -24,15 +26,18 @@ export interface SignupParameters {
   weighed: string;
   /** The sides of the sign-up that get their credit in this statement. */
   sides: readonly SignupSide[];
-  /** Whether the caller decides the user's waiting purchases in the same transaction. If not, they prevent the sign-up. */
+  /**
+   * Whether the caller decides the user's waiting purchases, and what the sign-up itself earns, in the same transaction. If
+   * not, they prevent the sign-up.
+   */
   isLooking: boolean;
 }
 
 /**
  * The result: one row for each credit that the statement granted, or one row without a credit. Each row has the columns
  * of the user's sign-up, new or not, or nulls if there is none. `isStale`, `isExpired` and `isUsedUp` then say why. If
- * none of them is true, nothing was written because purchases of the user wait for a referrer (`isWaiting`), or the
- * statement was overtaken: another call changed the referral after this statement's snapshot.
+ * none of them is true, nothing was written because purchases of the user wait for a referrer (`isWaiting`), because the
+ * sign-up itself earns (`isEarning`), or the statement was overtaken: another call changed the referral after this statement's snapshot.
  */
 export interface SignupRow {
   'isNew': boolean;
@@ -43,6 +48,8 @@ export interface SignupRow {
   'isWaiting': boolean;
   /** Whether nothing was written because the program limits rewards: that is another statement. */
   'isLimited': boolean;
+  /** Whether nothing was written because the sign-up itself earns a commission. */
+  'isEarning': boolean;
   /** A bigint: the driver gives a string. */
   'signup.id': string | null;
 }
@@ -50,7 +57,9 @@ export interface SignupRow {
 /** The columns that a sign-up copies from its program. */
 const terms = `referral_credit_amount, referral_credit_duration, referral_credit_type_id,
   reward_credit_amount, reward_credit_duration, reward_credit_type_id, reward_limit_count, reward_limit_period,
-  commission_ratio, commission_max_per_referee`;
+  commission_ratio, commission_amount,
+  commission_months, commission_purchases, commission_max_per_referee, commission_signup, commission_qualify,
+  commission_max_per_referrer, commission_period`;
 
 /**
  * Makes a sign-up with the current terms of its program, and grants the credits that are due. It locks the row of the
@@ -66,6 +75,7 @@ const terms = `referral_credit_amount, referral_credit_duration, referral_credit
 export function signupStatement(
   database: Database,
   secondLook: SecondLook,
+  earnings: SignupEarnings,
   limitsRewards: boolean,
 ): Statement<SignupParameters> {
   const { signups, referrals, programs, referees, accounts } = database.tables;
@@ -89,6 +99,11 @@ export function signupStatement(
         SELECT FROM at WHERE NOT ${$.isLooking}::boolean AND ${$.owner}::text IS NOT NULL
           AND ${secondLook.isDue($.user, 'at.now')}
       ),
+      -- One row if the sign-up itself earns the referrer a commission at once. The same.
+      earning AS (
+        SELECT FROM at WHERE NOT ${$.isLooking}::boolean AND ${$.owner}::text IS NOT NULL AND NOT EXISTS (SELECT FROM known)
+          AND ${earnings.isDue($.referral)}
+      ),
       -- The program of the referral in the snapshot; one row, of nulls if it has none.
       offered AS (
         SELECT p.* FROM ${referrals} r LEFT JOIN ${programs} p ON p.id = r.program_id WHERE r.id = ${$.referral}
@@ -103,6 +118,7 @@ export function signupStatement(
           AND u.program_id IS NOT DISTINCT FROM (SELECT id FROM offered)
           ${limitsRewards ? '' : 'AND (SELECT reward_limit_count FROM offered) IS NULL'}
           AND NOT EXISTS (SELECT FROM known) AND NOT EXISTS (SELECT FROM waiting)
+          AND NOT EXISTS (SELECT FROM earning)
         RETURNING *
       ),
       ${limitsRewards ? `${limitedReward(database)},` : ''}
@@ -138,7 +154,7 @@ export function signupStatement(
       ${grantedCte(database, 'either', $.sides)}
       SELECT EXISTS (SELECT FROM made) AS "isNew", r.id IS NULL OR ${isStale('r', $)} AS "isStale",
         ${isExpired('r', 'at.now', $)} AS "isExpired", ${isUsedUp('r')} AS "isUsedUp",
-        EXISTS (SELECT FROM waiting) AS "isWaiting",
+        EXISTS (SELECT FROM waiting) AS "isWaiting", EXISTS (SELECT FROM earning) AS "isEarning",
         ${limitsRewards ? 'false' : '(SELECT reward_limit_count FROM offered) IS NOT NULL'} AS "isLimited",
         ${database.columns(ReferralSignup, 's', 'signup.')}, ${database.columns(ReferralCredit, 'c', 'credit.')}
       FROM at LEFT JOIN ${referrals} r ON r.id = ${$.referral} LEFT JOIN either s ON true LEFT JOIN granted c ON true
@@ -152,7 +168,7 @@ const isRewardDue = `(used.user_id IS NOT NULL AND p.reward_credit_amount IS NOT
 
 /** The CTE that counts the reward that is due at the sign-up. */
 function limitedReward(database: Database): string {
-  const due = `SELECT used.user_id, p.id, ${periodAt('at.now', 'p.reward_limit_period')}, 1
+  const due = `SELECT used.user_id, p.id, ${periodAt('p.reward_limit_period', 'at.now')}, 1
         FROM used CROSS JOIN at CROSS JOIN offered p WHERE ${isRewardDue}`;
   return rewardedCte(database, due, '(SELECT reward_limit_count FROM offered)');
 }

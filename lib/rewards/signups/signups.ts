@@ -13,6 +13,7 @@ import type { UserRef } from '../../types/common';
 import type { RecordSignupOptions } from '../../types/signups';
 import { takeTurn } from '../records/buyer-turn';
 import type { SecondLook } from '../records/second-look';
+import type { SignupEarnings } from '../records/signup-earnings';
 import type { SignupSide } from './granted-cte';
 import type { Grants } from './grants';
 import { type ChosenReferral, type SignupChoice, type Weighing, withoutChoice } from './signup-choice';
@@ -26,12 +27,15 @@ export interface SignupPlan {
 
 /** Records sign-ups. A sign-up binds a referee to one referral permanently. */
 export class Signups {
+  /** Sign-ups that `make` has found, and not made. */
+  readonly earlier = new WeakSet<ReferralSignup>();
   readonly #database: Database;
   readonly #clock: Clock;
   readonly #events: Events;
   readonly #choice: SignupChoice;
   readonly #grants: Grants;
   readonly #secondLook: SecondLook;
+  readonly #earnings: SignupEarnings;
   readonly #statement: Statement<SignupParameters>;
   readonly #limitingStatement: Statement<SignupParameters>;
 
@@ -42,6 +46,7 @@ export class Signups {
     choice: SignupChoice,
     grants: Grants,
     secondLook: SecondLook,
+    earnings: SignupEarnings,
   ) {
     this.#database = database;
     this.#clock = clock;
@@ -49,8 +54,9 @@ export class Signups {
     this.#choice = choice;
     this.#grants = grants;
     this.#secondLook = secondLook;
-    this.#statement = database.prepared(signupStatement(database, secondLook, false));
-    this.#limitingStatement = database.prepared(signupStatement(database, secondLook, true));
+    this.#earnings = earnings;
+    this.#statement = database.prepared(signupStatement(database, secondLook, earnings, false));
+    this.#limitingStatement = database.prepared(signupStatement(database, secondLook, earnings, true));
   }
 
   async record(req: Request | null, user: UserRef, options: RecordSignupOptions): Promise<ReferralSignup | null> {
@@ -78,7 +84,11 @@ export class Signups {
     const { chosen } = weighing;
     if (!chosen) return this.#refuse(userId, weighing, manager);
     const row = await this.#bind(userId, chosen, weighing, manager);
-    if (row['signup.id'] !== null) return this.#database.entity(ReferralSignup, row, 'signup.');
+    if (row['signup.id'] !== null) {
+      const signup = this.#database.entity(ReferralSignup, row, 'signup.');
+      if (!row.isNew) this.earlier.add(signup);
+      return signup;
+    }
     if (row.isStale) {
       // The cached referral is outdated. The next plan looks it up and chooses again.
       this.#choice.forget(chosen);
@@ -126,19 +136,21 @@ export class Signups {
     };
     const attempt = async (isLooking: boolean, on: EntityManager | undefined): Promise<SignupRow> => {
       const row = await attemptWith(this.#statement, isLooking, on);
-      const isOver = row['signup.id'] !== null || row.isStale || row.isExpired || row.isUsedUp || row.isWaiting;
+      const isOver =
+        row['signup.id'] !== null || row.isStale || row.isExpired || row.isUsedUp || row.isWaiting || row.isEarning;
       return row.isLimited && !isOver ? attemptWith(this.#limitingStatement, isLooking, on) : row;
     };
     // In one transaction, so that a process that dies leaves both undone.
-    const withSecondLook = async (within: EntityManager): Promise<SignupRow> => {
+    const withEarnings = async (within: EntityManager): Promise<SignupRow> => {
       await takeTurn(this.#database, userId, within);
       const row = await attempt(true, within);
       if (row['signup.id'] !== null) await this.#secondLook.decide(userId, within);
+      if (row.isNew) await this.#earnings.earn(userId, within);
       return row;
     };
     return retryOvertaken(async () => {
       let row = await attempt(false, manager);
-      if (row.isWaiting) row = await this.#database.transaction(withSecondLook, manager);
+      if (row.isWaiting || row.isEarning) row = await this.#database.transaction(withEarnings, manager);
       const isDecided = row['signup.id'] !== null || row.isStale || row.isExpired || row.isUsedUp;
       return isDecided ? row : overtaken;
     });
@@ -167,7 +179,10 @@ export class Signups {
       ),
       manager,
     );
-    return known ? this.#database.entity(ReferralSignup, known) : null;
+    if (!known) return null;
+    const signup = this.#database.entity(ReferralSignup, known);
+    this.earlier.add(signup);
+    return signup;
   }
 }
 

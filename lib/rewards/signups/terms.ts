@@ -1,9 +1,11 @@
+import type { Currency } from '../../currency';
 import type { ReferralProgram } from '../../entities/referral-program';
 import { invalid } from '../../errors';
-import { amountOf, daysOf, type FieldsOf, isNothing, objectOf, ratioOf, wholeOf } from '../../input';
+import { amountOf, daysOf, type FieldsOf, isNothing, objectOf, wholeOf } from '../../input';
 import type { CommissionTerms } from '../../types/commissions';
 import type { RecordRef } from '../../types/common';
 import type { CodeTerms, CreditTerms, RewardLimit } from '../../types/signups';
+import { checkedCommission, flatCommission, limitPeriods } from '../records/commission-terms';
 
 type TermsSide = 'referralCredit' | 'rewardCredit';
 type TermsPart = 'Amount' | 'Duration' | 'Type';
@@ -25,23 +27,21 @@ export const programTermName: TermName = (side, part) => `${side}.${fieldOfPart[
 export const codeTermName: TermName = (side, part) => `${side}${part}`;
 
 /** Returns the terms of a program's input, under the names that they have in a code's input. */
-export function flatTerms(input: {
-  referralCredit?: Partial<CreditTerms> | null;
-  rewardCredit?: Partial<CreditTerms> | null;
-  beforeRewardUsageThreshold?: CodeTerms['beforeRewardUsageThreshold'];
-  rewardLimit?: CodeTerms['rewardLimit'];
-  commission?: CommissionTerms | null;
-}): CodeTerms {
+export function flatTerms(
+  input: {
+    referralCredit?: Partial<CreditTerms> | null;
+    rewardCredit?: Partial<CreditTerms> | null;
+    beforeRewardUsageThreshold?: CodeTerms['beforeRewardUsageThreshold'];
+    rewardLimit?: CodeTerms['rewardLimit'];
+    commission?: CommissionTerms | null;
+  },
+  currency: Currency,
+): CodeTerms {
   const { beforeRewardUsageThreshold, rewardLimit } = input;
   const flat: Record<string, unknown> = { beforeRewardUsageThreshold, rewardLimit };
   const { commission } = input;
-  if (commission !== undefined) {
-    if (commission !== null) objectOf('commission', commission, { ratio: true, maxPerReferee: true });
-    // Sets both, because a limit belongs to its ratio.
-    flat['commissionRatio'] = commission === null ? null : ratioOf('commission.ratio', commission.ratio);
-    const max = commission?.maxPerReferee;
-    flat['commissionMaxPerReferee'] = isNothing(max) ? null : amountOf('commission.maxPerReferee', max, 'positive');
-  }
+  // Sets all, because a limit belongs to its ratio.
+  if (commission !== undefined) Object.assign(flat, flatCommission(commission, currency));
   for (const side of sides) {
     const terms = input[side];
     if (terms === undefined) continue;
@@ -65,47 +65,32 @@ export async function termValues(
   before: ReferralProgram | null,
   termName: TermName,
   typeIdOf: (field: string, type: RecordRef) => Promise<number>,
+  currency: Currency,
 ): Promise<Record<string, unknown>> {
   const values: Record<string, unknown> = {};
   const { beforeRewardUsageThreshold: threshold } = terms;
   if (threshold !== undefined)
-    values['beforeRewardUsageThreshold'] = amountOf('beforeRewardUsageThreshold', threshold, 'not negative');
-  Object.assign(values, limitValues(terms), commissionValues(terms, before));
+    values['beforeRewardUsageThreshold'] = amountOf('beforeRewardUsageThreshold', threshold, 'not negative', currency);
+  Object.assign(values, limitValues(terms), checkedCommission(terms, before, currency));
   for (const side of sides) {
     const given = parts.map((part) => terms[`${side}${part}`]);
     if (given.every((value) => value === undefined)) continue;
     const isNone = given.every((value) => value === null);
     const { Amount, Duration, Type } = { ...partsOfProgram(before, side), ...givenParts(terms, side) };
-    values[`${side}Amount`] = isNone ? null : amountOf(termName(side, 'Amount'), Amount!, 'positive');
+    values[`${side}Amount`] = isNone ? null : amountOf(termName(side, 'Amount'), Amount!, 'positive', currency);
     values[`${side}Duration`] = isNone ? null : daysOf(termName(side, 'Duration'), Duration);
     values[`${side}TypeId`] = isNone ? null : await typeIdOf(termName(side, 'Type'), Type!);
   }
   return values;
 }
 
-const periods: readonly unknown[] = ['month', 'quarter', 'year', 'all'] satisfies RewardLimit['period'][];
-
 function limitValues({ rewardLimit }: CodeTerms): Record<string, unknown> {
   if (rewardLimit === undefined) return {};
   if (rewardLimit === null) return { rewardLimitCount: null, rewardLimitPeriod: null };
   const { count, period } = objectOf<RewardLimit>('rewardLimit', rewardLimit, { count: true, period: true });
-  if (!periods.includes(period)) throw invalid('rewardLimit.period', `one of '${periods.join("', '")}'`, period);
+  if (!limitPeriods.includes(period))
+    throw invalid('rewardLimit.period', `one of '${limitPeriods.join("', '")}'`, period);
   return { rewardLimitCount: wholeOf('rewardLimit.count', count, 1, 2_147_483_647), rewardLimitPeriod: period };
-}
-
-function commissionValues(
-  { commissionRatio: ratio, commissionMaxPerReferee: max }: CodeTerms,
-  before: ReferralProgram | null,
-): Record<string, unknown> {
-  const values: Record<string, unknown> = {};
-  if (ratio !== undefined) values['commissionRatio'] = ratio === null ? null : ratioOf('commissionRatio', ratio);
-  if (max !== undefined)
-    values['commissionMaxPerReferee'] = max === null ? null : amountOf('commissionMaxPerReferee', max, 'positive');
-  if (isNothing(ratio === undefined ? before?.commissionRatio : ratio)) {
-    if (!isNothing(max)) throw invalid('commissionMaxPerReferee', 'a limit together with a commissionRatio only', max);
-    if (ratio === null) values['commissionMaxPerReferee'] = null;
-  }
-  return values;
 }
 
 interface SideTerms {

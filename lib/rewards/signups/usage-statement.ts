@@ -3,14 +3,15 @@ import { type Statement, statement } from '../../database/named-parameters';
 import { timeOf } from '../../database/statement-time';
 import { ReferralCredit } from '../../entities/referral-credit';
 import { ReferralUsage } from '../../entities/referral-usage';
+import { periodAt } from '../records/calendar-period';
+import { type GivenAmount, inProgramsCurrency } from '../records/exchange';
 import { addCounts } from '../records/user-counts';
 import { grantedCte, type SignupSide } from './granted-cte';
-import { periodAt, rewardedCte } from './reward-limit';
+import { rewardedCte } from './reward-limit';
 
-export interface UsageParameters {
+export interface UsageParameters extends GivenAmount {
   user: string;
   reference: string;
-  amount: string;
   /** The injected clock's time; null for the database's. */
   now: Date | null;
   /** The sides of the sign-up that get their credit in this statement. */
@@ -22,7 +23,7 @@ export interface UsageParameters {
  * and the columns of the credit that the statement granted, or nulls.
  */
 export interface UsageRow {
-  /** Whether the usage has the amount of this call; null without a usage. */
+  /** Whether the usage has the amount and currency of this call; null without a usage. */
   'isSame': boolean | null;
   /** Whether nothing was written because the sign-up has a limit of rewards: that is another statement. */
   'isLimited': boolean;
@@ -38,7 +39,7 @@ export interface UsageRow {
 export function usageStatement(database: Database, limitsRewards: boolean): Statement<UsageParameters> {
   const { signups, usages } = database.tables;
   return statement<UsageParameters>(
-    { user: true, reference: true, amount: true, now: true, sides: true },
+    { user: true, reference: true, amount: true, currency: true, rate: true, now: true, sides: true },
     ($) => `
       WITH
       -- The time of the statement.
@@ -58,9 +59,11 @@ export function usageStatement(database: Database, limitsRewards: boolean): Stat
       -- Inserts the usage. Of concurrent calls with the same reference, the primary key lets only one insert. Usage that
       -- counts is not older than the sign-up, also if the two had the time from different clocks.
       recorded AS (
-        INSERT INTO ${usages} (user_id, reference, amount, is_counted, created_at)
-        SELECT ${$.user}, ${$.reference}, ${$.amount}::numeric, locked.user_id IS NOT NULL,
-          greatest(at.now, locked.created_at)
+        INSERT INTO ${usages} (user_id, reference, amount, currency, original_amount, exchange_rate, is_counted,
+          created_at)
+        SELECT ${$.user}, ${$.reference}, ${inProgramsCurrency($, database.currency.digits)}, ${$.currency}::varchar,
+          CASE WHEN ${$.currency}::varchar IS NOT NULL THEN ${$.amount}::numeric END, ${$.rate}::numeric,
+          locked.user_id IS NOT NULL, greatest(at.now, locked.created_at)
         FROM at LEFT JOIN locked ON true
         WHERE NOT EXISTS (SELECT FROM known) ${limitsRewards ? '' : 'AND locked.is_limited IS NOT TRUE'}
         ON CONFLICT DO NOTHING
@@ -91,7 +94,8 @@ export function usageStatement(database: Database, limitsRewards: boolean): Stat
         UNION ALL SELECT s.* FROM ${signups} s WHERE s.user_id = ${$.user} AND EXISTS (SELECT FROM known)
       ),
       ${grantedCte(database, 'signup', $.sides)}
-      SELECT u.amount = ${$.amount} AS "isSame",
+      SELECT coalesce(u.original_amount, u.amount) = ${$.amount}::numeric
+          AND u.currency IS NOT DISTINCT FROM ${$.currency}::varchar AS "isSame",
         ${limitsRewards ? 'false' : 'coalesce((SELECT is_limited FROM locked), false)'} AS "isLimited", ${database.columns(ReferralUsage, 'u', 'usage.')},
         ${database.columns(ReferralCredit, 'c', 'credit.')}
       FROM at LEFT JOIN (SELECT * FROM recorded UNION ALL SELECT * FROM known) u ON true LEFT JOIN granted c ON true`,
@@ -104,7 +108,7 @@ const isRewardDue = `(locked.is_limited AND locked.referrer_id IS NOT NULL AND l
 
 /** The CTE that counts the reward. */
 function limitedReward(database: Database): string {
-  const due = `SELECT locked.referrer_id, locked.program_id, ${periodAt('recorded.created_at', 'locked.reward_limit_period')}, 1
+  const due = `SELECT locked.referrer_id, locked.program_id, ${periodAt('locked.reward_limit_period', 'recorded.created_at')}, 1
         FROM locked CROSS JOIN recorded WHERE ${isRewardDue}`;
   return rewardedCte(database, due, '(SELECT reward_limit_count FROM locked)');
 }

@@ -1,4 +1,6 @@
+import { currencyOf, minorUnitOf } from '../../currency';
 import type { Database } from '../../database/database';
+import { monthsLater } from '../commissions/chosen-terms';
 import { decidedPurchases } from '../commissions/decided-purchases';
 import { quotientInCents } from '../commissions/quotient';
 import { conditionsOn, type Invariant } from './invariant';
@@ -6,7 +8,12 @@ import { conditionsOn, type Invariant } from './invariant';
 type Tables = Database['tables'];
 
 /** The invariants of purchases and their commissions. */
-export function commissionInvariants(tables: Tables): Invariant[] {
+export function commissionInvariants(tables: Tables, { digits } = currencyOf(undefined)): Invariant[] {
+  const converted = (original: string): string => `round(${original} * exchange_rate, ${digits})`;
+  const whole = wholeOf('rate', 'flat_amount', digits);
+  const reason = reasonOf(digits);
+  const unrejected = unrejectedOf(digits);
+  const left = `CASE WHEN rejected_at IS NULL THEN ${unrejected} ELSE 0 END`;
   const rows = purchasesAndCommissions(tables);
   const ofPurchase = conditionsOn('purchases', { rows, id: 'purchase_id' });
   const ofCommission = conditionsOn('commissions', { rows, id: 'id' });
@@ -33,10 +40,14 @@ export function commissionInvariants(tables: Tables): Invariant[] {
     ofPurchase('a purchase without a referrer has nothing of one', {
       isBroken: `purchase_id IS NOT NULL AND num_nulls(source, bought_referral_id, bought_mode)
           <> CASE WHEN referrer_id IS NULL THEN 3 ELSE 0 END
-        OR (referrer_id IS NULL AND (num_nonnulls(bought_channel_id, bought_rate, bought_room) > 0 OR is_revenue))
-        OR (is_revenue AND bought_channel_id IS NULL) OR bought_mode NOT IN ('credits', 'payout')`,
+        OR (referrer_id IS NULL AND (is_revenue OR num_nonnulls(bought_channel_id, bought_rate, bought_flat,
+          bought_terms_from, bought_room, bought_referrer_room, purchases_left, term_until) > 0))
+        OR (is_revenue AND bought_channel_id IS NULL) OR bought_mode NOT IN ('credits', 'payout')
+        OR bought_terms_from NOT IN ('account', 'channel', 'program', 'option')
+        OR (bought_terms_from = 'channel' AND bought_channel_id IS NULL)`,
       expected: 'referrer_id',
-      found: `concat_ws('/', source, bought_referral_id, bought_channel_id, bought_mode, bought_rate, bought_room)`,
+      found: `concat_ws('/', source, bought_referral_id, bought_channel_id, bought_mode, bought_rate, bought_flat,
+        bought_terms_from, bought_room, bought_referrer_room, purchases_left, term_until)`,
     }),
     ofPurchase('a purchase is credited to the owner of a referral, by what decided it', {
       isBroken: `purchase_id IS NOT NULL AND NOT (${isDecided})`,
@@ -48,16 +59,21 @@ export function commissionInvariants(tables: Tables): Invariant[] {
       isBroken: `id IS NOT NULL AND purchase_id IS NOT NULL AND (
         (referral_id, channel_id, mode, created_at)
           IS DISTINCT FROM (bought_referral_id, bought_channel_id, bought_mode, decided_at)
-        OR (bought_rate IS NOT NULL AND (rate, room) IS DISTINCT FROM (bought_rate, bought_room))
+        OR (num_nonnulls(bought_rate, bought_flat) > 0 AND (rate, flat_amount, terms_from, room, referrer_room)
+          IS DISTINCT FROM (bought_rate, bought_flat, bought_terms_from, bought_room, bought_referrer_room))
       )`,
-      expected: `concat_ws('/', bought_referral_id, bought_channel_id, bought_mode, bought_rate, bought_room, decided_at)`,
-      found: `concat_ws('/', referral_id, channel_id, mode, rate, room, created_at)`,
+      expected: `concat_ws('/', bought_referral_id, bought_channel_id, bought_mode, bought_rate, bought_flat,
+        bought_terms_from, bought_room, bought_referrer_room, decided_at)`,
+      found: `concat_ws('/', referral_id, channel_id, mode, rate, flat_amount, terms_from, room, referrer_room, created_at)`,
     }),
     ofCommission('a commission has the terms of its sign-up', {
-      isBroken: `id IS NOT NULL AND source = 'sign-up' AND channel IS NULL AND signup_rate IS NOT NULL
-        AND (rate, max_per_referee) IS DISTINCT FROM (signup_rate, signup_max)`,
-      expected: `signup_rate || '/' || coalesce(signup_max::text, '')`,
-      found: `rate || '/' || coalesce(max_per_referee::text, '')`,
+      // A commission from before that was kept has them without a channel.
+      isBroken: `id IS NOT NULL AND source = 'sign-up' AND coalesce(
+          terms_from, CASE WHEN channel IS NULL AND signup_rate IS NOT NULL THEN 'program' END
+        ) = 'program' AND (rate, flat_amount, months, purchases, max_per_referee)
+          IS DISTINCT FROM (signup_rate, signup_flat, signup_months, signup_purchases, signup_max)`,
+      expected: `concat_ws('/', signup_rate, signup_flat, signup_months, signup_purchases, signup_max)`,
+      found: `concat_ws('/', rate, flat_amount, months, purchases, max_per_referee)`,
     }),
     ofCommission('a commission of a sign-up says whether that was a self-referral', {
       isBroken: `id IS NOT NULL AND source = 'sign-up' AND is_self_referral <> signup_is_self_referral`,
@@ -67,20 +83,29 @@ export function commissionInvariants(tables: Tables): Invariant[] {
     ofCommission('earned = rate x purchase, or less at the limit', {
       // least() ignores nulls: without a room there is no limit.
       isBroken: `id IS NOT NULL AND (
-        earned <> least(round(rate * paid, 2), room) OR rate NOT BETWEEN 0 AND 1 OR earned > max_per_referee
-        OR room > max_per_referee OR (max_per_referee IS NULL AND room IS NOT NULL)
+        earned <> least(${whole}, room, referrer_room) OR rate NOT BETWEEN 0 AND 1 OR num_nonnulls(rate, flat_amount) <> 1
+        OR earned > max_per_referee OR room > max_per_referee OR (max_per_referee IS NULL AND room IS NOT NULL)
       )`,
-      expected: 'least(round(rate * paid, 2), room, max_per_referee)',
+      expected: `least(${whole}, room, referrer_room, max_per_referee)`,
       found: 'earned',
     }),
+    ofCommission('a commission is earned within the months and purchases of its terms', {
+      isBroken: `id IS NOT NULL AND purchase_id IS NOT NULL AND (
+        purchased_at >= term_until OR term_until > ${latestEnd} OR purchases_left NOT BETWEEN 1 AND purchases
+        OR (months IS NULL) <> (term_until IS NULL) OR (purchases IS NULL) <> (purchases_left IS NULL)
+      )`,
+      expected: `concat_ws('/', months, purchases)`,
+      found: `concat_ws('/', term_until, purchases_left)`,
+    }),
     ofCommission('available some whole days after the purchase', {
-      isBroken: `id IS NOT NULL AND purchase_id IS NOT NULL AND available_at IS DISTINCT FROM ${availableAt}`,
+      isBroken: `id IS NOT NULL AND purchase_id IS NOT NULL
+        AND coalesce(held_from, available_at) IS DISTINCT FROM ${availableAt}`,
       expected: availableAt,
-      found: 'available_at',
+      found: 'coalesce(held_from, available_at)',
     }),
     ofCommission('refunds take back in proportion', {
-      isBroken: `amount <> earned - ${taken}`,
-      expected: `earned - ${taken}`,
+      isBroken: `amount <> ${left}`,
+      expected: left,
       found: 'amount',
     }),
     ofCommission('amount = earned + entries', {
@@ -89,17 +114,26 @@ export function commissionInvariants(tables: Tables): Invariant[] {
       found: 'amount',
     }),
     ofCommission('reverted = refunded as a whole', {
-      isBroken: 'id IS NOT NULL AND (refunded >= paid) <> (reverted_at IS NOT NULL)',
-      expected: 'refunded >= paid',
+      isBroken: `id IS NOT NULL AND (${isWhole} OR rejected_at IS NOT NULL) <> (reverted_at IS NOT NULL)`,
+      expected: `${isWhole} OR rejected_at IS NOT NULL`,
       found: 'reverted_at IS NOT NULL',
     }),
     ofCommission('a commission was last changed by a refund, or never', {
-      isBroken: `id IS NOT NULL AND (
-        reverted_at <> updated_at OR (updated_at = ANY(refund_times)) IS NOT TRUE
+      isBroken: `id IS NOT NULL AND CASE WHEN rejected_at IS NULL
+        THEN reverted_at <> updated_at OR (updated_at = ANY(refund_times)) IS NOT TRUE
           AND (updated_at <> created_at OR created_at < last_refund_at)
-      )`,
-      expected: 'coalesce(last_refund_at, created_at)',
+        ELSE rejected_at <> updated_at
+          OR (reverted_at <> rejected_at AND (reverted_at = ANY(refund_times)) IS NOT TRUE) END`,
+      expected: 'coalesce(rejected_at, last_refund_at, created_at)',
       found: 'updated_at',
+    }),
+    ofCommission('what is held is available at no time, and is neither paid nor rejected', {
+      isBroken: `id IS NOT NULL AND (
+        (held_for <> '{}') <> (held_from IS NOT NULL) OR (held_from IS NOT NULL) <> (available_at = 'infinity')
+        OR (held_from IS NOT NULL AND (earn_out_id IS NOT NULL OR rejected_at IS NOT NULL))
+      )`,
+      expected: 'coalesce(held_from, available_at)',
+      found: 'available_at',
     }),
     ofPurchase('refunded = refunds', {
       isBroken: `purchase_id IS NOT NULL AND (
@@ -107,6 +141,19 @@ export function commissionInvariants(tables: Tables): Invariant[] {
       )`,
       expected: 'coalesce(refunds_amount, 0)',
       found: 'refunded',
+    }),
+    ofPurchase('what was paid in another currency is converted at its rate', {
+      // The difference of two rounded sums is less than a cent off, and so is the sum that a refund leaves that was undone.
+      isBroken: `paid <> ${converted('original_amount')} OR CASE
+        WHEN original_refunded = original_amount THEN refunded <> paid
+        ELSE abs(refunded - ${converted('original_refunded')}) > coalesce(undone, 0) * ${minorUnitOf(digits)} END`,
+      expected: `concat_ws('/', ${converted('original_amount')}, ${converted('original_refunded')})`,
+      found: `concat_ws('/', paid, refunded)`,
+    }),
+    ofPurchase('refunded = refunds, in another currency', {
+      isBroken: 'original_refunded <> coalesce(refunds_original, 0)',
+      expected: 'coalesce(refunds_original, 0)',
+      found: 'original_refunded',
     }),
     ofPurchase('every refund of a purchase is there', {
       isBroken: 'refund_count <> coalesce(refunds_count, 0)',
@@ -125,20 +172,38 @@ export function commissionInvariants(tables: Tables): Invariant[] {
 }
 
 /** What the refunds take back of a commission; null for a purchase of 0, which has none. */
-const taken = `CASE WHEN refunded = 0 THEN 0 * paid ELSE ${quotientInCents('earned * refunded', 'nullif(paid, 0)')} END`;
+const takenOf = (digits: number): string =>
+  `CASE WHEN refunded = 0 THEN 0 * paid ELSE ${quotientInCents('earned * refunded', 'nullif(paid, 0)', digits)} END`;
+
+/** What refunds have left of a commission, as if it was not rejected. */
+const unrejectedOf = (digits: number): string => `(earned - ${takenOf(digits)})`;
+
+/** Whether a purchase is refunded as a whole: in its currency, of which less than half a cent of the program's can be left. */
+const isWhole = 'coalesce(original_refunded >= original_amount, refunded >= paid)';
+
+/** What a purchase earns by a rate or a flat amount, without limits. */
+const wholeOf = (rate: string, flat: string, digits: number): string =>
+  `CASE WHEN ${flat} IS NULL THEN round(${rate} * paid, ${digits}) WHEN paid > 0 THEN round(${flat}, ${digits}) ELSE 0 END`;
 
 /** When a commission is available; null if its purchase has an impossible time, or it an impossible number of days. */
 const availableAt = `CASE WHEN pending_days BETWEEN 0 AND 36500 AND purchased_at BETWEEN '0001-01-01' AND '9999-12-31 23:59:59.999'
   THEN purchased_at + pending_days * interval '24 hours' END`;
 
+/** The latest end of the months of a commission's terms: they count from its purchase, or from an earlier one. */
+const latestEnd = `CASE WHEN months BETWEEN 1 AND 1200 AND purchased_at BETWEEN '0001-01-01' AND '9999-12-31 23:59:59.999'
+  THEN ${monthsLater('purchased_at', 'months')} END`;
+
 /** Why a purchase earns nothing. Without a rate, which earlier purchases lack, it is what the purchase says. */
-const reason = `CASE
+const reasonOf = (digits: number): string => `CASE
   WHEN referrer_id IS NULL THEN 'no-referrer'
   WHEN no_commission = 'own-referral' AND source = 'attribution' THEN 'own-referral'
-  WHEN bought_rate IS NULL AND no_commission IS DISTINCT FROM 'own-referral' THEN no_commission
+  WHEN num_nonnulls(bought_rate, bought_flat) = 0 AND no_commission IS DISTINCT FROM 'own-referral' THEN no_commission
   WHEN bought_rate = 0 THEN 'no-rate'
-  WHEN round(bought_rate * paid, 2) = 0 THEN 'too-small'
+  WHEN purchased_at >= term_until THEN 'term-ended'
+  WHEN purchases_left <= 0 THEN 'purchases-used'
+  WHEN ${wholeOf('bought_rate', 'bought_flat', digits)} = 0 THEN 'too-small'
   WHEN bought_room <= 0 THEN 'limit-reached'
+  WHEN bought_referrer_room <= 0 THEN 'referrer-limit'
 END`;
 
 /**
@@ -164,18 +229,23 @@ const purchasesAndCommissions = (tables: Tables): string => {
   const { refunds, commissions, commissionEntries, signups, referrals, channels, redemptions } = tables;
   return `(
   SELECT * FROM (
-    SELECT p.id AS purchase_id, p.user_id AS buyer_id, p.reference, p.amount AS paid, p.refunded, p.refund_count,
+    SELECT p.id AS purchase_id, p.user_id AS buyer_id, p.reference, p.amount AS paid, p.refunded, p.refund_count, p.currency,
+      p.original_amount, p.original_refunded, p.exchange_rate,
       p.purchased_at, p.decided_at, p.source, p.referral_id AS bought_referral_id,
       p.channel_id AS bought_channel_id, p.referrer_id, p.mode AS bought_mode, p.rate AS bought_rate,
-      p.room AS bought_room, p.is_revenue, p.no_commission,
-      f.amount AS refunds_amount, f.count AS refunds_count, f.times AS refund_times, f.last_at AS last_refund_at,
+      p.room AS bought_room, p.flat_amount AS bought_flat, p.terms_from AS bought_terms_from,
+      p.referrer_room AS bought_referrer_room, p.purchases_left, p.term_until, p.is_revenue, p.no_commission,
+      f.amount AS refunds_amount, f.original_amount AS refunds_original, f.count AS refunds_count, f.undone,
+      f.times AS refund_times, f.last_at AS last_refund_at,
       r.id AS referral, r.user_id AS owner_id, h.id AS channel, d.reference AS redeemed_by,
       s.referral_id AS signup_referral_id, s.referrer_id AS signup_referrer_id, s.commission_ratio AS signup_rate,
-      s.commission_max_per_referee AS signup_max, s.is_self_referral AS signup_is_self_referral
+      s.commission_amount AS signup_flat, s.commission_months AS signup_months,
+      s.commission_purchases AS signup_purchases, s.commission_max_per_referee AS signup_max, s.is_self_referral AS signup_is_self_referral
     FROM ${decidedPurchases(tables)} p
     LEFT JOIN (
-      SELECT user_id, purchase, sum(amount) AS amount, count(*), array_agg(created_at) AS times,
-        max(created_at) AS last_at
+      SELECT user_id, purchase, sum(amount) FILTER (WHERE undone_at IS NULL) AS amount,
+        sum(original_amount) FILTER (WHERE undone_at IS NULL) AS original_amount, count(*), count(undone_at) AS undone,
+        array_agg(created_at) || array_agg(undone_at) AS times, max(greatest(created_at, undone_at)) AS last_at
       FROM ${refunds} GROUP BY 1, 2
     ) f ON f.user_id = p.user_id AND f.purchase = p.reference
     LEFT JOIN ${referrals} r ON r.id = p.referral_id
@@ -184,14 +254,15 @@ const purchasesAndCommissions = (tables: Tables): string => {
     LEFT JOIN ${signups} s ON s.user_id = p.user_id
   ) AS bought
   FULL JOIN (
-    SELECT c.id, c.user_id, c.referee_id, c.purchase, c.referral_id, c.channel_id, c.mode, c.rate, c.room,
-      c.max_per_referee, c.earned, c.amount, c.is_self_referral, c.pending_days, c.available_at, c.reverted_at,
-      c.created_at, c.updated_at,
+    SELECT c.id, c.user_id, c.referee_id, c.purchase, c.referral_id, c.channel_id, c.mode, c.rate, c.flat_amount, c.terms_from,
+      c.months, c.purchases, c.room, c.referrer_room, c.max_per_referee, c.earned, c.amount, c.is_self_referral, c.pending_days, c.available_at, c.reverted_at,
+      c.held_for, c.held_from, c.rejected_at, c.earn_out_id, c.created_at, c.updated_at,
       e.amount AS entered
     FROM ${commissions} c
     LEFT JOIN (
       SELECT user_id, commission_id, sum(amount) AS amount FROM ${commissionEntries} GROUP BY 1, 2
     ) e ON e.user_id = c.user_id AND e.commission_id = c.id
+    WHERE c.kind = 'purchase'
   ) AS earning ON referee_id = buyer_id AND purchase = reference AND user_id = referrer_id
   ) AS checked`;
 };

@@ -20,7 +20,7 @@ export function creditInvariants({
       name: 'every entry gives or takes, as its kind says',
       table: 'transactions',
       sql: `SELECT id, kind AS expected, value AS found FROM ${transactions}
-       WHERE CASE WHEN kind IN ('grant', 'release', 'refund') THEN value <= 0 WHEN kind IN ('spend', 'hold') THEN value >= 0
+       WHERE CASE WHEN kind IN ('grant', 'release', 'refund') THEN value <= 0 WHEN kind IN ('spend', 'hold', 'take-back') THEN value >= 0
          WHEN kind = 'adjustment' THEN value = 0 ELSE true END OR value = 'NaN'`,
     },
     {

@@ -5,7 +5,7 @@ type Tables = Database['tables'];
 
 /** The invariants of earn-outs. */
 export function earnOutInvariants(tables: Tables): Invariant[] {
-  const { commissionEntries, credits, earnOuts, earnOutEntries } = tables;
+  const { adjustments, commissions, commissionEntries, credits, earnOuts, earnOutEntries, transactions } = tables;
   const ofEarnOut = conditionsOn('earnOuts', { rows: earnOutsWithParts(tables), id: 'id' });
   const ofCommission = conditionsOn('commissions', { rows: paidCommissions(tables), id: 'id' });
   const ofAccount = conditionsOn('accounts', { rows: accountsWithSums(tables), id: 'user_id' });
@@ -34,6 +34,10 @@ export function earnOutInvariants(tables: Tables): Invariant[] {
         OR (claimed_by IS NULL) <> (claimed_until IS NULL)
         OR (claimed_by IS NOT NULL AND (status <> 'processing' OR next_attempt_at IS NULL))
         OR (status = 'completed' AND next_attempt_at IS NOT NULL)
+        OR (awaits_approval AND (
+          mode <> 'payout' OR status <> 'processing' OR next_attempt_at IS NOT NULL OR attempts <> 0
+          OR submitted_at IS NOT NULL
+        ))
         OR (mode = 'credits' AND (
           reference IS NOT NULL OR submitted_at IS NOT NULL OR attempts <> 0 OR payout_email IS NOT NULL
           OR (status = 'processing' AND next_attempt_at IS NOT NULL)
@@ -76,11 +80,33 @@ export function earnOutInvariants(tables: Tables): Invariant[] {
       found: 'bound_at',
     }),
     {
+      name: 'what was taken back of a commission has left the credit that paid it',
+      table: 'credits',
+      sql: `SELECT coalesce(t.credit_id, e.id) AS id, coalesce(e.amount, 0) AS expected, coalesce(t.amount, 0) AS found
+       FROM (
+         SELECT user_id, credit_id, -sum(value) AS amount FROM ${transactions} WHERE kind = 'take-back' GROUP BY 1, 2
+       ) t FULL JOIN (
+         SELECT x.user_id, d.id, sum(x.taken_back) AS amount FROM ${commissionEntries} x
+         LEFT JOIN ${commissions} c ON c.user_id = x.user_id AND c.id = x.commission_id
+         LEFT JOIN ${earnOuts} o ON o.user_id = c.user_id AND o.id = c.earn_out_id
+         LEFT JOIN ${credits} d ON d.user_id = o.user_id AND d.reference = o.idempotency_key AND d.kind = 'earn-out'
+         WHERE x.taken_back <> 0 GROUP BY 1, 2
+       ) e ON e.user_id = t.user_id AND e.id = t.credit_id
+       WHERE t.amount IS DISTINCT FROM e.amount`,
+    },
+    {
       name: 'an entry is subtracted by an earn-out of its owner',
       table: 'commissionEntries',
       sql: `SELECT x.id, x.earn_out_id AS expected, e.id AS found
        FROM ${commissionEntries} x LEFT JOIN ${earnOuts} e ON e.user_id = x.user_id AND e.id = x.earn_out_id
        WHERE x.earn_out_id IS NOT NULL AND e.id IS NULL`,
+    },
+    {
+      name: 'an adjustment is included by an earn-out of its owner',
+      table: 'adjustments',
+      sql: `SELECT x.id, x.earn_out_id AS expected, e.id AS found
+       FROM ${adjustments} x LEFT JOIN ${earnOuts} e ON e.user_id = x.user_id AND e.id = x.earn_out_id
+       WHERE x.earn_out_id IS NOT NULL AND (e.id IS NULL OR (e.mode <> x.mode AND x.amount > 0))`,
     },
     {
       name: 'what a payment took without a commission is its debt',
@@ -114,13 +140,14 @@ export function earnOutInvariants(tables: Tables): Invariant[] {
 }
 
 /** SQL: the commissions and entries that are bound to earn-outs. */
-const boundParts = ({ commissions, commissionEntries, earnOutEntries }: Tables): string => `(
+const boundParts = ({ adjustments, commissions, commissionEntries, earnOutEntries }: Tables): string => `(
     SELECT user_id, earn_out_id, mode, earned AS amount, 1 AS is_commission FROM ${commissions}
     WHERE earn_out_id IS NOT NULL
-    UNION ALL SELECT e.user_id, e.earn_out_id, c.mode, e.amount, 0
+    UNION ALL SELECT e.user_id, e.earn_out_id, c.mode, e.amount + e.taken_back, 0
     FROM ${commissionEntries} e JOIN ${commissions} c ON c.user_id = e.user_id AND c.id = e.commission_id
     WHERE e.earn_out_id IS NOT NULL
     UNION ALL SELECT user_id, earn_out_id, 'payout', amount, 0 FROM ${earnOutEntries} WHERE earn_out_id IS NOT NULL
+    UNION ALL SELECT user_id, earn_out_id, mode, amount, 0 FROM ${adjustments} WHERE earn_out_id IS NOT NULL
   ) AS parts`;
 
 /** Each earn-out with the sum of what is bound to it, and with the credit that was given for it. */
@@ -160,13 +187,19 @@ const accountsWithSums = (tables: Tables): string => `(
       coalesce(x.amount, 0) AS paid_ahead
     FROM ${tables.accounts} a
     FULL JOIN (
-      SELECT user_id, ${byMode('amount')} FROM ${boundParts(tables)} GROUP BY 1
+      SELECT user_id, ${byMode('amount')} FROM (
+        SELECT user_id, mode, amount FROM ${boundParts(tables)}
+        UNION ALL SELECT user_id, 'credits', -taken_back FROM ${tables.commissionEntries} WHERE taken_back <> 0
+      ) AS settled GROUP BY 1
     ) b ON b.user_id = a.user_id
     FULL JOIN (
       SELECT user_id, count(*) FROM ${tables.earnOuts} GROUP BY 1
     ) o ON o.user_id = coalesce(a.user_id, b.user_id)
     LEFT JOIN (
-      SELECT user_id, ${byMode('earned')} FROM ${tables.commissions} GROUP BY 1
+      SELECT user_id, ${byMode('earned')} FROM (
+        SELECT user_id, mode, earned FROM ${tables.commissions}
+        UNION ALL SELECT user_id, mode, amount FROM ${tables.adjustments} WHERE amount > 0
+      ) AS earnings GROUP BY 1
     ) c ON c.user_id = a.user_id
     LEFT JOIN (
       SELECT user_id, sum(amount) AS amount FROM ${tables.earnOutEntries} WHERE earn_out_id IS NOT NULL GROUP BY 1

@@ -1,10 +1,12 @@
+import { currencyOf } from '../../currency';
 import type { Database } from '../../database/database';
 import { folded } from '../../database/folding';
-import { periodAt } from '../signups/reward-limit';
+import { periodAt } from '../records/calendar-period';
 import { conditionsOn, type Invariant } from './invariant';
 
 /** The invariants of sign-ups, of usage, and of the credits that sign-ups give. */
-export function signupInvariants(tables: Database['tables']): Invariant[] {
+export function signupInvariants(tables: Database['tables'], { digits } = currencyOf(undefined)): Invariant[] {
+  const converted = `round(u.original_amount * u.exchange_rate, ${digits})`;
   const { signups, usages, referrals } = tables;
   const ofUsage = conditionsOn('usages', {
     rows: `${usages} u LEFT JOIN ${signups} s ON s.user_id = u.user_id`,
@@ -31,6 +33,11 @@ export function signupInvariants(tables: Database['tables']): Invariant[] {
       sql: `SELECT r.id, r.id AS expected, a.referral_id AS found FROM ${referrals} r
        JOIN ${tables.aliases} a ON a.code = ${folded('r.code')} WHERE a.referral_id <> r.id`,
     },
+    ofUsage('usage in another currency is converted at its rate', {
+      isBroken: `u.amount <> ${converted}`,
+      expected: converted,
+      found: 'u.amount',
+    }),
     ofUsage('usage is counted for a sign-up', {
       isBroken: 'u.is_counted AND s.user_id IS NULL',
       expected: 'u.user_id',
@@ -67,9 +74,16 @@ function termsFail(t: string): string {
         OR ${t}.${side}_amount <= 0 OR ${t}.${side}_duration <= 0`,
   );
   return `${sides.join(' OR ')} OR ${t}.before_reward_usage_threshold < 0 OR ${t}.commission_ratio NOT BETWEEN 0 AND 1
-        OR ${t}.commission_max_per_referee <= 0 OR (${t}.commission_ratio IS NULL AND ${t}.commission_max_per_referee > 0)
+        OR ${t}.commission_amount <= 0 OR ${t}.commission_signup < 0 OR ${t}.commission_max_per_referrer <= 0
+        OR ${t}.commission_max_per_referee <= 0 OR ${t}.commission_months NOT BETWEEN 1 AND 1200
+        OR ${t}.commission_purchases <= 0 OR num_nonnulls(${t}.commission_ratio, ${t}.commission_amount) NOT BETWEEN
+          (num_nonnulls(${t}.commission_months, ${t}.commission_purchases, ${t}.commission_max_per_referee) > 0)::integer AND 1
+        OR (${t}.commission_qualify IS NOT NULL AND ${t}.commission_signup IS NULL)
+        OR (${t}.commission_max_per_referrer IS NULL) <> (${t}.commission_period IS NULL)
+        OR ${t}.commission_period NOT IN ('month', 'quarter', 'year', 'all')
         OR 'NaN' IN (${t}.referral_credit_amount, ${t}.reward_credit_amount, ${t}.before_reward_usage_threshold,
-          ${t}.commission_ratio, ${t}.commission_max_per_referee)`;
+          ${t}.commission_ratio, ${t}.commission_amount, ${t}.commission_max_per_referee, ${t}.commission_signup,
+          ${t}.commission_max_per_referrer)`;
 }
 
 /** Each sign-up with its referral, the sums of its usage, and those of the credits that were given for it. */
@@ -102,7 +116,8 @@ function signupPass({ signups, referrals, usages, credits }: Database['tables'])
     check(
       'terms are of a program',
       `${termsFail('s')} OR (s.program_id IS NULL AND (s.before_reward_usage_threshold <> 0 OR num_nonnulls(
-          s.referral_credit_amount, s.reward_credit_amount, s.commission_ratio, s.commission_max_per_referee) > 0))`,
+          s.referral_credit_amount, s.reward_credit_amount, s.commission_ratio, s.commission_amount, s.commission_signup,
+          s.commission_max_per_referrer) > 0))`,
       ...(['s.program_id', 's.before_reward_usage_threshold'] as const),
     ),
     // What was considered is stored with the sign-up, and may be erased.
@@ -117,7 +132,7 @@ function signupPass({ signups, referrals, usages, credits }: Database['tables'])
 
 /** The counts of limited rewards, with the sign-ups that they count; and those that are above the limit, with the counts. */
 function limitPass({ rewardCounts, signups }: Database['tables']): Invariant[] {
-  const period = periodAt('threshold_reached_at', 'reward_limit_period');
+  const period = periodAt('reward_limit_period', 'threshold_reached_at');
   const counted = `reward_limit_count IS NOT NULL AND threshold_reached_at IS NOT NULL AND referrer_id IS NOT NULL
         AND reward_credit_amount IS NOT NULL`;
   const ofCount = conditionsOn('rewardCounts', {

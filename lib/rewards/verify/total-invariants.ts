@@ -17,10 +17,11 @@ export function totalInvariants(tables: Database['tables']): Invariant[] {
       isBroken: 'coalesce(sum, 0) IS DISTINCT FROM earned AND (sum IS NOT NULL OR met_by IS NOT NULL)',
     }),
     referees('a referee earns the referrer no more than the limit', {
-      // If the limit has changed, the highest one counts. If a commission has no limit, there is none.
-      expected: 'max',
+      // If the limit has changed, the highest one counts. If a commission has no limit, there is none. An undone refund
+      // gives back what it took, also if later purchases have used the room that it made.
+      expected: 'max + undone',
       found: 'earned',
-      isBroken: 'earned > max',
+      isBroken: 'earned > max + undone',
     }),
     referees('every sign-up of a referrer has its referee', {
       expected: 'referee_id',
@@ -34,7 +35,14 @@ export function totalInvariants(tables: Database['tables']): Invariant[] {
       isBroken: `met_by IS NOT NULL AND CASE met_by
         WHEN 'purchase' THEN created_at = ANY(times)
         WHEN 'sign-up' THEN signed_up_at = created_at OR (upgraded_at IS NOT NULL AND NOT has_first_earned)
+          OR (signed_up_at IS NULL AND signups > 0)
       END IS NOT TRUE`,
+    }),
+    referees('a referee has the purchases that were credited', {
+      expected: `coalesce(paid_count, 0) || '/' || coalesce(first_purchased_at::text, '')`,
+      found: `purchases || '/' || coalesce(first_purchase_at::text, '')`,
+      isBroken: `met_by IS NOT NULL
+        AND (purchases, first_purchase_at) IS DISTINCT FROM (coalesce(paid_count, 0), first_purchased_at)`,
     }),
     referees('a referee upgrades with a purchase', {
       expected: 'first_paid_at',
@@ -68,15 +76,19 @@ export function totalInvariants(tables: Database['tables']): Invariant[] {
 
 /** Each pair of referrer and referee, with the sum of the commissions, the sign-up and the purchases that made it. */
 const refereesWithSums = (tables: Database['tables']): string => {
-  const { referees, commissions, signups } = tables;
+  const { referees, commissions, commissionEntries, signups } = tables;
   return `(
   SELECT coalesce(r.user_id, c.user_id, s.referrer_id, p.referrer_id) AS user_id,
     coalesce(r.referee_id, c.referee_id, s.user_id, p.user_id) AS referee_id,
-    r.met_by, r.earned, r.upgraded_at, r.created_at, c.sum, c.max, s.created_at AS signed_up_at,
-    p.times, p.paid_times, p.first_bought_at, p.first_paid_at, p.has_first_earned
+    r.met_by, r.earned, r.purchases, r.first_purchase_at, r.upgraded_at, r.created_at, c.sum, c.max, c.undone, s.created_at AS signed_up_at,
+    c.signups, p.times, p.paid_times, p.paid_count, p.first_purchased_at, p.first_bought_at, p.first_paid_at, p.has_first_earned
   FROM ${referees} r
   FULL JOIN (
-    SELECT user_id, referee_id, sum(amount), max(coalesce(max_per_referee, 'Infinity')) AS max FROM ${commissions}
+    SELECT c.user_id, c.referee_id, sum(c.amount), max(coalesce(c.max_per_referee, 'Infinity')) AS max,
+      coalesce(sum(e.amount), 0) AS undone, count(*) FILTER (WHERE c.kind = 'sign-up') AS signups
+    FROM ${commissions} c LEFT JOIN (
+      SELECT user_id, commission_id, sum(amount) AS amount FROM ${commissionEntries} WHERE kind = 'undo' GROUP BY 1, 2
+    ) e ON e.user_id = c.user_id AND e.commission_id = c.id
     GROUP BY 1, 2
   ) c ON c.user_id = r.user_id AND c.referee_id = r.referee_id
   FULL JOIN (SELECT referrer_id, user_id, created_at FROM ${signups} WHERE referrer_id IS NOT NULL) s
@@ -85,6 +97,8 @@ const refereesWithSums = (tables: Database['tables']): string => {
     SELECT referrer_id, user_id, array_agg(decided_at) AS times, min(decided_at) AS first_bought_at,
       array_agg(decided_at) FILTER (WHERE amount > 0) AS paid_times,
       min(decided_at) FILTER (WHERE amount > 0) AS first_paid_at,
+      count(*) FILTER (WHERE amount > 0) AS paid_count,
+      min(purchased_at) FILTER (WHERE amount > 0) AS first_purchased_at,
       (min(ARRAY[id, (no_commission IS NULL)::integer]))[2] = 1 AS has_first_earned
     FROM ${decidedPurchases(tables)} AS bought
     WHERE referrer_id IS NOT NULL AND no_commission IS DISTINCT FROM 'own-referral' GROUP BY 1, 2
@@ -106,13 +120,13 @@ const accountsWithReferees = ({ accounts, referees, referrals }: Database['table
 
 /** Each row of totals with what it must contain, and with what was available at its `matured_until`. */
 const totalsWithSums = (tables: Database['tables']): string => {
-  const { totals, commissions, purchases, redemptions } = tables;
+  const { totals, adjustments, commissions, purchases, redemptions } = tables;
   return `(
   SELECT user_id, channel_id, mode, t.commissions, t.reverted, t.amount, t.redemptions, t.revenue, t.matured,
     t.matured_amount, coalesce(c.commissions, 0) AS sum_of_commissions, coalesce(c.reverted, 0) AS sum_of_reverted,
-    coalesce(c.amount, 0) AS sum_of_amount, coalesce(r.redemptions, 0) AS sum_of_redemptions,
+    coalesce(c.amount, 0) + coalesce(x.amount, 0) AS sum_of_amount, coalesce(r.redemptions, 0) AS sum_of_redemptions,
     coalesce(p.revenue, 0) AS sum_of_revenue, coalesce(c.available, 0) AS available,
-    coalesce(c.available_amount, 0) AS available_amount
+    coalesce(c.available_amount, 0) + coalesce(x.amount, 0) AS available_amount
   FROM ${totals} t
   FULL JOIN (
     SELECT c.user_id, coalesce(c.channel_id, 0) AS channel_id, c.mode, count(*) AS commissions,
@@ -123,6 +137,9 @@ const totalsWithSums = (tables: Database['tables']): string => {
       AND t.mode = c.mode
     GROUP BY 1, 2, 3
   ) c USING (user_id, channel_id, mode)
+  FULL JOIN (
+    SELECT user_id, 0::bigint AS channel_id, mode, sum(amount) AS amount FROM ${adjustments} GROUP BY 1, 3
+  ) x USING (user_id, channel_id, mode)
   FULL JOIN (
     SELECT referrer_id AS user_id, channel_id, mode, sum(amount - refunded) AS revenue
     FROM ${decidedPurchases(tables)} AS bought WHERE is_revenue GROUP BY 1, 2, 3

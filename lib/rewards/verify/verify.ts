@@ -2,7 +2,6 @@ import type { EntityManager } from 'typeorm';
 import type { Clock } from '../../database/clock';
 import type { Database } from '../../database/database';
 import { entityOf } from '../../entities';
-import { shownAmount } from '../../entities/columns';
 import { invalid } from '../../errors';
 import { objectOf } from '../../input';
 import type { Settings } from '../../options';
@@ -19,6 +18,7 @@ import { type InvariantQuery, invariantQueries, withProblems } from './invariant
 import { compareWithProvider } from './provider-comparison';
 import { refundInvariants } from './refund-invariants';
 import { signupInvariants } from './signup-invariants';
+import { termInvariants } from './term-invariants';
 import { totalInvariants } from './total-invariants';
 
 /** A row where an invariant does not hold. */
@@ -73,8 +73,10 @@ const subjects = [
   creditInvariants,
   signupInvariants,
   commissionInvariants,
+  termInvariants,
   refundInvariants,
   totalInvariants,
+  termInvariants,
   couponInvariants,
   earnOutInvariants,
   clickInvariants,
@@ -109,7 +111,7 @@ async function checkSnapshot(database: Database): Promise<Verification> {
 
 async function checkAll(database: Database, manager: EntityManager): Promise<Verification> {
   const invariants = [
-    ...subjects.flatMap((invariantsOf) => invariantsOf(database.tables)),
+    ...subjects.flatMap((invariantsOf) => invariantsOf(database.tables, database.currency)),
     ...(await constraintInvariants(database, manager)),
   ];
   const queries = invariantQueries(invariants, maxProblems);
@@ -128,8 +130,8 @@ async function problemsOf(query: InvariantQuery, database: Database, manager: En
       invariant: name,
       table: database.dataSource.getMetadata(entityOf[table]).tableName,
       id: JSON.parse(id) as number | string,
-      expected: shown(expected),
-      found: shown(found),
+      expected: shown(expected, database),
+      found: shown(found, database),
     };
   });
 }
@@ -154,6 +156,6 @@ interface ProblemRow {
 }
 
 /** Formats an amount as the package does everywhere. Returns every other value unchanged. */
-function shown(value: string | null): string | null {
-  return value !== null && /^-?\d+\.\d+$/.test(value) ? shownAmount(value) : value;
+function shown(value: string | null, database: Database): string | null {
+  return value !== null && /^-?\d+\.\d+$/.test(value) ? database.shown(value) : value;
 }

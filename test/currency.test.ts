@@ -1,0 +1,220 @@
+import { ReferralCommission, type ReferralsOptions } from '../lib';
+import { closeAll } from './support/host';
+import { fresh, refer, refusalOf, startEarnings } from './support/earnings';
+
+afterAll(closeAll);
+
+/** A host with a currency, and a buyer whom somebody has referred. */
+async function startIn(currency: string | undefined, options: Partial<ReferralsOptions> = {}) {
+  const host = await startEarnings({
+    ...(currency !== undefined && { currency }),
+    ...options,
+    commission: { ratio: '0.1', ...options.commission },
+  });
+  const [referrer, buyer] = [fresh('referrer'), fresh('buyer')];
+  await refer(host, referrer, buyer);
+  return { host, referrer, buyer };
+}
+
+describe('a commission is rounded half up to the minor unit, and shown with it', () => {
+  test.each([
+    [undefined, '333', '33.30', '333.00'],
+    ['USD', '333.33', '33.33', '333.33'],
+    ['JPY', '333', '33', '333'],
+    ['JPY', 335, '34', '335'],
+    ['KRW', '12345', '1235', '12345'],
+    ['KWD', '333', '33.300', '333.000'],
+    ['BHD', '0.335', '0.034', '0.335'],
+  ])('%s: a tenth of %s is %s', async (currency, amount, earned, paid) => {
+    const { host, buyer } = await startIn(currency);
+    const { purchase, commission } = await host.referrals.recordPurchase(buyer, { amount, reference: 'a' });
+    expect([purchase.amount, purchase.refunded, commission!.earned, commission!.amount, commission!.rate]).toEqual([
+      ...[paid, paid.replace(/\d+/, '0').replace(/[1-9]/g, '0'), earned, earned, '0.10'],
+    ]);
+    // Loaded by TypeORM, by a manager, and summed up.
+    const loaded = await host.dataSource.getRepository(ReferralCommission).findOneByOrFail({ id: commission!.id });
+    expect({ ...loaded }).toEqual({ ...commission, paidAt: undefined });
+    expect((await host.referrals.commissions.get(commission!.id)).amount).toBe(earned);
+    const { creditsEarned } = await host.referrals.accounts.totals(commission!.userId);
+    host.clock.advanceDays(31);
+    expect((await host.referrals.accounts.totals(commission!.userId)).creditsEarned).toBe(earned);
+    expect(creditsEarned).toBe(earned.replace(/\d+/, '0').replace(/[1-9]/g, '0'));
+    expect(await host.referrals.runEarnOuts()).toEqual({ bound: 1, completed: 1, failed: 0, amount: earned });
+    expect(await host.referrals.credits.balance(commission!.userId)).toBe(earned);
+    expect(await host.referrals.verify()).toMatchObject({ ok: true });
+  });
+});
+
+describe('an amount in another currency', () => {
+  test('is converted once, at the rate of the call, and what was given is kept', async () => {
+    const { host, buyer } = await startIn('EUR');
+    const given = { amount: '1999', currency: 'JPY', rate: '0.0061', reference: 'a' };
+    const { purchase, commission } = await host.referrals.recordPurchase(buyer, given);
+    expect(purchase).toMatchObject({
+      ...{ amount: '12.19', refunded: '0.00', currency: 'JPY', originalAmount: '1999', originalRefunded: '0' },
+      exchangeRate: '0.0061',
+    });
+    expect(commission).toMatchObject({ earned: '1.22' });
+    // The same call returns the first result, whatever the rate is now. Another amount or currency is another purchase.
+    for (const rate of ['0.0061', '0.007', 1])
+      expect((await host.referrals.recordPurchase(buyer, { ...given, rate })).purchase).toEqual(purchase);
+    for (const other of [
+      { amount: '2000' },
+      { currency: 'KRW' },
+      { currency: 'EUR', rate: '1' },
+      { currency: null, rate: null },
+    ])
+      expect(await refusalOf(host.referrals.recordPurchase(buyer, { ...given, ...other }))).toBe('REFERENCE_REUSED');
+    const first = await host.referrals.recordRefund(buyer, { purchase: 'a', reference: 'r1', amount: '1' });
+    expect(first.refund).toMatchObject({ amount: '0.01', currency: 'JPY', originalAmount: '1' });
+    expect(await refusalOf(host.referrals.recordRefund(buyer, { purchase: 'a', reference: 'r2', amount: '0.5' }))).toBe(
+      'INVALID_INPUT amount',
+    );
+    const { refund } = await host.referrals.recordRefund(buyer, { purchase: 'a', reference: 'r2' });
+    expect(refund).toMatchObject({ amount: '12.18', currency: 'JPY', originalAmount: '1998' });
+    expect((await first.commission!.refresh()).status).toBe('reverted');
+    expect(await host.referrals.verify()).toMatchObject({ ok: true, problems: [] });
+  });
+
+  test('has the rate of the option exchange, which is not asked again', async () => {
+    const asked: unknown[] = [];
+    const { host, buyer } = await startIn('KWD', {
+      exchange: (from, to, at) => {
+        asked.push([from, to, at]);
+        return Promise.resolve('0.3071');
+      },
+    });
+    const at = new Date('2026-02-01T00:00:00Z');
+    const given = { amount: '99.99', currency: 'USD', reference: 'a', at };
+    const { purchase } = await host.referrals.recordPurchase(buyer, given);
+    expect(purchase).toMatchObject({ amount: '30.707', originalAmount: '99.99', exchangeRate: '0.3071' });
+    expect((await host.referrals.recordPurchase(buyer, given)).purchase).toEqual(purchase);
+    const second = { user: buyer, ...given, reference: 'b', at: null };
+    expect((await host.referrals.purchases.create(second)).amount).toBe('30.707');
+    expect((await host.referrals.purchases.create(second)).amount).toBe('30.707');
+    await host.referrals.recordPurchase(buyer, { amount: '5', currency: 'KWD', reference: 'c' });
+    expect(asked).toEqual([
+      ['USD', 'KWD', at],
+      ['USD', 'KWD', host.clock.time],
+    ]);
+    const usage = await host.referrals.recordUsage(buyer, { amount: '-0.05', currency: 'USD', reference: 'u' });
+    expect(usage).toMatchObject({ amount: '-0.015', currency: 'USD', originalAmount: '-0.05', exchangeRate: '0.3071' });
+    expect(await host.referrals.recordUsage(buyer, { amount: '-0.05', currency: 'USD', reference: 'u' })).toEqual(
+      usage,
+    );
+    expect(asked).toHaveLength(3);
+    expect(await host.referrals.verify()).toMatchObject({ ok: true, problems: [] });
+  });
+
+  test.each<[string, object]>([
+    ['currency', { currency: 'yen', rate: 1 }],
+    ['currency', { currency: 'jpy', rate: 1 }],
+    ['currency', { currency: 'ZZZ', rate: 1 }],
+    ['currency', { currency: 7, rate: 1 }],
+    ['rate', { currency: 'JPY' }],
+    ['rate', { rate: '0.5' }],
+    ['rate', { currency: 'USD', rate: '0.5' }],
+    ...['', '0', '0.00', '-1', '1e-3', 'NaN', NaN, {}, `0.${'1'.repeat(21)}`].map((rate): [string, object] => [
+      'rate',
+      { currency: 'JPY', rate },
+    ]),
+    ['amount', { currency: 'JPY', rate: 1, amount: '1.5' }],
+    ['amount', { currency: 'KWD', rate: 1, amount: '1.0001' }],
+    ['amount', { currency: 'KWD', rate: 100, amount: '9999999999999999' }],
+  ])('is refused by %s: %j', async (field, given) => {
+    const { host, buyer } = await refusing;
+    for (const call of [host.referrals.recordPurchase, host.referrals.recordUsage]) {
+      const refused = call(buyer, { amount: 1, reference: 'r', ...given });
+      await expect(refused).rejects.toMatchObject({ code: 'INVALID_INPUT', field });
+    }
+    expect(await host.referrals.purchases.count()).toBe(0);
+  });
+
+  test.each(['', '0', '1,5', NaN, null, undefined, {}, '-1'])(
+    'is refused at the rate %p of the option',
+    async (rate) => {
+      const { host, buyer } = await startIn('USD', { exchange: () => rate as string });
+      const call = host.referrals.recordPurchase(buyer, { amount: 1, currency: 'JPY', reference: 'r' });
+      await expect(call).rejects.toMatchObject({ code: 'INVALID_EXCHANGE', status: 500 });
+    },
+  );
+});
+
+/** `amount × rate` in units of so many digits, rounded half up, by plain arithmetic. All are whole numbers of a power of ten. */
+function converted(amount: bigint, amountDigits: number, rate: bigint, rateDigits: number, digits: number): bigint {
+  const divisor = 10n ** BigInt(amountDigits + rateDigits);
+  return (2n * amount * rate * 10n ** BigInt(digits) + divisor) / (2n * divisor);
+}
+
+/** A whole number of units as a decimal string. */
+function decimal(units: bigint, digits: number): string {
+  if (digits === 0) return String(units);
+  const text = String(units).padStart(digits + 1, '0');
+  return `${text.slice(0, -digits)}.${text.slice(-digits)}`;
+}
+
+test('any amounts, rates and refunds in any order add up exactly, in currencies of 0, 2 and 3 digits', async () => {
+  const seed = Number(process.env['SEED'] ?? Date.now() % 1_000_000_000);
+  console.log(`SEED=${seed}`);
+  const random = randomOf(seed);
+  const digitsOf = { JPY: 0, USD: 2, KWD: 3 } as const;
+  const codes = ['JPY', 'USD', 'KWD'] as const;
+  for (const code of codes) {
+    const { host, buyer, referrer } = await startIn(code);
+    const digits = digitsOf[code];
+    let left = 0n;
+    for (let n = 0; n < 25; n++) {
+      const currency = codes[random(3)]!;
+      const [amountDigits, rateDigits] = [digitsOf[currency], random(8)];
+      const amount = BigInt(random(10 ** (1 + random(7))));
+      const rate = currency === code ? 1n : BigInt(1 + random(10 ** (1 + random(6))));
+      const scale = currency === code ? 0 : rateDigits;
+      const inProgram = (units: bigint): bigint => converted(units, amountDigits, rate, scale, digits);
+      const given = { currency, ...(currency !== code && { rate: decimal(rate, scale) }), reference: `p${n}` };
+      const { purchase, commission } = await host.referrals.recordPurchase(buyer, {
+        ...given,
+        amount: decimal(amount, amountDigits),
+      });
+      expect([n, purchase.amount]).toEqual([n, decimal(inProgram(amount), digits)]);
+      const earned = converted(inProgram(amount), digits, 1n, 1, digits);
+      expect(commission?.earned ?? decimal(0n, digits)).toBe(decimal(earned, digits));
+      let refunded = 0n;
+      let sum = 0n;
+      const parts = random(5);
+      for (let part = 0; part < parts && refunded < amount; part++) {
+        const back =
+          part === parts - 1 && random(2) ? amount - refunded : 1n + (amount - refunded - 1n) / BigInt(1 + random(4));
+        const refund = { purchase: `p${n}`, reference: `r${n}-${part}`, amount: decimal(back, amountDigits) };
+        const made = await host.referrals.recordRefund(buyer, refund);
+        refunded += back;
+        expect([n, part, made.refund.amount]).toEqual([n, part, decimal(inProgram(refunded) - sum, digits)]);
+        sum = inProgram(refunded);
+        const whole = inProgram(amount);
+        const taken = earned === 0n ? 0n : (2n * earned * sum + whole) / (2n * whole);
+        expect(made.commission?.amount ?? decimal(0n, digits)).toBe(decimal(earned - taken, digits));
+        expect(made.commission?.revertedAt ?? null).toEqual(
+          refunded === amount && earned > 0n ? host.clock.time : null,
+        );
+      }
+      const whole = inProgram(amount);
+      left += earned === 0n ? 0n : earned - (2n * earned * sum + whole) / (2n * whole);
+    }
+    host.clock.advanceDays(31);
+    expect((await host.referrals.accounts.totals(referrer)).creditsEarned).toBe(decimal(left, digits));
+    expect(await host.referrals.verify()).toMatchObject({ ok: true, problems: [] });
+  }
+});
+
+/** Returns a function that draws whole numbers below a limit, the same ones for the same seed (mulberry32). */
+function randomOf(seed: number): (below: number) => number {
+  let state = seed;
+  return (below) => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return Math.floor((((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32) * below);
+  };
+}
+
+/** A host that writes nothing. */
+const refusing = startIn('USD');
