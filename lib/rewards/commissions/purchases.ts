@@ -30,8 +30,8 @@ import {
   purchaseStatement,
   type PurchaseVariant,
 } from './purchase-statement';
-import { isLimitOvertaken } from './referrer-periods';
 import { Redemptions } from './redemptions';
+import { isLimitOvertaken } from './referrer-periods';
 import { type RefundParameters, type RefundRow, refundStatement } from './refund-statement';
 
 /** The result of `recordPurchase`. */
