@@ -18,6 +18,7 @@ export type {
 } from './types/earn-outs';
 export type {
   AdjustmentInput,
+  ChannelBatchInput,
   ChannelChanges,
   ChannelCommission,
   ChannelInput,
@@ -26,12 +27,16 @@ export type {
   CommissionStatus,
   CommissionTerms,
   Coupon,
+  CouponRefusal,
+  ExportCodesOptions,
+  GiveBackOptions,
   LimitPeriod,
   NoCommission,
   PurchaseInput,
   PurchaseRecordInput,
   QualifyInput,
   Quote,
+  QuoteOptions,
   ReferrerLimit,
   RefundInput,
   TermsSource,
@@ -47,15 +52,19 @@ export type {
 } from './rewards/explain/explanation';
 export type { Payout } from './options';
 export type { RecordedPurchase, RecordedRefund } from './rewards/commissions/purchases';
+export type { RefundedSpend } from './rewards/credits/settlements';
 export type { QualifiedSignup } from './rewards/commissions/signup-commissions';
 export type { Actor, ReasonedOptions, StaffOptions } from './types/audit';
 export type { Amount, ListOptions, RecordRef, UserRef, WithManager } from './types/common';
 export type {
   CaptureInput,
+  CreditAdjustmentInput,
   CreditChanges,
   CreditInput,
+  CreditRefundInput,
   CreditTransactionInput,
   CreditTypeInput,
+  HoldInput,
   Purpose,
   SettleInput,
   SpendInput,
@@ -70,6 +79,7 @@ export type {
   RecordSignupOptions,
   ReferralCodeChanges,
   ReferralCodeInput,
+  RewardLimit,
   SignupCandidate,
   SignupInput,
   SignupRefusal,
@@ -101,6 +111,7 @@ export { ReferralCode } from './entities/referral-code';
 export { ReferralCommission } from './entities/referral-commission';
 export { ReferralCommissionEntry } from './entities/referral-commission-entry';
 export { ReferralCredit } from './entities/referral-credit';
+export { ReferralCreditRefund } from './entities/referral-credit-refund';
 export { ReferralCreditSpend } from './entities/referral-credit-spend';
 export { ReferralCreditTransaction } from './entities/referral-credit-transaction';
 export { ReferralCreditType } from './entities/referral-credit-type';
@@ -116,6 +127,7 @@ export { ReferralReferrerPeriod } from './entities/referral-referrer-period';
 export { ReferralRefund } from './entities/referral-refund';
 export { ReferralResponse } from './entities/referral-response';
 export { ReferralReview } from './entities/referral-review';
+export { ReferralRewardCount } from './entities/referral-reward-count';
 export { ReferralSignup } from './entities/referral-signup';
 export { ReferralSignupRefusal } from './entities/referral-signup-refusal';
 export { ReferralUsage } from './entities/referral-usage';
