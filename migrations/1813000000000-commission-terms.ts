@@ -152,14 +152,16 @@ export class CommissionTerms1813000000000 implements MigrationInterface {
           `ALTER TABLE ${table(name)} ADD CONSTRAINT "ck_${name}_${word}" CHECK (${now})`,
         ]),
       ),
-      // A second look replaces what was decided at first. The buyer's own link counts for nobody.
+      // A second look replaces what was decided at first. The buyer's own link counts for nobody, nor does what was bought
+      // during a suspension, which a later migration knows, and which is there if this one was undone and runs again.
       `UPDATE ${table('referral_referees')} e SET "purchases" = p.count, "first_purchase_at" = p.first_at
         FROM (
           SELECT coalesce(l."referrer_id", b."referrer_id") AS referrer_id, b."user_id", count(*),
             min(b."purchased_at") AS first_at
           FROM ${table('referral_purchases')} b LEFT JOIN ${table('referral_late_attributions')} l
             ON l."user_id" = b."user_id" AND l."purchase" = b."reference"
-          WHERE b."amount" > 0 AND (l."user_id" IS NOT NULL OR b."no_commission" IS DISTINCT FROM 'own-referral')
+          WHERE b."amount" > 0 AND (l."user_id" IS NOT NULL
+            OR coalesce(b."no_commission", '') NOT IN ('own-referral', 'suspended'))
           GROUP BY 1, 2
         ) p WHERE p.referrer_id = e."user_id" AND p."user_id" = e."referee_id"`,
       `DROP INDEX ${table('uq_referral_commissions_purchase')}`,

@@ -244,6 +244,7 @@ const calledBy: Record<string, string[]> = {
   ],
   isSamePerson: [
     ...['Referral.recordSignup', 'referrals.signups.create', 'referrals.signups.createMany'],
+    'referrals.signups.reassign',
     ...['referrals.recordPurchase', 'referrals.purchases.create', 'referrals.purchases.createMany'],
     ...['referrals.coupons.apply', 'POST /coupon-code/'],
   ],
@@ -268,9 +269,14 @@ const calledBy: Record<string, string[]> = {
     'referrals.listener',
   ],
   userLinkedToResponse: ['referrals.middleware', 'Referral#linkResponsesToUser'],
-  signup: ['Referral.recordSignup', 'referrals.signups.create', 'referrals.signups.createMany'],
+  // The one that is reassigned is made before.
+  signup: [
+    ...['Referral.recordSignup', 'referrals.signups.create', 'referrals.signups.createMany'],
+    'referrals.signups.reassign',
+  ],
   creditGranted: [
     ...['Referral.recordSignup', 'referrals.signups.create', 'referrals.signups.createMany'],
+    'referrals.signups.reassign',
     ...['referrals.credits.create', 'referrals.credits.createMany', 'referrals.recordUsage', 'referrals.runEarnOuts'],
   ],
   creditSpent: ['referrals.credits.spend', 'referrals.credits.capture'],

@@ -175,6 +175,7 @@ describe('records', () => {
       ...{ beforeRewardUsageThreshold: '0.00', commissionRatio: null, commissionMaxPerReferee: null },
       ...{ commissionAmount: null, commissionMonths: null, commissionPurchases: null, commissionSignup: null },
       ...{ commissionQualify: null, commissionMaxPerReferrer: null, commissionPeriod: null },
+      ...{ rewardLimitCount: null, rewardLimitPeriod: null },
     };
     expect(type.toJSON()).toEqual({
       ...{ id: type.id, name: 'shop credit', product: 'credit', refundable: true, createdAt: expect.any(Date) },

@@ -29,6 +29,7 @@ const noTerms = {
   ...{ commissionRatio: null, commissionMaxPerReferee: null },
   ...{ commissionAmount: null, commissionMonths: null, commissionPurchases: null, commissionSignup: null },
   ...{ commissionQualify: null, commissionMaxPerReferrer: null, commissionPeriod: null },
+      ...{ rewardLimitCount: null, rewardLimitPeriod: null },
 }; // prettier-ignore
 
 describe('referralCodes', () => {

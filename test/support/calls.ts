@@ -102,7 +102,7 @@ const kinds: Record<Records, Kind> = {
   },
   commissions: {
     ...{ record: 'ReferralCommission', input: () => ({}), changes: {}, refuses: notCreated },
-    loaders: ['channel', 'earnOut', 'ofPurchase'],
+    loaders: ['channel', 'earnOut', 'ofPurchase', 'ofSignup'],
   },
   audit: { record: 'ReferralAudit', input: () => ({}), changes: {}, refuses: notCreated },
   adjustments: {

@@ -19,7 +19,7 @@ const changes: Record<string, readonly string[]> = {
   'integer': [`@ + 1`],
   'bigint': [`@ + 1`],
   'timestamp with time zone': [`@ + interval '1 day'`],
-  'character varying': [`left(@, 7) || 'x'`],
+  'character varying': [`CASE length(@) WHEN 3 THEN 'XTS' ELSE left(@, 7) || 'x' END`],
   'boolean': [`NOT @`],
 };
 
@@ -94,7 +94,7 @@ export async function everyDamage(
       damages.push({ table, column: null, change: 'deleted', row, sql: `DELETE FROM "${schema}".${table} ${where}` });
       for (const { name: column, type, isIdentity } of columns) {
         if (isIdentity) continue; // PostgreSQL refuses an update
-        const made = (changes[type] ?? []).map((change) => change.replace('@', `"${column}"`));
+        const made = (changes[type] ?? []).map((change) => change.replaceAll('@', `"${column}"`));
         for (const change of row[column] === null ? [] : made) {
           const sql = `UPDATE "${schema}".${table} SET "${column}" = ${change} ${where}`;
           damages.push({ table, column, change, row, sql });
