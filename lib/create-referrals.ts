@@ -27,7 +27,7 @@ import { explainSignup, type SignupExplanation } from './rewards/signups/signup-
 import { type Verification, verify, type VerifyOptions } from './rewards/verify/verify';
 import { wireTracking } from './tracking/tracking';
 import type { StaffOptions } from './types/audit';
-import type { PurchaseInput, QualifyInput, Quote, RefundInput, UndoInput } from './types/commissions';
+import type { PurchaseInput, QualifyInput, Quote, QuoteOptions, RefundInput, UndoInput } from './types/commissions';
 import type { Amount, UserRef, WithManager } from './types/common';
 import type { EarnOutProgress, RunEarnOutsOptions } from './types/earn-outs';
 import type { UsageInput } from './types/signups';
@@ -142,7 +142,7 @@ export interface Referrals extends Managers {
    *
    * @throws ReferralError `INVALID_INPUT` naming the field; `DATABASE_UNAVAILABLE`.
    */
-  quote(buyer: UserRef, amount: Amount, options?: WithManager): Promise<Quote>;
+  quote(buyer: UserRef, amount: Amount, options?: QuoteOptions): Promise<Quote>;
   /**
    * Records what a buyer paid, redeems the applied coupon, and gives the referrer a commission. The referrer is the
    * first of these that exists: the owner of the applied coupon, the referrer of the buyer's sign-up, the owner of the

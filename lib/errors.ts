@@ -198,6 +198,12 @@ const catalogue = {
     text: (reference: string, state: string, instead: string) =>
       `The credit under the reference ${show(reference)} is ${state}: ${instead}.`,
   },
+  HOLD_EXPIRED: {
+    status: 409,
+    text: (reference: string, at: Date) =>
+      `The hold under the reference ${show(reference)} has ended at ${at.toISOString()}, and what it held is available again. ` +
+      'Hold again, under another reference.',
+  },
   INSUFFICIENT_CREDIT: {
     status: 402,
     text: (asked: string, available: string, isForAnything: boolean) =>
@@ -236,8 +242,8 @@ const catalogue = {
   },
   NOTHING_TO_REFUND: {
     status: 409,
-    text: (reference: string) =>
-      `The purchase ${show(reference)} is already refunded in full. ` +
+    text: (reference: string, what: 'purchase' | 'spend' = 'purchase') =>
+      `The ${what} ${show(reference)} is already refunded in full. ` +
       'To repeat a refund, give the reference of that refund.',
   },
   COUPON_NOT_FOUND: {
@@ -259,6 +265,19 @@ const catalogue = {
   COUPON_REDEEMED: {
     status: 400,
     text: (code: string) => `The user has redeemed the coupon ${show(code)} already and can't apply it again.`,
+  },
+  COUPON_FIRST_PURCHASE_ONLY: {
+    status: 400,
+    text: (code: string) => `The coupon ${show(code)} is for the first purchase only, and the user has bought before.`,
+  },
+  COUPON_BELOW_MINIMUM: {
+    status: 400,
+    text: (code: string) => `The price is below the minimum of the coupon ${show(code)}.`,
+  },
+  COUPON_OTHER_PRODUCT: {
+    status: 400,
+    text: (code: string) =>
+      `The coupon ${show(code)} is for other products. Name the product of the price with product.`,
   },
   TOO_MANY_ATTEMPTS: {
     status: 429,

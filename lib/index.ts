@@ -19,6 +19,7 @@ export type {
 } from './types/earn-outs';
 export type {
   AdjustmentInput,
+  ChannelBatchInput,
   ChannelChanges,
   ChannelCommission,
   ChannelInput,
@@ -27,12 +28,16 @@ export type {
   CommissionStatus,
   CommissionTerms,
   Coupon,
+  CouponRefusal,
+  ExportCodesOptions,
+  GiveBackOptions,
   LimitPeriod,
   NoCommission,
   PurchaseInput,
   PurchaseRecordInput,
   QualifyInput,
   Quote,
+  QuoteOptions,
   ReferrerLimit,
   RefundInput,
   TermsSource,
@@ -48,15 +53,19 @@ export type {
 } from './rewards/explain/explanation';
 export type { Payout } from './options';
 export type { RecordedPurchase, RecordedRefund } from './rewards/commissions/purchases';
+export type { RefundedSpend } from './rewards/credits/settlements';
 export type { QualifiedSignup } from './rewards/commissions/signup-commissions';
 export type { Actor, ReasonedOptions, StaffOptions } from './types/audit';
 export type { Amount, ListOptions, RecordRef, UserRef, WithManager } from './types/common';
 export type {
   CaptureInput,
+  CreditAdjustmentInput,
   CreditChanges,
   CreditInput,
+  CreditRefundInput,
   CreditTransactionInput,
   CreditTypeInput,
+  HoldInput,
   Purpose,
   SettleInput,
   SpendInput,
@@ -71,6 +80,7 @@ export type {
   RecordSignupOptions,
   ReferralCodeChanges,
   ReferralCodeInput,
+  RewardLimit,
   SignupCandidate,
   SignupInput,
   SignupRefusal,
@@ -102,6 +112,7 @@ export { ReferralCode } from './entities/referral-code';
 export { ReferralCommission } from './entities/referral-commission';
 export { ReferralCommissionEntry } from './entities/referral-commission-entry';
 export { ReferralCredit } from './entities/referral-credit';
+export { ReferralCreditRefund } from './entities/referral-credit-refund';
 export { ReferralCreditSpend } from './entities/referral-credit-spend';
 export { ReferralCreditTransaction } from './entities/referral-credit-transaction';
 export { ReferralCreditType } from './entities/referral-credit-type';
@@ -117,6 +128,7 @@ export { ReferralReferrerPeriod } from './entities/referral-referrer-period';
 export { ReferralRefund } from './entities/referral-refund';
 export { ReferralResponse } from './entities/referral-response';
 export { ReferralReview } from './entities/referral-review';
+export { ReferralRewardCount } from './entities/referral-reward-count';
 export { ReferralSignup } from './entities/referral-signup';
 export { ReferralSignupRefusal } from './entities/referral-signup-refusal';
 export { ReferralUsage } from './entities/referral-usage';

@@ -25,6 +25,9 @@ import { SuspendAccounts1814000000000 } from './1814000000000-suspend-accounts';
 import { MoveAttribution1815000000000 } from './1815000000000-move-attribution';
 import { CountVisitors1816000000000 } from './1816000000000-count-visitors';
 import { AddReviews1816000000001 } from './1816000000001-add-reviews';
+import { ExtendCredits1817000000000 } from './1817000000000-extend-credits';
+import { CouponTerms1817000000001 } from './1817000000001-coupon-terms';
+import { LimitRewards1817000000002 } from './1817000000002-limit-rewards';
 import { locked, tableOfMigrations } from './once';
 
 /** The migrations, in order, for the host's DataSource: `migrations: [...migrations, /* yours *\/]`. */
@@ -52,6 +55,9 @@ export const migrations: (new () => MigrationInterface)[] = [
   MoveAttribution1815000000000,
   CountVisitors1816000000000,
   AddReviews1816000000001,
+  ExtendCredits1817000000000,
+  CouponTerms1817000000001,
+  LimitRewards1817000000002,
 ];
 
 /**

@@ -177,7 +177,8 @@ describe('a limit for the referrer', () => {
   test('purchases that have all seen the same room share it', async () => {
     const { referrer, buyer } = await pair(host);
     await deal(host, referrer, { maxPerReferrer: { amount: '10', period: 'year' } });
-    const [{ code }] = (await host.referrals.referralCodes.search({ where: { userId: referrer } })) as [{ code: string }];
+    const [first] = await host.referrals.referralCodes.search({ where: { userId: referrer } });
+    const { code } = first!;
     expect(await earned(host, buyer, 8)).toBe('2.00');
     const buyers = [fresh('buyer'), fresh('buyer'), fresh('buyer')];
     for (const user of buyers) await host.referrals.signups.create({ user, code });

@@ -14,12 +14,14 @@ const tables = [
   ...[
     'credits',
     'credit_transactions',
+    'credit_refunds',
     'credit_spends',
     'credit_types',
     'signups',
     'usages',
     'programs',
     'user_counts',
+    'reward_counts',
   ],
 ].map((name) => `referral_${name}`);
 const damagedTables = [...tables, 'referrals'];
@@ -228,6 +230,12 @@ const exempt: Record<string, Record<string, string | [where: string, reason: str
     product: 'a text of the host, which may be erased',
     product_category: 'a text of the host, which may be erased',
   },
+  referral_credit_refunds: {
+    refund_reference: 'a text of the host',
+    amount: 'any from what was given',
+    expired: ['given > 0', 'the ends of credits change'],
+    created_at: ['given = 0', 'it has no entries'],
+  },
   referral_credit_types: {
     id: [`name = 'unused'`, 'nothing refers to it'],
     name: 'staff may change it',
@@ -246,6 +254,8 @@ const exempt: Record<string, Record<string, string | [where: string, reason: str
     reward_credit_duration: 'staff may change the expiry of the credit',
     reward_credit_amount: ['threshold_reached_at IS NULL', 'it is not due yet'],
     reward_credit_type_id: ['threshold_reached_at IS NULL', 'it is not due yet'],
+    reward_limit_count: 'any that the rewards keep to',
+    reward_limit_period: ['threshold_reached_at IS NULL', 'it is not due yet'],
     before_reward_usage_threshold: [
       'threshold_reached_at IS NULL OR recorded_usage > 0',
       'any that the usage has reached',
@@ -262,7 +272,15 @@ const exempt: Record<string, Record<string, string | [where: string, reason: str
   },
   referral_programs: {
     ...Object.fromEntries(
-      ['name', 'before_reward_usage_threshold', 'commission_ratio', 'commission_max_per_referee', 'created_at']
+      [
+        'name',
+        'before_reward_usage_threshold',
+        'commission_ratio',
+        'reward_limit_count',
+        'reward_limit_period',
+        'commission_max_per_referee',
+        'created_at',
+      ]
         .concat(['referral_credit', 'reward_credit'].flatMap((side) => [`${side}_amount`, `${side}_duration`]))
         .map((column) => [column, 'staff may change it']),
     ),
@@ -278,6 +296,7 @@ const exempt: Record<string, Record<string, string | [where: string, reason: str
     program_id: 'staff may change it',
   },
   referral_user_counts: {},
+  referral_reward_counts: {},
 };
 
 /** Another value of a column, by its type. */
@@ -306,7 +325,7 @@ async function columnsOf(): Promise<Column[]> {
 
 test('the tables are those of sign-ups and credits', () => {
   const others =
-    /account|alias|buyer|channel|commission|daily|earn_out|purchase|redemption|referee|refund|response|attribution|visitor/;
+    /account|alias|audit|buyer|channel|commission|daily|earn_out|purchase|redemption|referee|(?<!credit_)refund|response|attribution|visitor/;
   const names = entities.map((entity) => world.dataSource.getMetadata(entity).tableName);
   expect(names.filter((name) => !others.test(name) && name !== 'referral_signup_refusals').sort()).toEqual(
     [...damagedTables].sort(),

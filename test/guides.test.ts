@@ -52,7 +52,16 @@ describe('the guides list each field once, as the types have it', () => {
       /(Input|Changes|Options)$/.test(name) && name !== 'ReferralsOptions' && name !== 'WithManager';
     const expected = [
       ...types.names.filter(isInput),
-      ...['CreditTerms', 'CommissionTerms', 'Purpose', 'Search', 'coupons.apply', 'EarnOutReport', 'ProviderPayment'],
+      ...[
+        'CreditTerms',
+        'CommissionTerms',
+        'Purpose',
+        'RewardLimit',
+        'Search',
+        'coupons.apply',
+        'EarnOutReport',
+        'ProviderPayment',
+      ],
     ];
     expect(listed.map(({ type }) => type).sort()).toEqual(expected.sort());
   });

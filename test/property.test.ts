@@ -53,16 +53,31 @@ const command = fc.oneof(
         ),
       },
       ...{ product: fc.option(fc.constantFrom(...products)), isPartial: fc.boolean() },
+      endDays: fc.option(fc.integer({ min: 1, max: 8 })),
     }),
   },
   { weight: 3, arbitrary: fc.record({ do: fc.constant('capture'), ...settled, amount: fc.option(amount) }) },
-  { weight: 2, arbitrary: fc.record({ do: fc.constantFrom('release', 'refund'), ...settled }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('release'), ...settled }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      ...{ do: fc.constant('refund'), ...settled, amount: fc.option(amount) },
+      ...{
+        key: fc.option(fc.constantFrom('x', 'y')),
+        extendDays: fc.option(fc.integer({ min: 1, max: 9 }), { freq: 2 }),
+      },
+    }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({ do: fc.constant('adjust'), ...settled, amount, sign: fc.constantFrom(1, -1, -1) }),
+  },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('advance'), days: fc.integer({ min: 0, max: 12 }) }) },
 );
 
 /** Any command; each has the fields that it is about. */
 interface Command {
-  do: 'signUp' | 'grant' | 'use' | 'spend' | 'hold' | 'capture' | 'release' | 'refund' | 'advance';
+  do: 'adjust' | 'signUp' | 'grant' | 'use' | 'spend' | 'hold' | 'capture' | 'release' | 'refund' | 'advance';
   user: string;
   /** Which of the programs, or types. */
   code: number;
@@ -72,6 +87,9 @@ interface Command {
   product: string | null;
   isPartial: boolean;
   days: number;
+  endDays: number | null;
+  key: string | null;
+  extendDays: number | null;
 }
 
 const decimal = (units: number): string => {
@@ -132,23 +150,35 @@ async function compare(
         await referrals.credits.create(grant);
         return 'ok';
       }
+      case 'adjust': {
+        const adjustment = { amount: decimal(one.amount! * one.sign), reference, reason: 'a correction' };
+        await referrals.credits.adjust(who, adjustment);
+        return 'ok';
+      }
       case 'use':
         await referrals.recordUsage(who, { amount: decimal(one.amount! * one.sign), reference });
         return 'ok';
       case 'spend':
-      case 'hold':
-        return shown(
-          await referrals.credits[one.do](who, { amount: given!, reference, partial, ...(product && { product }) }),
-        );
+      case 'hold': {
+        const input = { amount: given!, reference, partial, ...(product && { product }) };
+        if (one.do === 'spend') return shown(await referrals.credits.spend(who, input));
+        const expiresAt = one.endDays === null ? null : new Date(clock.time.getTime() + one.endDays * 86_400_000);
+        return shown(await referrals.credits.hold(who, { ...input, expiresAt }));
+      }
       case 'capture':
         return shown(await referrals.credits.capture({ user: who, reference, ...(given && { amount: given }) }));
       case 'release':
-      case 'refund':
-        return shown(await referrals.credits[one.do]({ user: who, reference }));
+        return shown(await referrals.credits.release({ user: who, reference }));
+      case 'refund': {
+        const { key: refundReference, extendDays } = one;
+        const refund = { user: who, reference, amount: given, refundReference, extendDays };
+        const refunded = await referrals.credits.refund(refund);
+        return JSON.stringify([...(JSON.parse(shown(refunded)) as number[]), units(refunded.expired ?? '0')]);
+      }
     }
   };
   const expected = (one: Command): Outcome => {
-    const { reference, amount, product, isPartial } = one;
+    const { reference, amount, product, isPartial, endDays } = one;
     const who = name(one.user);
     switch (one.do) {
       case 'advance':
@@ -157,16 +187,19 @@ async function compare(
         return model.signUp(who, one.code);
       case 'grant':
         return model.give(who, { amount: amount!, days: one.days + 1, type: one.code });
+      case 'adjust':
+        return model.adjust(who, reference, amount! * one.sign);
       case 'use':
         return model.use(who, reference, amount! * one.sign);
       case 'spend':
       case 'hold':
-        return model.spend(one.do, who, reference, { amount: amount!, product, isPartial });
+        return model.spend(one.do, who, reference, { amount: amount!, product, isPartial, endDays });
       case 'capture':
         return model.capture(who, reference, amount);
       case 'release':
+        return model.release(who, reference);
       case 'refund':
-        return model[one.do](who, reference);
+        return model.refund(who, reference, one);
     }
   };
 
@@ -185,6 +218,10 @@ async function compare(
       expect([who, product, units(balance)]).toEqual([who, product, model.balance(who, product)]);
     }
   }
+  expect((await referrals.verify()).problems).toEqual([]);
+  // Holds that have ended are written down by the next call about the user.
+  for (const who of users.map(name))
+    await referrals.credits.spend(who, { amount: '9999999999', reference: 'the end' }).catch(() => undefined);
   const owners = await referrals.credits.search({
     where: users.map((who) => ({ userId: name(who) })),
     take: 10_000,

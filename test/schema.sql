@@ -144,10 +144,15 @@ CREATE TABLE referral_channels (
   commission_qualify boolean,
   commission_max_per_referrer numeric(20,4),
   commission_period character varying(8),
+  minimum_amount numeric(20,4),
+  first_purchase_only boolean DEFAULT false NOT NULL,
+  products text[] DEFAULT '{}'::text[] NOT NULL,
+  restore_on_refund boolean DEFAULT false NOT NULL,
   CONSTRAINT pk_referral_channels PRIMARY KEY (id),
   CONSTRAINT ck_referral_channels_commission CHECK (commission_amount > 0::numeric AND commission_signup >= 0::numeric AND commission_max_per_referrer > 0::numeric AND commission_months >= 1 AND commission_months <= 1200 AND commission_purchases > 0 AND (commission_qualify IS NULL OR commission_signup IS NOT NULL) AND (commission_max_per_referrer IS NULL) = (commission_period IS NULL) AND (commission_period::text = ANY (ARRAY['month'::character varying, 'quarter'::character varying, 'year'::character varying, 'all'::character varying]::text[]))),
   CONSTRAINT ck_referral_channels_dates CHECK (end_date > start_date),
-  CONSTRAINT ck_referral_channels_finite CHECK (abs(promo_value) < 'Infinity'::numeric AND abs(initial_rate) < 'Infinity'::numeric AND abs(ongoing_rate) < 'Infinity'::numeric AND abs(max_earnings_per_referred) < 'Infinity'::numeric AND abs(commission_amount) < 'Infinity'::numeric AND abs(commission_signup) < 'Infinity'::numeric AND abs(commission_max_per_referrer) < 'Infinity'::numeric),
+  CONSTRAINT ck_referral_channels_finite CHECK (abs(promo_value) < 'Infinity'::numeric AND abs(initial_rate) < 'Infinity'::numeric AND abs(ongoing_rate) < 'Infinity'::numeric AND abs(max_earnings_per_referred) < 'Infinity'::numeric AND abs(commission_amount) < 'Infinity'::numeric AND abs(commission_signup) < 'Infinity'::numeric AND abs(commission_max_per_referrer) < 'Infinity'::numeric AND abs(minimum_amount) < 'Infinity'::numeric),
+  CONSTRAINT ck_referral_channels_minimum CHECK (minimum_amount > 0::numeric),
   CONSTRAINT ck_referral_channels_promo CHECK (promo_value >= 0::numeric AND (promo_type::text <> 'percent_off'::text OR promo_value <= 1::numeric)),
   CONSTRAINT ck_referral_channels_rates CHECK (initial_rate >= 0::numeric AND initial_rate <= 1::numeric AND ongoing_rate >= 0::numeric AND ongoing_rate <= 1::numeric AND initial_rate_period_days >= 0 AND max_earnings_per_referred > 0::numeric)
 );
@@ -227,6 +232,19 @@ CREATE INDEX ix_referral_commissions_referral ON referral_commissions USING btre
 CREATE INDEX ix_referral_commissions_unpaid ON referral_commissions USING btree (user_id, mode, available_at) WHERE earn_out_id IS NULL;
 CREATE UNIQUE INDEX uq_referral_commissions_purchase ON referral_commissions USING btree (referee_id, user_id, purchase, kind, signup_id);
 
+CREATE TABLE referral_credit_refunds (
+  user_id character varying(128) NOT NULL,
+  reference character varying(255) NOT NULL,
+  refund_reference character varying(255) NOT NULL,
+  amount numeric(20,4),
+  given numeric(20,4) NOT NULL,
+  expired numeric(20,4) DEFAULT 0 NOT NULL,
+  created_at timestamp with time zone DEFAULT now() NOT NULL,
+  CONSTRAINT pk_referral_credit_refunds PRIMARY KEY (user_id, reference, refund_reference),
+  CONSTRAINT ck_referral_credit_refunds_amounts CHECK (amount > 0::numeric AND given >= 0::numeric AND expired >= 0::numeric AND expired <= given),
+  CONSTRAINT ck_referral_credit_refunds_finite CHECK (abs(amount) < 'Infinity'::numeric AND abs(given) < 'Infinity'::numeric AND abs(expired) < 'Infinity'::numeric)
+);
+
 CREATE TABLE referral_credit_spends (
   user_id character varying(128) NOT NULL,
   reference character varying(255) NOT NULL,
@@ -242,10 +260,14 @@ CREATE TABLE referral_credit_spends (
   is_partial boolean DEFAULT false NOT NULL,
   captured_at timestamp with time zone,
   refunded_at timestamp with time zone,
+  expires_at timestamp with time zone,
+  refunds integer DEFAULT 0 NOT NULL,
   CONSTRAINT pk_referral_credit_spends PRIMARY KEY (user_id, reference),
   CONSTRAINT ck_referral_credit_spends_amounts CHECK (amount > 0::numeric AND covered >= 0::numeric AND covered <= amount AND captured >= 0::numeric AND captured <= covered AND refunded >= 0::numeric AND refunded <= captured),
+  CONSTRAINT ck_referral_credit_spends_expiry CHECK (expires_at > created_at),
   CONSTRAINT ck_referral_credit_spends_finite CHECK (abs(amount) < 'Infinity'::numeric AND abs(covered) < 'Infinity'::numeric AND abs(captured) < 'Infinity'::numeric AND abs(refunded) < 'Infinity'::numeric)
 ) WITH (fillfactor=90);
+CREATE INDEX ix_referral_credit_spends_expiring ON referral_credit_spends USING btree (user_id, expires_at) WHERE captured IS NULL AND expires_at IS NOT NULL;
 CREATE INDEX ix_referral_credit_spends_open ON referral_credit_spends USING btree (user_id, created_at) WHERE captured IS NULL;
 CREATE INDEX ix_referral_credit_spends_reference ON referral_credit_spends USING btree (reference);
 
@@ -415,11 +437,14 @@ CREATE TABLE referral_programs (
   commission_qualify boolean,
   commission_max_per_referrer numeric(20,4),
   commission_period character varying(8),
+  reward_limit_count integer,
+  reward_limit_period character varying(8),
   CONSTRAINT pk_referral_programs PRIMARY KEY (id),
   CONSTRAINT ck_referral_programs_commission CHECK (commission_amount > 0::numeric AND commission_signup >= 0::numeric AND commission_max_per_referrer > 0::numeric AND commission_months >= 1 AND commission_months <= 1200 AND commission_purchases > 0 AND (commission_qualify IS NULL OR commission_signup IS NOT NULL) AND (commission_max_per_referrer IS NULL) = (commission_period IS NULL) AND (commission_period::text = ANY (ARRAY['month'::character varying, 'quarter'::character varying, 'year'::character varying, 'all'::character varying]::text[])) AND commission_ratio >= 0::numeric AND commission_ratio <= 1::numeric AND commission_max_per_referee > 0::numeric AND num_nonnulls(commission_ratio, commission_amount) >= (num_nonnulls(commission_months, commission_purchases, commission_max_per_referee) > 0)::integer AND num_nonnulls(commission_ratio, commission_amount) <= 1),
   CONSTRAINT ck_referral_programs_finite CHECK (abs(referral_credit_amount) < 'Infinity'::numeric AND abs(before_reward_usage_threshold) < 'Infinity'::numeric AND abs(reward_credit_amount) < 'Infinity'::numeric AND abs(commission_ratio) < 'Infinity'::numeric AND abs(commission_max_per_referee) < 'Infinity'::numeric AND abs(commission_amount) < 'Infinity'::numeric AND abs(commission_signup) < 'Infinity'::numeric AND abs(commission_max_per_referrer) < 'Infinity'::numeric),
   CONSTRAINT ck_referral_programs_referral_credit CHECK ((num_nonnulls(referral_credit_amount, referral_credit_duration, referral_credit_type_id) = ANY (ARRAY[0, 3])) AND referral_credit_amount > 0::numeric AND referral_credit_duration > 0),
   CONSTRAINT ck_referral_programs_reward_credit CHECK ((num_nonnulls(reward_credit_amount, reward_credit_duration, reward_credit_type_id) = ANY (ARRAY[0, 3])) AND reward_credit_amount > 0::numeric AND reward_credit_duration > 0),
+  CONSTRAINT ck_referral_programs_reward_limit CHECK ((num_nonnulls(reward_limit_count, reward_limit_period) = ANY (ARRAY[0, 2])) AND reward_limit_count > 0 AND (reward_limit_period::text = ANY (ARRAY['month'::character varying, 'quarter'::character varying, 'year'::character varying, 'all'::character varying]::text[]))),
   CONSTRAINT ck_referral_programs_threshold CHECK (before_reward_usage_threshold >= 0::numeric)
 );
 CREATE UNIQUE INDEX uq_referral_programs_name ON referral_programs USING btree (name);
@@ -467,6 +492,7 @@ CREATE TABLE referral_redemptions (
   reference character varying(255) NOT NULL,
   created_at timestamp with time zone DEFAULT now() NOT NULL,
   is_kept boolean DEFAULT false NOT NULL,
+  given_back_at timestamp with time zone,
   CONSTRAINT pk_referral_redemptions PRIMARY KEY (user_id, channel_id)
 );
 CREATE INDEX ix_referral_redemptions_channel ON referral_redemptions USING btree (channel_id);
@@ -558,6 +584,14 @@ CREATE INDEX ix_referral_reviews_referee ON referral_reviews USING btree (refere
 CREATE INDEX ix_referral_reviews_user ON referral_reviews USING btree (user_id, id) WHERE user_id IS NOT NULL;
 CREATE UNIQUE INDEX uq_referral_reviews_subject ON referral_reviews USING btree (subject, rule);
 
+CREATE TABLE referral_reward_counts (
+  user_id character varying(128) NOT NULL,
+  program_id bigint NOT NULL,
+  period character varying(8) NOT NULL,
+  rewards integer NOT NULL,
+  CONSTRAINT pk_referral_reward_counts PRIMARY KEY (user_id, program_id, period)
+);
+
 CREATE TABLE referral_signup_refusals (
   user_id character varying(128) NOT NULL,
   reason character varying(32) NOT NULL,
@@ -603,9 +637,12 @@ CREATE TABLE referral_signups (
   held_for text[] DEFAULT '{}'::text[] NOT NULL,
   ip_address character varying(45),
   user_agent character varying(1024),
+  reward_limit_count integer,
+  reward_limit_period character varying(8),
   CONSTRAINT pk_referral_signups PRIMARY KEY (user_id),
   CONSTRAINT ck_referral_signups_commission CHECK (commission_amount > 0::numeric AND commission_signup >= 0::numeric AND commission_max_per_referrer > 0::numeric AND commission_months >= 1 AND commission_months <= 1200 AND commission_purchases > 0 AND (commission_qualify IS NULL OR commission_signup IS NOT NULL) AND (commission_max_per_referrer IS NULL) = (commission_period IS NULL) AND (commission_period::text = ANY (ARRAY['month'::character varying, 'quarter'::character varying, 'year'::character varying, 'all'::character varying]::text[])) AND commission_ratio >= 0::numeric AND commission_ratio <= 1::numeric AND commission_max_per_referee > 0::numeric AND num_nonnulls(commission_ratio, commission_amount) >= (num_nonnulls(commission_months, commission_purchases, commission_max_per_referee) > 0)::integer AND num_nonnulls(commission_ratio, commission_amount) <= 1),
-  CONSTRAINT ck_referral_signups_finite CHECK (abs(referral_credit_amount) < 'Infinity'::numeric AND abs(before_reward_usage_threshold) < 'Infinity'::numeric AND abs(reward_credit_amount) < 'Infinity'::numeric AND abs(commission_ratio) < 'Infinity'::numeric AND abs(commission_max_per_referee) < 'Infinity'::numeric AND abs(commission_amount) < 'Infinity'::numeric AND abs(commission_signup) < 'Infinity'::numeric AND abs(commission_max_per_referrer) < 'Infinity'::numeric AND abs(recorded_usage) < 'Infinity'::numeric)
+  CONSTRAINT ck_referral_signups_finite CHECK (abs(referral_credit_amount) < 'Infinity'::numeric AND abs(before_reward_usage_threshold) < 'Infinity'::numeric AND abs(reward_credit_amount) < 'Infinity'::numeric AND abs(commission_ratio) < 'Infinity'::numeric AND abs(commission_max_per_referee) < 'Infinity'::numeric AND abs(commission_amount) < 'Infinity'::numeric AND abs(commission_signup) < 'Infinity'::numeric AND abs(commission_max_per_referrer) < 'Infinity'::numeric AND abs(recorded_usage) < 'Infinity'::numeric),
+  CONSTRAINT ck_referral_signups_reward_limit CHECK ((num_nonnulls(reward_limit_count, reward_limit_period) = ANY (ARRAY[0, 2])) AND reward_limit_count > 0 AND (reward_limit_period::text = ANY (ARRAY['month'::character varying, 'quarter'::character varying, 'year'::character varying, 'all'::character varying]::text[])))
 ) WITH (fillfactor=80);
 CREATE INDEX ix_referral_signups_address ON referral_signups USING btree (referral_id, ip_address, created_at) WHERE ip_address IS NOT NULL;
 CREATE INDEX ix_referral_signups_id ON referral_signups USING btree (id);
@@ -657,6 +694,7 @@ CREATE TABLE referrals (
   allowed_uses integer DEFAULT '-1'::integer NOT NULL,
   uses integer DEFAULT 0 NOT NULL,
   redemptions integer DEFAULT 0 NOT NULL,
+  max_redemptions integer,
   CONSTRAINT pk_referrals PRIMARY KEY (id),
   CONSTRAINT ck_referrals_uses CHECK (uses >= 0 AND (allowed_uses = '-1'::integer OR uses <= allowed_uses))
 );
@@ -675,6 +713,8 @@ ALTER TABLE referral_commission_entries ADD CONSTRAINT fk_referral_commission_en
   FOREIGN KEY (user_id, commission_id) REFERENCES referral_commissions(user_id, id);
 ALTER TABLE referral_commissions ADD CONSTRAINT fk_referral_commissions_referral
   FOREIGN KEY (referral_id) REFERENCES referrals(id);
+ALTER TABLE referral_credit_refunds ADD CONSTRAINT fk_referral_credit_refunds_spend
+  FOREIGN KEY (user_id, reference) REFERENCES referral_credit_spends(user_id, reference);
 ALTER TABLE referral_credit_transactions ADD CONSTRAINT fk_referral_credit_transactions_credit
   FOREIGN KEY (user_id, credit_id) REFERENCES referral_credits(user_id, id);
 ALTER TABLE referral_credits ADD CONSTRAINT fk_referral_credits_type
@@ -691,6 +731,8 @@ ALTER TABLE referral_redemptions ADD CONSTRAINT fk_referral_redemptions_channel
   FOREIGN KEY (channel_id) REFERENCES referral_channels(id);
 ALTER TABLE referral_refunds ADD CONSTRAINT fk_referral_refunds_purchase
   FOREIGN KEY (user_id, purchase) REFERENCES referral_purchases(user_id, reference);
+ALTER TABLE referral_reward_counts ADD CONSTRAINT fk_referral_reward_counts_program
+  FOREIGN KEY (program_id) REFERENCES referral_programs(id);
 ALTER TABLE referral_signups ADD CONSTRAINT fk_referral_signups_program
   FOREIGN KEY (program_id) REFERENCES referral_programs(id);
 ALTER TABLE referral_signups ADD CONSTRAINT fk_referral_signups_referral

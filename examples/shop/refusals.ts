@@ -9,6 +9,7 @@ const ofCoupons: Partial<Record<ReferralError['code'], string>> = {
   COUPON_OWN: 'This is your own coupon. It is for your friends.',
   COUPON_REDEEMED: 'You have used this coupon already.',
   COUPON_USED_UP: 'This coupon is used up.',
+  COUPON_FIRST_PURCHASE_ONLY: 'This coupon is for the first purchase only.',
   INVALID_INPUT: 'There is no such coupon. Please check the spelling.',
 };
 

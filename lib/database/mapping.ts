@@ -9,8 +9,8 @@ import { timeInResult } from './result-types';
 export type Selected = Readonly<Record<string, unknown>> | undefined;
 
 /**
- * The columns that an entity is loaded with: all but those that only the package's SQL uses (`select: false`), or those
- * of a selection.
+ * The columns that an entity is loaded with: those of a selection, or all but those that only the package's SQL uses
+ * (`select: false`).
  */
 export function loadedColumns(
   dataSource: DataSource,
@@ -18,7 +18,7 @@ export function loadedColumns(
   selected?: Selected,
 ): EntityMetadata['columns'] {
   const { columns } = dataSource.getMetadata(entity);
-  return columns.filter(({ isSelect, propertyName }) => isSelect && (!selected || selected[propertyName] === true));
+  return columns.filter(({ isSelect, propertyName }) => (selected ? selected[propertyName] === true : isSelect));
 }
 
 /**

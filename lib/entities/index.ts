@@ -9,6 +9,7 @@ import { ReferralChannel } from './referral-channel';
 import { ReferralCommission } from './referral-commission';
 import { ReferralCommissionEntry } from './referral-commission-entry';
 import { ReferralCredit } from './referral-credit';
+import { ReferralCreditRefund } from './referral-credit-refund';
 import { ReferralCreditSpend } from './referral-credit-spend';
 import { ReferralCreditTransaction } from './referral-credit-transaction';
 import { ReferralCreditType } from './referral-credit-type';
@@ -24,6 +25,7 @@ import { ReferralReferrerPeriod } from './referral-referrer-period';
 import { ReferralRefund } from './referral-refund';
 import { ReferralResponse } from './referral-response';
 import { ReferralReview } from './referral-review';
+import { ReferralRewardCount } from './referral-reward-count';
 import { ReferralSignup } from './referral-signup';
 import { ReferralSignupRefusal } from './referral-signup-refusal';
 import { ReferralUsage } from './referral-usage';
@@ -47,8 +49,10 @@ export const entityOf = {
   usages: ReferralUsage,
   credits: ReferralCredit,
   spends: ReferralCreditSpend,
+  creditRefunds: ReferralCreditRefund,
   transactions: ReferralCreditTransaction,
   userCounts: ReferralUserCount,
+  rewardCounts: ReferralRewardCount,
   channels: ReferralChannel,
   accounts: ReferralAccount,
   totals: ReferralAccountTotal,

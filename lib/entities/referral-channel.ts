@@ -14,6 +14,7 @@ import type { ReferralCommission } from './referral-commission';
  */
 @Entity({ name: 'referral_channels' })
 @Check('ck_referral_channels_promo', `"promo_value" >= 0 AND ("promo_type" <> 'percent_off' OR "promo_value" <= 1)`)
+@Check('ck_referral_channels_minimum', '"minimum_amount" > 0')
 @Check('ck_referral_channels_dates', '"end_date" > "start_date"')
 @Check(
   'ck_referral_channels_rates',
@@ -23,7 +24,14 @@ import type { ReferralCommission } from './referral-commission';
 @Check('ck_referral_channels_commission', isCommission)
 @Check(
   'ck_referral_channels_finite',
-  finite('promo_value', 'initial_rate', 'ongoing_rate', 'max_earnings_per_referred', ...commissionAmounts),
+  finite(
+    'promo_value',
+    'initial_rate',
+    'ongoing_rate',
+    'max_earnings_per_referred',
+    ...commissionAmounts,
+    'minimum_amount',
+  ),
 )
 export class ReferralChannel extends CommissionColumns<ChannelChanges> {
   @PrimaryColumn({
@@ -35,7 +43,7 @@ export class ReferralChannel extends CommissionColumns<ChannelChanges> {
   readonly id!: number;
 
   /**
-   * The owner, who earns the commissions. This field and the next five are no columns: only `referrals.channels` loads
+   * The owner, who earns the commissions. This field and the next six are no columns: only `referrals.channels` loads
    * them.
    */
   readonly userId!: string;
@@ -46,7 +54,10 @@ export class ReferralChannel extends CommissionColumns<ChannelChanges> {
   /** How many buyers may redeem the coupon, and how many sign-ups may use the code; -1 for unlimited. */
   readonly allowedUses!: number;
 
-  /** How many users have redeemed the coupon. */
+  /** How many buyers may redeem the coupon; null for `allowedUses`. */
+  readonly maxRedemptions!: number | null;
+
+  /** How many users have redeemed the coupon; those who got it back do not count. */
   readonly totalUses!: number;
 
   /** The sum of the owner's commissions from this channel, net of refunds, as a decimal string. */
@@ -75,6 +86,22 @@ export class ReferralChannel extends CommissionColumns<ChannelChanges> {
   /** Whether the discount applies to every purchase of a buyer, or to the first one only. */
   @Column({ name: 'is_recurring', type: 'boolean', default: false })
   readonly isRecurring!: boolean;
+
+  /** The least price, before the discount, that gets it, as a decimal string; null for any. */
+  @Column({ name: 'minimum_amount', ...amountColumn, nullable: true })
+  readonly minimumAmount!: string | null;
+
+  /** Whether only a buyer who has not paid for anything yet can redeem the coupon. */
+  @Column({ name: 'first_purchase_only', type: 'boolean', default: false })
+  readonly firstPurchaseOnly!: boolean;
+
+  /** The only products that get the discount; an empty list stands for all. */
+  @Column({ name: 'products', type: 'text', array: true, default: () => "'{}'" })
+  readonly products!: string[];
+
+  /** Whether the buyer gets the coupon back when the purchase that has redeemed it is refunded as a whole. */
+  @Column({ name: 'restore_on_refund', type: 'boolean', default: false })
+  readonly restoreOnRefund!: boolean;
 
   /** From this time on the coupon can be applied. */
   @Column({ name: 'start_date', type: 'timestamptz' })

@@ -1,6 +1,6 @@
 import type { LimitPeriod } from '../types/commissions';
 import type { WithManager } from '../types/common';
-import type { ReferralCodeChanges } from '../types/signups';
+import type { ReferralCodeChanges, RewardLimit } from '../types/signups';
 import { ReferralRecord, related } from './record';
 import type { ReferralCreditType } from './referral-credit-type';
 import type { ReferralProgram } from './referral-program';
@@ -46,6 +46,10 @@ export class ReferralCode extends ReferralRecord<ReferralCodeChanges> {
   readonly rewardCreditDuration!: number | null;
   readonly rewardCreditTypeId!: number | null;
   readonly rewardCreditTypeName!: string | null;
+  /** How many rewards a referrer can get in a period; null for no limit. */
+  readonly rewardLimitCount!: number | null;
+  /** The calendar period, in UTC, in which rewards are counted; null without a limit. */
+  readonly rewardLimitPeriod!: RewardLimit['period'] | null;
   /**
    * The share of referees' purchases that the referrer earns, as a decimal string; null for an amount, or
    * for the option `commission`.

@@ -1,11 +1,16 @@
 import { Check, Column, Entity, Index, PrimaryColumn } from 'typeorm';
 import { lengths } from '../limits';
 import { amountColumn, finite } from './columns';
+import { registry } from './instance';
 
 /** Credit that a user spent, or that is held for a checkout, under one reference. It may come from several credits. */
 @Entity({ name: 'referral_credit_spends' })
 @Index('ix_referral_credit_spends_reference', ['reference'])
 @Index('ix_referral_credit_spends_open', ['userId', 'createdAt'], { where: '(captured IS NULL)' })
+@Index('ix_referral_credit_spends_expiring', ['userId', 'expiresAt'], {
+  where: '((captured IS NULL) AND (expires_at IS NOT NULL))',
+})
+@Check('ck_referral_credit_spends_expiry', '"expires_at" > "created_at"')
 @Check(
   'ck_referral_credit_spends_amounts',
   `"amount" > 0 AND "covered" BETWEEN 0 AND "amount" AND "captured" BETWEEN 0 AND "covered"
@@ -50,7 +55,7 @@ export class ReferralCreditSpend {
   readonly captured!: string | null;
 
   /**
-   * What a refund gave back, as a decimal string; credit of types that are not refundable is not given back. Null
+   * What refunds gave back, as a decimal string; credit of types that are not refundable is not given back. Null
    * without a refund.
    */
   @Column({ name: 'refunded', ...amountColumn, nullable: true })
@@ -74,11 +79,26 @@ export class ReferralCreditSpend {
   @Column({ name: 'is_partial', type: 'boolean', default: false, select: false })
   readonly isPartial?: boolean;
 
-  /** When `captured` was set, for `verify`. Not loaded. */
-  @Column({ name: 'captured_at', type: 'timestamptz', nullable: true, select: false })
-  readonly capturedAt?: Date | null;
+  /** When it was captured or released; for a spend, when it was made. Null while it is held. */
+  @Column({ name: 'captured_at', type: 'timestamptz', nullable: true })
+  readonly capturedAt!: Date | null;
 
-  /** When `refunded` was set, for `verify`. Not loaded. */
+  /** From this time on what a hold holds is available again; null for never. */
+  @Column({ name: 'expires_at', type: 'timestamptz', nullable: true })
+  readonly expiresAt!: Date | null;
+
+  /** How many refunds there are, for `verify`. Not loaded. */
+  @Column({ name: 'refunds', type: 'integer', default: 0, select: false })
+  readonly refunds?: number;
+
+  /** When the last refund was made, for `verify`. Not loaded. */
   @Column({ name: 'refunded_at', type: 'timestamptz', nullable: true, select: false })
   readonly refundedAt?: Date | null;
+
+  /** Whether it is a hold that has ended by itself, at `expiresAt`. */
+  get isExpired(): boolean {
+    if (this.expiresAt === null) return false;
+    const end = this.capturedAt ?? registry.instanceOf(this, 'spend.isExpired').clock.now();
+    return end >= this.expiresAt;
+  }
 }

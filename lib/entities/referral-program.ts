@@ -7,7 +7,7 @@ import { isRatedCommission } from './commission-terms';
 import { related } from './record';
 import type { ReferralCode } from './referral-code';
 import { ReferralCreditType } from './referral-credit-type';
-import { ReferralTerms, termAmounts } from './terms';
+import { ReferralTerms, rewardLimitIsWhole, termAmounts } from './terms';
 
 /** SQL of a CHECK constraint: a credit has an amount, a duration and a type, or none of these. */
 const isWhole = (side: string): string =>
@@ -20,6 +20,7 @@ const isWhole = (side: string): string =>
 @Entity({ name: 'referral_programs' })
 @Index('uq_referral_programs_name', ['name'], { unique: true })
 @Check('ck_referral_programs_threshold', '"before_reward_usage_threshold" >= 0')
+@Check('ck_referral_programs_reward_limit', rewardLimitIsWhole)
 @Check('ck_referral_programs_referral_credit', isWhole('referral_credit'))
 @Check('ck_referral_programs_reward_credit', isWhole('reward_credit'))
 @Check('ck_referral_programs_commission', isRatedCommission)

@@ -34,6 +34,10 @@ export class ReferralRedemption {
   @Column({ name: 'created_at', type: 'timestamptz', default: () => 'now()' })
   readonly createdAt!: Date;
 
+  /** When the buyer got the coupon back; null if not. The next redemption by the buyer takes the row over. */
+  @Column({ name: 'given_back_at', type: 'timestamptz', nullable: true })
+  readonly givenBackAt!: Date | null;
+
   /** Only loaded if the host's query asks for the relation. */
   @ManyToOne(() => ReferralChannel, { nullable: false })
   @JoinColumn({ name: 'channel_id', foreignKeyConstraintName: 'fk_referral_redemptions_channel' })

@@ -11,7 +11,7 @@ import type { ReferralCode } from './referral-code';
 import type { ReferralCredit } from './referral-credit';
 import { ReferralCreditType } from './referral-credit-type';
 import { ReferralProgram } from './referral-program';
-import { ReferralTerms, termAmounts } from './terms';
+import { ReferralTerms, rewardLimitIsWhole, termAmounts } from './terms';
 
 /**
  * Binds a referee to one referral, with a copy of the program's terms at that time: for good, unless staff change it with
@@ -22,6 +22,7 @@ import { ReferralTerms, termAmounts } from './terms';
 @Index('ix_referral_signups_referral', ['referralId', 'id'])
 @Index('ix_referral_signups_referrer', ['referrerId', 'id'], { where: '(referrer_id IS NOT NULL)' })
 @Index('ix_referral_signups_address', ['referralId', 'ipAddress', 'createdAt'], { where: '(ip_address IS NOT NULL)' })
+@Check('ck_referral_signups_reward_limit', rewardLimitIsWhole)
 @Check('ck_referral_signups_commission', isRatedCommission)
 @Check('ck_referral_signups_finite', finite(...termAmounts, 'recorded_usage'))
 export class ReferralSignup extends ReferralTerms {
@@ -84,7 +85,7 @@ export class ReferralSignup extends ReferralTerms {
 
   /**
    * Why the referrer gets no reward, now or later; null otherwise. `suspended`: the account of the referrer was suspended when
-   * the usage reached the threshold.
+   * the reward became due. `limit-reached`: the `rewardLimit` was reached.
    */
   @Column({ name: 'no_reward', type: 'varchar', length: 16, nullable: true })
   readonly noReward!: NoReward | null;

@@ -83,6 +83,10 @@ export class Referral {
   @Column({ name: 'redemptions', type: 'integer', default: 0, select: false })
   readonly redemptions!: number;
 
+  /** How many buyers may redeem the coupon, if the referral is a channel; null for `allowedUses`. Channels show it. */
+  @Column({ name: 'max_redemptions', type: 'integer', nullable: true, select: false })
+  readonly maxRedemptions?: number | null;
+
   /**
    * From this time on a click is redirected, but not recorded or attributed, and the code can't be typed at a sign-up.
    * Null for never.

@@ -1,6 +1,11 @@
 import { Column } from 'typeorm';
+import type { RewardLimit } from '../types/signups';
 import { amountColumn, bigintAsNumber } from './columns';
 import { RatedCommissionColumns, ratedAmounts } from './commission-terms';
+
+/** SQL of a CHECK constraint: a limit of rewards has a count and a period, or there is none. */
+export const rewardLimitIsWhole = `num_nonnulls("reward_limit_count", "reward_limit_period") IN (0, 2)
+  AND "reward_limit_count" > 0 AND "reward_limit_period" IN ('month', 'quarter', 'year', 'all')`;
 
 /** The amounts and shares of the terms, by the names of their columns. */
 export const termAmounts = [
@@ -39,4 +44,12 @@ export abstract class ReferralTerms<Changes extends object = object> extends Rat
 
   @Column({ name: 'reward_credit_type_id', type: 'bigint', nullable: true, transformer: bigintAsNumber })
   readonly rewardCreditTypeId!: number | null;
+
+  /** How many rewards a referrer can get in a period; null for no limit. */
+  @Column({ name: 'reward_limit_count', type: 'integer', nullable: true })
+  readonly rewardLimitCount!: number | null;
+
+  /** The calendar period, in UTC, in which rewards are counted; null without a limit. */
+  @Column({ name: 'reward_limit_period', type: 'varchar', length: 8, nullable: true })
+  readonly rewardLimitPeriod!: RewardLimit['period'] | null;
 }

@@ -12,6 +12,8 @@ export const userColumns = {
   usages: ['user_id'],
   credits: ['user_id', 'referee_id'],
   spends: ['user_id'],
+  creditRefunds: ['user_id'],
+  rewardCounts: ['user_id'],
   transactions: ['user_id'],
   userCounts: ['user_id'],
   accounts: ['user_id'],

@@ -130,11 +130,11 @@ export function wireRewards(settings: Settings, tracking: Tracking): Rewards {
   attributedUsers.listen((user) => lateInPages.arrived(user));
   const exchange = new Exchange(database, clock, settings);
   const usages = new Usages(database, clock, grants, exchange);
-  const credits = new CreditManager(database, clock, events, creditTypes);
+  const credits = new CreditManager(database, clock, events, creditTypes, audit);
 
   const reassignments = new Reassignments({ database, clock, lookup, samePerson, grants, secondLook: late, audit });
   const totals = new Totals(database, clock, settings);
-  const coupons = new Coupons(database, clock, samePerson);
+  const coupons = new Coupons(database, clock, samePerson, audit);
   const purchases = new Purchases(database, clock, events, buyersReferrals, late, exchange, settings, fraud);
   const undoneRefunds = new UndoneRefunds(database, clock, events, audit);
   const transitions = new Transitions(database, clock, events, settings, rejections, reviewHolds);
@@ -153,7 +153,7 @@ export function wireRewards(settings: Settings, tracking: Tracking): Rewards {
     signups: new SignupManager(database, signups, signupCommissions, reassignments),
     credits,
     creditTransactions: new CreditTransactionManager(database, clock, credits),
-    channels: new ChannelManager(database, clock, lookup, creation, settings),
+    channels: new ChannelManager(database, clock, lookup, creation, settings, audit),
     accounts,
     purchases: new PurchaseManager(database, purchases),
     commissions: new CommissionManager(database, { holds, rejections, adjustments, audit }),

@@ -1,3 +1,4 @@
+import type { ReferralErrorCode } from '../errors';
 import type { ReasonedOptions, StaffOptions } from './audit';
 import type { Amount, RecordRef, UserRef, WithManager } from './common';
 import type { EarningMode } from './earn-outs';
@@ -105,6 +106,22 @@ export interface ChannelInput {
    * It can be set below the redemptions so far, but not below the sign-ups. Default -1.
    */
   allowedUses?: number;
+  /**
+   * How many buyers may redeem the coupon, exactly, from 0; sign-ups do not count. Null, which is the default:
+   * `allowedUses`.
+   */
+  maxRedemptions?: number | null;
+  /** The least price that gets the discount, before it, above 0. Default null: any. */
+  minimumAmount?: Amount | null;
+  /** Whether only a buyer who has not paid for anything yet can redeem the coupon. Default false. */
+  firstPurchaseOnly?: boolean;
+  /** The only products that get the discount, each 1–100 characters. Default `[]`: all, also unnamed ones. */
+  products?: readonly string[];
+  /**
+   * Whether the buyer gets the coupon back, to apply it again, when the purchase that has redeemed it is refunded as a
+   * whole. Default false.
+   */
+  restoreOnRefund?: boolean;
   /** Up to 500 characters. Default `''`. */
   description?: string;
   /** Whether the discount, `promoValue`, is a share of the price or an amount. */
@@ -142,6 +159,23 @@ export interface ChannelInput {
   commission?: ChannelCommission | null;
 }
 
+/** The input of `channels.createMany` for codes in bulk, which all have the same terms. */
+export interface ChannelBatchInput extends Omit<ChannelInput, 'code'> {
+  /** How many, 1–100,000. */
+  count: number;
+  /**
+   * What each code begins with, up to 80 of `[A-Za-z0-9_-]`. The rest comes from the option `generateCode`: by default, ten
+   * characters that can't be guessed. Default: nothing.
+   */
+  prefix?: string;
+}
+
+/** The options of `channels.exportCodes`. */
+export interface ExportCodesOptions extends WithManager {
+  /** The conditions on the fields of channels, as for `channels.search`. Default: all channels. */
+  where?: object | object[];
+}
+
 /** The changes of `channels.update`. They apply to later purchases only. */
 export type ChannelChanges = Partial<Omit<ChannelInput, 'user'>>;
 
@@ -159,6 +193,13 @@ export interface PurchaseInput extends WithManager {
   rate?: Amount | null | undefined;
   /** The idempotency key, such as an order number: unique for the buyer, 1–255 characters. */
   reference: string;
+  /**
+   * The price before the discount, as `quote` took it, in the currency of `amount`, for coupons with a `minimumAmount`. Default: not known; then the
+   * coupon counts if `amount` is at least what a purchase of the minimum costs with the discount.
+   */
+  price?: Amount | null | undefined;
+  /** What is bought, 1–100 characters, for coupons with `products`. Default: none. */
+  product?: string | null | undefined;
   /** The time of the payment. Default: now. */
   at?: Date | null | undefined;
   /**
@@ -217,6 +258,21 @@ export interface AdjustmentInput extends ReasonedOptions {
   mode?: EarningMode | null | undefined;
 }
 
+/** Why a coupon is refused: the code of the error. */
+export type CouponRefusal = Extract<ReferralErrorCode, `COUPON_${string}`>;
+
+/** The options of `coupons.giveBack`. */
+export interface GiveBackOptions extends ReasonedOptions {
+  /** The code of the coupon, in any case. Default: the coupon that the user has redeemed last. */
+  code?: string | null | undefined;
+}
+
+/** The options of `quote`. */
+export interface QuoteOptions extends WithManager {
+  /** What the price is for, 1–100 characters, for coupons with `products`. Default: none. */
+  product?: string | null | undefined;
+}
+
 /** The result of `quote`: what a buyer would pay with the applied coupon. Amounts are decimal strings. */
 export interface Quote {
   /** The price before the discount. */
@@ -225,8 +281,10 @@ export interface Quote {
   discount: string;
   /** What the buyer pays: `amount` minus `discount`. */
   total: string;
-  /** The code of the coupon; null if none is applied, or if it can't be used any more. */
+  /** The code of the coupon; null if none is applied, or if it gives no discount. */
   code: string | null;
+  /** Why the coupon that is applied gives no discount, with a sentence for developers. Only there if it gives none. */
+  noDiscount?: { code: CouponRefusal; message: string };
 }
 
 /** The coupon that a user has applied. */

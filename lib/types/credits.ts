@@ -1,3 +1,4 @@
+import type { ReasonedOptions, StaffOptions } from './audit';
 import type { Amount, RecordRef, UserRef, WithManager } from './common';
 
 /** The input of `creditTypes.create`. */
@@ -48,6 +49,14 @@ export interface CreditInput {
   reference?: string | null;
 }
 
+/** The input of `credits.adjust`: a correction by the host's staff. */
+export interface CreditAdjustmentInput extends ReasonedOptions {
+  /** The amount to add; below 0 to take, at most what there is. */
+  amount: Amount;
+  /** The idempotency key, unique for the user, 1–255 characters: a repeated call returns the first entries. */
+  reference: string;
+}
+
 /** The changes of `credits.update`. A field that is left out stays as it is. */
 export interface CreditChanges {
   /** 1–300 characters. */
@@ -83,7 +92,7 @@ export interface Purpose {
   productCategory?: string;
 }
 
-/** The input of `credits.spend` and `credits.hold`. */
+/** The input of `credits.spend`. */
 export interface SpendInput extends Purpose, WithManager {
   /** The amount to take, above 0. */
   amount: Amount;
@@ -98,12 +107,37 @@ export interface SpendInput extends Purpose, WithManager {
   partial?: boolean;
 }
 
-/** The input of `credits.release` and `credits.refund`. */
+/** The input of `credits.hold`. */
+export interface HoldInput extends SpendInput {
+  /**
+   * From this time on the held credit is available again, without a call; after the current time. A repeated call does not
+   * change it. Default: never.
+   */
+  expiresAt?: Date | null | undefined;
+}
+
+/** The input of `credits.release`. */
 export interface SettleInput extends WithManager {
   /** The `reference` of the spend or hold. */
   reference: string;
   /** The user of the spend or hold. Only required if several users have the same reference. */
   user?: UserRef;
+}
+
+/** The input of `credits.refund`. */
+export interface CreditRefundInput extends SettleInput, StaffOptions {
+  /** How much of the spend to give back, above 0, up to what is left of it. Default: all that is left. */
+  amount?: Amount | null | undefined;
+  /**
+   * The idempotency key of this refund among those of the spend, 1–255 characters. Default: the amount, or `'all'` without
+   * one; so two refunds of the same amount need keys.
+   */
+  refundReference?: string | null | undefined;
+  /**
+   * How many days of 24 hours, 1–36,500, the credits that get something back last from now on, at least. Default: their
+   * ends stay as they are.
+   */
+  extendDays?: number | null | undefined;
 }
 
 /** The input of `credits.capture`. */

@@ -13,6 +13,14 @@ export interface CreditTerms {
   type: RecordRef;
 }
 
+/** How many rewards a referrer can get for the sign-ups under a program. What is above it is not granted. */
+export interface RewardLimit {
+  /** The number of rewards, from 1. */
+  count: number;
+  /** The calendar period, in UTC, in which they are counted; `'all'`: all time. */
+  period: LimitPeriod;
+}
+
 /** The input of `programs.create`. */
 export interface ProgramInput {
   /** Unique, 1–100 characters. */
@@ -23,6 +31,8 @@ export interface ProgramInput {
   rewardCredit?: CreditTerms | null;
   /** The sum of the referee's usage at which the referrer is rewarded; from 0. Default `'0'`: at the sign-up. */
   beforeRewardUsageThreshold?: Amount;
+  /** How many rewards a referrer can get, in all or in a period. Default: no limit. */
+  rewardLimit?: RewardLimit | null;
   /** What referees' purchases, and their sign-ups, earn the referrer. Default: the option `commission`. */
   commission?: CommissionTerms | null;
 }
@@ -54,6 +64,8 @@ export interface CodeTerms {
   rewardCreditDuration?: number | null;
   /** The type of the referrer's reward credit. */
   rewardCreditType?: RecordRef | null;
+  /** How many rewards a referrer can get, in all or in a period. Default null: no limit. */
+  rewardLimit?: RewardLimit | null;
   /**
    * The share of referees' purchases that the referrer earns, from 0 to 1. Default null: the option `commission.ratio`.
    */
@@ -166,8 +178,11 @@ export type SignupRefusal =
   | 'outside-window'
   | 'suspended';
 
-/** Why a referrer gets no reward for a sign-up. `suspended`: the account was suspended when the reward became due. */
-export type NoReward = 'suspended';
+/**
+ * Why a referrer gets no reward for a sign-up. `suspended`: the account was suspended when the reward became due.
+ * `limit-reached`: the `rewardLimit` of the program was reached.
+ */
+export type NoReward = 'suspended' | 'limit-reached';
 
 /** A referral that a sign-up could be attributed to. */
 export interface SignupCandidate {

@@ -297,6 +297,11 @@ const calls: Record<string, Entry> = {
 
   'referrals.coupons.of': ({ host, options }) => host.referrals.coupons.of('dora', options),
   'referrals.coupons.apply': ({ host, options }) => host.referrals.coupons.apply(fresh(), 'CARLA', options),
+  'referrals.channels.exportCodes': async ({ host, options }) => {
+    for await (const line of host.referrals.channels.exportCodes(options)) expect(line).toContain(',');
+  },
+  'referrals.coupons.giveBack': ({ host, options }) =>
+    host.referrals.coupons.giveBack('dora', { reason: 'a test', ...options }),
   'referrals.coupons.quote': ({ host, options }) => host.referrals.coupons.quote('dora', 100, options),
   'referrals.coupons.remove': ({ host, options }) => host.referrals.coupons.remove(fresh(), options),
   'referrals.signups.reassign': async ({ host, options }) => {
@@ -329,6 +334,8 @@ const calls: Record<string, Entry> = {
     host.referrals.credits.capture({ reference: next(world.holds), ...options }),
   'referrals.credits.release': ({ host, world, options }) =>
     host.referrals.credits.release({ reference: next(world.holds), ...options }),
+  'referrals.credits.adjust': ({ host, options }) =>
+    host.referrals.credits.adjust('rich', { amount: 1, reference: fresh(), reason: 'a test', ...options }),
   'referrals.credits.refund': ({ host, world, options }) =>
     host.referrals.credits.refund({ reference: next(world.spends), ...options }),
 

@@ -30,6 +30,7 @@ export async function startCreditWorld(): Promise<EarningsHost> {
   const program = await programs.create({
     name: 'launch',
     beforeRewardUsageThreshold: '50',
+    rewardLimit: { count: 5, period: 'year' },
     referralCredit: { amount: '25', durationDays: 90, type: compute },
     rewardCredit: { amount: '40', durationDays: 180, type: gift },
     commission: { ratio: '0.1', maxPerReferee: '100' },

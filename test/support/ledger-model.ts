@@ -33,6 +33,11 @@ interface Spend {
   covered: number;
   captured: number | null;
   refunded: number | null;
+  /** When a hold ends by itself. */
+  ends: number | null;
+  isExpired: boolean;
+  /** The refunds by their references. */
+  refunds: Map<string, { amount: number | null; expired: number }>;
   /** Of which credit how much, soonest to expire first. */
   taken: { credit: Credit; amount: number }[];
 }
@@ -48,6 +53,7 @@ export class LedgerModel {
   readonly #uses: number[];
   readonly #signups = new Map<string, { program: ModelProgram; usage: number; isReached: boolean }>();
   readonly #usages = new Map<string, number>();
+  readonly #adjustments = new Map<string, number>();
   readonly #spends = new Map<string, Spend>();
 
   constructor(
@@ -60,6 +66,11 @@ export class LedgerModel {
 
   advance(days: number): Outcome {
     this.now += days * dayMs;
+    for (const spend of this.#spends.values())
+      if (spend.captured === null && spend.ends !== null && spend.ends <= this.now) {
+        spend.isExpired = true;
+        this.#settle(spend, 0);
+      }
     return 'ok';
   }
 
@@ -103,7 +114,12 @@ export class LedgerModel {
     kind: 'spend' | 'hold',
     user: string,
     reference: string,
-    { amount, product, isPartial }: { amount: number; product: string | null; isPartial: boolean },
+    {
+      amount,
+      product,
+      isPartial,
+      endDays,
+    }: { amount: number; product: string | null; isPartial: boolean; endDays: number | null },
   ): Outcome {
     const key = `${user}/${reference}`;
     const before = this.#spends.get(key);
@@ -121,14 +137,37 @@ export class LedgerModel {
       open -= share;
       taken.push({ credit, amount: share });
     }
-    const spend: Spend = { kind, amount, covered, captured: kind === 'spend' ? covered : null, refunded: null, taken };
+    const ends = kind === 'hold' && endDays !== null ? this.now + endDays * dayMs : null;
+    const spend: Spend = {
+      ...{ kind, amount, covered, captured: kind === 'spend' ? covered : null, refunded: null, taken },
+      ...{ ends, isExpired: false, refunds: new Map() },
+    };
     this.#spends.set(key, spend);
     return shown(spend);
+  }
+
+  adjust(user: string, reference: string, amount: number): Outcome {
+    const key = `${user}/${reference}`;
+    const before = this.#adjustments.get(key);
+    if (before !== undefined) return before === amount ? 'ok' : 'REFERENCE_REUSED';
+    const usable = this.#current(user);
+    const available = usable.reduce((sum, { balance }) => sum + balance, 0);
+    if (usable.length === 0 || available + amount < 0) return 'INVALID_INPUT';
+    if (amount > 0) usable.at(-1)!.balance += amount;
+    let open = Math.max(-amount, 0);
+    for (const credit of usable) {
+      const share = Math.min(credit.balance, open);
+      credit.balance -= share;
+      open -= share;
+    }
+    this.#adjustments.set(key, amount);
+    return 'ok';
   }
 
   capture(user: string, reference: string, amount: number | null): Outcome {
     const spend = this.#spends.get(`${user}/${reference}`);
     if (!spend) return 'NOT_FOUND';
+    if (spend.isExpired) return 'HOLD_EXPIRED';
     if (spend.kind === 'spend') return 'WRONG_STATE';
     const wanted = amount ?? spend.covered;
     if (spend.captured !== null) return spend.captured === wanted ? shown(spend) : 'WRONG_STATE';
@@ -143,18 +182,33 @@ export class LedgerModel {
     return spend.captured === 0 ? shown(spend) : this.#settle(spend, 0);
   }
 
-  refund(user: string, reference: string): Outcome {
+  refund(
+    user: string,
+    reference: string,
+    { amount, key, extendDays }: { amount: number | null; key: string | null; extendDays: number | null },
+  ): Outcome {
     const spend = this.#spends.get(`${user}/${reference}`);
     if (!spend) return 'NOT_FOUND';
     if (spend.captured === null) return 'WRONG_STATE';
-    if (spend.refunded === null) {
-      spend.refunded = 0;
-      for (const { credit, amount } of spend.taken.filter((one) => one.credit.type.isRefundable)) {
-        credit.balance += amount;
-        spend.refunded += amount;
-      }
+    const known = spend.refunds.get(key ?? `${amount ?? 'all'}`);
+    if (known) return amount === null || known.amount === amount ? shown(spend, known.expired) : 'REFERENCE_REUSED';
+    const left = spend.captured - (spend.refunded ?? 0);
+    if (amount !== null && amount > left) return left === 0 ? 'NOTHING_TO_REFUND' : 'INVALID_INPUT';
+    let back = amount ?? left;
+    let expired = 0;
+    spend.refunded ??= 0;
+    for (const taken of this.#lastFirst(spend).filter((one) => one.credit.type.isRefundable)) {
+      const share = Math.min(taken.amount, back);
+      if (share === 0) continue;
+      taken.amount -= share;
+      taken.credit.balance += share;
+      back -= share;
+      spend.refunded += share;
+      if (extendDays !== null) taken.credit.expiry = Math.max(taken.credit.expiry, this.now + extendDays * dayMs);
+      if (taken.credit.expiry <= this.now) expired += share;
     }
-    return shown(spend);
+    spend.refunds.set(key ?? `${amount ?? 'all'}`, { amount, expired });
+    return shown(spend, expired);
   }
 
   balance(user: string, product: string | null): number {
@@ -166,13 +220,19 @@ export class LedgerModel {
   #settle(spend: Spend, captured: number): Outcome {
     spend.captured = captured;
     let back = spend.covered - captured;
-    for (const taken of [...spend.taken].reverse()) {
+    for (const taken of this.#lastFirst(spend)) {
       const share = Math.min(taken.amount, back);
       taken.amount -= share;
       taken.credit.balance += share;
       back -= share;
     }
     return shown(spend);
+  }
+
+  /** What was taken from each credit, last to expire first. */
+  #lastFirst(spend: Spend): Spend['taken'] {
+    const place = ({ credit }: Spend['taken'][number]): number => this.credits.indexOf(credit);
+    return [...spend.taken].sort((a, b) => b.credit.expiry - a.credit.expiry || place(b) - place(a));
   }
 
   #current(user: string): Credit[] {
@@ -189,6 +249,6 @@ export class LedgerModel {
   }
 }
 
-function shown({ covered, captured, refunded }: Spend): Outcome {
-  return JSON.stringify([covered, captured, refunded]);
+function shown({ covered, captured, refunded }: Spend, expired?: number): Outcome {
+  return JSON.stringify([covered, captured, refunded, ...(expired === undefined ? [] : [expired])]);
 }

@@ -1,8 +1,8 @@
 import { ReferralError } from '../../errors';
 import { typedCode } from '../../input';
 import type { Settings } from '../../options';
-import type { CouponRefusal } from '../../rewards/commissions/coupons';
 import type { Rewards } from '../../rewards/rewards';
+import type { CouponRefusal } from '../../types/commissions';
 import { jsonBody } from '../body';
 import { badField, HttpError, notFound } from '../http-error';
 import { addressKeyOf, type Limits } from '../rate-limits';
@@ -19,6 +19,9 @@ const refusals: Record<CouponRefusal, { code: string; detail: string }> = {
   COUPON_OWN: { code: 'self_referral', detail: 'This coupon is your own. Only other customers can use it.' },
   COUPON_REDEEMED: { code: 'already_redeemed', detail: 'You have used this coupon already.' },
   COUPON_USED_UP: { code: 'code_used_up', detail: 'This coupon is used up.' },
+  COUPON_FIRST_PURCHASE_ONLY: { code: 'first_purchase_only', detail: 'This coupon is for the first purchase only.' },
+  COUPON_BELOW_MINIMUM: { code: 'below_minimum', detail: 'The price is below the minimum of this coupon.' },
+  COUPON_OTHER_PRODUCT: { code: 'other_product', detail: 'This coupon is for other products.' },
 };
 
 const maxCodeLength = 100;

@@ -1,4 +1,4 @@
-import type { EntityManager } from 'typeorm';
+import { And, type EntityManager, Equal, FindOperator, MoreThan } from 'typeorm';
 import type { Clock } from '../../database/clock';
 import { takeCode } from '../../database/codes';
 import type { Database } from '../../database/database';
@@ -8,14 +8,16 @@ import { nowIn } from '../../database/statement-time';
 import { Referral } from '../../entities/referral';
 import { ReferralChannel } from '../../entities/referral-channel';
 import { invalid, referralError } from '../../errors';
-import { allowedUsesOf, codeOf, isNothing, objectOf, someUserIdOf } from '../../input';
+import { allowedUsesOf, codeOf, type FieldsOf, isCode, isNothing, objectOf, someUserIdOf, wholeOf } from '../../input';
 import type { Settings } from '../../options';
 import { eraseClicks } from '../../tracking/erased-clicks';
 import type { ReferralCreation } from '../../tracking/referral-creation';
 import type { ReferralLookup } from '../../tracking/referral-lookup';
-import type { ChannelChanges, ChannelInput } from '../../types/commissions';
+import type { StaffOptions } from '../../types/audit';
+import type { ChannelBatchInput, ChannelChanges, ChannelInput, ExportCodesOptions } from '../../types/commissions';
 import type { UserRef, WithManager } from '../../types/common';
 import type { FieldOf, ReadOptions } from '../../types/records';
+import { type Audit, staffFields, staffOf } from '../records/audit';
 import {
   checkedOptions,
   type CheckedSearch,
@@ -24,7 +26,8 @@ import {
   RecordManager,
 } from '../records/record-manager';
 import { type Fields, fieldsOf } from '../records/search';
-import { channelTerms, checkedPromo, checkedTerms, refusingDates } from './channel-values';
+import { ChannelBatches } from './channel-batches';
+import { channelTerms, checkedPromo, checkedTerms, maxRedemptionsOf, newValues, refusingDates } from './channel-values';
 
 /** The reason why a channel can't be deleted, for each foreign key that refuses it. */
 const inUse = {
@@ -40,6 +43,10 @@ export class ChannelManager extends RecordManager<ReferralChannel, ChannelInput,
   readonly #lookup: ReferralLookup;
   readonly #creation: ReferralCreation;
   readonly #settings: Settings['commission'];
+  readonly #audit: Audit;
+  readonly #batches: ChannelBatches;
+  /** TypeORM's `select` for a channel as a whole. */
+  readonly #columns: object;
 
   /** @internal */
   constructor(
@@ -47,7 +54,8 @@ export class ChannelManager extends RecordManager<ReferralChannel, ChannelInput,
     clock: Clock,
     lookup: ReferralLookup,
     creation: ReferralCreation,
-    { commission }: Settings,
+    settings: Settings,
+    audit: Audit,
   ) {
     super(database, {
       ...{ record: ReferralChannel, word: 'channel', inUse, fields: fieldsOfChannels(database) },
@@ -57,7 +65,11 @@ export class ChannelManager extends RecordManager<ReferralChannel, ChannelInput,
     this.#clock = clock;
     this.#lookup = lookup;
     this.#creation = creation;
-    this.#settings = commission;
+    this.#settings = settings.commission;
+    this.#audit = audit;
+    this.#batches = new ChannelBatches(database, clock, settings);
+    const own = [...fieldsOf(database.dataSource, ReferralChannel).keys()].map((name) => [name, true] as const);
+    this.#columns = { ...Object.fromEntries(own), referral: { id: true, ...ofReferral } };
   }
 
   /**
@@ -80,16 +92,87 @@ export class ChannelManager extends RecordManager<ReferralChannel, ChannelInput,
     return this.all({ userId: someUserIdOf('user', user) }, manager);
   }
 
+  /** Creates channels: all of them, or none if one is refused. @throws ReferralError as {@link create}. */
+  override async createMany(inputs: readonly ChannelInput[], options?: StaffOptions): Promise<ReferralChannel[]>;
+  /**
+   * Creates `count` channels with the same terms, each with a code of its own that can't be guessed: `prefix`, and what the
+   * option `generateCode` returns. All of them, or none. Returns them in the order of their ids.
+   *
+   * @example
+   * const coupons = await referrals.channels.createMany({
+   *   ...{ count: 10_000, prefix: 'SPRING-', user: 'partner-7' },
+   *   ...{ promoType: 'percent_off', promoValue: '0.10', maxRedemptions: 1 },
+   * });
+   *
+   * @throws ReferralError as {@link create}; `CODES_EXHAUSTED`.
+   */
+  override async createMany(input: ChannelBatchInput, options?: StaffOptions): Promise<ReferralChannel[]>;
+  override async createMany(
+    given: readonly ChannelInput[] | ChannelBatchInput,
+    options: StaffOptions = {},
+  ): Promise<ReferralChannel[]> {
+    if (!isBatch(given)) return super.createMany(given, options);
+    const input = objectOf<ChannelBatchInput>('channels.createMany', given, batchFields);
+    const checked = objectOf<StaffOptions>('options', options, staffFields);
+    const author = staffOf(checked);
+    const batch = {
+      user: someUserIdOf('user', input.user),
+      count: wholeOf('count', input.count, 1, maxBatch),
+      prefix: prefixOf(input.prefix),
+      redirectTo: this.#creation.home,
+      allowedUses: input.allowedUses === undefined ? -1 : allowedUsesOf(input.allowedUses),
+      maxRedemptions: maxRedemptionsOf(input.maxRedemptions),
+      valuesAt: (now: Date) => newValues(input as unknown as ChannelInput, now, this.#settings, this.database.currency),
+    };
+    batch.valuesAt(this.#clock.now()); // refuses wrong terms before any code is made
+    return refusingDates(input, () =>
+      this.#batches.make(batch, checked.manager, async (ids, within) => {
+        const [first, last] = [ids[0]!, ids.at(-1)!];
+        const made = { call: 'channels.createMany', subject: 'channel', subjectId: first, userId: batch.user };
+        const after = { count: batch.count, prefix: batch.prefix, firstId: first, lastId: last };
+        await this.#audit.record([{ ...made, before: null, after }], author, within);
+        return this.list(ids, { manager: within });
+      }),
+    );
+  }
+
+  /**
+   * Returns the codes of channels as the lines of a CSV file, with a header, oldest first: a thousand are read at once, so
+   * that any number of codes needs the memory of a thousand. What is created or deleted meanwhile may be in it or not.
+   *
+   * @example
+   * Readable.from(referrals.channels.exportCodes({ where: { userId: 'partner-7' } })).pipe(res.type('csv'));
+   *
+   * @throws ReferralError `INVALID_INPUT` naming the field; `DATABASE_UNAVAILABLE`.
+   */
+  async *exportCodes(options: ExportCodesOptions = {}): AsyncGenerator<string, void, undefined> {
+    const { where = {}, manager } = objectOf<ExportCodesOptions>('channels.exportCodes', options, {
+      ...{ where: true, manager: true },
+    });
+    yield `${exported.join(',')}\n`;
+    for (let last = 0; ;) {
+      const after = (one: object): object => ({ ...one, id: And(MoreThan(last), idIn(one)) });
+      const search = {
+        where: Array.isArray(where) ? where.map(after) : after(where),
+        ...{ order: { id: 'ASC' as const }, take: exportedAtOnce, fields: exported, manager: manager! },
+      };
+      const found = await this.search(search);
+      for (const channel of found) yield `${exported.map((field) => csvOf(channel[field])).join(',')}\n`;
+      if (found.length < exportedAtOnce) return;
+      last = found.at(-1)!.id;
+    }
+  }
+
   protected override load({ where, order, select, take, skip, fields }: CheckedSearch, manager?: EntityManager) {
     // The discount is formatted as an amount or a share, which its type says.
     const selected = select && 'promoValue' in select ? { ...select, promoType: true } : select;
-    const find = { where, order, relations: { referral: true }, select: selected, take, skip };
+    const find = { where, order, relations: { referral: true }, select: selected ?? this.#columns, take, skip };
     return this.database.use(async (within) => {
       const channels = await this.database.find(ReferralChannel, find, within);
       for (const channel of channels) {
         const { referral, ...columns } = channel;
-        const { userId, code, allowedUses } = referral!;
-        Object.assign(channel, columns, { userId, code, allowedUses, referral: undefined });
+        const { userId, code, allowedUses, maxRedemptions } = referral!;
+        Object.assign(channel, columns, { userId, code, allowedUses, maxRedemptions, referral: undefined });
       }
       const isCounted = fields?.some((field) => field.startsWith('total')) ?? true;
       if (isCounted && channels.length > 0) await this.#count(channels, within);
@@ -127,27 +210,19 @@ export class ChannelManager extends RecordManager<ReferralChannel, ChannelInput,
   }
 
   protected async make(input: ChannelInput, manager: EntityManager): Promise<ReferralChannel> {
-    objectOf('channels.create', input, { user: true, code: true, allowedUses: true, ...channelTerms });
+    objectOf('channels.create', input, {
+      user: true,
+      code: true,
+      allowedUses: true,
+      maxRedemptions: true,
+      ...channelTerms,
+    });
     const user = someUserIdOf('user', input.user);
     const code = codeOf('code', input.code);
     const allowedUses = input.allowedUses === undefined ? undefined : allowedUsesOf(input.allowedUses);
-    for (const field of ['promoType', 'promoValue'] as const)
-      if (input[field] === undefined) throw invalid(field, 'a value: it has no default', undefined);
-    const { ratio, amount, months, purchases, maxPerReferee } = this.#settings;
-    const initialRate = input.initialRate ?? ratio ?? 0;
-    const isOptions = isNothing(input.initialRate) && isNothing(input.commission?.amount);
-    const ofOption = [amount, months, purchases].every(isNothing) ? {} : { amount, months, purchases };
-    const commission = isOptions ? { ...ofOption, ...input.commission } : input.commission;
+    const maxRedemptions = maxRedemptionsOf(input.maxRedemptions);
     const now = await nowIn(this.database, this.#clock, manager);
-    const values = checkedTerms(
-      {
-        ...{ initialRate, ongoingRate: initialRate, initialRatePeriodDays: 365, maxEarningsPerReferred: maxPerReferee },
-        ...Object.fromEntries(Object.entries(input).filter(([, value]) => value !== undefined)),
-        ...{ startDate: input.startDate ?? now },
-        commission: isNothing(commission) || Object.keys(commission).length === 0 ? input.commission : commission,
-      },
-      this.database.currency,
-    );
+    const values = newValues(input, now, this.#settings, this.database.currency);
     // A user has only one referral for each label and destination. The code as label makes this one a separate
     // referral. The option `generateCode` is not called in this transaction, because the code is given.
     const { referral, isNew } = await this.#creation.create(
@@ -155,26 +230,18 @@ export class ChannelManager extends RecordManager<ReferralChannel, ChannelInput,
       { manager },
     );
     if (!isNew) throw referralError('CODE_TAKEN', code);
-    if (allowedUses !== undefined) await this.#changeReferral(referral.id, { allowedUses }, manager);
-    await refusingDates(input, () =>
-      this.insert(
-        {
-          id: referral.id,
-          createdAt: now,
-          ...values,
-          ...checkedPromo(input.promoType, input.promoValue, this.database.currency),
-        },
-        manager,
-      ),
-    );
+    if (allowedUses !== undefined || maxRedemptions !== null)
+      await this.#changeReferral(referral.id, { allowedUses, maxRedemptions }, manager);
+    await refusingDates(input, () => this.insert({ id: referral.id, createdAt: now, ...values }, manager));
     return this.get(referral.id, { manager });
   }
 
   protected async change(id: number, changes: ChannelChanges, manager: EntityManager): Promise<void> {
-    objectOf('channels.update', changes, { code: true, allowedUses: true, ...channelTerms });
+    objectOf('channels.update', changes, { code: true, allowedUses: true, maxRedemptions: true, ...channelTerms });
     const ofReferral = {
       ...(changes.code !== undefined && { code: codeOf('code', changes.code) }),
       ...(changes.allowedUses !== undefined && { allowedUses: allowedUsesOf(changes.allowedUses) }),
+      ...(changes.maxRedemptions !== undefined && { maxRedemptions: maxRedemptionsOf(changes.maxRedemptions) }),
     };
     const before = await this.get(id, { fields: ['promoType', 'promoValue'], manager });
     const values = checkedTerms(changes, this.database.currency);
@@ -189,16 +256,24 @@ export class ChannelManager extends RecordManager<ReferralChannel, ChannelInput,
   /** Changes the code of a channel, which is its label too, and what the code allows. */
   async #changeReferral(
     id: number,
-    { code, allowedUses }: Pick<ChannelChanges, 'code' | 'allowedUses'>,
+    {
+      code,
+      allowedUses,
+      maxRedemptions,
+    }: { code?: string; allowedUses?: number | undefined; maxRedemptions?: number | null },
     manager: EntityManager,
   ): Promise<void> {
     const { referrals } = this.database.tables;
     if (code !== undefined) await takeCode(this.database, id, code, manager);
     const change = sql(
-      { id, code: code ?? null, allowedUses: allowedUses ?? null },
+      {
+        ...{ id, code: code ?? null, allowedUses: allowedUses ?? null },
+        ...{ isLimitGiven: maxRedemptions !== undefined, maxRedemptions: maxRedemptions ?? null },
+      },
       ($) => `
       UPDATE ${referrals} SET code = coalesce(${$.code}, code), label = coalesce(${$.code}, label),
-        allowed_uses = coalesce(${$.allowedUses}::integer, allowed_uses)
+        allowed_uses = coalesce(${$.allowedUses}::integer, allowed_uses),
+        max_redemptions = CASE WHEN ${$.isLimitGiven}::boolean THEN ${$.maxRedemptions}::integer ELSE max_redemptions END
       WHERE id = ${$.id}`,
     );
     try {
@@ -226,12 +301,55 @@ export class ChannelManager extends RecordManager<ReferralChannel, ChannelInput,
   }
 }
 
+const batchFields: FieldsOf<ChannelBatchInput> = {
+  ...{ user: true, count: true, prefix: true, allowedUses: true, maxRedemptions: true },
+  ...channelTerms,
+};
+const maxBatch = 100_000;
+
+/** Whether the input of `createMany` is one for codes in bulk. */
+function isBatch(given: readonly ChannelInput[] | ChannelBatchInput): given is ChannelBatchInput {
+  try {
+    return typeof given === 'object' && !Array.isArray(given) && 'count' in given;
+  } catch {
+    return false; // null, or a proxy that throws: refused as no list
+  }
+}
+
+function prefixOf(prefix: string | undefined): string {
+  if (isNothing(prefix) || prefix === '') return '';
+  if (!isCode(prefix) || prefix.length > 80) throw invalid('prefix', 'up to 80 characters of [A-Za-z0-9_-]', prefix);
+  return prefix;
+}
+
+/** The fields that an export has. None of them contains a comma, a quote or a line break. */
+const exported = [
+  ...(['id', 'code', 'userId', 'promoType', 'promoValue', 'isActive', 'allowedUses', 'maxRedemptions'] as const),
+  ...(['totalUses', 'startDate', 'endDate', 'createdAt'] as const),
+];
+const exportedAtOnce = 1000;
+
+function csvOf(value: string | number | boolean | Date | null): string {
+  const text = value instanceof Date ? value.toISOString() : String(value ?? '');
+  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}
+
+/** The condition on the id in a search; any id without one. */
+function idIn(where: object): FindOperator<number> {
+  const { id } = where as { id?: number | FindOperator<number> };
+  return id instanceof FindOperator ? id : id === undefined ? MoreThan(0) : Equal(id);
+}
+
+/** The columns of its referral that a channel shows. */
+const ofReferral = { userId: true, code: true, allowedUses: true, maxRedemptions: true };
+
 /** Returns the fields of a channel: its columns, and those of its referral that a channel shows. */
 function fieldsOfChannels({ dataSource }: Database): Fields {
   const fields = new Map(fieldsOf(dataSource, ReferralChannel));
-  const ofReferral = fieldsOf(dataSource, Referral);
+  const columns = fieldsOf(dataSource, Referral);
   for (const name of ['userId', 'code', 'allowedUses'])
-    fields.set(name, { kind: ofReferral.get(name)!.kind, path: ['referral', name] });
+    fields.set(name, { kind: columns.get(name)!.kind, path: ['referral', name] });
+  fields.set('maxRedemptions', { kind: 'count', path: ['referral', 'maxRedemptions'] });
   return fields;
 }
 

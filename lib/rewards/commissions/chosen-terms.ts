@@ -1,5 +1,6 @@
 import type { Placeholders } from '../../database/named-parameters';
 import type { Settings } from '../../options';
+import { periodAt } from '../records/calendar-period';
 
 /** The option `commission`, as parameters of a statement. */
 export interface OptionTerms {
@@ -98,13 +99,6 @@ export function limitOfReferrer(
 /** SQL: the names of the periods of all kinds at a time, as a list. */
 export const periodsAt = (at: string): string =>
   ['month', 'quarter', 'year', 'all'].map((kind) => periodAt(`'${kind}'`, at)).join(', ');
-
-/** SQL: the name of the period of a kind at a time, in UTC whatever the time zone of the session is. */
-function periodAt(kind: string, at: string): string {
-  const utc = `${at} AT TIME ZONE 'UTC'`;
-  return `CASE ${kind} WHEN 'month' THEN to_char(${utc}, 'YYYY-MM') WHEN 'quarter' THEN to_char(${utc}, 'YYYY-"Q"Q')
-          WHEN 'year' THEN to_char(${utc}, 'YYYY') ELSE 'all' END`;
-}
 
 /** SQL: the time some calendar months later, in UTC whatever the time zone of the session is; null for null months. */
 export const monthsLater = (time: string, months: string): string =>

@@ -1,6 +1,6 @@
 import type { Database } from '../../database/database';
 import type { Placeholders } from '../../database/named-parameters';
-import { isOn } from './channel-terms';
+import { isEnough, isEnoughPaid, isForProduct, isOn } from './channel-terms';
 import { limitOfReferrer, monthsLater, programTermNames, programTerms, termsOfPurchase } from './chosen-terms';
 import type { PurchaseParameters } from './purchase-statement';
 
@@ -15,15 +15,16 @@ type Parameters = Placeholders<PurchaseParameters>;
  */
 export function commissionAmount(database: Database, $: Parameters, isLimited: boolean): string {
   const { tables } = database;
-  return [candidates(tables, $), choice(tables), amount(database, $, isLimited)].join(',');
+  return [candidates(database, $), choice(tables), amount(database, $, isLimited)].join(',');
 }
 
-const candidates = (tables: Tables, $: Parameters): string => `
+const candidates = ({ tables, currency }: Database, $: Parameters): string => `
     -- The referrals that the purchase can be credited to, best first, with the terms of the program or the sign-up.
     candidates (rank, source, referral_id, referrer_id, is_self_referral, ${programTermNames}) AS (
       SELECT 1, 'coupon', c.id, NULL, b.is_own_channel, ${programTerms(null)}
       FROM buyer b JOIN ${tables.channels} c ON c.id = b.channel_id JOIN ${tables.referrals} r ON r.id = c.id CROSS JOIN at
-      WHERE ${isOn('at.purchased_at')}
+      WHERE ${isOn('at.purchased_at')} AND ${isForProduct($.product)} AND CASE WHEN ${$.price}::numeric IS NULL
+        THEN ${isEnoughPaid(`${$.amount}::numeric`, currency.digits)} ELSE ${isEnough(`${$.price}::numeric`)} END
       UNION ALL SELECT 2, 'sign-up', s.referral_id, s.referrer_id, s.is_self_referral, ${programTerms('s')}
       FROM ${tables.signups} s WHERE s.user_id = ${$.buyer} AND s.referrer_id IS NOT NULL
       UNION ALL SELECT 3, 'attribution', r.id, NULL, ${$.isSelfReferral}::boolean, ${programTerms('program')}

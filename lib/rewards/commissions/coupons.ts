@@ -7,32 +7,37 @@ import type { Database } from '../../database/database';
 import { sql } from '../../database/named-parameters';
 import { overtaken, retryOvertaken } from '../../database/retry';
 import { timeOf } from '../../database/statement-time';
-import { referralError, type ReferralErrorCode } from '../../errors';
-import { amountOf, objectOf, someUserIdOf, textOf, trimmed } from '../../input';
+import { referralError } from '../../errors';
+import { amountOf, isNothing, objectOf, someUserIdOf, textOf, trimmed } from '../../input';
+import { lengths } from '../../limits';
 import type { SamePerson } from '../../tracking/same-person';
-import type { Coupon, Quote } from '../../types/commissions';
+import type { Coupon, CouponRefusal, GiveBackOptions, Quote, QuoteOptions } from '../../types/commissions';
 import type { Amount, UserRef, WithManager } from '../../types/common';
+import { type Audit, reasonedStaffOf, staffFields } from '../records/audit';
 import { takeTurn } from '../records/buyer-turn';
-import { discount, isOn, isOpen, isUsedUp } from './channel-terms';
+import { discount, isExpired, isOn, isOpen, isUsedUp, refusal } from './channel-terms';
+import { Redemptions } from './redemptions';
 
 export interface ApplyOptions extends WithManager {
   /** The request of the user, for the option `isSamePerson`. */
   req?: Request;
 }
 
-export type CouponRefusal = Extract<ReferralErrorCode, `COUPON_${string}`>;
-
 /** Applies, shows and removes users' coupons. A user has at most one applied coupon at a time. */
 export class Coupons {
   readonly #database: Database;
   readonly #clock: Clock;
   readonly #samePerson: SamePerson;
+  readonly #audit: Audit;
+  readonly #redemptions: Redemptions;
 
   /** @internal */
-  constructor(database: Database, clock: Clock, samePerson: SamePerson) {
+  constructor(database: Database, clock: Clock, samePerson: SamePerson, audit: Audit) {
     this.#database = database;
     this.#clock = clock;
     this.#samePerson = samePerson;
+    this.#audit = audit;
+    this.#redemptions = new Redemptions(database, clock);
   }
 
   /**
@@ -47,10 +52,10 @@ export class Coupons {
 
   /**
    * Applies a coupon by its code, in any case. It replaces the coupon that was applied before. The next purchase
-   * redeems it, unless other buyers have used it up by then (`allowedUses`): to apply it keeps no place.
+   * redeems it, unless other buyers have used it up by then (`maxRedemptions`): to apply it keeps no place.
    *
    * @throws ReferralError `COUPON_NOT_FOUND`, `COUPON_INACTIVE`, `COUPON_EXPIRED`, `COUPON_OWN`, `COUPON_REDEEMED`,
-   * `COUPON_USED_UP`; `INVALID_INPUT`; `DATABASE_UNAVAILABLE`.
+   * `COUPON_USED_UP`, `COUPON_FIRST_PURCHASE_ONLY`; `INVALID_INPUT`; `DATABASE_UNAVAILABLE`.
    */
   async apply(user: UserRef, code: string, options: ApplyOptions = {}): Promise<Coupon> {
     const { req, manager } = objectOf('coupons.apply', options, { req: true, manager: true });
@@ -97,40 +102,91 @@ export class Coupons {
   }
 
   /**
-   * Returns what a purchase of an amount costs the buyer. In a transaction, it locks the buyer's row, so that the
-   * coupon can't change before the transaction ends, and the code of a coupon with `allowedUses`, so that other buyers
-   * can't use it up.
+   * Gives a user a redeemed coupon back: the one that was redeemed last, or that of `code`. The place counts as free again,
+   * and the user may apply the coupon once more. What was bought with it, and earned by it, stays as it is. A repeated
+   * call changes nothing.
+   *
+   * @returns whether this call gave it back; false if the user has it back already.
+   * @throws ReferralError `NOT_FOUND` if the user has redeemed no coupon, or not that one; `INVALID_INPUT` naming the
+   * field; `DATABASE_UNAVAILABLE`.
    */
-  async quote(user: UserRef, amount: Amount, options: WithManager = {}): Promise<Quote> {
-    const { manager } = objectOf('quote', options, { manager: true });
+  async giveBack(user: UserRef, options: GiveBackOptions): Promise<boolean> {
+    const given = objectOf<GiveBackOptions>('coupons.giveBack', options, { code: true, ...staffFields });
+    const userId = someUserIdOf('user', user);
+    const author = reasonedStaffOf(given);
+    const typed = isNothing(given.code) ? null : trimmed(textOf('code', given.code, Infinity));
+    return this.#database.transaction(async (within) => {
+      await takeTurn(this.#database, userId, within);
+      const channel = await this.#redeemedBy(userId, typed, within);
+      if (channel === null)
+        throw referralError('NOT_FOUND', 'redeemed coupon', typed === null ? 'user' : 'code', [typed ?? userId]);
+      const purchase = await this.#redemptions.giveBack(userId, channel, within);
+      if (purchase === null) return false;
+      const change = { call: 'coupons.giveBack', subject: 'channel', subjectId: channel, userId };
+      await this.#audit.record([{ ...change, before: { redeemedBy: purchase }, after: null }], author, within);
+      return true;
+    }, given.manager);
+  }
+
+  /** Returns the channel whose coupon a user has redeemed last, or that of a code if it is redeemed. */
+  async #redeemedBy(user: string, code: string | null, manager: EntityManager): Promise<string | null> {
+    const { buyers, redemptions } = this.#database.tables;
+    const [row] = await this.#database.query<{ id: string }>(
+      sql(
+        { user, code },
+        ($) => `
+        SELECT d.channel_id AS id FROM ${redemptions} d JOIN ${buyers} b ON b.user_id = d.user_id
+        WHERE d.user_id = ${$.user} AND d.channel_id = CASE WHEN ${$.code}::text IS NULL THEN b.last_channel_id
+          ELSE ${idOfCode(this.#database.tables, `${$.code}::text`)} END`,
+      ),
+      manager,
+    );
+    return row?.id ?? null;
+  }
+
+  /**
+   * Returns what a purchase of an amount costs the buyer. In a transaction, it locks the buyer's row, so that the
+   * coupon can't change before the transaction ends, and the code of a coupon with a limit, so that other buyers can't
+   * use it up.
+   */
+  async quote(user: UserRef, amount: Amount, options: QuoteOptions = {}): Promise<Quote> {
+    const { manager, product } = objectOf<QuoteOptions>('quote', options, { product: true, manager: true });
     const checked = {
       user: someUserIdOf('user', user),
       amount: amountOf('amount', amount, 'not negative', this.#database.currency),
     };
+    const named = isNothing(product) ? null : textOf('product', product, lengths.name, 1);
     if (manager?.queryRunner?.isTransactionActive) {
       await takeTurn(this.#database, checked.user, manager);
       await this.#lockLimited(checked.user, manager);
     }
-    const parameters = { ...checked, now: this.#clock.parameter() };
-    const { currency } = this.#database;
+    const parameters = { ...checked, product: named, now: this.#clock.parameter() };
+    const { digits } = this.#database.currency;
     const { buyers, channels, referrals } = this.#database.tables;
     const [row] = await this.#database.query<QuoteRow>(
       sql(parameters, ($) => {
         const price = `${$.amount}::numeric`;
         return `
         SELECT ${price}::text AS amount, coalesce(q.discount, 0)::text AS discount,
-          (${price} - coalesce(q.discount, 0))::text AS total, q.code
+          (${price} - coalesce(q.discount, 0))::text AS total, q.code, q.refusal
         FROM (SELECT) AS always LEFT JOIN (
-          SELECT ${discount(price, currency.digits)} AS discount, r.code
-          FROM ${buyers} b JOIN ${channels} c ON c.id = b.channel_id JOIN ${referrals} r ON r.id = c.id
-          WHERE b.user_id = ${$.user} AND ${isOn(timeOf($.now))}
+          SELECT k.code, k.refusal, CASE WHEN k.refusal IS NULL THEN k.discount ELSE 0 END AS discount
+          FROM (
+            SELECT r.code, ${discount(price, digits)} AS discount, ${refusal(timeOf($.now), price, $.product)} AS refusal
+            FROM ${buyers} b JOIN ${channels} c ON c.id = b.channel_id JOIN ${referrals} r ON r.id = c.id
+            WHERE b.user_id = ${$.user}
+          ) AS k
         ) AS q ON true`;
       }),
       manager,
     );
-    const { amount: price, discount: off, total, code } = row!;
+    const { amount: price, discount: off, total, code, refusal: refused } = row!;
     const shown = (one: string): string => this.#database.shown(one);
-    return { amount: shown(price), discount: shown(off), total: shown(total), code };
+    return {
+      ...{ amount: shown(price), discount: shown(off), total: shown(total) },
+      code: refused === null ? code : null,
+      ...(refused !== null && { noDiscount: { code: refused, message: referralError(refused, code!).message } }),
+    };
   }
 
   /** Locks the referral of the coupon that a user has applied, and not yet redeemed, if it has a limit. */
@@ -142,7 +198,7 @@ export class Coupons {
         ($) => `
         SELECT FROM ${referrals} r
         WHERE r.id = (SELECT channel_id FROM ${buyers} WHERE user_id = ${$.user} AND NOT is_redeemed)
-          AND r.allowed_uses <> -1
+          AND (r.allowed_uses <> -1 OR r.max_redemptions IS NOT NULL)
         FOR NO KEY UPDATE`,
       ),
       manager,
@@ -155,14 +211,19 @@ export class Coupons {
     userId: string,
     manager: EntityManager | undefined,
   ): Promise<CouponChannelRow | undefined> {
-    const { channels, referrals, redemptions } = this.#database.tables;
+    const { channels, referrals, redemptions, buyers } = this.#database.tables;
     const [channel] = await this.#database.query<CouponChannelRow>(
       sql(
         { user: userId, code, now: this.#clock.parameter() },
         ($) => `
         SELECT c.id, r.user_id AS "ownerId", ${isOpen('at.now')} AS "isOpen",
-          coalesce(c.is_active AND c.end_date <= at.now, false) AS "isExpired", ${isUsedUp} AS "isUsedUp",
-          EXISTS (SELECT FROM ${redemptions} WHERE user_id = ${$.user} AND channel_id = c.id) AS "isRedeemed"
+          ${isExpired('at.now')} AS "isExpired", ${isUsedUp} AS "isUsedUp",
+          EXISTS (
+            SELECT FROM ${redemptions} WHERE user_id = ${$.user} AND channel_id = c.id AND given_back_at IS NULL
+          ) AS "isRedeemed",
+          c.first_purchase_only AND EXISTS (
+            SELECT FROM ${buyers} WHERE user_id = ${$.user} AND first_purchase_at IS NOT NULL
+          ) AS "isTooLate"
         FROM (SELECT ${timeOf($.now)} AS now) AS at
         CROSS JOIN ${referrals} r JOIN ${channels} c ON c.id = r.id
         WHERE r.id = ${idOfCode(this.#database.tables, $.code)}
@@ -217,9 +278,13 @@ function refusalOf(channel: CouponChannelRow | undefined): CouponRefusal | null 
   return channel.isOpen ? null : 'COUPON_INACTIVE';
 }
 
-/** Refuses a coupon that the user, or as many buyers as it allows, have redeemed. */
-function refusalByUse({ isRedeemed, isUsedUp }: CouponChannelRow): CouponRefusal | null {
+/**
+ * Refuses a coupon that the user, or as many buyers as it allows, have redeemed, and one for first purchases if the user
+ * has bought before.
+ */
+function refusalByUse({ isRedeemed, isUsedUp, isTooLate }: CouponChannelRow): CouponRefusal | null {
   if (isRedeemed) return 'COUPON_REDEEMED';
+  if (isTooLate) return 'COUPON_FIRST_PURCHASE_ONLY';
   return isUsedUp ? 'COUPON_USED_UP' : null;
 }
 
@@ -231,8 +296,10 @@ interface CouponChannelRow {
   isExpired: boolean;
   /** Whether as many buyers as the code allows have redeemed its coupon. */
   isUsedUp: boolean;
-  /** Whether the user has redeemed its coupon. */
+  /** Whether the user has redeemed its coupon, and has it not back. */
   isRedeemed: boolean;
+  /** Whether its coupon is for first purchases, and the user has bought before. */
+  isTooLate: boolean;
 }
 
 interface CouponRow extends Omit<Coupon, 'channelId'> {
@@ -244,5 +311,8 @@ interface QuoteRow {
   amount: string;
   discount: string;
   total: string;
+  /** The code of the coupon that is applied. */
   code: string | null;
+  /** Why it gives no discount. */
+  refusal: CouponRefusal | null;
 }

@@ -64,7 +64,14 @@ export function lateStatement(database: Database, settings: Settings): Statement
         attributedReferral: `(SELECT id FROM ${tables.referrals}
           WHERE id = ${$.attributedReferral}::bigint AND user_id = ${$.attributedOwner}
             AND NOT EXISTS (SELECT FROM ${tables.signups} WHERE user_id = ${$.buyer}))`,
-        ...{ paidAt: 'NULL', isAttributionKnown: 'true', currency: 'NULL', rate: 'NULL' },
+        ...{
+          price: 'NULL',
+          product: 'NULL',
+          paidAt: 'NULL',
+          isAttributionKnown: 'true',
+          currency: 'NULL',
+          rate: 'NULL',
+        },
       };
       const net = '(SELECT net FROM netted)';
       return `

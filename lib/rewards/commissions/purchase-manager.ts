@@ -35,7 +35,12 @@ export class PurchaseManager extends KeptRecordManager<ReferralPurchase, Purchas
   }
 
   protected override async plan(input: PurchaseRecordInput, manager: EntityManager | undefined): Promise<PurchasePlan> {
-    const fields = { user: true, ...amountFields, reference: true, at: true, ...namingFields } as const;
+    const fields = {
+      user: true,
+      ...amountFields,
+      ...({ reference: true, at: true, price: true, product: true } as const),
+      ...namingFields,
+    } as const;
     const { user, ...facts } = objectOf('purchases.create', input, fields);
     return this.#purchases.plan(user, { ...facts, manager });
   }

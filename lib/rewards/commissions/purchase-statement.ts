@@ -13,6 +13,10 @@ import { commissionAmount } from './commission-amount';
 export interface PurchaseParameters extends GivenAmount, OptionTerms {
   buyer: string;
   reference: string;
+  /** The price before the discount of a coupon; null if it is not known. */
+  price: string | null;
+  /** What is bought, for coupons that are for some products only. */
+  product: string | null;
   /** The time of the payment; null for now. */
   paidAt: Date | null;
   /** The time of the injected clock; null for that of the statement. */
@@ -111,6 +115,8 @@ export function purchaseStatement(
       amount: true,
       currency: true,
       rate: true,
+      price: true,
+      product: true,
       paidAt: true,
       now: true,
       attributedReferral: true,
@@ -122,7 +128,11 @@ export function purchaseStatement(
       ...optionTermNames,
     },
     (given) => {
-      const $ = { ...given, amount: inProgramsCurrency(given, currency.digits) };
+      const $ = {
+        ...given,
+        amount: inProgramsCurrency(given, currency.digits),
+        price: inProgramsCurrency({ ...given, amount: given.price }, currency.digits),
+      };
       return `
     WITH
     ${[
@@ -224,12 +234,16 @@ const purchase = (tables: Tables, $: Parameters, given: Parameters, redeems: boo
     )`;
 
 const redemption = (tables: Tables, $: Parameters): string => `
-    -- Inserts the first use of the applied coupon. The primary key refuses a second use. 0 is no channel: if the coupon
-    -- is used up, the foreign key refuses it, and PostgreSQL undoes the whole statement.
+    -- Inserts the first use of the applied coupon. One that was given back takes over its row; NOT NULL refuses a second
+    -- use. 0 is no channel: if the coupon is used up, the foreign key refuses it. PostgreSQL then undoes the whole
+    -- statement.
     redeemed AS (
-      INSERT INTO ${tables.redemptions} (user_id, channel_id, reference, is_kept, created_at)
+      INSERT INTO ${tables.redemptions} AS d (user_id, channel_id, reference, is_kept, created_at)
       SELECT ${$.buyer}, coalesce((SELECT id FROM taken), 0), ${$.reference}, earning.is_recurring, at.now
       FROM earning CROSS JOIN at CROSS JOIN purchased WHERE earning.is_redeeming
+      ON CONFLICT (user_id, channel_id) DO UPDATE SET
+        reference = CASE WHEN d.given_back_at IS NOT NULL THEN excluded.reference END,
+        is_kept = excluded.is_kept, created_at = excluded.created_at, given_back_at = NULL
     )`;
 
 /**

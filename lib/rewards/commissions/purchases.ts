@@ -11,7 +11,8 @@ import { ReferralPurchase } from '../../entities/referral-purchase';
 import { ReferralRefund } from '../../entities/referral-refund';
 import type { ReferralReview } from '../../entities/referral-review';
 import { invalid, ReferralError, referralError } from '../../errors';
-import { amountOf, dateOf, type FieldsOf, isNothing, objectOf, referenceOf, someUserIdOf } from '../../input';
+import { amountOf, dateOf, type FieldsOf, isNothing, objectOf, referenceOf, someUserIdOf, textOf } from '../../input';
+import { lengths } from '../../limits';
 import type { Settings } from '../../options';
 import { quoted } from '../../shown';
 import type { Asking } from '../../tracking/same-person';
@@ -31,6 +32,7 @@ import {
   purchaseStatement,
   type PurchaseVariant,
 } from './purchase-statement';
+import { Redemptions } from './redemptions';
 import { isLimitOvertaken } from './referrer-periods';
 import { type RefundParameters, type RefundRow, refundStatement } from './refund-statement';
 
@@ -50,12 +52,15 @@ export interface RecordedRefund {
 
 const purchaseFields: FieldsOf<PurchaseInput> = {
   ...amountFields,
-  ...{ reference: true, at: true, manager: true },
+  ...{ reference: true, at: true, price: true, product: true, manager: true },
   ...namingFields,
 };
 
 /** The facts of a purchase, as they were given. */
-type GivenPurchase = Pick<PurchaseParameters, 'buyer' | 'reference' | 'amount' | 'currency' | 'rate' | 'paidAt'>;
+type GivenPurchase = Pick<
+  PurchaseParameters,
+  'buyer' | 'reference' | 'amount' | 'currency' | 'rate' | 'price' | 'product' | 'paidAt'
+>;
 
 /** The checked input of a purchase, and the referral that it is attributed to. */
 export interface PurchasePlan {
@@ -96,6 +101,7 @@ export class Purchases {
   readonly #exchange: Exchange;
   readonly #settings: Settings;
   readonly #fraud: FraudRules;
+  readonly #redemptions: Redemptions;
   readonly #optionTerms: OptionTerms;
   readonly #purchase: (variant: PurchaseVariant) => Statement<PurchaseParameters>;
   readonly #refund: Statement<RefundParameters>;
@@ -118,6 +124,7 @@ export class Purchases {
     this.#exchange = exchange;
     this.#settings = settings;
     this.#fraud = fraud;
+    this.#redemptions = new Redemptions(database, clock);
     this.#optionTerms = optionTerms(settings);
     const prepared = (variant: PurchaseVariant): Statement<PurchaseParameters> =>
       database.prepared(purchaseStatement(database, variant, fraud.comparesAddresses));
@@ -240,10 +247,12 @@ export class Purchases {
     return this.#database.transaction(async (within) => {
       await takeTurn(this.#database, given.buyer, within);
       if (given.amount !== null) amountOf('amount', amount!, 'positive', await this.#currencyOf(given, within));
+      const coupon = await this.#redemptions.lockRestorable(given.buyer, given.purchase, within);
       const takesBack = this.#settings.earnOuts.takeBackCredit;
       const parameters = { ...given, takesBack, now: this.#clock.parameter() };
       const [row] = await this.#database.query<RefundRow>(this.#refund.with(parameters), within);
       this.#refuseRefund(row!, given, amount);
+      if (coupon !== null) await this.#redemptions.restore(given.buyer, coupon, within);
       const refund = this.#database.entity(ReferralRefund, row!, 'refund.');
       const commission = this.#commissionIn(row!);
       if (commission) await setPaidAt(this.#database, [commission], within);
@@ -253,10 +262,12 @@ export class Purchases {
   }
 
   #planOf(user: UserRef, input: PurchaseInput): PurchasePlan {
-    const { at } = objectOf('recordPurchase', input, purchaseFields);
+    const { at, price, product } = objectOf('recordPurchase', input, purchaseFields);
     const given = {
       buyer: someUserIdOf('user', user),
       ...this.#exchange.given(input, 'not negative'),
+      price: isNothing(price) ? null : amountOf('price', price, 'not negative', this.#database.currency),
+      product: isNothing(product) ? null : textOf('product', product, lengths.name, 1),
       reference: referenceOf('reference', input.reference),
       paidAt: dateOf('at', at),
     };

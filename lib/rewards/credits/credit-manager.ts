@@ -6,6 +6,7 @@ import type { Events } from '../../database/events';
 import { overtaken, retryOvertaken } from '../../database/retry';
 import { ReferralCredit } from '../../entities/referral-credit';
 import type { ReferralCreditSpend } from '../../entities/referral-credit-spend';
+import type { ReferralCreditTransaction } from '../../entities/referral-credit-transaction';
 import { invalid, referralError } from '../../errors';
 import {
   amountOf,
@@ -20,13 +21,26 @@ import {
 } from '../../input';
 import { lengths } from '../../limits';
 import type { UserRef, WithManager } from '../../types/common';
-import type { CaptureInput, CreditChanges, CreditInput, Purpose, SettleInput, SpendInput } from '../../types/credits';
+import type {
+  CaptureInput,
+  CreditAdjustmentInput,
+  CreditChanges,
+  CreditInput,
+  CreditRefundInput,
+  HoldInput,
+  Purpose,
+  SettleInput,
+  SpendInput,
+} from '../../types/credits';
 import type { FieldOf, ReadOptions } from '../../types/records';
+import type { Audit } from '../records/audit';
 import { type NoOptions, RecordManager } from '../records/record-manager';
+import { Adjustments } from './adjustments';
 import type { CreditTypeManager } from './credit-type-manager';
 import { type GrantParameters, type GrantRow, grantStatement } from './grant-statement';
 import { Ledger } from './ledger';
-import { Settlements } from './settlements';
+import { OverdueHolds } from './overdue-holds';
+import { type RefundedSpend, Settlements } from './settlements';
 
 const inputFields: FieldsOf<CreditInput> = {
   ...{ user: true, creditType: true, initialBalance: true, startDate: true, expiryDate: true, durationDays: true },
@@ -41,9 +55,10 @@ export class CreditManager extends RecordManager<ReferralCredit, CreditInput, Cr
   readonly #creditTypes: CreditTypeManager;
   readonly #ledger: Ledger;
   readonly #settlements: Settlements;
+  readonly #adjustments: Adjustments;
 
   /** @internal */
-  constructor(database: Database, clock: Clock, events: Events, creditTypes: CreditTypeManager) {
+  constructor(database: Database, clock: Clock, events: Events, creditTypes: CreditTypeManager, audit: Audit) {
     super(database, {
       ...{ record: ReferralCredit, word: 'credit', inUse: {} },
       ...{ keys: ['refereeId', 'expiryDate'], computed: { isExpired: ['expiryDate'] } },
@@ -51,8 +66,10 @@ export class CreditManager extends RecordManager<ReferralCredit, CreditInput, Cr
     this.#clock = clock;
     this.#events = events;
     this.#creditTypes = creditTypes;
-    this.#ledger = new Ledger(database, clock, events);
-    this.#settlements = new Settlements(database, clock, events);
+    const overdue = new OverdueHolds(database, clock);
+    this.#ledger = new Ledger(database, clock, events, overdue);
+    this.#settlements = new Settlements(database, clock, events, overdue, audit);
+    this.#adjustments = new Adjustments(database, clock, overdue, audit);
   }
 
   /**
@@ -85,9 +102,13 @@ export class CreditManager extends RecordManager<ReferralCredit, CreditInput, Cr
 
   /**
    * Holds credit for a checkout that takes time: call {@link capture} or {@link release} with the same reference
-   * afterwards. Input and errors are those of {@link spend}. Credit on hold does not expire.
+   * afterwards. The errors are those of {@link spend}. Credit on hold does not expire.
+   *
+   * With `expiresAt`, the hold ends by itself: from then on the credit is available again in `balance`, `spend` and `hold`,
+   * and {@link capture} is refused. No job is needed. The entry that releases it, and `credit.currentBalance`, are written by
+   * the next call that changes the user's credit.
    */
-  async hold(user: UserRef, input: SpendInput): Promise<ReferralCreditSpend> {
+  async hold(user: UserRef, input: HoldInput): Promise<ReferralCreditSpend> {
     return this.#ledger.spend('hold', user, input);
   }
 
@@ -95,7 +116,8 @@ export class CreditManager extends RecordManager<ReferralCredit, CreditInput, Cr
    * Spends the credit that is held under a reference, or a part of it. The rest goes back to the credits that it came
    * from. Idempotent: a repeated call returns the same spend.
    *
-   * @throws ReferralError `NOT_FOUND`; `WRONG_STATE` if it was released, captured for another amount, or is not a hold;
+   * @throws ReferralError `HOLD_EXPIRED` from its `expiresAt` on, unless it was captured before; `NOT_FOUND`;
+   * `WRONG_STATE` if it was released, captured for another amount, or is not a hold;
    * `AMBIGUOUS` if several users have the reference and `user` is missing; `INVALID_INPUT` for more than is held.
    */
   async capture(input: CaptureInput): Promise<ReferralCreditSpend> {
@@ -103,7 +125,8 @@ export class CreditManager extends RecordManager<ReferralCredit, CreditInput, Cr
   }
 
   /**
-   * Gives back the credit that is held under a reference. Idempotent: a repeated call returns the same spend.
+   * Gives back the credit that is held under a reference. Idempotent: a repeated call returns the same spend. A hold that
+   * has ended by itself stays as it is, and says so: `isExpired` is true.
    *
    * @throws ReferralError `NOT_FOUND`; `WRONG_STATE` if it was captured or is not a hold; `AMBIGUOUS` if several users
    * have the reference and `user` is missing.
@@ -113,15 +136,35 @@ export class CreditManager extends RecordManager<ReferralCredit, CreditInput, Cr
   }
 
   /**
-   * Gives back what was spent under a reference to the credits that it came from. Each credit gets a new ledger entry.
-   * Credit of types that are not refundable stays spent; `refunded` says how much was given back. Idempotent: a
-   * repeated call returns the same spend.
+   * Gives back what was spent under a reference, or an `amount` of it, to the credits that it came from: last to expire
+   * first, to none more than it gave. Each credit gets a new ledger entry. Credit of types that are not refundable stays
+   * spent; `refunded` says how much was given back in all, and `expired` how much of this refund went to credit that has
+   * run out. With `extendDays`, the credits last at least that long from now on.
    *
-   * @throws ReferralError `NOT_FOUND`; `WRONG_STATE` if it is still held; `AMBIGUOUS` if several users have the
-   * reference and `user` is missing.
+   * Idempotent by (user, reference, refund reference): a repeated call returns the same spend. By default the amount is
+   * the refund's reference, so that the same amount is not refunded twice by accident.
+   *
+   * @throws ReferralError `NOT_FOUND`; `WRONG_STATE` if it is still held; `INVALID_INPUT` naming the field, also for an
+   * amount above what is left; `NOTHING_TO_REFUND` for an amount where nothing is left; `REFERENCE_REUSED` if the refund
+   * reference stands for another amount; `AMBIGUOUS` if several users have the reference and `user` is missing.
    */
-  async refund(input: SettleInput): Promise<ReferralCreditSpend> {
+  async refund(input: CreditRefundInput): Promise<RefundedSpend> {
     return this.#settlements.refund(input);
+  }
+
+  /**
+   * Corrects a user's credit by hand: an amount above 0 is added to the credit that expires last, one below 0 is taken from
+   * those that expire first, among the credits that can be spent now. With a credit instead of a user, that one alone is
+   * changed, also if it has run out. Returns the ledger's entries, one for each credit that changes; `referrals.audit` keeps
+   * who did it. To give a user a new credit, call `create`.
+   *
+   * Idempotent by user and reference: a repeated call returns the first entries.
+   *
+   * @throws ReferralError `INVALID_INPUT` naming the field: `amount` for more than there is, `user` if there is no such
+   * credit; `REFERENCE_REUSED`; `DATABASE_UNAVAILABLE`.
+   */
+  async adjust(whose: UserRef | ReferralCredit, input: CreditAdjustmentInput): Promise<ReferralCreditTransaction[]> {
+    return this.#adjustments.adjust(whose, input);
   }
 
   /**

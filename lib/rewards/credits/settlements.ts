@@ -6,36 +6,60 @@ import { type Query, sql, type Statement } from '../../database/named-parameters
 import { overtaken, retryOvertaken } from '../../database/retry';
 import { ReferralCreditSpend } from '../../entities/referral-credit-spend';
 import { invalid, referralError } from '../../errors';
-import { amountOf, isNothing, objectOf, referenceOf, someUserIdOf } from '../../input';
-import type { CaptureInput, SettleInput } from '../../types/credits';
+import { amountOf, daysOf, type FieldsOf, isNothing, objectOf, referenceOf, someUserIdOf } from '../../input';
+import type { CaptureInput, CreditRefundInput, SettleInput } from '../../types/credits';
+import { type Audit, type Author, staffFields, staffOf } from '../records/audit';
 import { emitSpent } from './ledger';
+import type { OverdueHolds } from './overdue-holds';
 import {
   type CaptureParameters,
   captureStatement,
+  type ExtendedCredit,
   type SettleParameters,
   type SettleRow,
+  type SpendRefundParameters,
+  type SpendRefundRow,
   spendRefundStatement,
 } from './settle-statements';
 
-interface SettledSpend {
+/** The result of `credits.refund`. */
+export interface RefundedSpend extends ReferralCreditSpend {
+  /**
+   * How much of this refund went to credit that had run out, and so can't be spent, as a decimal string; only there if
+   * some did. A repeated call returns what the first one did.
+   */
+  readonly expired?: string;
+}
+
+const refundFields: FieldsOf<CreditRefundInput> = {
+  ...({ reference: true, user: true, amount: true, refundReference: true, extendDays: true } as const),
+  ...staffFields,
+};
+
+interface SettledSpend<Row extends SettleRow> {
+  row: Row;
   spend: ReferralCreditSpend;
   isNew: boolean;
   /** Whether it is settled for the amount of this call, by this call or an earlier one. */
   isSame: boolean | null;
 }
 
-/** Captures and releases holds, and refunds spends. Each is settled once, by one statement. */
+/** Captures and releases holds, and refunds spends. One statement settles each. */
 export class Settlements {
   readonly #database: Database;
   readonly #clock: Clock;
   readonly #events: Events;
   readonly #capture: Statement<CaptureParameters>;
-  readonly #refund: Statement<SettleParameters>;
+  readonly #refund: Statement<SpendRefundParameters>;
+  readonly #overdue: OverdueHolds;
+  readonly #audit: Audit;
 
-  constructor(database: Database, clock: Clock, events: Events) {
+  constructor(database: Database, clock: Clock, events: Events, overdue: OverdueHolds, audit: Audit) {
     this.#database = database;
     this.#clock = clock;
     this.#events = events;
+    this.#overdue = overdue;
+    this.#audit = audit;
     this.#capture = database.prepared(captureStatement(database));
     this.#refund = database.prepared(spendRefundStatement(database));
   }
@@ -48,6 +72,7 @@ export class Settlements {
       : amountOf('amount', input.amount, 'positive', this.#database.currency);
     const { spend, isNew, isSame } = await this.#settle(input, (settle) => this.#capture.with({ amount, ...settle }));
     const { reference, kind, covered, captured } = spend;
+    if (spend.isExpired) throw referralError('HOLD_EXPIRED', reference, spend.expiresAt!);
     if (isNew) emitSpent(this.#events, spend, input.manager);
     else if (kind === 'spend')
       throw referralError('WRONG_STATE', reference, 'spent already', 'only a hold can be captured');
@@ -57,7 +82,7 @@ export class Settlements {
     return spend;
   }
 
-  /** Gives back all of a hold. */
+  /** Gives back all of a hold. One that has ended by itself is left as it is. */
   async release(input: SettleInput): Promise<ReferralCreditSpend> {
     objectOf('credits.release', input, { reference: true, user: true, manager: true });
     const { spend, isSame } = await this.#settle(input, (settle) => this.#capture.with({ amount: '0', ...settle }));
@@ -66,29 +91,65 @@ export class Settlements {
     return spend;
   }
 
-  /** Gives back what was spent from credits of refundable types, to those credits. */
-  async refund(input: SettleInput): Promise<ReferralCreditSpend> {
-    objectOf('credits.refund', input, { reference: true, user: true, manager: true });
-    const { spend } = await this.#settle(input, (settle) => this.#refund.with(settle));
-    if (spend.captured === null)
-      throw referralError('WRONG_STATE', spend.reference, 'still held', 'call credits.release({ reference })');
-    return spend;
+  /** Gives back what was spent from credits of refundable types, or a part of it, to those credits. */
+  async refund(input: CreditRefundInput): Promise<RefundedSpend> {
+    const given = objectOf('credits.refund', input, refundFields);
+    const parameters = {
+      amount: isNothing(given.amount) ? null : amountOf('amount', given.amount, 'positive', this.#database.currency),
+      refund: isNothing(given.refundReference) ? null : referenceOf('refundReference', given.refundReference),
+      extendDays: isNothing(given.extendDays) ? null : daysOf('extendDays', given.extendDays),
+    };
+    const author = staffOf(given);
+    // A refund that extends credits is a transaction with its rows of the audit.
+    const run = (manager: EntityManager | undefined): Promise<RefundedSpend> =>
+      this.#refundIn({ ...given, manager }, parameters, author);
+    return parameters.extendDays === null ? run(given.manager) : this.#database.transaction(run, given.manager);
   }
 
-  async #settle(input: SettleInput, queryOf: (parameters: SettleParameters) => Query): Promise<SettledSpend> {
+  async #refundIn(
+    input: CreditRefundInput,
+    parameters: Omit<SpendRefundParameters, keyof SettleParameters>,
+    author: Author,
+  ): Promise<RefundedSpend> {
+    const { row, spend, isSame } = await this.#settle<SpendRefundRow>(input, (settle) =>
+      this.#refund.with({ ...settle, ...parameters }),
+    );
+    const { reference, userId } = spend;
+    if (spend.captured === null)
+      throw referralError('WRONG_STATE', reference, 'still held', 'call credits.release({ reference })');
+    const left = this.#database.shown(row.left!);
+    if (row.expired === null) {
+      if (!/[1-9]/.test(left)) throw referralError('NOTHING_TO_REFUND', reference, 'spend');
+      throw invalid('amount', `an amount up to the ${left} that is left of the spend`, input.amount);
+    }
+    if (!isSame) {
+      const [before, now] = ['a refund of another amount', `one of ${parameters.amount}`];
+      throw referralError('REFERENCE_REUSED', parameters.refund ?? 'all', before, now);
+    }
+    const extended = (JSON.parse(row.extended) as ExtendedCredit[]).map(({ id, before, after }) => ({
+      ...{ call: 'credits.refund', subject: 'credit', subjectId: id, userId },
+      ...{ before: { expiryDate: new Date(before) }, after: { expiryDate: new Date(after) } },
+    }));
+    if (extended.length > 0) await this.#audit.record(extended, author, input.manager!);
+    return /[1-9]/.test(row.expired) ? Object.assign(spend, { expired: this.#database.shown(row.expired) }) : spend;
+  }
+
+  async #settle<Row extends SettleRow>(
+    input: SettleInput,
+    queryOf: (parameters: SettleParameters) => Query,
+  ): Promise<SettledSpend<Row>> {
     const reference = referenceOf('reference', input.reference);
     const user = isNothing(input.user)
       ? await this.#userOfReference(reference, input.manager)
       : someUserIdOf('user', input.user);
     return retryOvertaken(async () => {
       const query = queryOf({ user, reference, now: this.#clock.parameter() });
-      const [row] = await this.#database.attempt(
-        (within) => this.#database.query<SettleRow>(query, within),
-        input.manager,
-      );
-      const { userId, isNew, isSame, isOvertaken } = row!;
+      const [row] = await this.#database.attempt((within) => this.#database.query<Row>(query, within), input.manager);
+      const { userId, isNew, isSame, isOvertaken, isOverdue } = row!;
       if (userId === null) throw referralError('NOT_FOUND', 'spend or hold', 'reference', [reference]);
-      return isOvertaken ? overtaken : { isNew, isSame, spend: this.#database.entity(ReferralCreditSpend, row!) };
+      if (isOverdue) await this.#overdue.release(user, input.manager);
+      if (isOvertaken || isOverdue) return overtaken;
+      return { row: row!, isNew, isSame, spend: this.#database.entity(ReferralCreditSpend, row!) };
     });
   }
 

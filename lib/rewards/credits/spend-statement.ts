@@ -3,6 +3,7 @@ import { type Statement, statement } from '../../database/named-parameters';
 import { timeOf } from '../../database/statement-time';
 import { ReferralCreditSpend } from '../../entities/referral-credit-spend';
 import { addCounts } from '../records/user-counts';
+import { isOverdue } from './overdue-holds';
 import { coversPurpose, isSpendable } from './spendable';
 
 export interface SpendParameters {
@@ -15,6 +16,8 @@ export interface SpendParameters {
   description: string;
   product: string | null;
   category: string | null;
+  /** When a hold ends by itself; null for never. */
+  expiresAt: Date | null;
   /** The injected clock's time; null for the database's. */
   now: Date | null;
 }
@@ -30,6 +33,8 @@ export interface SpendRow {
   available: string;
   /** Whether that sum covers the amount. */
   wasEnough: boolean;
+  /** Whether nothing was written because holds of the user have ended: they must be released first. */
+  hasOverdue: boolean;
 }
 
 /**
@@ -43,7 +48,7 @@ export function spendStatement(database: Database): Statement<SpendParameters> {
   return statement<SpendParameters>(
     {
       ...{ user: true, reference: true, kind: true, amount: true, partial: true },
-      ...{ description: true, product: true, category: true, now: true },
+      ...{ description: true, product: true, category: true, expiresAt: true, now: true },
     },
     ($) => `
     WITH
@@ -55,13 +60,17 @@ export function spendStatement(database: Database): Statement<SpendParameters> {
     known AS (
       SELECT * FROM ${spends} WHERE user_id = ${$.user} AND reference = ${$.reference}
     ),
+    -- One row if holds of the user have ended that are not released yet. Then the statement locks and writes nothing.
+    overdue AS (
+      SELECT FROM ${spends} CROSS JOIN at WHERE user_id = ${$.user} AND ${isOverdue('at.now')} LIMIT 1
+    ),
     -- The spendable credits in the snapshot, without locks. before: the sum of those that expire sooner.
     candidates AS (
       SELECT c.id, sum(c.current_balance) OVER (ORDER BY c.expiry_date, c.id) - c.current_balance AS before,
         sum(c.current_balance) OVER () AS total
       FROM ${credits} c JOIN ${creditTypes} t ON t.id = c.type_id CROSS JOIN at
       WHERE c.user_id = ${$.user} AND ${isSpendable('at.now')} AND ${coversPurpose($.product, $.category)}
-        AND NOT EXISTS (SELECT FROM known)
+        AND NOT EXISTS (SELECT FROM known) AND NOT EXISTS (SELECT FROM overdue)
     ),
     -- Locks the credits that are needed, in the order in which all calls lock them, and reads their newest balances. The
     -- array makes PostgreSQL look each of them up by the primary key, also in a generic plan.
@@ -87,12 +96,12 @@ export function spendStatement(database: Database): Statement<SpendParameters> {
     claimed AS (
       INSERT INTO ${spends}
         (user_id, reference, kind, amount, is_partial, covered, captured, captured_at, description, product,
-          product_category, created_at)
+          product_category, expires_at, created_at)
       SELECT ${$.user}, ${$.reference}, ${$.kind}::text, ${$.amount}::numeric, ${$.partial}::boolean, covered,
         CASE ${$.kind}::text WHEN 'spend' THEN covered END, CASE ${$.kind}::text WHEN 'spend' THEN at.now END,
-        ${$.description}, ${$.product}, ${$.category}, at.now
+        ${$.description}, ${$.product}, ${$.category}, ${$.expiresAt}::timestamptz, at.now
       FROM at, (SELECT coalesce(sum(amount), 0) AS covered FROM share) AS shares
-      WHERE NOT EXISTS (SELECT FROM known) AND (covered = ${$.amount}::numeric
+      WHERE NOT EXISTS (SELECT FROM known) AND NOT EXISTS (SELECT FROM overdue) AND (covered = ${$.amount}::numeric
         OR (${$.partial} AND coalesce((SELECT total FROM candidates LIMIT 1), 0) < ${$.amount}::numeric))
       ON CONFLICT DO NOTHING
       RETURNING *
@@ -116,7 +125,8 @@ export function spendStatement(database: Database): Statement<SpendParameters> {
     )
     SELECT ${database.columns(ReferralCreditSpend, 's')}, EXISTS (SELECT FROM claimed) AS "isNew",
       s.amount = ${$.amount}::numeric AND s.kind = ${$.kind}::text AS "isSame",
-      available::text, available >= ${$.amount}::numeric AS "wasEnough"
+      available::text, available >= ${$.amount}::numeric AS "wasEnough",
+      EXISTS (SELECT FROM overdue) AS "hasOverdue"
     FROM (SELECT coalesce((SELECT total FROM candidates LIMIT 1), 0.0000) AS available) AS offer
     LEFT JOIN (SELECT * FROM claimed UNION ALL SELECT * FROM known) AS s ON true`,
   );

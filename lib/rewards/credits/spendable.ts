@@ -7,7 +7,12 @@ import type { Purpose } from '../../types/credits';
  * such credits of a user without reading those that are used up or expired.
  */
 export function isSpendable(now: string): string {
-  return `NOT c.is_used_up AND c.start_date <= ${now} AND c.expiry_date > ${now}`;
+  return `NOT c.is_used_up AND ${isInTime(now)}`;
+}
+
+/** SQL: whether the dates of a credit `c` allow to spend it at a time. */
+export function isInTime(now: string): string {
+  return `c.start_date <= ${now} AND c.expiry_date > ${now}`;
 }
 
 /** SQL: whether a credit's type `t` covers a product or its category. A type that lists neither covers everything. */

@@ -101,7 +101,8 @@ function candidateSentence(user: string, { source, code, touchedAt, outcome }: S
 }
 
 const noRewards: Record<NoReward, string> = {
-  suspended: 'the account of the referrer was suspended at that moment',
+  'suspended': 'the account of the referrer was suspended at that moment',
+  'limit-reached': 'the referrer had as many rewards as the program allows in that period',
 };
 
 function usageSentence(user: string, referrer: string | null, usage: UsageFacts): string {

@@ -14,12 +14,14 @@ import { withUniqueName } from '../records/unique-name';
 import { codeTermName, flatTerms, programTermName, type TermName, termValues } from './terms';
 
 const inputFields: FieldsOf<ProgramInput> = {
+  rewardLimit: true,
   ...{ name: true, referralCredit: true, rewardCredit: true, beforeRewardUsageThreshold: true, commission: true },
 };
 
 const inUse = {
   fk_referrals_program: 'there are referrals with it; give them another program with referralCodes.update',
   fk_referral_signups_program: 'people have signed up under it',
+  fk_referral_reward_counts_program: 'people have signed up under it',
 };
 
 /** `referrals.programs`: terms that many referrals share. */

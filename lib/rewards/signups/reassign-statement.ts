@@ -17,7 +17,8 @@ export interface ReassignParameters {
 /**
  * Makes a sign-up point to another referral, with the terms of its program at this time. What the sign-up has earned stays, and is not
  * earned a second time. What the sign-up has granted
- * stays with those who have it; a reward that was granted is not granted a second time. The caller has locked the buyer,
+ * stays with those who have it; a reward that was granted is not granted a second time, and no limit of rewards refuses the new
+ * one, because staff have decided it. The caller has locked the buyer,
  * the sign-up, both referrals and the accounts of both owners.
  */
 export function reassignStatement(database: Database): Statement<ReassignParameters> {
@@ -54,6 +55,7 @@ export function reassignStatement(database: Database): Statement<ReassignParamet
           referral_credit_amount = NULL, referral_credit_duration = NULL, referral_credit_type_id = NULL,
           reward_credit_amount = terms.reward_credit_amount, reward_credit_duration = terms.reward_credit_duration,
           reward_credit_type_id = terms.reward_credit_type_id,
+          reward_limit_count = NULL, reward_limit_period = NULL, no_reward = NULL,
           ${commissionColumns.map((name) => `${name} = terms.${name}`).join(', ')}, held_for = '{}',
           before_reward_usage_threshold = terms.threshold,
           threshold_reached_at = CASE WHEN terms.threshold = 0 THEN s.created_at

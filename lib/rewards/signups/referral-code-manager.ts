@@ -37,7 +37,7 @@ const inUse = {
 
 const termFields: FieldsOf<CodeTerms> = {
   ...{ referralCreditAmount: true, referralCreditDuration: true, referralCreditType: true },
-  beforeRewardUsageThreshold: true,
+  ...{ beforeRewardUsageThreshold: true, rewardLimit: true },
   ...{ rewardCreditAmount: true, rewardCreditDuration: true, rewardCreditType: true },
   ...commissionFields,
 };

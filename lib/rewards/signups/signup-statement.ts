@@ -4,10 +4,12 @@ import { timeOf } from '../../database/statement-time';
 import { isSuspended } from '../../database/suspended';
 import { ReferralCredit } from '../../entities/referral-credit';
 import { ReferralSignup } from '../../entities/referral-signup';
+import { periodAt } from '../records/calendar-period';
 import type { SecondLook } from '../records/second-look';
 import type { SignupEarnings } from '../records/signup-earnings';
 import { sharesAddress } from '../reviews/fraud-rules';
 import { grantedCte, type SignupSide } from './granted-cte';
+import { rewardedCte } from './reward-limit';
 
 export interface SignupParameters {
   user: string;
@@ -52,11 +54,13 @@ export interface SignupRow {
   'isExpired': boolean;
   'isUsedUp': boolean;
   'isWaiting': boolean;
+  /** Whether nothing was written because the program limits rewards: that is another statement. */
+  'isLimited': boolean;
   /** Whether nothing was written because the sign-up itself earns a commission. */
   'isEarning': boolean;
-  /** A bigint: the driver gives a string. */
   /** Whether the sign-up is new, and referrer and referee have one payout address, if that is asked. */
   'sharesAddress': boolean;
+  /** A bigint: the driver gives a string. */
   'signup.id': string | null;
 }
 
@@ -69,12 +73,16 @@ export const commissionColumns = [
 
 /** The columns that a sign-up copies from its program. */
 const terms = `referral_credit_amount, referral_credit_duration, referral_credit_type_id,
-  reward_credit_amount, reward_credit_duration, reward_credit_type_id, ${commissionColumns.join(', ')}`;
+  reward_credit_amount, reward_credit_duration, reward_credit_type_id, reward_limit_count, reward_limit_period,
+  ${commissionColumns.join(', ')}`;
 
 /**
  * Makes a sign-up with the current terms of its program, and grants the credits that are due. It locks the row of the
  * referral before that of the referrer's account, as the deletion of a sign-up does. If that account was suspended since the
  * snapshot, the constraint of its counts refuses the sign-up, and the statement is run again.
+ *
+ * A program that limits rewards has a statement of its own, because PostgreSQL prepares each table that a statement may
+ * write each time it is executed. If the program turns out to have a limit, the ordinary statement writes nothing.
  *
  * It takes no turn of the user as a buyer, which would make each sign-up write a row more. So a first purchase that is
  * recorded in the same moment can be without the referrer, and not be seen by the sign-up. The next call about the buyer
@@ -85,6 +93,7 @@ export function signupStatement(
   secondLook: SecondLook,
   earnings: SignupEarnings,
   comparesAddresses: boolean,
+  limitsRewards: boolean,
 ): Statement<SignupParameters> {
   const { signups, referrals, programs, referees, accounts } = database.tables;
   return statement<SignupParameters>(
@@ -113,6 +122,10 @@ export function signupStatement(
         SELECT FROM at WHERE NOT ${$.isLooking}::boolean AND ${$.owner}::text IS NOT NULL AND NOT EXISTS (SELECT FROM known)
           AND ${earnings.isDue($.referral)}
       ),
+      -- The program of the referral in the snapshot; one row, of nulls if it has none.
+      offered AS (
+        SELECT p.* FROM ${referrals} r LEFT JOIN ${programs} p ON p.id = r.program_id WHERE r.id = ${$.referral}
+      ),
       -- Adds one use to the referral and locks its row. It guards the sign-up: if it returns no row, none is made.
       -- After a wait for the lock, PostgreSQL tests the newest version of the row. The subquery reads the snapshot, and
       -- so do the terms below. If the program was changed in the meantime, this returns no row, and the call retries.
@@ -120,20 +133,24 @@ export function signupStatement(
         UPDATE ${referrals} u SET uses = u.uses + 1
         WHERE u.id = ${$.referral} AND NOT (${isStale('u', $)}) AND NOT (${isExpired('u', '(SELECT now FROM at)', $)})
           AND NOT (${isUsedUp('u')}) AND NOT ${isSuspended(database.tables, $.owner)}
-          AND u.program_id IS NOT DISTINCT FROM (SELECT program_id FROM ${referrals} WHERE id = ${$.referral})
+          AND u.program_id IS NOT DISTINCT FROM (SELECT id FROM offered)
+          ${limitsRewards ? '' : 'AND (SELECT reward_limit_count FROM offered) IS NULL'}
           AND NOT EXISTS (SELECT FROM known) AND NOT EXISTS (SELECT FROM waiting) AND NOT EXISTS (SELECT FROM earning)
         RETURNING *
       ),
+      ${limitsRewards ? `${limitedReward(database)},` : ''}
       -- Inserts the sign-up with the terms of the program. If a concurrent call for this user has inserted one, the
       -- primary key refuses this one, and PostgreSQL undoes the whole statement.
       made AS (
         INSERT INTO ${signups} (user_id, referral_id, referrer_id, program_id, ${terms}, before_reward_usage_threshold,
-          threshold_reached_at, source, touched_at, is_self_referral, weighed, ip_address, user_agent,
+          threshold_reached_at, no_reward, source, touched_at, is_self_referral, weighed, ip_address, user_agent,
           created_at)
         SELECT ${$.user}, used.id, used.user_id, p.id, ${terms}, coalesce(p.before_reward_usage_threshold, 0),
-          CASE WHEN coalesce(p.before_reward_usage_threshold, 0) = 0 THEN at.now END, ${$.source},
-          ${$.touchedAt}::timestamptz, ${$.isSelfReferral}::boolean, ${$.weighed}::jsonb, ${$.ipAddress}, ${$.userAgent}, at.now
-        FROM used CROSS JOIN at LEFT JOIN ${programs} p ON p.id = used.program_id
+          CASE WHEN coalesce(p.before_reward_usage_threshold, 0) = 0 THEN at.now END,
+          ${limitsRewards ? `CASE WHEN ${isRewardDue} AND NOT EXISTS (SELECT FROM rewarded) THEN 'limit-reached' END` : 'NULL'},
+          ${$.source}, ${$.touchedAt}::timestamptz, ${$.isSelfReferral}::boolean, ${$.weighed}::jsonb, ${$.ipAddress},
+          ${$.userAgent}, at.now
+        FROM used CROSS JOIN at CROSS JOIN offered p
         RETURNING *
       ),
       -- Inserts the pair of referrer and referee, unless a purchase has inserted it.
@@ -158,11 +175,23 @@ export function signupStatement(
       SELECT EXISTS (SELECT FROM made) AS "isNew", r.id IS NULL OR ${isStale('r', $)} AS "isStale",
         ${isSuspended(database.tables, $.owner)} AS "isSuspended", ${isExpired('r', 'at.now', $)} AS "isExpired",
         ${isUsedUp('r')} AS "isUsedUp", EXISTS (SELECT FROM waiting) AS "isWaiting", EXISTS (SELECT FROM earning) AS "isEarning",
+        ${limitsRewards ? 'false' : '(SELECT reward_limit_count FROM offered) IS NOT NULL'} AS "isLimited",
         ${comparesAddresses ? sharesAddress(database.tables, '(SELECT referrer_id FROM made)', $.user) : 'false'} AS "sharesAddress",
         ${database.columns(ReferralSignup, 's', 'signup.')}, ${database.columns(ReferralCredit, 'c', 'credit.')}
       FROM at LEFT JOIN ${referrals} r ON r.id = ${$.referral} LEFT JOIN either s ON true LEFT JOIN granted c ON true
       ORDER BY c.id`,
   );
+}
+
+/** SQL: whether a sign-up through the referral `used` is at once due a reward of the program `p`, which limits them. */
+const isRewardDue = `(used.user_id IS NOT NULL AND p.reward_credit_amount IS NOT NULL
+          AND p.reward_limit_count IS NOT NULL AND p.before_reward_usage_threshold = 0)`;
+
+/** The CTE that counts the reward that is due at the sign-up. */
+function limitedReward(database: Database): string {
+  const due = `SELECT used.user_id, p.id, ${periodAt('p.reward_limit_period', 'at.now')}, 1
+        FROM used CROSS JOIN at CROSS JOIN offered p WHERE ${isRewardDue}`;
+  return rewardedCte(database, due, '(SELECT reward_limit_count FROM offered)');
 }
 
 /** SQL: whether the owner of a referral changed after the referral was chosen. */

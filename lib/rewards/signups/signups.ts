@@ -44,6 +44,7 @@ export class Signups {
   readonly #fraud: FraudRules;
   readonly #settings: Settings;
   readonly #statement: Statement<SignupParameters>;
+  readonly #limitingStatement: Statement<SignupParameters>;
 
   constructor(
     database: Database,
@@ -65,7 +66,10 @@ export class Signups {
     this.#earnings = earnings;
     this.#fraud = fraud;
     this.#settings = settings;
-    this.#statement = database.prepared(signupStatement(database, secondLook, earnings, fraud.comparesAddresses));
+    const prepared = (limitsRewards: boolean): Statement<SignupParameters> =>
+      database.prepared(signupStatement(database, secondLook, earnings, fraud.comparesAddresses, limitsRewards));
+    this.#statement = prepared(false);
+    this.#limitingStatement = prepared(true);
   }
 
   async record(req: Request | null, user: UserRef, options: RecordSignupOptions): Promise<ReferralSignup | null> {
@@ -150,13 +154,14 @@ export class Signups {
       ipAddress: this.#fraud.keepsRequests ? evidence.ipAddress : null,
       userAgent: this.#fraud.keepsRequests ? evidence.userAgent : null,
     };
-    const attempt = async (
+    const attemptWith = async (
+      statement: Statement<SignupParameters>,
       isLooking: boolean,
       on: EntityManager | undefined,
-      granted: readonly SignupSide[] = ['referral', 'reward'],
+      granted: readonly SignupSide[],
     ): Promise<SignupRow> => {
       const run = async (sides: readonly SignupSide[], within?: EntityManager): Promise<SignupRow[]> => {
-        const query = this.#statement.with({ sides, isLooking, ...parameters });
+        const query = statement.with({ sides, isLooking, ...parameters });
         const rows = await this.#database.query<SignupRow>(query, within);
         const [first] = rows;
         if (first!.isNew) this.#events.emit(within, 'signup', this.#database.entity(ReferralSignup, first!, 'signup.'));
@@ -164,6 +169,15 @@ export class Signups {
       };
       const [row] = await this.#grants.run(run, granted, on);
       return row!;
+    };
+    const attempt = async (
+      isLooking: boolean,
+      on: EntityManager | undefined,
+      granted: readonly SignupSide[] = ['referral', 'reward'],
+    ): Promise<SignupRow> => {
+      const row = await attemptWith(this.#statement, isLooking, on, granted);
+      const isOver = isDecided(row) || row.isWaiting || row.isEarning;
+      return row.isLimited && !isOver ? attemptWith(this.#limitingStatement, isLooking, on, granted) : row;
     };
     const lookAt = async (row: SignupRow, on: EntityManager | undefined): Promise<void> => {
       if (!row.isNew || !(row.sharesAddress || this.#fraud.looksAtSignups)) return;
@@ -193,8 +207,7 @@ export class Signups {
         : await attempt(false, manager);
       if (row.isWaiting || row.isEarning) row = await this.#database.transaction(withEarnings, manager);
       if (!this.#fraud.mayHoldSignups) await lookAt(row, manager);
-      const isDecided = row['signup.id'] !== null || row.isStale || row.isSuspended || row.isExpired || row.isUsedUp;
-      return isDecided ? row : overtaken;
+      return isDecided(row) ? row : overtaken;
     });
   }
 
@@ -226,6 +239,11 @@ export class Signups {
     this.earlier.add(signup);
     return signup;
   }
+}
+
+/** Whether a result has a sign-up, or says why there is none. */
+function isDecided(row: SignupRow): boolean {
+  return row['signup.id'] !== null || row.isStale || row.isSuspended || row.isExpired || row.isUsedUp;
 }
 
 /** Returns the code that a person typed; null for none. */

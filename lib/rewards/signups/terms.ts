@@ -1,11 +1,11 @@
 import type { Currency } from '../../currency';
 import type { ReferralProgram } from '../../entities/referral-program';
 import { invalid } from '../../errors';
-import { amountOf, daysOf, type FieldsOf, isNothing, objectOf } from '../../input';
+import { amountOf, daysOf, type FieldsOf, isNothing, objectOf, wholeOf } from '../../input';
 import type { CommissionTerms } from '../../types/commissions';
 import type { RecordRef } from '../../types/common';
-import type { CodeTerms, CreditTerms } from '../../types/signups';
-import { checkedCommission, flatCommission } from '../records/commission-terms';
+import type { CodeTerms, CreditTerms, RewardLimit } from '../../types/signups';
+import { checkedCommission, flatCommission, limitPeriods } from '../records/commission-terms';
 
 type TermsSide = 'referralCredit' | 'rewardCredit';
 type TermsPart = 'Amount' | 'Duration' | 'Type';
@@ -32,11 +32,13 @@ export function flatTerms(
     referralCredit?: Partial<CreditTerms> | null;
     rewardCredit?: Partial<CreditTerms> | null;
     beforeRewardUsageThreshold?: CodeTerms['beforeRewardUsageThreshold'];
+    rewardLimit?: CodeTerms['rewardLimit'];
     commission?: CommissionTerms | null;
   },
   currency: Currency,
 ): CodeTerms {
-  const flat: Record<string, unknown> = { beforeRewardUsageThreshold: input.beforeRewardUsageThreshold };
+  const { beforeRewardUsageThreshold, rewardLimit } = input;
+  const flat: Record<string, unknown> = { beforeRewardUsageThreshold, rewardLimit };
   const { commission } = input;
   // Sets all, because a limit belongs to its ratio.
   if (commission !== undefined) Object.assign(flat, flatCommission(commission, currency));
@@ -69,7 +71,7 @@ export async function termValues(
   const { beforeRewardUsageThreshold: threshold } = terms;
   if (threshold !== undefined)
     values['beforeRewardUsageThreshold'] = amountOf('beforeRewardUsageThreshold', threshold, 'not negative', currency);
-  Object.assign(values, checkedCommission(terms, before, currency));
+  Object.assign(values, limitValues(terms), checkedCommission(terms, before, currency));
   for (const side of sides) {
     const given = parts.map((part) => terms[`${side}${part}`]);
     if (given.every((value) => value === undefined)) continue;
@@ -80,6 +82,15 @@ export async function termValues(
     values[`${side}TypeId`] = isNone ? null : await typeIdOf(termName(side, 'Type'), Type!);
   }
   return values;
+}
+
+function limitValues({ rewardLimit }: CodeTerms): Record<string, unknown> {
+  if (rewardLimit === undefined) return {};
+  if (rewardLimit === null) return { rewardLimitCount: null, rewardLimitPeriod: null };
+  const { count, period } = objectOf<RewardLimit>('rewardLimit', rewardLimit, { count: true, period: true });
+  if (!limitPeriods.includes(period))
+    throw invalid('rewardLimit.period', `one of '${limitPeriods.join("', '")}'`, period);
+  return { rewardLimitCount: wholeOf('rewardLimit.count', count, 1, 2_147_483_647), rewardLimitPeriod: period };
 }
 
 interface SideTerms {

@@ -21,13 +21,15 @@ export class Usages {
   readonly #grants: Grants;
   readonly #exchange: Exchange;
   readonly #statement: Statement<UsageParameters>;
+  readonly #limitingStatement: Statement<UsageParameters>;
 
   constructor(database: Database, clock: Clock, grants: Grants, exchange: Exchange) {
     this.#database = database;
     this.#clock = clock;
     this.#grants = grants;
     this.#exchange = exchange;
-    this.#statement = database.prepared(usageStatement(database));
+    this.#statement = database.prepared(usageStatement(database, false));
+    this.#limitingStatement = database.prepared(usageStatement(database, true));
   }
 
   async record(user: UserRef, input: UsageInput): Promise<ReferralUsage> {
@@ -42,10 +44,14 @@ export class Usages {
       ...(await this.#exchange.rated(checked, record, given.manager)),
       now: this.#clock.parameter(),
     };
-    const run = (sides: readonly SignupSide[], manager?: EntityManager): Promise<UsageRow[]> =>
-      this.#database.query<UsageRow>(this.#statement.with({ sides, ...parameters }), manager);
+    const runOf =
+      (statement: Statement<UsageParameters>) =>
+      (sides: readonly SignupSide[], manager?: EntityManager): Promise<UsageRow[]> =>
+        this.#database.query<UsageRow>(statement.with({ sides, ...parameters }), manager);
     const recorded = retryOvertaken(async () => {
-      const [first] = await this.#grants.run(run, ['reward'], given.manager);
+      let [first] = await this.#grants.run(runOf(this.#statement), ['reward'], given.manager);
+      if (first!.isLimited && first!['usage.userId'] === null)
+        [first] = await this.#grants.run(runOf(this.#limitingStatement), ['reward'], given.manager);
       return first!['usage.userId'] === null ? overtaken : first!;
     });
     const row = await recorded.catch((error: unknown) => {

@@ -28,6 +28,7 @@ export function mergeStatements({ tables }: Database, users: MergedUsers, now: D
     sql(users, totals(tables)),
     sql(users, userCounts(tables)),
     sql(users, periods(tables)),
+    sql(users, rewardCounts(tables)),
     sql(users, refusals(tables)),
     sql(users, labels(tables)),
   ];
@@ -35,7 +36,12 @@ export function mergeStatements({ tables }: Database, users: MergedUsers, now: D
 
 /** The statements after the rename: what follows from the rows of both. */
 export function settleStatements({ tables }: Database, { into }: MergedUsers, now: Date | null): Query[] {
-  return [sql({ into }, recount(tables)), sql({ into }, reviewSubjects(tables)), sql({ into, now }, stands(tables))];
+  return [
+    sql({ into }, recount(tables)),
+    sql({ into }, limitTotals(tables)),
+    sql({ into }, reviewSubjects(tables)),
+    sql({ into, now }, stands(tables)),
+  ];
 }
 
 /** SQL: whether a column has the id of one of the two. */
@@ -88,9 +94,12 @@ const accounts =
       DELETE FROM ${table} WHERE user_id = ${$.from} AND EXISTS (SELECT FROM ${table} WHERE user_id = ${$.into})
       RETURNING *
     )
-    -- Mode, address and own referral stay those of the user who stays.
+    -- Mode, address and own referral stay those of the user who stays. A suspension of either stays, so that a merge ends
+    -- none; a ban becomes one unless both were banned, because what a ban rejects is rejected when it begins.
     UPDATE ${table} a SET credits_paid = a.credits_paid + gone.credits_paid,
       payouts_paid = a.payouts_paid + gone.payouts_paid, earn_outs = a.earn_outs + gone.earn_outs,
+      suspended_at = coalesce(a.suspended_at, gone.suspended_at), suspensions = a.suspensions + gone.suspensions,
+      banned_at = CASE WHEN gone.banned_at IS NOT NULL THEN a.banned_at END,
       held_for = a.held_for || ARRAY(SELECT unnest(gone.held_for) EXCEPT SELECT unnest(a.held_for)),
       created_at = least(a.created_at, gone.created_at), updated_at = ${timeOf($.now)}
     FROM gone WHERE a.user_id = ${$.into}`;
@@ -100,23 +109,25 @@ const repeatedRedemptions =
   ({ redemptions, purchases, referrals, totals: table }: Tables): Write =>
   ($) => `
     WITH
-    -- The redemptions of coupons that both have redeemed, first purchase first.
+    -- The redemptions of coupons that both have redeemed, first purchase first, and those last that were given back.
     both_redeemed AS (
-      SELECT r.user_id, r.channel_id, p.referrer_id, p.mode,
-        row_number() OVER (PARTITION BY r.channel_id ORDER BY p.id) AS position
+      SELECT r.user_id, r.channel_id, p.referrer_id, p.mode, r.given_back_at,
+        row_number() OVER (PARTITION BY r.channel_id ORDER BY r.given_back_at IS NOT NULL, p.id) AS position
       FROM ${redemptions} r JOIN ${purchases} p ON p.user_id = r.user_id AND p.reference = r.reference
       WHERE ${isOne('r.user_id', $)}
     ),
     gone AS (
       DELETE FROM ${redemptions} r USING both_redeemed b
       WHERE b.position > 1 AND r.user_id = b.user_id AND r.channel_id = b.channel_id
-      RETURNING b.channel_id, b.referrer_id, b.mode
+      RETURNING b.channel_id, b.referrer_id, b.mode, b.given_back_at
     ),
     uncounted AS (
-      UPDATE ${referrals} r SET redemptions = r.redemptions - 1 FROM gone WHERE r.id = gone.channel_id
+      UPDATE ${referrals} r SET redemptions = r.redemptions - 1
+      FROM gone WHERE r.id = gone.channel_id AND gone.given_back_at IS NULL
     )
     UPDATE ${table} t SET redemptions = t.redemptions - 1 FROM gone
-    WHERE t.user_id = gone.referrer_id AND t.channel_id = gone.channel_id AND t.mode = gone.mode`;
+    WHERE t.user_id = gone.referrer_id AND t.channel_id = gone.channel_id AND t.mode = gone.mode
+      AND gone.given_back_at IS NULL`;
 
 const buyers =
   ({ buyers: table }: Tables): Write =>
@@ -144,14 +155,15 @@ const coupons = ({ buyers: table, redemptions, referrals, purchases }: Tables): 
     WHERE ${isOne('b.user_id', $)} AND b.channel_id IS NOT NULL AND (
       EXISTS (SELECT FROM ${referrals} r WHERE r.id = b.channel_id AND ${isOne('r.user_id', $)} AND NOT b.is_own_channel)
       OR b.is_redeemed <> EXISTS (
-        SELECT FROM ${redemptions} r WHERE ${isOne('r.user_id', $)} AND r.channel_id = b.channel_id
+        SELECT FROM ${redemptions} r
+        WHERE ${isOne('r.user_id', $)} AND r.channel_id = b.channel_id AND r.given_back_at IS NULL
       )
     )`,
   ($) => `
     UPDATE ${redemptions} r SET is_kept = coalesce(r.channel_id = (
       SELECT channel_id FROM ${table} WHERE ${isOne('user_id', $)} AND is_redeemed LIMIT 1
     ), false)
-    WHERE ${isOne('r.user_id', $)}`,
+    WHERE ${isOne('r.user_id', $)} AND r.given_back_at IS NULL`,
   // The coupon that was redeemed last credits later purchases to its owner: not to the buyer.
   ($) => `
     WITH last AS (
@@ -191,7 +203,7 @@ const totals =
     UPDATE ${table} t SET commissions = t.commissions + two.commissions, reverted = t.reverted + two.reverted,
       amount = t.amount + two.amount, redemptions = t.redemptions + two.redemptions, revenue = t.revenue + two.revenue,
       matured = t.matured + two.matured + later.count, matured_amount = t.matured_amount + two.matured_amount + later.amount,
-      matured_until = two.until
+      matured_until = two.until, most_commissions = NULL
     FROM two JOIN later USING (channel_id, mode)
     WHERE t.user_id = ${$.into} AND t.channel_id = two.channel_id AND t.mode = two.mode`;
 
@@ -217,6 +229,18 @@ const periods =
     )
     UPDATE ${table} p SET earned = p.earned + gone.earned FROM gone
     WHERE p.user_id = ${$.into} AND p.period = gone.period`;
+
+/** What a referrer has been rewarded stays counted, also for sign-ups that are deleted. */
+const rewardCounts =
+  ({ rewardCounts: table }: Tables): Write =>
+  ($) => `
+    WITH gone AS (
+      DELETE FROM ${table} f USING ${table} i
+      WHERE f.user_id = ${$.from} AND i.user_id = ${$.into} AND i.program_id = f.program_id AND i.period = f.period
+      RETURNING f.*
+    )
+    UPDATE ${table} n SET rewards = n.rewards + gone.rewards FROM gone
+    WHERE n.user_id = ${$.into} AND n.program_id = gone.program_id AND n.period = gone.period`;
 
 const refusals =
   ({ refusals: table }: Tables): Write =>
@@ -245,6 +269,13 @@ const recount =
     ) AS counts
     WHERE a.user_id = counts.user_id
       AND (a.users_referred, a.users_upgraded) IS DISTINCT FROM (counts.referred, counts.upgraded)`;
+
+/** A suspended account earns no more commissions, and only such an account has the limit. */
+const limitTotals =
+  ({ totals: table, accounts: owners }: Tables) =>
+  ($: Pick<Parameters, 'into'>): string => `
+    UPDATE ${table} t SET most_commissions = CASE WHEN a.suspended_at IS NOT NULL THEN t.commissions END
+    FROM ${owners} a WHERE a.user_id = ${$.into} AND t.user_id = a.user_id`;
 
 /** What was decided about the purchases of either until now stands. */
 const stands =

@@ -16,6 +16,11 @@ export function couponInvariants(tables: Database['tables']): Invariant[] {
       isBroken: `bought_channel_id IS DISTINCT FROM channel_id OR source IS DISTINCT FROM 'coupon' OR channel IS NULL
         OR created_at IS DISTINCT FROM bought_at OR is_kept IS NULL`,
     }),
+    redemptions('a coupon that was given back is off', {
+      expected: 'created_at',
+      found: 'given_back_at',
+      isBroken: 'given_back_at IS NOT NULL AND (is_kept OR given_back_at < created_at)',
+    }),
     buyers('a coupon that is on is redeemed, or not yet', {
       expected: 'is_redeemed',
       found: 'is_redeemed_by_row',
@@ -60,7 +65,7 @@ export function couponInvariants(tables: Database['tables']): Invariant[] {
       table: 'referrals',
       sql: `SELECT r.id, coalesce(d.count, 0) AS expected, r.redemptions AS found
        FROM ${tables.referrals} r
-       LEFT JOIN (SELECT channel_id, count(*) FROM ${tables.redemptions} GROUP BY 1) d ON d.channel_id = r.id
+       LEFT JOIN (SELECT channel_id, count(*) FROM ${tables.redemptions} WHERE given_back_at IS NULL GROUP BY 1) d ON d.channel_id = r.id
        WHERE r.redemptions <> coalesce(d.count, 0)`,
     },
     channels('every channel is a referral of somebody', {
@@ -83,7 +88,7 @@ const buyersWithPurchases = ({ buyers, purchases, redemptions, channels }: Datab
     FROM ${purchases} GROUP BY 1
   ) p ON p.user_id = b.user_id
   LEFT JOIN ${channels} c ON c.id = b.channel_id
-  LEFT JOIN ${redemptions} r ON r.user_id = b.user_id AND r.channel_id = b.channel_id
+  LEFT JOIN ${redemptions} r ON r.user_id = b.user_id AND r.channel_id = b.channel_id AND r.given_back_at IS NULL
   LEFT JOIN (
     -- The purchases of a buyer have their ids in the order in which they were recorded.
     SELECT r.user_id, count(*) FILTER (WHERE r.is_kept) AS kept,
@@ -93,7 +98,7 @@ const buyersWithPurchases = ({ buyers, purchases, redemptions, channels }: Datab
   ) AS buyer`;
 
 const redemptionsWithPurchases = ({ redemptions, purchases, channels }: Database['tables']): string => `(
-  SELECT r.user_id, r.channel_id, r.created_at, r.is_kept, p.channel_id AS bought_channel_id, p.source, p.created_at AS bought_at,
+  SELECT r.user_id, r.channel_id, r.created_at, r.is_kept, r.given_back_at, p.channel_id AS bought_channel_id, p.source, p.created_at AS bought_at,
     c.id AS channel
   FROM ${redemptions} r LEFT JOIN ${purchases} p ON p.user_id = r.user_id AND p.reference = r.reference
   LEFT JOIN ${channels} c ON c.id = r.channel_id

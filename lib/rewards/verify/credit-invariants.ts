@@ -8,12 +8,14 @@ export function creditInvariants({
   creditTypes,
   transactions,
   spends,
+  creditRefunds,
   signups,
 }: Database['tables']): Invariant[] {
   return [
     ...creditPass({ credits, creditTypes, transactions, signups }),
-    ...spendPass({ spends, transactions }),
-    ...givenBackPass({ credits, creditTypes, transactions, spends }),
+    ...spendPass({ spends, transactions, creditRefunds }),
+    ...givenBackPass({ credits, creditTypes, transactions, spends, creditRefunds }),
+    ...refundPass({ creditRefunds, transactions }),
     {
       name: 'every entry gives or takes, as its kind says',
       table: 'transactions',
@@ -82,7 +84,11 @@ function creditPass({
 }
 
 /** Each spend and hold with the sums and times of its entries, by their kinds. */
-function spendPass({ spends, transactions }: Pick<Database['tables'], 'spends' | 'transactions'>): Invariant[] {
+function spendPass({
+  spends,
+  transactions,
+  creditRefunds,
+}: Pick<Database['tables'], 'spends' | 'transactions' | 'creditRefunds'>): Invariant[] {
   const id = `coalesce(s.user_id, e.user_id) || '/' || coalesce(s.reference, e.reference, '')`;
   const rows = `${spends} s FULL JOIN (
         SELECT user_id, reference, ${['spend', 'hold', 'release', 'refund']
@@ -91,7 +97,10 @@ function spendPass({ spends, transactions }: Pick<Database['tables'], 'spends' |
           min(created_at) FILTER (WHERE kind IN ('spend', 'hold')) AS taken_at,
           max(created_at) FILTER (WHERE kind IN ('spend', 'hold')) AS last_taken_at
         FROM ${transactions} WHERE kind IN ${kindsOfSpends} GROUP BY user_id, reference
-      ) e ON e.user_id = s.user_id AND e.reference = s.reference`;
+      ) e ON e.user_id = s.user_id AND e.reference = s.reference
+      LEFT JOIN (
+        SELECT user_id, reference, count(*), sum(given) AS given, max(created_at) AS last_at FROM ${creditRefunds} GROUP BY 1, 2
+      ) r ON r.user_id = s.user_id AND r.reference = s.reference`;
   const ofSpend = conditionsOn('spends', { rows, id });
   const check = (name: string, isBroken: string, expected: string, found: string): Invariant =>
     ofSpend(name, { isBroken, expected, found });
@@ -127,6 +136,20 @@ function spendPass({ spends, transactions }: Pick<Database['tables'], 'spends' |
           OR (s.kind = 'spend' AND s.captured_at <> s.created_at)`,
       ...(['s.created_at', 's.captured_at'] as const),
     ),
+    check(
+      'refunded = its refunds',
+      '(s.refunds, s.refunded, s.refunded_at) IS DISTINCT FROM (coalesce(r.count, 0), r.given, r.last_at) AND s.user_id IS NOT NULL',
+      ...([
+        `concat_ws('/', coalesce(r.count, 0), r.given, r.last_at)`,
+        `concat_ws('/', s.refunds, s.refunded, s.refunded_at)`,
+      ] as const),
+    ),
+    check(
+      'a hold is not captured after its end, and is released at it',
+      `s.expires_at <= s.created_at OR (s.expires_at IS NOT NULL AND s.kind <> 'hold')
+          OR (s.captured_at >= s.expires_at AND (s.captured > 0 OR s.captured_at > s.expires_at))`,
+      ...(['s.expires_at', 's.captured_at'] as const),
+    ),
     check('entries are made when the spend is', 'e.taken_at <> s.created_at OR e.last_taken_at <> s.created_at', 's.created_at', 'e.taken_at'), // prettier-ignore
   ];
 }
@@ -137,19 +160,22 @@ function givenBackPass({
   creditTypes,
   transactions,
   spends,
-}: Pick<Database['tables'], 'credits' | 'creditTypes' | 'transactions' | 'spends'>): Invariant[] {
+  creditRefunds,
+}: Pick<Database['tables'], 'credits' | 'creditTypes' | 'transactions' | 'spends' | 'creditRefunds'>): Invariant[] {
   const rows = `(
       SELECT e.id, e.kind, e.created_at, t.id AS type_id, t.was_refundable,
-        CASE e.kind WHEN 'release' THEN s.captured_at ELSE s.refunded_at END AS settled_at
+        CASE e.kind WHEN 'release' THEN s.captured_at ELSE r.created_at END AS settled_at
       FROM ${transactions} e LEFT JOIN ${spends} s ON s.user_id = e.user_id AND s.reference = e.reference
       LEFT JOIN ${credits} c ON c.user_id = e.user_id AND c.id = e.credit_id
       LEFT JOIN ${creditTypes} t ON t.id = c.type_id
+      LEFT JOIN (SELECT DISTINCT user_id, reference, created_at FROM ${creditRefunds}) r
+        ON r.user_id = e.user_id AND r.reference = e.reference AND r.created_at = e.created_at
       WHERE e.kind IN ('release', 'refund')
     ) AS given_back`;
   const ofEntry = conditionsOn('transactions', { rows, id: 'id' });
   return [
     ofEntry('entries that give back are made when the spend is settled', {
-      isBroken: 'created_at <> settled_at',
+      isBroken: 'created_at IS DISTINCT FROM settled_at',
       expected: 'settled_at',
       found: 'created_at',
     }),
@@ -157,6 +183,30 @@ function givenBackPass({
       isBroken: `kind = 'refund' AND NOT was_refundable`,
       expected: 'type_id',
       found: 'was_refundable',
+    }),
+  ];
+}
+
+/** The refunds of each spend and moment, with the entries of then. */
+function refundPass({
+  creditRefunds,
+  transactions,
+}: Pick<Database['tables'], 'creditRefunds' | 'transactions'>): Invariant[] {
+  const rows = `(
+      SELECT r.user_id, r.reference, r.given, r.is_more, coalesce(sum(e.value), 0) AS entered
+      FROM (
+        SELECT user_id, reference, created_at, sum(given) AS given, bool_or(given > amount) AS is_more
+        FROM ${creditRefunds} GROUP BY 1, 2, 3
+      ) r LEFT JOIN ${transactions} e
+        ON e.user_id = r.user_id AND e.reference = r.reference AND e.kind = 'refund' AND e.created_at = r.created_at
+      GROUP BY r.user_id, r.reference, r.created_at, r.given, r.is_more
+    ) AS refunded`;
+  const ofRefund = conditionsOn('creditRefunds', { rows, id: `user_id || '/' || reference` });
+  return [
+    ofRefund('a refund = its entries, and no more than was asked for', {
+      isBroken: 'given <> entered OR is_more',
+      expected: 'entered',
+      found: 'given',
     }),
   ];
 }

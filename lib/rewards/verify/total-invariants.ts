@@ -158,7 +158,8 @@ const totalsWithSums = (tables: Database['tables']): string => {
   ) p USING (user_id, channel_id, mode)
   FULL JOIN (
     SELECT p.referrer_id AS user_id, r.channel_id, p.mode, count(*) AS redemptions
-    FROM ${redemptions} r JOIN ${purchases} p ON p.user_id = r.user_id AND p.reference = r.reference GROUP BY 1, 2, 3
+    FROM ${redemptions} r JOIN ${purchases} p ON p.user_id = r.user_id AND p.reference = r.reference
+    WHERE r.given_back_at IS NULL GROUP BY 1, 2, 3
   ) r USING (user_id, channel_id, mode)
   LEFT JOIN (SELECT user_id, suspended_at FROM ${accounts}) a USING (user_id)
   ) AS total`;
