@@ -366,7 +366,10 @@ describe('config/', () => {
       const paid: string[] = [];
       const host = await startApi({
         commission: { ratio: '0.25', pendingDays: 30 },
-        earnOuts: { every: { days: 7 }, minimum: '10', payout: ({ amount }) => void paid.push(amount) },
+        earnOuts: {
+          ...{ every: { days: 7 }, minimum: '10', takeBackCredit: false },
+          payout: ({ amount }) => void paid.push(amount),
+        },
       });
       const { referrals } = host;
       if (mode === 'payout') await host.ask('PATCH', '/config/', { as: 'anna', send: payoutTo('a@example.com') });

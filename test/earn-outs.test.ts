@@ -66,6 +66,7 @@ const addsUp = async ({ referrals }: EarningsHost): Promise<void> =>
 /** What an earn-out says of its payment before there is one. */
 const untold = {
   ...{ reference: null, attempts: 0, claimedBy: null, claimedUntil: null, nextAttemptAt: null, submittedAt: null },
+  awaitsApproval: false,
   ...{ settledAt: null, refusedAt: null, refusals: 0 },
 };
 

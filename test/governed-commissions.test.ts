@@ -37,7 +37,9 @@ async function purchased(amount: Amount = '100', terms?: Parameters<typeof refer
       where: [{ userId: referrer }, { userId: buyer }],
       order: { id: 'ASC' },
     });
-    return rows.map(({ call, by, reason }) => [call, by, reason].join(' '));
+    // The others are of how the test has set up its world.
+    const said = rows.filter(({ by }) => by !== null);
+    return said.map(({ call, by, reason }) => [call, by, reason].join(' '));
   };
   const paid = async (): Promise<string[]> => {
     const earnOuts = await host.referrals.earnOuts.search({ where: { userId: referrer } });
@@ -291,7 +293,7 @@ describe('undoRefund', () => {
   });
 
   test('after the earn-out has paid, and after another has subtracted the refund', async () => {
-    const { buyer, refund, undo, paid, totals } = await purchased('100');
+    const { referrer, buyer, refund, undo, paid, totals } = await purchased('100');
     await run();
     await refund('all');
     await undo('all');
@@ -303,7 +305,10 @@ describe('undoRefund', () => {
     await undo('again');
     await run();
     const sum = (await paid()).reduce((total, text) => total + Number(text.split(' ')[0]), 0);
-    expect(sum).toBe(75);
+    // The first refund takes back the credit of the first earn-out; the second one leaves a debt, because what was undone was
+    // paid by another.
+    expect(sum).toBe(100);
+    expect(await host.referrals.credits.balance(referrer)).toBe('75.00');
   });
 
   test('gives back also what later purchases have taken of the limit', async () => {

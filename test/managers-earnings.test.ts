@@ -183,6 +183,7 @@ describe('channels', () => {
       ...{ id: expect.any(Number), userId: '7', code: 'Plain', description: '', promoType: 'value_off' },
       ...{ promoValue: '5.00', isActive: true, isRecurring: false, startDate: host.clock.time, endDate: null },
       ...{ initialRate: '0.25', ongoingRate: '0.25', initialRatePeriodDays: 365, maxEarningsPerReferred: null },
+      ...{ maxRedemptions: null, minimumAmount: null, firstPurchaseOnly: false, products: [], restoreOnRefund: false },
       ...{ commissionAmount: null, commissionMonths: null, commissionPurchases: null, commissionSignup: null },
       ...{ commissionQualify: null, commissionMaxPerReferrer: null, commissionPeriod: null },
       ...{ createdAt: host.clock.time, allowedUses: -1, totalUses: 0, totalCommission: '0.00', totalRevenue: '0.00' },
@@ -590,13 +591,12 @@ describe('purchases', () => {
       ['reference', { reference: '' }],
       ['at', { at: 'now' }],
       ['manager', { manager: host.dataSource.manager }],
-      ['price', { price: 1 }],
+      ['cost', { cost: 1 }],
       ['code', { amount: 1, code: '' }],
       ['code', { amount: 1, code: 'A', referral: 1 }],
     ];
     await expectRefusals(host, wrong, (input, options) => {
-      const user =
-        'price' in input || !('amount' in input || 'reference' in input || 'at' in input) ? undefined : buyer;
+      const user = 'cost' in input || !('amount' in input || 'reference' in input || 'at' in input) ? undefined : buyer;
       const given = { ...(user !== undefined && { user }), amount: 1, reference: 'd', ...input };
       return referrals.purchases.create(given as never, options);
     });

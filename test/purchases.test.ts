@@ -184,7 +184,6 @@ describe('recordPurchase', () => {
         [user, good],
       ]),
       ['amuont', ['b', { ...good, amuont: 1 }]],
-      ['price', ['b', { ...good, price: 1 }]],
       ['currency', ['b', { ...good, currency: 'usd' }]],
       ['rate', ['b', { ...good, currency: 'EUR' }]],
     ];

@@ -98,7 +98,10 @@ test('to nobody: the sign-up stays, and neither a link nor a later call brings t
   await expect(referrals.signups.delete(none)).rejects.toMatchObject({ code: 'IN_USE' });
   // The purchase waits for a referrer, and gets this one.
   await referrals.signups.reassign(referee, { referral: code, ...said });
-  expect(await (await referrals.purchases.get(purchase.id)).commission()).toMatchObject({ userId: owner, earned: '2.00' });
+  expect(await (await referrals.purchases.get(purchase.id)).commission()).toMatchObject({
+    userId: owner,
+    earned: '2.00',
+  });
 });
 
 describe('credits', () => {

@@ -105,7 +105,9 @@ test('a user to whom a payment is under way keeps the id until it is settled', a
   // As a process leaves it that dies before it gives the credit.
   await dataSource.query(`UPDATE ${earnOut} SET status = 'processing', settled_at = NULL WHERE user_id = '${anna}'`);
   expect(await refusalOf(referrals.renameUser(anna, next, said))).toBe('EARN_OUT_IN_PROGRESS');
-  await dataSource.query(`UPDATE ${earnOut} SET status = 'completed', settled_at = updated_at WHERE user_id = '${anna}'`);
+  await dataSource.query(
+    `UPDATE ${earnOut} SET status = 'completed', settled_at = updated_at WHERE user_id = '${anna}'`,
+  );
   expect((await referrals.renameUser(anna, next, said)).rows).toBeGreaterThan(3);
   await verified();
 });
@@ -128,7 +130,9 @@ test('it commits and rolls back with the host’s transaction, whose lock_timeou
 
 test('purchases, sign-ups and usage of several processes meet renames, and the books stay right', async () => {
   const { referrals } = host;
-  const second = await startEarnings({ dataSource: await openDataSource({ schema: JSON.parse(host.schema) as string, migrate: false }) });
+  const second = await startEarnings({
+    dataSource: await openDataSource({ schema: JSON.parse(host.schema) as string, migrate: false }),
+  });
   const referrers = [fresh(), fresh(), fresh()];
   const codes = await Promise.all(referrers.map((user) => refer(host, user, fresh())));
   const users = Array.from({ length: 6 }, () => fresh('racer'));

@@ -51,8 +51,9 @@ export async function storePast(
       FROM past WHERE channel_id IS NULL AND is_first ORDER BY at`);
     await sql(`UPDATE @referrals r SET uses = s.count
       FROM (SELECT referral_id, count(*) FROM @referral_signups GROUP BY 1) s WHERE s.referral_id = r.id`);
-    await sql(`INSERT INTO @referral_referees (user_id, referee_id, met_by, earned, upgraded_at, created_at)
-      SELECT referrer, referee, CASE WHEN min(channel_id) IS NULL THEN 'sign-up' ELSE 'purchase' END, coalesce(sum(earned - back), 0), min(at), coalesce(min(at), now()) FROM past GROUP BY 1, 2`);
+    await sql(`INSERT INTO @referral_referees (user_id, referee_id, met_by, earned, purchases, first_purchase_at, upgraded_at, created_at)
+      SELECT referrer, referee, CASE WHEN min(channel_id) IS NULL THEN 'sign-up' ELSE 'purchase' END, coalesce(sum(earned - back), 0),
+        count(*) FILTER (WHERE paid > 0), min(at), min(at), coalesce(min(at), now()) FROM past GROUP BY 1, 2`);
     await sql(`INSERT INTO @referral_accounts
         (user_id, mode, payout_email, referral_id, users_referred, users_upgraded, created_at, updated_at)
       SELECT r.*, now(), now() FROM (

@@ -162,8 +162,9 @@ export async function seedCommissions(
          (user_id, referee_id, purchase, referral_id, mode, rate, earned, amount, pending_days, available_at, created_at, updated_at)
        SELECT user_id, referee_id, reference, referral_id, mode, 0.25, 1, 1, 30, at + interval '720 hours', at, at FROM paid
      ), referees AS (
-       INSERT INTO ${schema}.referral_referees (user_id, referee_id, met_by, earned, upgraded_at, created_at)
-       SELECT user_id, referee_id, 'purchase', $3::int, at, at FROM pairs
+       INSERT INTO ${schema}.referral_referees
+         (user_id, referee_id, met_by, earned, purchases, first_purchase_at, upgraded_at, created_at)
+       SELECT user_id, referee_id, 'purchase', $3::int, $3::int, at, at, at FROM pairs
      ), accounts AS (
        INSERT INTO ${schema}.referral_accounts
          (user_id, mode, payout_email, users_referred, users_upgraded, created_at, updated_at)

@@ -77,7 +77,6 @@ const subjects = [
   termInvariants,
   refundInvariants,
   totalInvariants,
-  termInvariants,
   couponInvariants,
   earnOutInvariants,
   clickInvariants,
