@@ -9,6 +9,7 @@ import { registry } from './entities/instance';
 import type { Referral } from './entities/referral';
 import type { ReferralUsage } from './entities/referral-usage';
 import { referralError } from './errors';
+import { formatAmount } from './format-amount';
 import { api } from './http/api/api';
 import { LinkFollower } from './http/link-follower';
 import { linkRouter } from './http/link-router';
@@ -91,6 +92,13 @@ export interface Referrals extends Managers {
    * @throws ReferralError `MIDDLEWARE_MISSING`.
    */
   visitorId(req: Request): string | null;
+  /**
+   * Formats an amount in the program's currency for pages and mails: `'1234.50'` is `'1.234,50 €'` with the locale `'de'` in a
+   * program of euros. Like the export `formatAmount`, which takes the currency, for example that of a purchase.
+   *
+   * @throws ReferralError `INVALID_INPUT` naming the field.
+   */
+  formatAmount(amount: Amount, locale: string): string;
   /** Applies, shows and removes users' coupons. */
   readonly coupons: Coupons;
   /**
@@ -313,6 +321,7 @@ export function createReferrals(options: ReferralsOptions): Referrals {
     api: api(tracking, rewards, limits),
     limitCouponTries: limitCouponTries(settings, limits),
     visitorId: (req) => tracking.visitors.seen(req, 'visitorId').touch?.visitorId ?? null,
+    formatAmount: (amount, locale) => formatAmount(amount, locale, settings.currency.code),
     coupons: rewards.coupons,
     on: (event, listener) => tracking.events.on(event, listener),
     off: (event, listener) => tracking.events.off(event, listener),

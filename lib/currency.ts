@@ -1,3 +1,5 @@
+import { currencies } from 'countries-list/currencies';
+
 /** The currency of a program. All amounts of an instance are in it, so no row says which it is. */
 export interface Currency {
   /** The code of ISO 4217, such as `'USD'`. */
@@ -14,15 +16,47 @@ export const maxDecimals = 4;
 /** For amounts whose currency is not known yet. */
 export const anyCurrency: Pick<Currency, 'decimals'> = { decimals: maxDecimals };
 
-const codes: ReadonlySet<unknown> = new Set(Intl.supportedValuesOf('currency'));
+/**
+ * The decimals of each currency of ISO 4217, as the package `countries-list` generates them from the list of the standard's
+ * agency. It is kept up to date, typed, and without dependencies; this module of it has 24 kB. The list of
+ * `currency-codes` is older, without XCG and XAD. `Intl` is no such list: it follows CLDR, which lacks funds codes such as
+ * CLF, and V8 gives forints, rupiahs and other currencies without small coins no decimals.
+ */
+const listed: ReadonlyMap<unknown, number> = new Map(
+  Object.entries(currencies).map(([code, { decimals }]) => [code, decimals]),
+);
+
+/**
+ * The codes of ISO 4217 that have no minor unit (`N.A.`): metals, units of account, and codes for tests and for no
+ * currency. `countries-list` has 0 decimals for them, as for yen.
+ */
+const withoutMinorUnit: ReadonlySet<unknown> = new Set([
+  ...['XAG', 'XAU', 'XPD', 'XPT'],
+  ...['XBA', 'XBB', 'XBC', 'XBD', 'XDR', 'XSU', 'XUA'],
+  ...['XTS', 'XXX'],
+]);
+
+/** Has former currencies too, such as BGN, which ISO 4217 no longer lists: what was bought in the past can be recorded. */
+const known: ReadonlySet<unknown> = new Set(Intl.supportedValuesOf('currency'));
+
+/** What {@link isCurrency} tests, as errors say it. */
+export const aCurrency =
+  "a code of ISO 4217 in capitals, such as 'USD', 'EUR' or 'JPY', whose currency has a minor unit to round to " +
+  '(metals such as XAU, and XDR, XTS or XXX, have none)';
 
 export function isCurrency(code: unknown): code is string {
-  return codes.has(code);
+  return (listed.has(code) || known.has(code)) && !withoutMinorUnit.has(code);
 }
 
-/** Returns how many decimals the minor unit of a currency has. */
+/**
+ * Returns how many decimals the minor unit of a currency has. Rows can be in a currency that a later list of ISO 4217
+ * does not have, so it has an answer for each.
+ */
 export function digitsOf(code: string): number {
-  return new Intl.NumberFormat('en', { style: 'currency', currency: code }).resolvedOptions().maximumFractionDigits!;
+  return (
+    listed.get(code) ??
+    new Intl.NumberFormat('en', { style: 'currency', currency: code }).resolvedOptions().maximumFractionDigits!
+  );
 }
 
 /**

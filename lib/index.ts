@@ -1,4 +1,5 @@
 export { createReferrals, type Referrals } from './create-referrals';
+export { formatAmount } from './format-amount';
 export type {
   AccountChanges,
   AccountInput,

@@ -239,7 +239,7 @@ export function amountOf(
   sign: 'any' | 'positive' | 'not negative' | 'not zero',
   { decimals }: Pick<Currency, 'decimals'>,
 ): string {
-  const text = ['number', 'string', 'bigint'].includes(typeof value) ? String(value) : '';
+  const text = numeralOf(value);
   const isZero = !/[1-9]/.test(text);
   const isNegative = !isZero && text.startsWith('-');
   const isWrong =
@@ -254,6 +254,11 @@ export function amountOf(
       `with at most 16 digits before the point and ${decimals === 0 ? 'none' : decimals} after`,
     value,
   );
+}
+
+/** A number from outside as text, to be compared with a pattern; empty for what is no number. */
+export function numeralOf(value: unknown): string {
+  return ['number', 'string', 'bigint'].includes(typeof value) ? String(value) : '';
 }
 
 /** How many decimals a decimal string has, without zeros at its end. */

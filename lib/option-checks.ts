@@ -1,5 +1,5 @@
 import type { DataSource } from 'typeorm';
-import { currencyOf, isCurrency } from './currency';
+import { aCurrency, currencyOf, isCurrency } from './currency';
 import { type ReferralError, referralError } from './errors';
 import { decimalsIn, fieldsIn } from './input';
 import type { ReferralsOptions } from './options';
@@ -124,7 +124,7 @@ const checks = {
   attribution: { model: isOneOf('last-touch', 'first-touch'), windowDays: isPositive },
   selfReferral: isOneOf('block', 'flag', 'allow'),
   isSamePerson: isFunction,
-  currency: ["a code of ISO 4217 in capitals, such as 'USD', 'EUR' or 'JPY'", isCurrency],
+  currency: [aCurrency, isCurrency],
   exchange: isFunction,
   commission: {
     ratio: [

@@ -138,10 +138,11 @@ export interface ReferralsOptions {
    */
   isSamePerson?: (referrer: string, referee: string, context: SignupContext) => Awaitable<boolean>;
   /**
-   * The currency of all amounts, a code of ISO 4217. What is computed is rounded half up to its minor unit, what is
-   * returned has its decimals, and amounts with more decimals are refused. A program keeps its currency: amounts that are
-   * stored are not converted if the option changes. Default `'USD'`; amounts may then have up to 4 decimals, as they could
-   * before there was this option.
+   * The currency of all amounts: any code of ISO 4217 whose currency has a minor unit (XAU, XDR, XTS and the like have none),
+   * also a former one such as BGN. Its decimals are those of ISO 4217, not of `Intl`: 2 for HUF, 3 for IQD, 4 for CLF. What is
+   * computed is rounded half up to its minor unit, what is returned has its decimals, and amounts with more decimals are
+   * refused. A program keeps its currency: amounts that are stored are not converted if the option changes. Default `'USD'`;
+   * amounts may then have up to 4 decimals, as they could before there was this option.
    */
   currency?: string;
   /**

@@ -1,5 +1,7 @@
-import { ReferralCommission, type ReferralsOptions } from '../lib';
-import { closeAll } from './support/host';
+import { currencies } from 'countries-list/currencies';
+import { createReferrals, formatAmount, ReferralCommission, type ReferralsOptions } from '../lib';
+import { digitsOf, isCurrency, maxDecimals } from '../lib/currency';
+import { baseUrl, closeAll, secret } from './support/host';
 import { fresh, refer, refusalOf, startEarnings } from './support/earnings';
 
 afterAll(closeAll);
@@ -25,6 +27,10 @@ describe('a commission is rounded half up to the minor unit, and shown with it',
     ['KRW', '12345', '1235', '12345'],
     ['KWD', '333', '33.300', '333.000'],
     ['BHD', '0.335', '0.034', '0.335'],
+    // `Intl` has no decimals for these two, and does not know the third.
+    ['HUF', '333.33', '33.33', '333.33'],
+    ['IQD', '333', '33.300', '333.000'],
+    ['CLF', '333.3335', '33.3334', '333.3335'],
   ])('%s: a tenth of %s is %s', async (currency, amount, earned, paid) => {
     const { host, buyer } = await startIn(currency);
     const { purchase, commission } = await host.referrals.recordPurchase(buyer, { amount, reference: 'a' });
@@ -111,6 +117,8 @@ describe('an amount in another currency', () => {
     ['currency', { currency: 'jpy', rate: 1 }],
     ['currency', { currency: 'ZZZ', rate: 1 }],
     ['currency', { currency: 7, rate: 1 }],
+    ['currency', { currency: 'XAU', rate: 1 }],
+    ['currency', { currency: 'XXX', rate: 1 }],
     ['rate', { currency: 'JPY' }],
     ['rate', { rate: '0.5' }],
     ['rate', { currency: 'USD', rate: '0.5' }],
@@ -138,6 +146,150 @@ describe('an amount in another currency', () => {
       await expect(call).rejects.toMatchObject({ code: 'INVALID_EXCHANGE', status: 500 });
     },
   );
+});
+
+describe('a currency is any of ISO 4217 that has a minor unit', () => {
+  /** ISO 4217 has `N.A.` as minor unit of these. */
+  const withoutMinorUnit = [
+    ...['XAG', 'XAU', 'XBA', 'XBB', 'XBC', 'XBD', 'XDR', 'XPD', 'XPT', 'XSU', 'XTS', 'XUA', 'XXX'],
+  ];
+
+  test('with the decimals of ISO 4217', () => {
+    const digits = Object.entries({
+      ...{
+        USD: 2,
+        EUR: 2,
+        JPY: 0,
+        KRW: 0,
+        VND: 0,
+        ISK: 0,
+        UGX: 0,
+        XOF: 0,
+        UYI: 0,
+        KWD: 3,
+        BHD: 3,
+        TND: 3,
+        CLF: 4,
+        UYW: 4,
+      },
+      // `Intl` has 0 for these.
+      ...{ HUF: 2, COP: 2, IDR: 2, PKR: 2, LBP: 2, ALL: 2, MGA: 2, IQD: 3 },
+      // `Intl` does not know them.
+      ...{ CHE: 2, CHW: 2, BOV: 2, COU: 2, MXV: 2, USN: 2, VED: 2, XAD: 2 },
+      ...{ XCG: 2, ZWG: 2, SLE: 2, MRU: 2 },
+      // Former currencies, of which ISO 4217 lists none.
+      ...{ BGN: 2, HRK: 2, ANG: 2 },
+    });
+    expect(digits.map(([code]) => [code, isCurrency(code) && digitsOf(code)])).toEqual(digits);
+  });
+
+  test('and no other is refused', () => {
+    // A code without a minor unit that comes with a new list has 0 decimals there, and would fail this test.
+    const refused = Object.keys(currencies).filter((code) => !isCurrency(code));
+    expect(refused.sort()).toEqual(withoutMinorUnit);
+    const whole = Object.keys(currencies).filter((code) => isCurrency(code) && digitsOf(code) === 0);
+    expect(whole.filter((code) => code.startsWith('X')).sort()).toEqual(['XAF', 'XOF', 'XPF']);
+    expect(Math.max(...Object.keys(currencies).map(digitsOf))).toBe(maxDecimals);
+  });
+
+  test.each([...withoutMinorUnit, 'usd', 'US', 'USDX', '', 'ABC', 'toString', '__proto__', 840, null, {}, ['USD']])(
+    'the option refuses %j, and says why',
+    async (currency) => {
+      const { host } = await refusing;
+      const options = { dataSource: host.dataSource, baseUrl, secret, user: () => null, currency };
+      expect(() => createReferrals(options as unknown as ReferralsOptions)).toThrow(
+        expect.objectContaining({
+          ...{ code: 'INVALID_OPTION', field: 'currency' },
+          message: expect.stringMatching(
+            /takes a code of ISO 4217 .* whose currency has a minor unit to round to .*XAU/,
+          ),
+        }),
+      );
+    },
+  );
+});
+
+describe('formatAmount', () => {
+  /** No-break spaces as spaces. Which one a locale has depends on the release of Node.js. */
+  const plain = (text: string): string => text.replace(/[\u00a0\u202f]/g, ' ');
+
+  test.each([
+    ['1234.5', 'en', 'USD', '$1,234.50'],
+    ['1234.5', 'de', 'EUR', '1.234,50 €'],
+    ['1234567.00', 'en-IN', 'INR', '₹12,34,567.00'],
+    ['1999', 'en', 'JPY', '¥1,999'],
+    ['1999.00', 'en', 'JPY', '¥1,999'],
+    ['33.3', 'en', 'KWD', 'KWD 33.300'],
+    ['33', 'en', 'HUF', 'HUF 33.00'],
+    ['1.5', 'en', 'CLF', 'CLF 1.5000'],
+    ['7', 'en', 'XAD', 'XAD 7.00'],
+    // An amount with more decimals than the currency is shown as it is.
+    ['0.1250', 'en', 'USD', '$0.125'],
+    ['0.005', 'en', 'JPY', '¥0.005'],
+    // No float has these digits.
+    ['9007199254740993.01', 'en', 'USD', '$9,007,199,254,740,993.01'],
+    [`${'9'.repeat(99)}8.99`, 'en', 'USD', `$9${',999'.repeat(32)},998.99`],
+    ['0.10000000000000000001', 'en', 'USD', '$0.10000000000000000001'],
+    [12.5, 'en', 'USD', '$12.50'],
+    [10n ** 21n, 'en', 'USD', `$1${',000'.repeat(7)}.00`],
+    ['-5.00', 'en', 'USD', '-$5.00'],
+    ['+5', 'en', 'USD', '$5.00'],
+    ['-0.00', 'en', 'USD', '$0.00'],
+    [-0, 'en', 'USD', '$0.00'],
+    // Node.js has no data for Klingon: it is shown as English, not in the language of the machine.
+    ['1234.5', 'tlh', 'USD', '$1,234.50'],
+  ])('%s in %s, in %s, is %s', (amount, locale, currency, shown) => {
+    expect(plain(formatAmount(amount, locale, currency))).toBe(shown);
+  });
+
+  const none = [undefined, null, '', {}, [], NaN];
+  test.each<[string, unknown, unknown, unknown]>([
+    ...[...none, Infinity, '1,5', '1e3', 1e21, ' 1', '1.', '.5', '0x1', `0.${'1'.repeat(21)}`, '1'.repeat(101)].map(
+      (amount): [string, unknown, unknown, unknown] => ['amount', amount, 'en', 'USD'],
+    ),
+    ...[...none, 'de_DE', '*', 'C', 'e', ['en'], new Intl.Locale('en'), 'en\0', '\ud800'].map(
+      (locale): [string, unknown, unknown, unknown] => ['locale', '1', locale, 'USD'],
+    ),
+    ...[...none, 'usd', 'US', 'ABC', 'XAU', 'XXX', ['USD']].map((currency): [string, unknown, unknown, unknown] => [
+      ...(['currency', '1', 'en', currency] as const),
+    ]),
+  ])('refuses by %s: %j, %j, %j', (field, amount, locale, currency) => {
+    expect(() => formatAmount(amount as string, locale as string, currency as string)).toThrow(
+      expect.objectContaining({ code: 'INVALID_INPUT', field, status: 400 }),
+    );
+  });
+
+  test('of an instance has the currency of the program', async () => {
+    const { host, buyer } = await startIn('KWD');
+    const given = { amount: '1999', currency: 'JPY', rate: '0.0021', reference: 'a' };
+    const { purchase } = await host.referrals.recordPurchase(buyer, given);
+    expect(plain(host.referrals.formatAmount(purchase.amount, 'en'))).toBe('KWD 4.198');
+    expect(formatAmount(purchase.originalAmount!, 'en', purchase.currency!)).toBe('¥1,999');
+    expect(() => host.referrals.formatAmount('1', '')).toThrow(expect.objectContaining({ field: 'locale' }));
+    const { host: unset } = await startIn(undefined);
+    expect(unset.referrals.formatAmount('0.1250', 'en')).toBe('$0.125');
+  });
+});
+
+test('a purchase can be in any currency of ISO 4217, also in a former one, and is loaded with its decimals', async () => {
+  const { host, buyer } = await startIn('EUR');
+  for (const [currency, amount, refunded] of [
+    ['CLF', '1.5000', '0.0000'],
+    ['VED', '10.50', '0.00'],
+    ['HUF', '400.50', '0.00'],
+    ['IQD', '1500.250', '0.000'],
+    ['BGN', '19.56', '0.00'],
+    ['XCG', '2.10', '0.00'],
+  ] as const) {
+    const { purchase } = await host.referrals.recordPurchase(buyer, {
+      amount,
+      currency,
+      rate: '0.5',
+      reference: currency,
+    });
+    expect(await purchase.refresh()).toMatchObject({ currency, originalAmount: amount, originalRefunded: refunded });
+  }
+  expect(await host.referrals.verify()).toMatchObject({ ok: true, problems: [] });
 });
 
 /** `amount × rate` in units of so many digits, rounded half up, by plain arithmetic. All are whole numbers of a power of ten. */

@@ -1,6 +1,14 @@
 import type { Request, Response } from 'express';
 import request from 'supertest';
-import { createReferrals, entities, Referral, ReferralResponse, runMigrations, type WithManager } from '../lib';
+import {
+  createReferrals,
+  entities,
+  formatAmount,
+  Referral,
+  ReferralResponse,
+  runMigrations,
+  type WithManager,
+} from '../lib';
 import { firefox } from './support/browser';
 import { type CallWorld, makeWorld, terms } from './support/call-world';
 import { entries } from './support/calls';
@@ -280,6 +288,9 @@ const special: Record<string, () => Call> = {
     good: [{ dataSource: host.dataSource, baseUrl, secret, user: () => null }],
     call: (given) => createReferrals(given as never),
   }),
+  'formatAmount': call({ 0: 'amount', 1: 'text', 2: 'text' }, [1, 'de', 'EUR'], (...given) =>
+    formatAmount(...(given as [never, never, never])),
+  ),
   'runMigrations': call({ 0: 'list' }, [undefined], (given) => runMigrations(given as never)),
   'referrals.on': call({ 0: 'event', 1: 'callback' }, ['signup', () => undefined], on('on')),
   'referrals.off': call({ 0: 'event', 1: 'callback' }, ['signup', () => undefined], on('off')),
@@ -291,6 +302,7 @@ const special: Record<string, () => Call> = {
     [undefined],
     withRequest((req) => host.referrals.visitorId(req)),
   ),
+  'referrals.formatAmount': call({ 0: 'amount', 1: 'text' }, [1, 'de'], on('formatAmount')),
   'referrals.explainSignup': call({ 0: 'user', 1: options }, ['boris', {}], on('explainSignup')),
   'referrals.recordUsage': call(
     { 0: 'user', 1: 'fields', '1.amount': 'amount', '1.reference': 'text', '1.manager': 'manager' },

@@ -65,7 +65,7 @@ test(`${cases} shares, rounded once (SEED=${seed})`, async () => {
   const sampled = fc.sample(fc.oneof(any, close), { seed, numRuns: cases });
   const column = (name: keyof Refunded): string[] => sampled.map((one) => decimal(one[name]));
   const rows = await host.dataSource.query<{ taken: string }[]>(
-    `SELECT ${quotientInCents('earned * back', 'paid')}::text AS taken
+    `SELECT ${quotientInCents('earned * back', 'paid', 2)}::text AS taken
      FROM unnest($1::numeric[], $2::numeric[], $3::numeric[]) WITH ORDINALITY AS given (paid, earned, back, n) ORDER BY n`,
     [column('paid'), column('earned'), column('back')],
   );

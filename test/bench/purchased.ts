@@ -40,7 +40,7 @@ export async function storePast(
     await sql('ANALYZE given');
     await sql(`CREATE TEMP TABLE past ON COMMIT DROP AS
       SELECT g.*, coalesce(g.channel_id, r.id) AS referral_id, round(paid * ${rate}, 2) AS earned,
-        ${quotientInCents(`round(paid * ${rate}, 2) * refund`, 'paid')} AS back, refund = paid AS is_whole,
+        ${quotientInCents(`round(paid * ${rate}, 2) * refund`, 'paid', 2)} AS back, refund = paid AS is_whole,
         row_number() OVER (PARTITION BY referee ORDER BY at) = 1 AS is_first
       FROM given g JOIN @referrals r ON r.user_id = g.referrer AND r.code = 'OF-' || g.referrer`);
     await sql('ANALYZE past');

@@ -3,6 +3,7 @@ import type { Request, Response } from 'express';
 import request from 'supertest';
 import {
   createReferrals,
+  formatAmount,
   Referral,
   ReferralResponse,
   type RunEarnOutsOptions,
@@ -233,6 +234,8 @@ const calls: Record<string, Entry> = {
   'referrals.visitorId': {
     alone: ({ host, inPage, world }) => inPage(world.cookie, (req) => host.referrals.visitorId(req)),
   },
+  'referrals.formatAmount': { alone: ({ host }) => host.referrals.formatAmount('12.50', 'de') },
+  'formatAmount': { alone: () => formatAmount('12.50', 'de', 'EUR') },
   // Whether it lets the request pass or not.
   'referrals.limitCouponTries': {
     alone: ({ host, inPage, world }) =>

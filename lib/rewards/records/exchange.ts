@@ -1,10 +1,10 @@
 import type { EntityManager } from 'typeorm';
-import { currencyOf, isCurrency } from '../../currency';
+import { aCurrency, currencyOf, isCurrency } from '../../currency';
 import type { Clock } from '../../database/clock';
 import type { Database } from '../../database/database';
 import { sql } from '../../database/named-parameters';
 import { invalid, type ReferralError, referralError } from '../../errors';
-import { amountOf, isNothing } from '../../input';
+import { amountOf, isNothing, numeralOf } from '../../input';
 import type { Settings } from '../../options';
 import type { Amount } from '../../types/common';
 
@@ -45,8 +45,7 @@ export class Exchange {
 
   /** Checks an amount, and its currency and rate if they are given. */
   given({ amount, currency, rate }: AmountInput, sign: 'any' | 'not negative'): GivenAmount {
-    if (!isNothing(currency) && !isCurrency(currency))
-      throw invalid('currency', "a code of ISO 4217 in capitals, such as 'USD', 'EUR' or 'JPY'", currency);
+    if (!isNothing(currency) && !isCurrency(currency)) throw invalid('currency', aCurrency, currency);
     const program = this.#settings.currency;
     const checked = isNothing(rate) ? null : rateIn(rate);
     if (!isNothing(rate) && checked === null)
@@ -112,6 +111,6 @@ interface RecordOfAmount {
 
 /** Returns a rate as a decimal string; null for what is none. */
 function rateIn(value: unknown): string | null {
-  const text = ['number', 'string', 'bigint'].includes(typeof value) ? String(value) : '';
+  const text = numeralOf(value);
   return /^\d{1,18}(\.\d{1,20})?$/.test(text) && /[1-9]/.test(text) ? text : null;
 }
