@@ -166,7 +166,7 @@ describe('earnOuts.approve', () => {
     await run(host);
     expect(asked).toEqual([referrer, referrer]);
     expect((await earnOuts()).map(({ status }) => status)).toEqual(['completed', 'completed']);
-    const audited = await host.dataSource.getRepository(ReferralAudit).findBy({ userId: referrer });
+    const audited = await host.dataSource.getRepository(ReferralAudit).findBy({ userId: referrer, by: 'eve' });
     expect(audited).toMatchObject([{ call: 'earnOuts.approve', subjectId: String(first!.id), by: 'eve' }]);
   });
 

@@ -59,7 +59,7 @@ test('later purchases are credited to the new referrer, at the new terms; the pa
   const refund = await referrals.recordRefund(user, { purchase: 'p1', reference: 'r1' });
   expect(refund.commission).toMatchObject({ userId: before.owner, amount: '0.00' });
 
-  expect(await referrals.audit.search({ where: { userId: user } })).toMatchObject([
+  expect(await referrals.audit.search({ where: { userId: user, call: 'signups.reassign' } })).toMatchObject([
     {
       ...{ call: 'signups.reassign', subject: 'sign-up', subjectId: String(moved.id), by: 'olga', reason: said.reason },
       before: { referralId: before.code.id, referrerId: before.owner },
