@@ -331,7 +331,9 @@ describe('the key of an earn-out', () => {
     expect(await run()).toBe(1);
     const { commission: other } = await host.referrals.recordPurchase(buyer, { amount: 10, reference: 'order-1' });
     expect(await run()).toBe(1);
-    const keys = (await host.referrals.earnOuts.search({ where: { userId: referrer } })).map((one) => one.idempotencyKey);
+    const keys = (await host.referrals.earnOuts.search({ where: { userId: referrer } })).map(
+      (one) => one.idempotencyKey,
+    );
     expect(new Set(keys).size).toBe(2);
     for (const one of [commission!, other!])
       await host.referrals.commissions.reject(one, { by: 'staff-1', reason: 'made up' });

@@ -644,6 +644,53 @@ describe('a commission that is held while its owner is paid', () => {
   });
 });
 
+describe('a rejection takes the locks of', () => {
+  const staff = { by: 'staff-1', reason: 'made up' };
+  /** Locks rows in the transaction of a manager, as another call does. */
+  const lock =
+    ({ schema }: EarningsHost, table: string, user: string) =>
+    (manager: EntityManager) =>
+      manager.query(`SELECT FROM ${schema}.referral_${table} WHERE user_id = $1 FOR NO KEY UPDATE`, [user]);
+
+  test('a purchase in its order: periods, then totals', async () => {
+    const maxPerReferrer = { amount: 1000, period: 'year' } as const;
+    const own = await startEarnings({ commission: { pendingDays: 0, maxPerReferrer } });
+    const { referrals } = own;
+    await refer(own, 'anna', 'boris');
+    const { commission } = await referrals.recordPurchase('boris', { amount: 100, reference: 'a' });
+    await whileWaiting(
+      lock(own, 'referrer_periods', 'anna'),
+      () => own.dataSource.transaction((manager) => referrals.commissions.reject(commission!, { ...staff, manager })),
+      { of: own, last: lock(own, 'account_totals', 'anna') },
+    );
+    expect(await referrals.verify()).toMatchObject({ ok: true, problems: [] });
+  });
+
+  test('a refund in its order: the account, then the credit', async () => {
+    const own = await startEarnings({ commission: { pendingDays: 0 } });
+    const { referrals } = own;
+    const [first, second] = await Promise.all(
+      ['boris', 'carl'].map(async (buyer) => {
+        await refer(own, 'anna', buyer);
+        return (await referrals.recordPurchase(buyer, { amount: 100, reference: 'a' })).commission!;
+      }),
+    );
+    own.clock.advanceDays(7);
+    await referrals.runEarnOuts();
+    expect(await referrals.credits.balance('anna')).toBe('50.00');
+    await whileWaiting(
+      lock(own, 'accounts', 'anna'),
+      () =>
+        own.dataSource.transaction((manager) =>
+          referrals.recordRefund(first!.refereeId, { purchase: 'a', reference: 're', amount: 40, manager }),
+        ),
+      { of: own, last: (manager) => referrals.commissions.reject(second!, { ...staff, manager }) },
+    );
+    expect(await referrals.credits.balance('anna')).toBe('15.00');
+    expect(await referrals.verify()).toMatchObject({ ok: true, problems: [] });
+  });
+});
+
 describe('totals of very many commissions', () => {
   const many = 1500;
   const total = (user: string) =>
