@@ -259,6 +259,7 @@ describe('the host’s own rule', () => {
       referrer: 'anna',
       referee: 'bob',
       amount: '10.00',
+      currency: 'USD',
       reference: 'p1',
     });
     await clean();
