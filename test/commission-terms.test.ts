@@ -315,6 +315,44 @@ describe('what a sign-up earns', () => {
   });
 });
 
+describe('the key of an earn-out', () => {
+  const run = async (): Promise<unknown> => {
+    host.clock.advanceDays(40);
+    const { bound } = await host.referrals.runEarnOuts();
+    expect(host.errors).toEqual([]);
+    expect(await verified(host)).toEqual([]);
+    return bound;
+  };
+
+  test('is another for a purchase with the reference of qualify, and for what is rejected of either', async () => {
+    const { referrer, buyer } = await pair(host, { ratio: '0.5', signup: 5, qualify: true });
+    await run();
+    const { commission } = await host.referrals.qualify(buyer, { reference: 'order-1' });
+    expect(await run()).toBe(1);
+    const { commission: other } = await host.referrals.recordPurchase(buyer, { amount: 10, reference: 'order-1' });
+    expect(await run()).toBe(1);
+    const keys = (await host.referrals.earnOuts.search({ where: { userId: referrer } })).map(
+      (one) => one.idempotencyKey,
+    );
+    expect(new Set(keys).size).toBe(2);
+    for (const one of [commission!, other!])
+      await host.referrals.commissions.reject(one, { by: 'staff-1', reason: 'made up' });
+    await run();
+  });
+
+  test('is another for each sign-up of the same user', async () => {
+    const { buyer } = await pair(host, { signup: 5 });
+    expect(await run()).toBe(1);
+    for (const _ of [1, 2, 3]) {
+      const [signup] = await host.referrals.signups.search({ where: { userId: buyer } });
+      const code = await signup!.referralCode();
+      await host.referrals.signups.delete(signup!);
+      await host.referrals.signups.create({ user: buyer, code: code!.code });
+      expect(await run()).toBe(1);
+    }
+  });
+});
+
 test('terms that are none are refused by the name of their field', async () => {
   const limit = { amount: 5, period: 'month' } as const;
   const wrong: [string, object][] = [

@@ -1,8 +1,17 @@
 import { currencies } from 'countries-list/currencies';
-import { createReferrals, formatAmount, ReferralCommission, type ReferralsOptions } from '../lib';
+import {
+  createReferrals,
+  formatAmount,
+  type PurchaseFacts,
+  type PurchaseInput,
+  ReferralCommission,
+  ReferralLateAttribution,
+  type ReferralsOptions,
+  type SignupFacts,
+} from '../lib';
 import { digitsOf, isCurrency, maxDecimals } from '../lib/currency';
+import { couponOf, fresh, refer, refusalOf, startEarnings } from './support/earnings';
 import { baseUrl, closeAll, secret } from './support/host';
-import { fresh, refer, refusalOf, startEarnings } from './support/earnings';
 
 afterAll(closeAll);
 
@@ -79,6 +88,64 @@ describe('an amount in another currency', () => {
     const { refund } = await host.referrals.recordRefund(buyer, { purchase: 'a', reference: 'r2' });
     expect(refund).toMatchObject({ amount: '12.18', currency: 'JPY', originalAmount: '1998' });
     expect((await first.commission!.refresh()).status).toBe('reverted');
+    expect(await host.referrals.verify()).toMatchObject({ ok: true, problems: [] });
+  });
+
+  test('and the price before a discount have the decimals of their currency, which the rule of fraud is told', async () => {
+    const seen: unknown[] = [];
+    const rule = (facts: SignupFacts | PurchaseFacts): null => {
+      if (facts.about === 'purchase') seen.push([facts.amount, facts.currency]);
+      return null;
+    };
+    const { host, buyer } = await startIn('JPY', { fraud: { rule } });
+    const buy = (amount: string, given: Partial<PurchaseInput> = {}) =>
+      host.referrals.recordPurchase(buyer, { amount, reference: fresh('order'), ...given });
+    await buy('40.5', { price: '49.99', currency: 'EUR', rate: 160 });
+    await buy('1.2', { price: '1.234', currency: 'KWD', rate: 490 });
+    await buy('400', { price: 500 });
+    expect(seen).toEqual([
+      ['40.50', 'EUR'],
+      ['1.200', 'KWD'],
+      ['400', 'JPY'],
+    ]);
+    for (const given of [{ price: '1.5' }, { price: '1.234', currency: 'EUR', rate: 160 }])
+      expect(await refusalOf(buy('1', given))).toBe('INVALID_INPUT price');
+  });
+
+  test('refunded but for a rest that is rounded away does not give a coupon back; the rest does', async () => {
+    const { host } = await startIn('EUR');
+    const channel = await couponOf(host, 'anna', { restoreOnRefund: true });
+    const buyer = fresh('buyer');
+    await host.referrals.coupons.apply(buyer, channel.code);
+    const given = { amount: '1999', currency: 'JPY', rate: '0.0061', reference: 'a' };
+    expect((await host.referrals.recordPurchase(buyer, given)).purchase.source).toBe('coupon');
+    const refund = (amount: number) =>
+      host.referrals.recordRefund(buyer, { purchase: 'a', reference: fresh('refund'), amount });
+    await refund(1998);
+    expect((await host.referrals.purchases.search())[0]).toMatchObject({ amount: '12.19', refunded: '12.19' });
+    expect((await channel.refresh()).totalUses).toBe(1);
+    await refund(1);
+    expect((await channel.refresh()).totalUses).toBe(0);
+    expect(await host.referrals.verify()).toMatchObject({ ok: true, problems: [] });
+  });
+
+  test.each([
+    ['that is rounded to 0', { amount: '3', rate: '0.0001' }, [1, 1], '0.00 too-small'],
+    ['that is refunded but for what is rounded away', { amount: '1999', rate: '0.0061' }, [1998], '12.19 null'],
+    ['of nothing', { amount: '0', rate: '0.0061' }, [], '0.00 too-small'],
+  ])('%s waits for a referrer, until it is refunded as a whole', async (_what, given, refunds, decided) => {
+    const { host } = await startIn('EUR');
+    const buyer = fresh('buyer');
+    for (const reference of ['part', 'whole'])
+      await host.referrals.recordPurchase(buyer, { ...given, currency: 'JPY', reference });
+    for (const amount of refunds)
+      await host.referrals.recordRefund(buyer, { purchase: 'part', reference: fresh('refund'), amount });
+    if (given.amount !== '0') await host.referrals.recordRefund(buyer, { purchase: 'whole', reference: 'whole' });
+    await refer(host, 'anna', buyer);
+    const late = await host.dataSource.getRepository(ReferralLateAttribution).find({ order: { purchase: 'ASC' } });
+    const [purchase] = await host.referrals.purchases.search({ where: { reference: 'part' } });
+    expect(`${purchase!.amount} ${late[0]!.noCommission}`).toBe(decided);
+    expect(late.map((one) => one.purchase)).toEqual(given.amount === '0' ? ['part', 'whole'] : ['part']);
     expect(await host.referrals.verify()).toMatchObject({ ok: true, problems: [] });
   });
 

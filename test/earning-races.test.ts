@@ -594,6 +594,103 @@ describe('an earn-out', () => {
   });
 });
 
+describe('a commission that is held while its owner is paid', () => {
+  const held = { by: 'staff-1', reason: 'looked into' };
+
+  test('by a run that has added it up already: only the rest is paid, and it once it is released', async () => {
+    const own = await startEarnings({ commission: { pendingDays: 0 } });
+    const other = await another(own, { commission: { ratio: '0.25', pendingDays: 0 } });
+    const { referrals, clock } = own;
+    await refer(own, 'anna', 'boris');
+    const { commission } = await referrals.recordPurchase('boris', { amount: 100, reference: 'a' });
+    await referrals.recordPurchase('boris', { amount: 40, reference: 'b' });
+    clock.advanceDays(7);
+    const run = await whileWaiting(
+      (manager) => referrals.commissions.hold(commission!, { ...held, manager }),
+      () => other.referrals.runEarnOuts(),
+      { of: own },
+    );
+    expect(run).toMatchObject({ bound: 1, completed: 1, amount: '10.00' });
+    expect(await referrals.credits.balance('anna')).toBe('10.00');
+    expect(await referrals.verify()).toMatchObject({ ok: true, problems: [] });
+    await referrals.commissions.release(commission!, held);
+    clock.advanceDays(7);
+    await referrals.runEarnOuts();
+    expect(await referrals.credits.balance('anna')).toBe('35.00');
+    expect(await referrals.verify()).toMatchObject({ ok: true, problems: [] });
+    expect([...own.errors, ...other.errors]).toEqual([]);
+  });
+
+  test('by the report of a payout that failed before: the payment is a debt, and it stays held', async () => {
+    const payout: Payout = () => Promise.reject(new PayoutRefused('no'));
+    const own = await startEarnings({ commission: { pendingDays: 0 }, earnOuts: { payout } });
+    const { referrals, clock } = own;
+    await refer(own, 'anna', 'boris');
+    await (await referrals.accounts.of('anna')).update({ mode: 'payout', payoutEmail: 'anna@example.org' });
+    const { commission } = await referrals.recordPurchase('boris', { amount: 100, reference: 'a' });
+    clock.advanceDays(7);
+    expect(await referrals.runEarnOuts()).toMatchObject({ failed: 1 });
+    const [earnOut] = await referrals.earnOuts.search();
+    await whileWaiting(
+      (manager) => referrals.commissions.hold(commission!, { ...held, manager }),
+      () => referrals.earnOuts.settle({ key: earnOut!.idempotencyKey, status: 'completed' }),
+      { of: own },
+    );
+    expect(await commission!.refresh()).toMatchObject({ status: 'held', earnOutId: null });
+    expect(await referrals.verify()).toMatchObject({ ok: true, problems: [] });
+    await referrals.commissions.release(commission!, held);
+    expect(await referrals.accounts.totals('anna')).toMatchObject({ payoutsEarned: '0.00' });
+    expect(await referrals.verify()).toMatchObject({ ok: true, problems: [] });
+  });
+});
+
+describe('a rejection takes the locks of', () => {
+  const staff = { by: 'staff-1', reason: 'made up' };
+  /** Locks rows in the transaction of a manager, as another call does. */
+  const lock =
+    ({ schema }: EarningsHost, table: string, user: string) =>
+    (manager: EntityManager) =>
+      manager.query(`SELECT FROM ${schema}.referral_${table} WHERE user_id = $1 FOR NO KEY UPDATE`, [user]);
+
+  test('a purchase in its order: periods, then totals', async () => {
+    const maxPerReferrer = { amount: 1000, period: 'year' } as const;
+    const own = await startEarnings({ commission: { pendingDays: 0, maxPerReferrer } });
+    const { referrals } = own;
+    await refer(own, 'anna', 'boris');
+    const { commission } = await referrals.recordPurchase('boris', { amount: 100, reference: 'a' });
+    await whileWaiting(
+      lock(own, 'referrer_periods', 'anna'),
+      () => own.dataSource.transaction((manager) => referrals.commissions.reject(commission!, { ...staff, manager })),
+      { of: own, last: lock(own, 'account_totals', 'anna') },
+    );
+    expect(await referrals.verify()).toMatchObject({ ok: true, problems: [] });
+  });
+
+  test('a refund in its order: the account, then the credit', async () => {
+    const own = await startEarnings({ commission: { pendingDays: 0 } });
+    const { referrals } = own;
+    const [first, second] = await Promise.all(
+      ['boris', 'carl'].map(async (buyer) => {
+        await refer(own, 'anna', buyer);
+        return (await referrals.recordPurchase(buyer, { amount: 100, reference: 'a' })).commission!;
+      }),
+    );
+    own.clock.advanceDays(7);
+    await referrals.runEarnOuts();
+    expect(await referrals.credits.balance('anna')).toBe('50.00');
+    await whileWaiting(
+      lock(own, 'accounts', 'anna'),
+      () =>
+        own.dataSource.transaction((manager) =>
+          referrals.recordRefund(first!.refereeId, { purchase: 'a', reference: 're', amount: 40, manager }),
+        ),
+      { of: own, last: (manager) => referrals.commissions.reject(second!, { ...staff, manager }) },
+    );
+    expect(await referrals.credits.balance('anna')).toBe('15.00');
+    expect(await referrals.verify()).toMatchObject({ ok: true, problems: [] });
+  });
+});
+
 describe('totals of very many commissions', () => {
   const many = 1500;
   const total = (user: string) =>

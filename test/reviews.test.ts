@@ -259,6 +259,7 @@ describe('the host’s own rule', () => {
       referrer: 'anna',
       referee: 'bob',
       amount: '10.00',
+      currency: 'USD',
       reference: 'p1',
     });
     await clean();
@@ -390,6 +391,45 @@ describe('what is held', () => {
     expect((await referrals.commissions.search()).map(({ status }) => status)).toEqual(['held', 'held']);
     clock.advanceDays(9);
     expect(await referrals.runEarnOuts()).toMatchObject({ bound: 0 });
+    await clean();
+  });
+
+  test('an account’s payout that nobody has asked for waits; one that was asked for goes on', async () => {
+    const asked: string[] = [];
+    await begin({ sharedPayoutAddress: 'hold' }, ({ userId }) => {
+      asked.push(userId);
+      if (asked.length === 1) throw new Error('no answer');
+      return { reference: `paid ${asked.length}` };
+    });
+    const earn = async (referrer: string, buyer: string): Promise<void> => {
+      await linkOf(referrer, referrer.toUpperCase());
+      await signUp(buyer, referrer.toUpperCase());
+      await payTo(referrer, `${referrer}@shop.example`);
+      await buy(buyer, '100.00', 'p');
+      clock.advanceDays(2);
+    };
+    const takeAddressOf = async (other: string, user: string): Promise<ReferralReview> => {
+      await payTo(other, `${other}@shop.example`);
+      await payTo(user, `${other}@shop.example`);
+      const [review] = await referrals.reviews.search({ where: { userId: user } });
+      expect(review).toMatchObject({ isHolding: true });
+      return review!;
+    };
+    await earn('carl', 'dora');
+    expect(await referrals.runEarnOuts({ approve: 'all' })).toMatchObject({ bound: 1, completed: 0 });
+    await earn('anna', 'bob');
+    expect(await referrals.runEarnOuts()).toMatchObject({ bound: 1, completed: 0 });
+    await takeAddressOf('zoe', 'anna');
+    const review = await takeAddressOf('yann', 'carl');
+    const [earnOut] = await referrals.earnOuts.search({ where: { userId: 'carl' } });
+    await referrals.earnOuts.approve(earnOut!, { by: 'staff-1' });
+    clock.advanceDays(1);
+    expect(await referrals.runEarnOuts()).toMatchObject({ completed: 1 });
+    expect(asked).toEqual(['anna', 'anna']);
+    await clean();
+    await referrals.reviews.allow(review, { by: 'staff-1' });
+    expect(await referrals.runEarnOuts()).toMatchObject({ completed: 1 });
+    expect(asked).toEqual(['anna', 'anna', 'carl']);
     await clean();
   });
 

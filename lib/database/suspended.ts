@@ -9,3 +9,12 @@ import type { Database } from './database';
 export function isSuspended({ accounts }: Database['tables'], user: string): string {
   return `((SELECT owner.suspended_at FROM ${accounts} owner WHERE owner.user_id = ${user}) IS NOT NULL)`;
 }
+
+/**
+ * SQL: whether a review holds the account of a user, in the snapshot of the statement; false for a user without an account.
+ *
+ * @param user as for {@link isSuspended}.
+ */
+export function isUnderReview({ accounts }: Database['tables'], user: string): string {
+  return `coalesce((SELECT owner.held_for <> '{}' FROM ${accounts} owner WHERE owner.user_id = ${user}), false)`;
+}

@@ -42,8 +42,10 @@ export interface PurchaseFacts {
   readonly referrer: string | null;
   /** The id of the buyer, as text. */
   readonly referee: string;
-  /** What is paid, as a decimal string. */
+  /** What is paid, as a decimal string in `currency`. */
   readonly amount: string;
+  /** The code of ISO 4217 of the currency of `amount`: the one that the call names, else the program's. */
+  readonly currency: string;
   readonly reference: string;
   /** The time of the payment; null for now. */
   readonly at: Date | null;

@@ -117,14 +117,14 @@ export class CommissionRejections {
     ),
     -- Subtracts from what limits for the referrers count in their periods.
     ${periodChanges(tables, 'rejected')},
-    -- Subtracts from the totals.
+    -- Subtracts from the totals, after what is counted in periods: otherwise PostgreSQL would execute limited last.
     moves AS (
       SELECT user_id, coalesce(channel_id, 0) AS channel_id, mode, -back AS amount,
         (reverted_before IS NULL)::integer AS reverted, -(reverted_before IS NULL)::integer AS matured,
         -back AS matured_amount, available_before AS matured_at, false AS is_woken
       FROM rejected
     ),
-    ${totalChanges(tables, 'moves')}
+    ${totalChanges(tables, 'moves', 'limited')}
     SELECT ${this.#database.columns(ReferralCommission)}, back::text AS "amountBefore",
       ${timeInResult('reverted_before')} AS "revertedBefore"
     FROM rejected ORDER BY user_id, id`,

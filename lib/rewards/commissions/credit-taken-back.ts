@@ -7,8 +7,8 @@ import type { Database } from '../../database/database';
  * What is spent or held is not in the balance of a credit, so it is never taken. Credit that has run out is: it makes no
  * debt either. An earn-out in progress has given no credit yet.
  *
- * Locks: the credits, in the order of spends, then the accounts (`unpaid`). A statement that also locks totals does so
- * after `unpaid`, as a purchase does.
+ * Locks: the accounts, then the credits, in the order of spends. A statement that also locks totals does so after `unpaid`,
+ * as a purchase does.
  *
  * @param source the CTE with the commissions: their columns `user_id`, `id` and `earn_out_id`, and `back`, by how much they
  * are lowered.
@@ -20,12 +20,22 @@ export function creditTakenBack(
   isWanted: string,
 ): string {
   return `
-    -- Locks the credits that earn-outs have given for the commissions, and reads their newest balances.
-    paid_credits AS (
-      SELECT c.user_id, c.id, c.current_balance, o.id AS earn_out_id
-      FROM (SELECT DISTINCT user_id, earn_out_id FROM ${source} WHERE back > 0 AND ${isWanted}::boolean) AS s
+    -- The earn-outs that have given credit for the commissions.
+    paid_by AS (
+      SELECT DISTINCT o.user_id, o.id, o.idempotency_key FROM ${source} s
       JOIN ${earnOuts} o ON o.user_id = s.user_id AND o.id = s.earn_out_id AND o.mode = 'credits'
         AND o.status = 'completed'
+      WHERE s.back > 0 AND ${isWanted}::boolean
+    ),
+    -- Locks their accounts.
+    paid_accounts AS (
+      SELECT a.user_id FROM ${accounts} a WHERE a.user_id IN (SELECT user_id FROM paid_by)
+      ORDER BY a.user_id FOR NO KEY UPDATE
+    ),
+    -- Locks their credits, and reads the newest balances.
+    paid_credits AS (
+      SELECT c.user_id, c.id, c.current_balance, o.id AS earn_out_id
+      FROM paid_by o JOIN paid_accounts a ON a.user_id = o.user_id
       JOIN ${credits} c ON c.user_id = o.user_id AND c.reference = o.idempotency_key AND c.kind = 'earn-out'
       ORDER BY c.user_id, c.expiry_date, c.id FOR NO KEY UPDATE OF c
     ),

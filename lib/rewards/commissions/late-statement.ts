@@ -39,9 +39,10 @@ export interface LateRow {
  */
 export function lateStatement(database: Database, settings: Settings): Statement<LateParameters> {
   const { tables, currency } = database;
-  // The share of a commission that refunds take back, with the rounding of `refundStatement`.
+  // The share of a commission that refunds take back, with the rounding of `refundStatement`. Null for a purchase of 0,
+  // which earns nothing: an amount in another currency can be rounded to 0, and have refunds of 0.
   const backUpTo = (refunded: string): string =>
-    quotientInCents(`earning.earned * (${refunded})`, 'w.paid', currency.digits);
+    quotientInCents(`earning.earned * (${refunded})`, 'nullif(w.paid, 0)', currency.digits);
   return statement<LateParameters>(
     {
       ...{
@@ -96,7 +97,7 @@ export function lateStatement(database: Database, settings: Settings): Statement
     ${commissionAmount(database, ofPurchase, true)},
     -- The refunds so far that are not undone, each with what it takes back of the commission.
     refunds AS (
-      SELECT r.reference, ${backUpTo('r.refunded')} - ${backUpTo('r.refunded - r.amount')} AS back
+      SELECT r.reference, coalesce(${backUpTo('r.refunded')} - ${backUpTo('r.refunded - r.amount')}, 0) AS back
       FROM earning CROSS JOIN (SELECT amount AS paid FROM wanted) AS w CROSS JOIN (
         SELECT r.reference, r.amount, sum(r.amount) OVER (ORDER BY r.created_at, r.reference) AS refunded
         FROM ${tables.refunds} r

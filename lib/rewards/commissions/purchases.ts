@@ -184,14 +184,10 @@ export class Purchases {
     const query = sql({ buyer }, ($) => `SELECT referrer_id FROM ${signups} WHERE user_id = ${$.buyer}`);
     const [signup] = await this.#database.query<{ referrer_id: string | null }>(query, manager);
     const referrer = signup?.referrer_id ?? plan.attributed?.owner ?? null;
-    const facts = {
-      about: 'purchase',
-      referrer,
-      referee: buyer,
-      amount: this.#database.shown(amount),
-      reference,
-    } as const;
-    return { ...plan, sentence: await this.#fraud.ask({ ...facts, at: paidAt, manager }) };
+    const { code, digits } = this.#currencyIn(plan.given);
+    const paid = { amount: shownAmount(amount, digits), currency: code };
+    const facts = { about: 'purchase', referrer, referee: buyer, ...paid, reference, at: paidAt, manager } as const;
+    return { ...plan, sentence: await this.#fraud.ask(facts) };
   }
 
   /**
@@ -263,10 +259,11 @@ export class Purchases {
 
   #planOf(user: UserRef, input: PurchaseInput): PurchasePlan {
     const { at, price, product } = objectOf('recordPurchase', input, purchaseFields);
+    const paid = this.#exchange.given(input, 'not negative');
     const given = {
       buyer: someUserIdOf('user', user),
-      ...this.#exchange.given(input, 'not negative'),
-      price: isNothing(price) ? null : amountOf('price', price, 'not negative', this.#database.currency),
+      ...paid,
+      price: isNothing(price) ? null : amountOf('price', price, 'not negative', this.#currencyIn(paid)),
       product: isNothing(product) ? null : textOf('product', product, lengths.name, 1),
       reference: referenceOf('reference', input.reference),
       paidAt: dateOf('at', at),
@@ -387,7 +384,7 @@ export class Purchases {
     if (row['refund.userId'] !== null) return;
     const isNothingLeft = !/[1-9]/.test(row.left!);
     if (isNothingLeft) throw referralError('NOTHING_TO_REFUND', purchase);
-    const { digits } = row.currency === null ? this.#database.currency : currencyOf(row.currency);
+    const { digits } = this.#currencyIn(row);
     const left = shownAmount(row.left!, digits);
     throw invalid('amount', `an amount up to the ${left} that is left of the purchase`, amount);
   }
@@ -400,10 +397,15 @@ export class Purchases {
     const query = sql(
       { buyer, purchase },
       ($) => `SELECT currency FROM ${this.#database.tables.purchases}
-        WHERE user_id = ${$.buyer} AND reference = ${$.purchase} AND currency IS NOT NULL`,
+        WHERE user_id = ${$.buyer} AND reference = ${$.purchase}`,
     );
-    const [paid] = await this.#database.query<{ currency: string }>(query, manager);
-    return paid ? currencyOf(paid.currency) : this.#database.currency;
+    const [paid] = await this.#database.query<{ currency: string | null }>(query, manager);
+    return this.#currencyIn(paid ?? { currency: null });
+  }
+
+  /** Returns the currency of an amount. */
+  #currencyIn({ currency }: { currency: string | null }): Currency {
+    return currency === null ? this.#database.currency : currencyOf(currency);
   }
 
   #commissionIn(row: Pick<PurchaseRow, 'commission.id'>): ReferralCommission | null {

@@ -38,9 +38,13 @@ export class Redemptions {
     return row?.id ?? null;
   }
 
-  /** Gives back a coupon that was redeemed, once the purchase is refunded as a whole. */
+  /**
+   * Gives back a coupon that was redeemed, once the purchase is refunded as a whole: in the currency in which it was paid,
+   * because the sum of partial refunds can be rounded to its amount in the program's.
+   */
   async restore(buyer: string, channel: string, manager: EntityManager): Promise<void> {
-    await this.#giveBack(buyer, channel, 'p.refunded = p.amount', manager);
+    const isWhole = 'coalesce(p.original_refunded >= p.original_amount, p.refunded = p.amount)';
+    await this.#giveBack(buyer, channel, isWhole, manager);
   }
 
   /** Gives back a coupon that was redeemed, whatever became of the purchase. Returns the reference of that purchase. */

@@ -50,7 +50,7 @@ export interface RefundRow {
  *
  * The caller holds the lock on the buyer's row (`takeTurn`), so that the calls for one buyer run one at a time. This
  * statement then locks the commission, which an earn-out may be binding at the same time, and the row of the referrer's
- * totals, which purchases of other buyers lock too. If it takes back credit, it locks that and the account in between.
+ * totals, which purchases of other buyers lock too. If it takes back credit, it locks the account and that in between.
  */
 export function refundStatement(database: Database): Statement<RefundParameters> {
   const { tables, currency } = database;

@@ -9,14 +9,16 @@ import type { Database } from '../../database/database';
  * @param source the CTE with the changes. Its columns: `user_id`, `channel_id` (0 for none) and `mode` of the row;
  * `amount` and `reverted`, to add to the totals; `matured` and `matured_amount`, to add if `matured_at` is not after
  * `matured_until`; `is_woken`, whether the next run looks at the user.
+ * @param after a CTE of the statement whose locks precede these. Default: none.
  */
-export function totalChanges({ totals }: Database['tables'], source: string): string {
+export function totalChanges({ totals }: Database['tables'], source: string, after?: string): string {
   return `
     -- Locks the rows of the totals.
     locked_totals AS (
       SELECT t.user_id, t.channel_id, t.mode, t.matured_until FROM ${totals} t
       JOIN (SELECT DISTINCT user_id, channel_id, mode FROM ${source}) AS k
         ON k.user_id = t.user_id AND k.channel_id = t.channel_id AND k.mode = t.mode
+      ${after === undefined ? '' : `WHERE (SELECT count(*) FROM ${after}) >= 0`}
       ORDER BY t.user_id, t.channel_id, t.mode FOR NO KEY UPDATE OF t
     ),
     -- Adds the changes. A run that has looked at the user before leaves the row as it is: see rescheduleStatement.

@@ -13,6 +13,14 @@ export interface BindParameters extends OpenAmountParameters {
   approve: PayoutApproval;
 }
 
+/** The result, one row. */
+export interface BindRow {
+  /** How many earn-outs are created. */
+  made: string;
+  /** Whether all commissions that the amounts contain are bound. */
+  isWhole: boolean;
+}
+
 /**
  * Creates the earn-outs of accounts. To each it binds the open amounts of its mode, and the debt of the other mode if
  * it subtracts that (`open-amounts.ts`). An account gets its earn-outs if their sum is at least its minimum.
@@ -24,8 +32,8 @@ export interface BindParameters extends OpenAmountParameters {
  *    lock has bound.
  * 2. `referral_earn_outs`: new rows only. The unique index allows one in progress for each user and mode.
  * 3. `referral_commissions`, `referral_commission_entries`, `referral_earn_out_entries` and `referral_adjustments`: the rows
- *    that are bound. A
- *    concurrent refund can hold these locks, so the caller sets a `lock_timeout`.
+ *    that are bound. A concurrent refund can hold these locks, so the caller sets a `lock_timeout`. A concurrent hold can as well: what it has
+ *    held meanwhile is not bound, although the amount contains it. Then `isWhole` is false, and the caller rolls back.
  */
 export function bindStatement(database: Database): Statement<BindParameters> {
   const { tables } = database;
@@ -34,7 +42,8 @@ export function bindStatement(database: Database): Statement<BindParameters> {
     ($) => `
     WITH
     ${[openAmounts(database, $), made(tables, $), bound(tables), addedToAccounts(tables)].join(',')}
-    SELECT count(*) AS made FROM made`,
+    SELECT (SELECT count(*) FROM made) AS made,
+      (SELECT coalesce(sum(commissions), 0) FROM made) = (SELECT count(*) FROM bound) AS "isWhole"`,
   );
 }
 

@@ -2,10 +2,10 @@ import type { Clock } from '../../database/clock';
 import type { Database } from '../../database/database';
 import { isLockTimeout, isRefusal } from '../../database/driver-errors';
 import type { Query } from '../../database/named-parameters';
-import { retryConflicts } from '../../database/retry';
+import { overtaken, retryConflicts, retryOvertaken } from '../../database/retry';
 import type { Settings } from '../../options';
 import type { PayoutApproval } from '../../types/earn-outs';
-import { bindStatement } from './bind-statement';
+import { type BindRow, bindStatement } from './bind-statement';
 import {
   adoptStatement,
   dueStatement,
@@ -26,6 +26,9 @@ const adoptedAtOnce = 5000;
  * them.
  */
 const lockTimeoutMs: Record<LockedAccounts, number> = { skip: 1000, wait: 10_000 };
+
+/** Thrown to roll back a batch, because a commission was held after the statement had added it to an amount. */
+class BindOvertaken extends Error {}
 
 /** Creates earn-outs, and binds to each the commissions that it pays. */
 export class EarnOutBinding {
@@ -85,7 +88,7 @@ export class EarnOutBinding {
   async #bindOrPart(users: readonly string[], now: Date, how: Binding, progress: Progress): Promise<void> {
     let made: number;
     try {
-      made = await retryConflicts(() => this.#bind(users, now, how));
+      made = await retryOvertaken(() => this.#tryToBind(users, now, how));
     } catch (error) {
       if (!isLockTimeout(error) && !isRefusal(error)) throw error;
       if (users.length > 1) for (const user of users) await this.#bindOrPart([user], now, how, progress);
@@ -93,6 +96,15 @@ export class EarnOutBinding {
       return;
     }
     await progress.addBound(made);
+  }
+
+  async #tryToBind(users: readonly string[], now: Date, how: Binding): Promise<number | typeof overtaken> {
+    try {
+      return await retryConflicts(() => this.#bind(users, now, how));
+    } catch (error) {
+      if (error instanceof BindOvertaken) return overtaken;
+      throw error;
+    }
   }
 
   /** All statements of the transaction use the same time, so that none of them counts a commission as pending that
@@ -107,7 +119,8 @@ export class EarnOutBinding {
       if (locked.length === 0) return 0;
       // A second statement, because its snapshot contains what the previous holders of the locks have bound.
       const bind = bindStatement(this.#database).with({ ...terms, users: locked, approve });
-      const [row] = await this.#database.query<{ made: string }>(bind, manager);
+      const [row] = await this.#database.query<BindRow>(bind, manager);
+      if (!row!.isWhole) throw new BindOvertaken();
       const reschedule = rescheduleStatement(this.#database);
       await this.#database.query(reschedule.with({ ...terms, users: locked, terms: hashOf(terms) }), manager);
       return Number(row!.made);

@@ -17,9 +17,23 @@ export interface BookParameters {
 }
 
 /**
+ * Locks the commissions that `bookStatement` can take: those in no earn-out, also if they are not available yet. So no
+ * concurrent call holds one that it takes.
+ */
+export function lockUnboundStatement({ tables }: Database): Statement<Pick<BookParameters, 'user'>> {
+  return statement<Pick<BookParameters, 'user'>>(
+    { user: true },
+    ($) => `
+    SELECT FROM ${tables.commissions} c
+    WHERE c.user_id = ${$.user} AND c.mode = 'payout' AND c.earn_out_id IS NULL ORDER BY c.id FOR NO KEY UPDATE`,
+  );
+}
+
+/**
  * Completes an earn-out of the mode `payout` to which nothing is bound: its money was paid in spite of what the database
  * knew. It takes the oldest available commissions whose sum is at most its amount. For the rest it gets an entry, and
- * an entry of the opposite amount is the debt that a later earn-out subtracts. The caller has locked the account.
+ * an entry of the opposite amount is the debt that a later earn-out subtracts. The caller has locked the account, and then
+ * the commissions by `lockUnboundStatement`.
  */
 export function bookStatement(database: Database): Statement<BookParameters> {
   const { tables } = database;

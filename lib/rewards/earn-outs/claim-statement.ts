@@ -1,7 +1,7 @@
 import type { Database } from '../../database/database';
 import { type Statement, statement } from '../../database/named-parameters';
 import { timeOf } from '../../database/statement-time';
-import { isSuspended } from '../../database/suspended';
+import { isSuspended, isUnderReview } from '../../database/suspended';
 import { ReferralEarnOut } from '../../entities/referral-earn-out';
 import { attemptWait, maxAttempts } from './waits';
 
@@ -36,7 +36,8 @@ export interface ClaimParameters {
  * claimed payout is not due any more, and the index leads to the next one. The place after which the run continues
  * keeps it from reading the index entries that its own claims have left behind.
  *
- * A payout of a suspended account is not claimed, unless the provider may have been asked about it before.
+ * A payout of an account that is suspended, or held by a review, is not claimed, unless the provider may have been asked
+ * about it before.
  *
  * A payout that is still due after its last attempt is not claimed, because the process died in that attempt. It waits
  * for the host's staff from now on: `next_attempt_at` and `claimed_by` are null.
@@ -66,7 +67,8 @@ export function claimStatement(database: Database): Statement<ClaimParameters> {
       WHERE o.status = 'processing' AND o.next_attempt_at <= ${timeOf($.now)}
         AND (o.next_attempt_at, o.user_id, o.id)
           > (${$.afterTime}::timestamptz, ${$.afterUser}::varchar, ${$.afterId}::bigint)
-        AND (o.asked_at IS NOT NULL OR NOT ${isSuspended(database.tables, 'o.user_id')})
+        AND (o.asked_at IS NOT NULL
+          OR NOT (${isSuspended(database.tables, 'o.user_id')} OR ${isUnderReview(database.tables, 'o.user_id')}))
       ORDER BY o.next_attempt_at, o.user_id, o.id LIMIT ${$.limit}::integer FOR NO KEY UPDATE SKIP LOCKED
     ),
     -- Claims them, or gives them up.

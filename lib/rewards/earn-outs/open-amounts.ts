@@ -47,14 +47,28 @@ export function wantedAccounts({ accounts }: Tables, $: Pick<Parameters, 'users'
   return `unnest(${$.users}::varchar[]) AS wanted (user_id) JOIN ${accounts} a ON a.user_id = wanted.user_id`;
 }
 
+/**
+ * SQL: the natural key of a commission `c`. It has no ids, so that it is the same after a restore.
+ *
+ * A referrer has one commission for each purchase of a referee, but one for each sign-up of the same: they differ in how
+ * many there were before.
+ */
+const commissionKey = ({ commissions }: Tables): string => `CASE c.kind
+          WHEN 'purchase' THEN json_build_array(c.kind, c.referee_id, c.purchase)
+          ELSE json_build_array(c.kind, c.referee_id, c.purchase, (
+            SELECT count(*) FROM ${commissions} s WHERE s.user_id = c.user_id AND s.referee_id = c.referee_id
+              AND s.kind = c.kind AND s.purchase = c.purchase AND s.id < c.id
+          )) END`;
+
 const openEntries = (tables: Tables, $: Parameters): string => `
     -- Entries of commissions that no earn-out has included. is_debt: the commission of the entry is paid already. The key
-    -- of a refund's entry is the one that it had before there were other kinds. What was taken back from credit is settled.
+    -- of a refund's entry is the one that it had before there were other kinds: only purchases have refunds, and a reference
+    -- of a buyer is that of one refund. What was taken back from credit is settled.
     open_entries AS (
       SELECT e.user_id, e.commission_id, e.id, e.amount + e.taken_back AS amount, c.mode,
         c.earn_out_id IS NOT NULL AS is_debt,
         CASE e.kind WHEN 'refund' THEN json_build_array(e.kind, c.referee_id, e.refund)
-          ELSE json_build_array(e.kind, c.referee_id, c.purchase, e.refund) END::text AS natural_key
+          ELSE json_build_array(e.kind, ${commissionKey(tables)}, e.refund) END::text AS natural_key
       FROM ${tables.commissionEntries} e
       JOIN ${tables.commissions} c ON c.user_id = e.user_id AND c.id = e.commission_id CROSS JOIN at
       WHERE e.user_id = ANY(${$.users}::varchar[]) AND e.earn_out_id IS NULL AND c.available_at <= at.now AND (
@@ -81,7 +95,7 @@ const parts = (tables: Tables, $: Parameters): string => `
     -- All open amounts: the commissions before refunds, and the entries.
     parts AS (
       SELECT c.user_id, c.mode, c.earned AS amount, 1 AS is_commission, false AS is_debt,
-        json_build_array('purchase', c.referee_id, c.purchase)::text AS natural_key
+        ${commissionKey(tables)}::text AS natural_key
       FROM ${tables.commissions} c CROSS JOIN at
       WHERE c.user_id = ANY(${$.users}::varchar[]) AND c.earn_out_id IS NULL AND c.available_at <= at.now
       UNION ALL SELECT user_id, mode, amount, 0, is_debt, natural_key FROM open_entries

@@ -9,7 +9,7 @@ import type { Settings } from '../../options';
 import type { CommissionRejections } from '../commissions/commission-rejections';
 import { theProgram } from '../records/audit';
 import type { ReviewHolds } from '../reviews/review-holds';
-import { bookStatement } from './book-statement';
+import { bookStatement, lockUnboundStatement } from './book-statement';
 import { type ClaimParameters, type ClaimPlace, claimStatement } from './claim-statement';
 import { completePayoutsStatement, submitStatement, unclearStatement } from './outcome-statements';
 import { type RefuseParameters, refuseStatement } from './refuse-statement';
@@ -154,6 +154,9 @@ export class Transitions {
     { paidAt, reference }: { paidAt: Date | null; reference: string | null },
     manager: EntityManager,
   ): Promise<{ earnOut: ReferralEarnOut; debt: string }> {
+    // A statement of its own, so that the snapshot of the next one has what was held or bound before these locks.
+    const lock = lockUnboundStatement(this.#database).with({ user: key.userId });
+    await this.#database.query(lock, manager);
     const query = bookStatement(this.#database).with({ ...this.#parameters(key), paidAt, reference });
     const [row] = await this.#database.query<{ debt: string }>(query, manager);
     const earnOut = this.#database.entity(ReferralEarnOut, row!);

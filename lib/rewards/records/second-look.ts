@@ -46,6 +46,8 @@ export function waitingPurchases(
       SELECT p.* FROM ${purchases} p
       WHERE p.user_id = ${user} AND p.no_commission IN (${undecided.map((reason) => `'${reason}'`).join(', ')})
         AND p.purchased_at > ${now} - ${windowMs} * interval '1 millisecond'
-        AND (p.refunded < p.amount OR p.amount = 0)
+        AND coalesce(
+          p.original_refunded < p.original_amount OR p.original_amount = 0, p.refunded < p.amount OR p.amount = 0
+        )
         AND NOT EXISTS (SELECT FROM ${lateAttributions} l WHERE l.user_id = p.user_id AND l.purchase = p.reference)`;
 }

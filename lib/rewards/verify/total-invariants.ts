@@ -31,7 +31,8 @@ export function totalInvariants(tables: Database['tables']): Invariant[] {
     referees('a referee was met by a sign-up or a purchase', {
       expected: `concat_ws('/', signed_up_at, first_bought_at)`,
       found: `met_by || '/' || created_at`,
-      // A sign-up can be deleted while it has earned nothing. Its referee stays if there was a purchase before that.
+      // A sign-up can be deleted. Its referee stays if there was a purchase before that, or if the sign-up has earned: then
+      // the referee is also older than a later sign-up.
       // If staff have changed who referred the referee, the pair of the earlier referrer stays, if it has a purchase.
       isBroken: `met_by IS NOT NULL AND merged_at IS NULL AND CASE met_by
         WHEN 'purchase' THEN created_at = ANY(times)
@@ -39,7 +40,7 @@ export function totalInvariants(tables: Database['tables']): Invariant[] {
           OR ((upgraded_at IS NOT NULL OR signups > 0) AND EXISTS (
             SELECT FROM ${tables.buyers} b WHERE b.user_id = referee_id AND b.reassigned_at >= created_at
           ))
-          OR (signed_up_at IS NULL AND signups > 0)
+          OR (first_signup IS NOT NULL AND (signup_id IS NULL OR first_signup < signup_id))
       END IS NOT TRUE`,
     }),
     referees('a referee has the purchases that were credited', {
@@ -91,18 +92,19 @@ const refereesWithSums = (tables: Database['tables']): string => {
   return `(
   SELECT coalesce(r.user_id, c.user_id, s.referrer_id, p.referrer_id) AS user_id,
     coalesce(r.referee_id, c.referee_id, s.user_id, p.user_id) AS referee_id,
-    r.met_by, r.earned, r.purchases, r.first_purchase_at, r.upgraded_at, r.created_at, r.merged_at, c.sum, c.max, c.undone, s.created_at AS signed_up_at,
-    c.signups, p.times, p.paid_times, p.paid_count, p.first_purchased_at, p.first_bought_at, p.first_paid_at, p.has_first_earned
+    r.met_by, r.earned, r.purchases, r.first_purchase_at, r.upgraded_at, r.created_at, r.merged_at, c.sum, c.max, c.undone, s.created_at AS signed_up_at, s.id AS signup_id,
+    c.signups, c.first_signup, p.times, p.paid_times, p.paid_count, p.first_purchased_at, p.first_bought_at, p.first_paid_at, p.has_first_earned
   FROM ${referees} r
   FULL JOIN (
     SELECT c.user_id, c.referee_id, sum(c.amount), max(coalesce(c.max_per_referee, 'Infinity')) AS max,
-      coalesce(sum(e.amount), 0) AS undone, count(*) FILTER (WHERE c.kind = 'sign-up') AS signups
+      coalesce(sum(e.amount), 0) AS undone, count(*) FILTER (WHERE c.kind = 'sign-up') AS signups,
+      min(c.signup_id) FILTER (WHERE c.kind = 'sign-up') AS first_signup
     FROM ${commissions} c LEFT JOIN (
       SELECT user_id, commission_id, sum(amount) AS amount FROM ${commissionEntries} WHERE kind = 'undo' GROUP BY 1, 2
     ) e ON e.user_id = c.user_id AND e.commission_id = c.id
     GROUP BY 1, 2
   ) c ON c.user_id = r.user_id AND c.referee_id = r.referee_id
-  FULL JOIN (SELECT referrer_id, user_id, created_at FROM ${signups} WHERE referrer_id IS NOT NULL) s
+  FULL JOIN (SELECT referrer_id, user_id, id, created_at FROM ${signups} WHERE referrer_id IS NOT NULL) s
     ON s.referrer_id = coalesce(r.user_id, c.user_id) AND s.user_id = coalesce(r.referee_id, c.referee_id)
   FULL JOIN (
     SELECT referrer_id, user_id, array_agg(decided_at) AS times, min(decided_at) AS first_bought_at,
