@@ -59,7 +59,7 @@ test('later purchases are credited to the new referrer, at the new terms; the pa
   const refund = await referrals.recordRefund(user, { purchase: 'p1', reference: 'r1' });
   expect(refund.commission).toMatchObject({ userId: before.owner, amount: '0.00' });
 
-  expect(await referrals.audit.search({ where: { userId: user } })).toMatchObject([
+  expect(await referrals.audit.search({ where: { userId: user, call: 'signups.reassign' } })).toMatchObject([
     {
       ...{ call: 'signups.reassign', subject: 'sign-up', subjectId: String(moved.id), by: 'olga', reason: said.reason },
       before: { referralId: before.code.id, referrerId: before.owner },
@@ -137,6 +137,24 @@ describe('credits', () => {
     ]);
   });
 
+  test.each([
+    ['by way of nobody', [null, 1]],
+    ['back again', [1, 0]],
+    ['twice around', [1, null, 0, 1]],
+  ] as const)('the reward is granted once, %s', async (_, way) => {
+    const { referrals } = host;
+    const codes = [await signedUp(both()), await signedUp(both())] as const;
+    const user = codes[0].referee;
+    await referrals.recordUsage(user, { reference: 'u1', amount: '60' });
+    for (const to of way) {
+      await referrals.signups.reassign(user, { referral: to === null ? null : codes[to].code, ...said });
+      await referrals.recordUsage(user, { reference: `to-${to}`, amount: '60' });
+    }
+    expect(await referrals.credits.search({ where: { userId: codes[0].owner } })).toMatchObject([{ kind: 'grant' }]);
+    expect(await referrals.credits.search({ where: { userId: codes[1].owner } })).toEqual([]);
+    expect(await referrals.credits.search({ where: { userId: user } })).toMatchObject([{ kind: 'grant' }]);
+  });
+
   test('the usage so far counts towards the reward of the new referrer, once', async () => {
     const { referrals } = host;
     const [before, after] = [await signedUp({ ...both(), beforeRewardUsageThreshold: '100' }), await signedUp(both())];
@@ -149,6 +167,46 @@ describe('credits', () => {
     ]);
     expect(await referrals.credits.search({ where: { userId: before.owner } })).toEqual([]);
   });
+});
+
+test.each(['suspend', 'ban'] as const)('not to the code of a user whom staff %s', async (call) => {
+  const { referrals } = host;
+  const [before, after] = [await signedUp(), await signedUp()];
+  await referrals.accounts[call](after.owner, said);
+  const rows = await everyRow(host);
+  await expect(referrals.signups.reassign(before.referee, { referral: after.code, ...said })).rejects.toMatchObject({
+    ...{ code: 'SIGNUP_REFUSED', message: expect.stringMatching(/suspended or banned/) },
+  });
+  expect(await everyRow(host)).toEqual(rows);
+  await referrals.accounts.reinstate(after.owner);
+  expect(await referrals.signups.reassign(before.referee, { referral: after.code, ...said })).toMatchObject({
+    referrerId: after.owner,
+  });
+});
+
+test('the audit has each of the terms that has changed, and no other', async () => {
+  const { referrals } = host;
+  const before = await signedUp({ commissionAmount: '2', commissionMonths: 3, commissionPurchases: 4 });
+  const after = await signedUp({ commissionAmount: '2', beforeRewardUsageThreshold: '50' });
+  const user = before.referee;
+  await referrals.signups.reassign(user, { referral: after.code, ...said });
+  const [row] = await referrals.audit.search({ where: { userId: user, call: 'signups.reassign' } });
+  const ids = ['programId', 'referralId', 'referrerId'];
+  const terms = ['beforeRewardUsageThreshold', 'commissionMonths', 'commissionPurchases'];
+  expect(Object.keys(row!.after!).sort()).toEqual([...terms, ...ids, 'thresholdReachedAt'].sort());
+  expect(row).toMatchObject({
+    before: { commissionMonths: 3, commissionPurchases: 4 },
+    after: { commissionMonths: null },
+  });
+});
+
+test('the deletion of a sign-up is the staff’s, with the commission that it takes back', async () => {
+  const { referrals } = host;
+  const { referee } = await signedUp({ commissionSignup: '3' });
+  const [signup] = await referrals.signups.search({ where: { userId: referee } });
+  await referrals.signups.delete(signup!, said);
+  const rows = await referrals.audit.search({ where: { by: 'olga', call: 'commissions.reject' } });
+  expect(rows).toMatchObject([{ actor: 'staff', reason: said.reason }]);
 });
 
 test('what can’t be is refused, and nothing is written', async () => {
