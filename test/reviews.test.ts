@@ -119,6 +119,33 @@ describe('a shared payout address', () => {
     await clean();
   });
 
+  test.each(['flag', 'hold'] as const)('is found where a purchase gets its referrer later, %s', async (mode) => {
+    await begin({ sharedPayoutAddress: mode });
+    await payTo('anna', 'a@shop.example');
+    await payTo('bob', 'a@shop.example');
+    await payTo('carl', 'a@shop.example');
+    const { code } = await linkOf('anna', 'ANNA');
+    const before = opened.length;
+    // By a sign-up, whose own pair is looked at too, and by a sign-in with the cookie of a link.
+    await buy('bob', '100.00', 'p1');
+    await signUp('bob', 'ANNA');
+    await buy('carl', '100.00', 'p2');
+    const browser = host.browser();
+    await browser.get(`/r/${code}`).expect(302);
+    await browser.post('/login/carl').expect(204);
+    await browser.get('/whose').expect(200);
+    expect(rulesOf(opened.slice(before))).toEqual([
+      ['sharedPayoutAddress', 'anna', 'bob'],
+      ['sharedPayoutAddress', 'anna', 'carl'],
+    ]);
+    const { p1, p2 } = Object.fromEntries(
+      (await referrals.commissions.search()).map(({ purchase, status }) => [purchase, status]),
+    );
+    const status = mode === 'hold' ? 'held' : 'available';
+    expect({ p1, p2 }).toEqual({ p1: status, p2: status });
+    await clean();
+  });
+
   test("'off' finds nothing", async () => {
     await begin({ sharedPayoutAddress: 'off' });
     await payTo('anna', 'a@shop.example');

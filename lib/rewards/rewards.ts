@@ -123,11 +123,11 @@ export function wireRewards(settings: Settings, tracking: Tracking): Rewards {
   const grants = new Grants(database, events, settings);
   const dueGrants = new DueGrants(database, clock, grants);
   const buyersReferrals = new BuyersReferrals(lookup, attribution, samePerson);
-  const late = new LateAttributions(database, clock, events, buyersReferrals, settings);
+  const late = new LateAttributions(database, clock, events, buyersReferrals, settings, fraud);
   const signupCommissions = new SignupCommissions(database, clock, events, rejections, settings);
   const signups = new Signups(database, clock, events, choice, grants, late, signupCommissions, fraud, settings);
   // Pages wait for the database as long as tracking does.
-  const lateInPages = new LateAttributions(tracking.database, clock, events, buyersReferrals, settings);
+  const lateInPages = new LateAttributions(tracking.database, clock, events, buyersReferrals, settings, fraud);
   attributedUsers.listen((user) => lateInPages.arrived(user));
   const exchange = new Exchange(database, clock, settings);
   const usages = new Usages(database, clock, grants, exchange);

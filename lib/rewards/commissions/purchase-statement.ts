@@ -363,6 +363,15 @@ const periodOfReferrer = (tables: Tables, net: string): string => `
 /** SQL: whether the new commission is among those that a row `t` of the totals counts as available. */
 const isMatured = `(SELECT available_at FROM commission) <= t.matured_until`;
 
+/** SQL: whether the statement makes a pair of referrer and referee with one payout address. */
+export const newPairSharesAddress = (tables: Tables, buyer: string): string =>
+  sharesAddress(
+    tables,
+    `(SELECT earning.referrer_id FROM earning CROSS JOIN purchased
+        WHERE earning.is_new AND NOT earning.is_own AND NOT earning.is_suspended)`,
+    buyer,
+  );
+
 const result = (database: Database, $: Parameters, comparesAddresses: boolean): string => `
     SELECT EXISTS (SELECT FROM purchased) AS "isNew",
       coalesce(p.original_amount, p.amount) = ${$.amount}::numeric
@@ -372,16 +381,7 @@ const result = (database: Database, $: Parameters, comparesAddresses: boolean): 
         AND (SELECT purchase_count FROM buyer) > 0, false) AS "isFirstCredited",
       coalesce((SELECT is_redeeming FROM earning), false) AS "isRedeeming",
       coalesce((SELECT is_limited FROM earning), false) AS "isLimited",
-      ${
-        comparesAddresses
-          ? sharesAddress(
-              database.tables,
-              `(SELECT earning.referrer_id FROM earning CROSS JOIN purchased
-                WHERE earning.is_new AND NOT earning.is_own AND NOT earning.is_suspended)`,
-              $.buyer,
-            )
-          : 'false'
-      } AS "sharesAddress",
+      ${comparesAddresses ? newPairSharesAddress(database.tables, $.buyer) : 'false'} AS "sharesAddress",
       ${database.columns(ReferralPurchase, 'p', 'purchase.')},
       ${database.columns(ReferralCommission, 'm', 'commission.')}
     FROM (SELECT) AS always LEFT JOIN (SELECT * FROM purchased UNION ALL SELECT * FROM recorded) AS p ON true

@@ -1,6 +1,7 @@
 import type { EntityManager } from 'typeorm';
 import type { Clock } from '../../database/clock';
 import type { Database } from '../../database/database';
+import { violatedConstraint } from '../../database/driver-errors';
 import { sql } from '../../database/named-parameters';
 import { overtaken, retryOvertaken } from '../../database/retry';
 import type { Referral } from '../../entities/referral';
@@ -61,7 +62,16 @@ export class Reassignments {
       const isOwn = target !== null && (await samePerson.is(target.userId, { userId, user, req: null, manager }));
       if (isOwn && samePerson.refuses) throw referralError('SIGNUP_REFUSED', 'The code is the user’s own.');
       const isSelfReferral = isOwn && samePerson.flags;
-      return database.transaction((within) => this.#write(userId, target, isSelfReferral, author, within), manager);
+      try {
+        return await database.transaction(
+          (within) => this.#write(userId, target, isSelfReferral, author, within),
+          manager,
+        );
+      } catch (error) {
+        // The account of the owner was made, and suspended, after the accounts were locked.
+        if (violatedConstraint(error) === 'ck_referral_accounts_counts') return overtaken;
+        throw error;
+      }
     });
   }
 
@@ -92,7 +102,7 @@ export class Reassignments {
       if (now?.owner !== target.userId) return overtaken;
       if (now.isUsedUp)
         throw referralError('SIGNUP_REFUSED', `The code ${quoted(target.code)} has had as many sign-ups as it allows.`);
-      if (suspended.includes(target.userId)) throw referralError('SIGNUP_REFUSED', refusalSentences.suspended);
+      if (suspended.has(target.userId)) throw referralError('SIGNUP_REFUSED', refusalSentences.suspended);
     }
     const parameters = { user: userId, referral: target?.id ?? null, isSelfReferral, now: clock.parameter() };
     const [row] = await database.query<object>(reassignStatement(database).with(parameters), manager);
@@ -142,7 +152,7 @@ export class Reassignments {
       manager,
     );
     const suspended = accountsOfOwners.filter(({ isSuspended }) => isSuspended).map(({ user }) => user);
-    return { referrals: locked, suspended: suspended as readonly (string | null)[] };
+    return { referrals: locked, suspended: new Set<string | null>(suspended) };
   }
 }
 
