@@ -8,7 +8,7 @@ import {
   refusalOf,
   startEarnings,
 } from './support/earnings';
-import { closeAll } from './support/host';
+import { closeAll, waitFor } from './support/host';
 
 afterAll(closeAll);
 
@@ -207,6 +207,21 @@ test('the deletion of a sign-up is the staff’s, with the commission that it ta
   await referrals.signups.delete(signup!, said);
   const rows = await referrals.audit.search({ where: { by: 'olga', call: 'commissions.reject' } });
   expect(rows).toMatchObject([{ actor: 'staff', reason: said.reason }]);
+});
+
+test('that deletion locks the code before the account, as a sign-up does', async () => {
+  const { referrals, dataSource, schema } = host;
+  const { referee, owner, code } = await signedUp({ commissionSignup: '3' });
+  const [signup] = await referrals.signups.search({ where: { userId: referee } });
+  const waits = `SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%${schema}%'`;
+  let deleted: Promise<void> | undefined;
+  await dataSource.transaction(async (manager) => {
+    await manager.query(`SELECT FROM ${schema}.referrals WHERE id = $1 FOR UPDATE`, [code.id]);
+    deleted = referrals.signups.delete(signup!);
+    await waitFor(async () => (await dataSource.query(waits)).length > 0);
+    await manager.query(`SELECT FROM ${schema}.referral_accounts WHERE user_id = $1 FOR UPDATE NOWAIT`, [owner]);
+  });
+  await deleted;
 });
 
 test('what can’t be is refused, and nothing is written', async () => {

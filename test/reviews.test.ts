@@ -10,7 +10,17 @@ import {
   type ReferralsOptions,
 } from '../lib';
 import { firefox } from './support/browser';
-import { baseUrl, closeAll, type Host, openDataSource, patient, secret, startHost, TestClock } from './support/host';
+import {
+  baseUrl,
+  closeAll,
+  type Host,
+  openDataSource,
+  patient,
+  secret,
+  startHost,
+  TestClock,
+  waitFor,
+} from './support/host';
 
 afterEach(closeAll);
 
@@ -484,6 +494,22 @@ describe('what is held', () => {
     await clean();
   });
 
+  test('a refusal waits for the account before it locks what a purchase locks after it', async () => {
+    await hold();
+    const { schema } = host.dataSource.options as { schema: string };
+    const waits = `SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%"${schema}"%'`;
+    let refused: Promise<ReferralReview> | undefined;
+    await host.dataSource.transaction(async (manager) => {
+      await manager.query(`SELECT FROM "${schema}".referral_accounts WHERE user_id = 'anna' FOR UPDATE`);
+      refused = referrals.reviews.refuse(review);
+      await waitFor(async () => (await host.dataSource.query(waits)).length > 0);
+      for (const table of ['referral_referees', 'referral_signups', 'referral_commissions'])
+        await manager.query(`SELECT FROM "${schema}".${table} FOR UPDATE NOWAIT`);
+    });
+    expect(await refused).toMatchObject({ status: 'refused' });
+    await clean();
+  });
+
   test('one that only flags is refused too', async () => {
     await begin({ rule: () => 'Everybody.' });
     await linkOf('anna', 'ANNA');
@@ -538,6 +564,9 @@ describe('what is held', () => {
     const missing = 'a review that holds has a hold on what it is about';
     const without = 'what a review holds is of one that holds';
     expect(await damage(`UPDATE @referral_referees SET held_for = '{}'`)).toEqual([[missing, 'referral_referees']]);
+    expect(await damage(`UPDATE @referral_signups SET was_rewarded = true`)).toEqual([
+      ['a reward is granted once, whoever gets the sign-up', 'referral_signups'],
+    ]);
     expect(await damage(`UPDATE @referral_signups SET held_for = '{}'`)).toContainEqual([missing, 'referral_signups']);
     expect(await damage(`UPDATE @referral_commissions SET held_for = '{staff}' WHERE purchase = 'p1'`)).toEqual([
       [missing, 'referral_commissions'],
