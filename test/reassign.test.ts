@@ -8,7 +8,7 @@ import {
   refusalOf,
   startEarnings,
 } from './support/earnings';
-import { closeAll } from './support/host';
+import { closeAll, waitFor } from './support/host';
 
 afterAll(closeAll);
 
@@ -137,6 +137,24 @@ describe('credits', () => {
     ]);
   });
 
+  test.each([
+    ['by way of nobody', [null, 1]],
+    ['back again', [1, 0]],
+    ['twice around', [1, null, 0, 1]],
+  ] as const)('the reward is granted once, %s', async (_, way) => {
+    const { referrals } = host;
+    const codes = [await signedUp(both()), await signedUp(both())] as const;
+    const user = codes[0].referee;
+    await referrals.recordUsage(user, { reference: 'u1', amount: '60' });
+    for (const to of way) {
+      await referrals.signups.reassign(user, { referral: to === null ? null : codes[to].code, ...said });
+      await referrals.recordUsage(user, { reference: `to-${to}`, amount: '60' });
+    }
+    expect(await referrals.credits.search({ where: { userId: codes[0].owner } })).toMatchObject([{ kind: 'grant' }]);
+    expect(await referrals.credits.search({ where: { userId: codes[1].owner } })).toEqual([]);
+    expect(await referrals.credits.search({ where: { userId: user } })).toMatchObject([{ kind: 'grant' }]);
+  });
+
   test('the usage so far counts towards the reward of the new referrer, once', async () => {
     const { referrals } = host;
     const [before, after] = [await signedUp({ ...both(), beforeRewardUsageThreshold: '100' }), await signedUp(both())];
@@ -149,6 +167,61 @@ describe('credits', () => {
     ]);
     expect(await referrals.credits.search({ where: { userId: before.owner } })).toEqual([]);
   });
+});
+
+test.each(['suspend', 'ban'] as const)('not to the code of a user whom staff %s', async (call) => {
+  const { referrals } = host;
+  const [before, after] = [await signedUp(), await signedUp()];
+  await referrals.accounts[call](after.owner, said);
+  const rows = await everyRow(host);
+  await expect(referrals.signups.reassign(before.referee, { referral: after.code, ...said })).rejects.toMatchObject({
+    ...{ code: 'SIGNUP_REFUSED', message: expect.stringMatching(/suspended or banned/) },
+  });
+  expect(await everyRow(host)).toEqual(rows);
+  await referrals.accounts.reinstate(after.owner);
+  expect(await referrals.signups.reassign(before.referee, { referral: after.code, ...said })).toMatchObject({
+    referrerId: after.owner,
+  });
+});
+
+test('the audit has each of the terms that has changed, and no other', async () => {
+  const { referrals } = host;
+  const before = await signedUp({ commissionAmount: '2', commissionMonths: 3, commissionPurchases: 4 });
+  const after = await signedUp({ commissionAmount: '2', beforeRewardUsageThreshold: '50' });
+  const user = before.referee;
+  await referrals.signups.reassign(user, { referral: after.code, ...said });
+  const [row] = await referrals.audit.search({ where: { userId: user, call: 'signups.reassign' } });
+  const ids = ['programId', 'referralId', 'referrerId'];
+  const terms = ['beforeRewardUsageThreshold', 'commissionMonths', 'commissionPurchases'];
+  expect(Object.keys(row!.after!).sort()).toEqual([...terms, ...ids, 'thresholdReachedAt'].sort());
+  expect(row).toMatchObject({
+    before: { commissionMonths: 3, commissionPurchases: 4 },
+    after: { commissionMonths: null },
+  });
+});
+
+test('the deletion of a sign-up is the staff’s, with the commission that it takes back', async () => {
+  const { referrals } = host;
+  const { referee } = await signedUp({ commissionSignup: '3' });
+  const [signup] = await referrals.signups.search({ where: { userId: referee } });
+  await referrals.signups.delete(signup!, said);
+  const rows = await referrals.audit.search({ where: { by: 'olga', call: 'commissions.reject' } });
+  expect(rows).toMatchObject([{ actor: 'staff', reason: said.reason }]);
+});
+
+test('that deletion locks the code before the account, as a sign-up does', async () => {
+  const { referrals, dataSource, schema } = host;
+  const { referee, owner, code } = await signedUp({ commissionSignup: '3' });
+  const [signup] = await referrals.signups.search({ where: { userId: referee } });
+  const waits = `SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%${schema}%'`;
+  let deleted: Promise<void> | undefined;
+  await dataSource.transaction(async (manager) => {
+    await manager.query(`SELECT FROM ${schema}.referrals WHERE id = $1 FOR UPDATE`, [code.id]);
+    deleted = referrals.signups.delete(signup!);
+    await waitFor(async () => (await dataSource.query(waits)).length > 0);
+    await manager.query(`SELECT FROM ${schema}.referral_accounts WHERE user_id = $1 FOR UPDATE NOWAIT`, [owner]);
+  });
+  await deleted;
 });
 
 test('what can’t be is refused, and nothing is written', async () => {

@@ -10,7 +10,17 @@ import {
   type ReferralsOptions,
 } from '../lib';
 import { firefox } from './support/browser';
-import { baseUrl, closeAll, type Host, openDataSource, patient, secret, startHost, TestClock } from './support/host';
+import {
+  baseUrl,
+  closeAll,
+  type Host,
+  openDataSource,
+  patient,
+  secret,
+  startHost,
+  TestClock,
+  waitFor,
+} from './support/host';
 
 afterEach(closeAll);
 
@@ -116,6 +126,33 @@ describe('a shared payout address', () => {
       ['sharedPayoutAddress', 'anna', 'carl'],
     ]);
     expect(opened[1]!.evidence).toEqual({ sharedWith: ['anna', 'bob'] });
+    await clean();
+  });
+
+  test.each(['flag', 'hold'] as const)('is found where a purchase gets its referrer later, %s', async (mode) => {
+    await begin({ sharedPayoutAddress: mode });
+    await payTo('anna', 'a@shop.example');
+    await payTo('bob', 'a@shop.example');
+    await payTo('carl', 'a@shop.example');
+    const { code } = await linkOf('anna', 'ANNA');
+    const before = opened.length;
+    // By a sign-up, whose own pair is looked at too, and by a sign-in with the cookie of a link.
+    await buy('bob', '100.00', 'p1');
+    await signUp('bob', 'ANNA');
+    await buy('carl', '100.00', 'p2');
+    const browser = host.browser();
+    await browser.get(`/r/${code}`).expect(302);
+    await browser.post('/login/carl').expect(204);
+    await browser.get('/whose').expect(200);
+    expect(rulesOf(opened.slice(before))).toEqual([
+      ['sharedPayoutAddress', 'anna', 'bob'],
+      ['sharedPayoutAddress', 'anna', 'carl'],
+    ]);
+    const { p1, p2 } = Object.fromEntries(
+      (await referrals.commissions.search()).map(({ purchase, status }) => [purchase, status]),
+    );
+    const status = mode === 'hold' ? 'held' : 'available';
+    expect({ p1, p2 }).toEqual({ p1: status, p2: status });
     await clean();
   });
 
@@ -355,6 +392,125 @@ describe('what is held', () => {
     await clean();
   });
 
+  describe('goes with the pair', () => {
+    const said = { by: 'staff-1', reason: 'mistyped' };
+    const reassign = async (to: string | null) => referrals.signups.reassign('bob', { code: to, ...said });
+
+    test.each([[null], ['ZOE']])('by way of %s and back', async (other) => {
+      await hold();
+      await linkOf('zoe', 'ZOE');
+      await reassign(other);
+      await clean();
+      expect(await balances('anna', 'bob')).toEqual(['0.00', other === null ? '0.00' : '5.00']);
+      await reassign('ANNA');
+      await clean();
+      await referrals.recordUsage('bob', { amount: '10.00', reference: 'u2' });
+      expect(await balances('anna', 'bob')).toEqual(['0.00', other === null ? '0.00' : '5.00']);
+      expect((await buy('bob', '10.00', 'p3')).commission).toMatchObject({ status: 'held' });
+      await referrals.reviews.allow(review);
+      // One reward for the user: Zoe's, if she was in between, because no review has held her pair.
+      expect(await balances('anna', 'zoe', 'bob')).toEqual(
+        other === null ? ['7.00', '0.00', '5.00'] : ['0.00', '7.00', '5.00'],
+      );
+      await clean();
+    });
+
+    test('to a sign-up whose commission alone was held, and to one without a purchase', async () => {
+      await begin({ rule: { do: 'hold', find: ({ referee }) => (referee === 'bob' ? 'Bob.' : null) } });
+      await linkOf('anna', 'ANNA');
+      await linkOf('zoe', 'ZOE');
+      await signUp('bob', 'ANNA'); // no purchase, so that the pair is deleted
+      await reassign(null);
+      await reassign('ANNA');
+      await clean();
+      expect(await balances('anna', 'bob')).toEqual(['0.00', '0.00']);
+      await referrals.reviews.allow(opened[0]!);
+      expect(await balances('anna', 'bob')).toEqual(['7.00', '5.00']);
+      await clean();
+    });
+
+    test('not to the credit of a refused one', async () => {
+      await hold();
+      await linkOf('zoe', 'ZOE');
+      await referrals.reviews.refuse(review);
+      await reassign('ZOE');
+      expect(await balances('bob')).toEqual(['0.00']);
+      await reassign('ANNA');
+      expect(await balances('anna', 'bob')).toEqual(['0.00', '0.00']);
+      await clean();
+    });
+
+    test('and a sign-up that it holds is not deleted', async () => {
+      await begin({ rule: { do: 'hold', find: () => 'Everybody.' } });
+      await referrals.referralCodes.create({ code: 'PLAIN', label: 'plain', user: 'anna' });
+      signup = await Referral.recordSignup(null, 'bob', { code: 'PLAIN' });
+      await expect(referrals.signups.delete(signup!)).rejects.toMatchObject({
+        ...{ code: 'IN_USE', message: expect.stringMatching(/a review holds it/) },
+      });
+      await referrals.reviews.allow(opened[0]!);
+      await referrals.signups.delete(signup!);
+      await clean();
+    });
+  });
+
+  test('of a pair that a purchase has made, also the sign-up that comes later', async () => {
+    await begin({ rule: { do: 'hold', find: ({ about }) => (about === 'purchase' ? 'Bought.' : null) } });
+    const link = await linkOf('anna', 'ANNA');
+    await referrals.recordPurchase('bob', { amount: '10.00', reference: 'p', referral: link });
+    await signUp('bob', 'ANNA');
+    expect(await balances('anna', 'bob')).toEqual(['0.00', '0.00']);
+    await clean();
+    await referrals.reviews.allow(opened[0]!);
+    expect(await balances('anna', 'bob')).toEqual(['7.00', '5.00']);
+    await clean();
+  });
+
+  test.each(['flag', 'hold'] as const)('a suspended referrer makes no pair, and later a held one, %s', async (mode) => {
+    await begin({ sharedPayoutAddress: mode });
+    const link = await linkOf('anna', 'ANNA');
+    await payTo('anna', 'a@shop.example');
+    await payTo('bob', 'a@shop.example');
+    await referrals.accounts.suspend('anna', { reason: 'looks made up' });
+    const before = opened.length;
+    const pay = (reference: string) => referrals.recordPurchase('bob', { amount: '10.00', reference, referral: link });
+    await pay('p1');
+    expect(opened.length).toBe(before);
+    await referrals.accounts.reinstate('anna');
+    const { commission } = await pay('p2');
+    expect(rulesOf(opened.slice(before))).toEqual([['sharedPayoutAddress', 'anna', 'bob']]);
+    expect(commission).toMatchObject({ status: mode === 'hold' ? 'held' : 'available' });
+    await clean();
+  });
+
+  test('the reward of a referrer who is banned before it is allowed is not granted', async () => {
+    await hold();
+    await referrals.accounts.ban('anna', { reason: 'made up' });
+    await referrals.reviews.allow(review);
+    expect(await balances('anna', 'bob')).toEqual(['0.00', '5.00']);
+    const [made] = await referrals.signups.search({ where: { userId: 'bob' } });
+    expect(made).toMatchObject({ noReward: 'suspended' });
+    await referrals.accounts.reinstate('anna');
+    await Referral.recordSignup(null, 'bob', { code: 'ANNA' });
+    expect(await balances('anna')).toEqual(['0.00']);
+    await clean();
+  });
+
+  test('a refusal waits for the account before it locks what a purchase locks after it', async () => {
+    await hold();
+    const { schema } = host.dataSource.options as { schema: string };
+    const waits = `SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%"${schema}"%'`;
+    let refused: Promise<ReferralReview> | undefined;
+    await host.dataSource.transaction(async (manager) => {
+      await manager.query(`SELECT FROM "${schema}".referral_accounts WHERE user_id = 'anna' FOR UPDATE`);
+      refused = referrals.reviews.refuse(review);
+      await waitFor(async () => (await host.dataSource.query(waits)).length > 0);
+      for (const table of ['referral_referees', 'referral_signups', 'referral_commissions'])
+        await manager.query(`SELECT FROM "${schema}".${table} FOR UPDATE NOWAIT`);
+    });
+    expect(await refused).toMatchObject({ status: 'refused' });
+    await clean();
+  });
+
   test('one that only flags is refused too', async () => {
     await begin({ rule: () => 'Everybody.' });
     await linkOf('anna', 'ANNA');
@@ -448,6 +604,9 @@ describe('what is held', () => {
     const missing = 'a review that holds has a hold on what it is about';
     const without = 'what a review holds is of one that holds';
     expect(await damage(`UPDATE @referral_referees SET held_for = '{}'`)).toEqual([[missing, 'referral_referees']]);
+    expect(await damage(`UPDATE @referral_signups SET was_rewarded = true`)).toEqual([
+      ['a reward is granted once, whoever gets the sign-up', 'referral_signups'],
+    ]);
     expect(await damage(`UPDATE @referral_signups SET held_for = '{}'`)).toContainEqual([missing, 'referral_signups']);
     expect(await damage(`UPDATE @referral_commissions SET held_for = '{staff}' WHERE purchase = 'p1'`)).toEqual([
       [missing, 'referral_commissions'],

@@ -634,6 +634,7 @@ CREATE TABLE referral_signups (
   qualification character varying(255),
   no_commission character varying(16),
   no_reward character varying(16),
+  was_rewarded boolean DEFAULT false NOT NULL,
   held_for text[] DEFAULT '{}'::text[] NOT NULL,
   ip_address character varying(45),
   user_agent character varying(1024),

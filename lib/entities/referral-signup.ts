@@ -90,6 +90,10 @@ export class ReferralSignup extends ReferralTerms {
   @Column({ name: 'no_reward', type: 'varchar', length: 16, nullable: true })
   readonly noReward!: NoReward | null;
 
+  /** Whether it has granted a reward before staff gave it another referrer, so that it grants none again. Not loaded. */
+  @Column({ name: 'was_rewarded', type: 'boolean', default: false, select: false })
+  readonly wasRewarded?: boolean;
+
   /** `code`: the user typed the code. `attribution`: the visitor came through the link. */
   @Column({ name: 'source', type: 'varchar', length: 16 })
   readonly source!: 'code' | 'attribution';

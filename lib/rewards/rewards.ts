@@ -121,18 +121,19 @@ export function wireRewards(settings: Settings, tracking: Tracking): Rewards {
   const programs = new ProgramManager(database, creditTypes);
   const choice = new SignupChoice(lookup, attribution, visitors, samePerson, settings);
   const grants = new Grants(database, events, settings);
+  const dueGrants = new DueGrants(database, clock, grants);
   const buyersReferrals = new BuyersReferrals(lookup, attribution, samePerson);
-  const late = new LateAttributions(database, clock, events, buyersReferrals, settings);
+  const late = new LateAttributions(database, clock, events, buyersReferrals, settings, fraud);
   const signupCommissions = new SignupCommissions(database, clock, events, rejections, settings);
   const signups = new Signups(database, clock, events, choice, grants, late, signupCommissions, fraud, settings);
   // Pages wait for the database as long as tracking does.
-  const lateInPages = new LateAttributions(tracking.database, clock, events, buyersReferrals, settings);
+  const lateInPages = new LateAttributions(tracking.database, clock, events, buyersReferrals, settings, fraud);
   attributedUsers.listen((user) => lateInPages.arrived(user));
   const exchange = new Exchange(database, clock, settings);
   const usages = new Usages(database, clock, grants, exchange);
   const credits = new CreditManager(database, clock, events, creditTypes, audit);
 
-  const reassignments = new Reassignments({ database, clock, lookup, samePerson, grants, secondLook: late, audit });
+  const reassignments = new Reassignments({ database, clock, lookup, samePerson, dueGrants, secondLook: late, audit });
   const totals = new Totals(database, clock, settings);
   const coupons = new Coupons(database, clock, samePerson, audit);
   const purchases = new Purchases(database, clock, events, buyersReferrals, late, exchange, settings, fraud);
@@ -163,7 +164,7 @@ export function wireRewards(settings: Settings, tracking: Tracking): Rewards {
     reviews: new ReviewManager(database, {
       ...{ clock, rejections, audit },
       holds: reviewHolds,
-      grants: new DueGrants(database, clock, grants),
+      grants: dueGrants,
     }),
   };
 

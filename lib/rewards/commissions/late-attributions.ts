@@ -3,7 +3,7 @@ import type { Clock } from '../../database/clock';
 import type { Database } from '../../database/database';
 import { isRefusal } from '../../database/driver-errors';
 import type { Events } from '../../database/events';
-import { type Query, sql, type Statement } from '../../database/named-parameters';
+import { sql, type Statement } from '../../database/named-parameters';
 import { callHost } from '../../database/own-runners';
 import { timeOf } from '../../database/statement-time';
 import { ReferralCommission } from '../../entities/referral-commission';
@@ -12,6 +12,7 @@ import type { Settings } from '../../options';
 import type { Asking } from '../../tracking/same-person';
 import { takeTurn } from '../records/buyer-turn';
 import { type SecondLook, waitingPurchases } from '../records/second-look';
+import type { FraudRules } from '../reviews/fraud-rules';
 import type { BuyersReferral, BuyersReferrals } from './buyers-referrals';
 import { optionTerms } from './chosen-terms';
 import { type LateParameters, type LateRow, lateStatement } from './late-statement';
@@ -32,15 +33,24 @@ export class LateAttributions implements SecondLook {
   readonly #events: Events;
   readonly #buyersReferrals: BuyersReferrals;
   readonly #settings: Settings;
+  readonly #fraud: FraudRules;
   readonly #statement: Statement<LateParameters>;
 
-  constructor(database: Database, clock: Clock, events: Events, buyersReferrals: BuyersReferrals, settings: Settings) {
+  constructor(
+    database: Database,
+    clock: Clock,
+    events: Events,
+    buyersReferrals: BuyersReferrals,
+    settings: Settings,
+    fraud: FraudRules,
+  ) {
     this.#database = database;
     this.#clock = clock;
     this.#events = events;
     this.#buyersReferrals = buyersReferrals;
     this.#settings = settings;
-    this.#statement = database.prepared(lateStatement(database, settings));
+    this.#fraud = fraud;
+    this.#statement = database.prepared(lateStatement(database, settings, fraud.comparesAddresses));
   }
 
   isDue(user: string, now: string): string {
@@ -99,10 +109,10 @@ export class LateAttributions implements SecondLook {
       ...{ pendingDays: this.#settings.commission.pendingDays, ...optionTerms(this.#settings) },
     };
     for (const reference of await this.#waiting(buyer, manager)) {
-      const query = this.#statement.with({ ...parameters, reference });
+      const one = { ...parameters, reference };
       try {
         const isDecided = await unlessOvertaken(() =>
-          this.#database.transaction((within) => this.#decideOne(query, within), manager),
+          this.#database.transaction((within) => this.#decideOne(one, within), manager),
         );
         if (!isDecided) return; // the buyer has no referrer
       } catch (error) {
@@ -123,11 +133,16 @@ export class LateAttributions implements SecondLook {
     return rows.map(({ reference }) => reference);
   }
 
-  async #decideOne(query: Query, manager: EntityManager): Promise<boolean> {
-    const [row] = await this.#database.query<LateRow>(query, manager);
-    const { isDecided, 'commission.id': id } = row!;
+  /** Decides a purchase, and opens the review of a new pair in the same transaction, so that one that holds misses nothing. */
+  async #decideOne(one: LateParameters, manager: EntityManager): Promise<boolean> {
+    const [row] = await this.#database.query<LateRow>(this.#statement.with(one), manager);
+    const { isDecided, sharesAddress, referrerId, 'commission.id': id } = row!;
     if (id !== null)
       this.#events.emit(manager, 'commissionEarned', this.#database.entity(ReferralCommission, row!, 'commission.'));
+    if (sharesAddress) {
+      const { buyer: userId, reference } = one;
+      await this.#fraud.lookAtPurchase({ referrerId, userId, reference }, true, null, manager);
+    }
     return isDecided;
   }
 }

@@ -6,7 +6,13 @@ import type { Settings } from '../../options';
 import { waitingPurchases } from '../records/second-look';
 import { optionTermNames, type OptionTerms } from './chosen-terms';
 import { commissionAmount } from './commission-amount';
-import { decidedTerms, type PurchaseParameters, refereeAndCommission, sharedRows } from './purchase-statement';
+import {
+  decidedTerms,
+  newPairSharesAddress,
+  type PurchaseParameters,
+  refereeAndCommission,
+  sharedRows,
+} from './purchase-statement';
 import { quotientInCents } from './quotient';
 
 /** Those of a purchase that do not come from its row, and its reference. */
@@ -27,6 +33,9 @@ export type LateParameters = Pick<
 export interface LateRow {
   /** Whether the purchase has a referrer now. If not, the buyer has none. */
   'isDecided': boolean;
+  /** Whether it makes a pair of referrer and referee with one payout address, if that is asked. */
+  'sharesAddress': boolean;
+  'referrerId': string | null;
   'commission.id': string | null;
 }
 
@@ -37,7 +46,11 @@ export interface LateRow {
  * The caller holds the lock on the buyer's row (`takeTurn`), so that the calls for one buyer run one at a time. The
  * other locks, and their order, are those of a purchase.
  */
-export function lateStatement(database: Database, settings: Settings): Statement<LateParameters> {
+export function lateStatement(
+  database: Database,
+  settings: Settings,
+  comparesAddresses: boolean,
+): Statement<LateParameters> {
   const { tables, currency } = database;
   // The share of a commission that refunds take back, with the rounding of `refundStatement`. Null for a purchase of 0,
   // which earns nothing: an amount in another currency can be rounded to 0, and have refunds of 0.
@@ -126,7 +139,9 @@ export function lateStatement(database: Database, settings: Settings): Statement
       FROM commission m CROSS JOIN refunds CROSS JOIN at WHERE refunds.back > 0
     ),
     ${sharedRows(tables, ofPurchase, { isLimited: true, net, revenue: '(SELECT amount - refunded FROM wanted)' })}
-    SELECT EXISTS (SELECT FROM purchased) AS "isDecided", ${database.columns(ReferralCommission, 'm', 'commission.')}
+    SELECT EXISTS (SELECT FROM purchased) AS "isDecided",
+      ${comparesAddresses ? newPairSharesAddress(tables, $.buyer) : 'false'} AS "sharesAddress",
+      (SELECT referrer_id FROM purchased) AS "referrerId", ${database.columns(ReferralCommission, 'm', 'commission.')}
     FROM (SELECT) AS always LEFT JOIN commission m ON true`;
     },
   );

@@ -5,6 +5,7 @@ import { ReferralCommission } from '../../entities/referral-commission';
 import { ReferralPurchase } from '../../entities/referral-purchase';
 import { type GivenAmount, inProgramsCurrency } from '../records/exchange';
 import { sharesAddress } from '../reviews/fraud-rules';
+import { holdsOfPair } from '../reviews/holds-of-pair';
 import { availableColumns, availableFrom } from './available-from';
 import { isUsedUp } from './channel-terms';
 import { optionTermNames, type OptionTerms } from './chosen-terms';
@@ -252,13 +253,14 @@ const redemption = (tables: Tables, $: Parameters): string => `
  * @param net what refunds have left of the commission, as SQL: a second look comes after some.
  */
 export const refereeAndCommission = (tables: Tables, $: Parameters, net = 'earning.earned'): string => `
-    -- Adds to the sum that this referee has earned the referrer. met_by: whether a purchase or a sign-up inserted it.
+    -- Adds to the sum that this referee has earned the referrer. A new pair is held if a review holds the two. met_by: whether a purchase or a sign-up inserted it.
     counted AS (
       INSERT INTO ${tables.referees} AS e (user_id, referee_id, met_by, earned, purchases, first_purchase_at, upgraded_at,
-        created_at)
+        held_for, created_at)
       SELECT earning.referrer_id, ${$.buyer}, 'purchase', ${net}, (${$.amount}::numeric > 0)::integer,
         CASE WHEN ${$.amount}::numeric > 0 THEN at.purchased_at END,
-        CASE WHEN ${$.amount}::numeric > 0 THEN at.now END, at.now
+        CASE WHEN ${$.amount}::numeric > 0 THEN at.now END,
+        CASE WHEN earning.is_new THEN ${holdsOfPair(tables, 'earning.referrer_id', $.buyer)} ELSE '{}' END, at.now
       FROM earning CROSS JOIN at CROSS JOIN purchased
       WHERE earning.referrer_id IS NOT NULL AND NOT earning.is_own AND NOT earning.is_suspended
       ON CONFLICT (user_id, referee_id) DO UPDATE SET earned = e.earned + excluded.earned,
@@ -361,6 +363,15 @@ const periodOfReferrer = (tables: Tables, net: string): string => `
 /** SQL: whether the new commission is among those that a row `t` of the totals counts as available. */
 const isMatured = `(SELECT available_at FROM commission) <= t.matured_until`;
 
+/** SQL: whether the statement makes a pair of referrer and referee with one payout address. */
+export const newPairSharesAddress = (tables: Tables, buyer: string): string =>
+  sharesAddress(
+    tables,
+    `(SELECT earning.referrer_id FROM earning CROSS JOIN purchased
+        WHERE earning.is_new AND NOT earning.is_own AND NOT earning.is_suspended)`,
+    buyer,
+  );
+
 const result = (database: Database, $: Parameters, comparesAddresses: boolean): string => `
     SELECT EXISTS (SELECT FROM purchased) AS "isNew",
       coalesce(p.original_amount, p.amount) = ${$.amount}::numeric
@@ -370,15 +381,7 @@ const result = (database: Database, $: Parameters, comparesAddresses: boolean): 
         AND (SELECT purchase_count FROM buyer) > 0, false) AS "isFirstCredited",
       coalesce((SELECT is_redeeming FROM earning), false) AS "isRedeeming",
       coalesce((SELECT is_limited FROM earning), false) AS "isLimited",
-      ${
-        comparesAddresses
-          ? sharesAddress(
-              database.tables,
-              '(SELECT earning.referrer_id FROM earning CROSS JOIN purchased WHERE earning.is_new)',
-              $.buyer,
-            )
-          : 'false'
-      } AS "sharesAddress",
+      ${comparesAddresses ? newPairSharesAddress(database.tables, $.buyer) : 'false'} AS "sharesAddress",
       ${database.columns(ReferralPurchase, 'p', 'purchase.')},
       ${database.columns(ReferralCommission, 'm', 'commission.')}
     FROM (SELECT) AS always LEFT JOIN (SELECT * FROM purchased UNION ALL SELECT * FROM recorded) AS p ON true

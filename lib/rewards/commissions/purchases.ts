@@ -211,7 +211,10 @@ export class Purchases {
     });
     if (!isRecorded(row)) return overtaken;
     const made = this.#made(row, given, manager);
-    if (!row.isNew || made.purchase.referrerId === null || !(row.sharesAddress || sentence !== null)) return made;
+    // Without a referrer who can earn there is no pair to hold.
+    const { referrerId, noCommission } = made.purchase;
+    if (!row.isNew || referrerId === null || noCommission === 'suspended') return made;
+    if (!row.sharesAddress && sentence === null) return made;
     const look = (): Promise<ReferralReview[]> =>
       this.#fraud.lookAtPurchase(made.purchase, row.sharesAddress, sentence, manager);
     const opened = await this.#database.nextStep(look, manager);

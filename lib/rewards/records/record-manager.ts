@@ -200,7 +200,7 @@ export abstract class RecordManager<
     try {
       await this.database.transaction(async (within) => {
         const before = await this.get(id, { manager: within });
-        await this.remove(id, within);
+        await this.remove(id, within, author);
         await this.#keep([this.#changeOf('delete', before, this.valuesOf(before), null)], author, within);
       }, manager);
     } catch (error) {
@@ -257,7 +257,7 @@ export abstract class RecordManager<
     return Promise.resolve();
   }
   protected abstract change(id: number, changes: Changes, manager: EntityManager): Promise<void>;
-  protected abstract remove(id: number, manager: EntityManager): Promise<void>;
+  protected abstract remove(id: number, manager: EntityManager, author: Author): Promise<void>;
 
   protected load({ where, order, select, take, skip }: CheckedSearch, manager?: EntityManager): Promise<R[]> {
     return this.database.find(this.kind.record, { where, order, select, take, skip }, manager);

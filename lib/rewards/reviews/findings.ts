@@ -51,7 +51,10 @@ export class Findings {
       const opened: ReferralReview[] = [];
       for (const finding of wanted) {
         const review = await this.#insert(finding, within);
-        if (!review) continue;
+        if (!review) {
+          await this.#holdAgain(finding, within);
+          continue;
+        }
         opened.push(review);
         if (review.isHolding) await this.#hold(review, within);
         this.#events.emit(within, 'reviewOpened', review);
@@ -65,6 +68,17 @@ export class Findings {
     const { id, userId, rule, refereeId } = review;
     const change = { call: `fraud.${rule}`, subject: 'review', subjectId: id, userId, before: null };
     await this.#audit.record([{ ...change, after: { isHolding: true, refereeId } }], theProgram, within);
+  }
+
+  /** Holds what was made since the review of this subject and rule, if that holds. Waits for staff who decide it. */
+  async #holdAgain({ rule, subject }: Finding, within: EntityManager): Promise<void> {
+    const query = sql(
+      { rule, subject: columnsOf(subject).subject },
+      ($) => `SELECT ${this.#database.columns(ReferralReview)} FROM ${this.#database.tables.reviews}
+        WHERE subject = ${$.subject} AND rule = ${$.rule} AND is_holding FOR SHARE`,
+    );
+    const [row] = await this.#database.query<object>(query, within);
+    if (row) await this.#holds.hold(this.#database.entity(ReferralReview, row), within);
   }
 
   /** Inserts a review; null if there is one about this subject and rule. */

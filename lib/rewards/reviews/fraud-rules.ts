@@ -112,9 +112,9 @@ export class FraudRules {
     return this.#findings.open(findings, manager);
   }
 
-  /** Opens the reviews of a new purchase. */
+  /** Opens the reviews of a new purchase, or of one that has got a referrer. */
   async lookAtPurchase(
-    { referrerId: referrer, userId: referee, reference }: ReferralPurchase,
+    { referrerId: referrer, userId: referee, reference }: Pick<ReferralPurchase, 'referrerId' | 'userId' | 'reference'>,
     isShared: boolean,
     sentence: string | null,
     manager: EntityManager | undefined,

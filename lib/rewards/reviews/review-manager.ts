@@ -61,11 +61,11 @@ export class ReviewManager extends KeptRecordManager<ReferralReview, object> {
    */
   refuse(review: RecordRef, options: StaffOptions = {}): Promise<ReferralReview> {
     return this.#decide('refuse', review, options, async (decided, author, within) => {
-      await this.#parts.holds.hold(decided, within);
       const { userId, refereeId } = decided;
-      if (userId === null) return;
-      const whose = refereeId === null ? { referrer: userId } : { referrer: userId, referee: refereeId };
-      await this.#parts.rejections.reject(whose, author, within);
+      const whose = refereeId === null ? { referrer: userId! } : { referrer: userId!, referee: refereeId };
+      // First, because it locks the account before the pair and the commissions, as a purchase does.
+      if (userId !== null) await this.#parts.rejections.reject(whose, author, within);
+      await this.#parts.holds.hold(decided, within);
     });
   }
 

@@ -3,6 +3,7 @@ import type { Clock } from '../../database/clock';
 import type { Database } from '../../database/database';
 import { statement, type Statement } from '../../database/named-parameters';
 import { timeOf } from '../../database/statement-time';
+import { isSuspended } from '../../database/suspended';
 import { ReferralCredit } from '../../entities/referral-credit';
 import { grantedCte, type SignupSide } from './granted-cte';
 import type { Grants } from './grants';
@@ -13,7 +14,10 @@ interface Parameters {
   sides: readonly SignupSide[];
 }
 
-/** Grants the credits of a sign-up that are due and were not granted, because they have waited for a review. */
+/**
+ * Grants the credits of a sign-up that are due and were not granted, because they have waited for a review, or are due by the
+ * terms of another referral. Like at its threshold, a referrer who is suspended gets no reward, now or later.
+ */
 export class DueGrants {
   readonly #database: Database;
   readonly #clock: Clock;
@@ -24,6 +28,7 @@ export class DueGrants {
     this.#database = database;
     this.#clock = clock;
     this.#grants = grants;
+    const { signups, credits } = database.tables;
     this.#statement = statement<Parameters>(
       { user: true, now: true, sides: true },
       ($) => `
@@ -32,9 +37,15 @@ export class DueGrants {
       at AS (
         SELECT ${timeOf($.now)} AS now
       ),
-      -- The sign-up. Concurrent calls that record usage of the user wait here.
+      -- The sign-up, with why it grants no reward. Concurrent calls that record usage of the user wait here.
       signup AS (
-        SELECT * FROM ${database.tables.signups} WHERE user_id = ${$.user} FOR NO KEY UPDATE
+        UPDATE ${signups} s SET no_reward = CASE
+          WHEN s.no_reward IS NULL AND s.reward_credit_amount IS NOT NULL AND s.threshold_reached_at IS NOT NULL
+            AND s.held_for = '{}' AND ${isSuspended(database.tables, 's.referrer_id')}
+            AND NOT EXISTS (SELECT FROM ${credits} WHERE referee_id = s.user_id AND kind = 'reward')
+          THEN 'suspended' ELSE s.no_reward END
+        WHERE s.user_id = ${$.user}
+        RETURNING s.*
       ),
       ${grantedCte(database, 'signup', $.sides)}
       SELECT ${database.columns(ReferralCredit, 'c', 'credit.')} FROM granted c`,

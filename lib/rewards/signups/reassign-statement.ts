@@ -2,6 +2,7 @@ import type { Database } from '../../database/database';
 import { type Statement, statement } from '../../database/named-parameters';
 import { timeOf } from '../../database/statement-time';
 import { ReferralSignup } from '../../entities/referral-signup';
+import { holdsOfPair } from '../reviews/holds-of-pair';
 import { commissionColumns } from './signup-statement';
 import { undoneGrants } from './undone-grants';
 
@@ -16,13 +17,16 @@ export interface ReassignParameters {
 
 /**
  * Makes a sign-up point to another referral, with the terms of its program at this time. What the sign-up has earned stays, and is not
- * earned a second time. What the sign-up has granted
- * stays with those who have it; a reward that was granted is not granted a second time, and no limit of rewards refuses the new
- * one, because staff have decided it. The caller has locked the buyer,
- * the sign-up, both referrals and the accounts of both owners.
+ * earned a second time. What the sign-up has granted stays with those who have it; a reward that was granted is not granted a
+ * second time, and no limit of rewards refuses the new one, because staff have decided it. The referee's credit that was not
+ * granted yet, because it waits for a review, goes with the sign-up, unless that review was refused.
+ *
+ * The caller has locked the buyer, the sign-up, both referrals and the accounts of both owners, and grants what is due.
  */
 export function reassignStatement(database: Database): Statement<ReassignParameters> {
-  const { signups, referrals, programs, referees, accounts, usages, credits, buyers, commissions } = database.tables;
+  const { signups, referrals, programs, referees, accounts, usages, credits, buyers, commissions, reviews } =
+    database.tables;
+  const kept = (column: string): string => `${column} = CASE WHEN credit.is_kept THEN s.${column} END`;
   return statement<ReassignParameters>(
     { user: true, referral: true, isSelfReferral: true, now: true },
     ($) => `
@@ -37,31 +41,39 @@ export function reassignStatement(database: Database): Statement<ReassignParamet
       ),
       -- The new referral and its terms, or one row of nulls. The reward is due once for a user.
       terms AS (
-        SELECT r.id, r.user_id, p.id AS program_id, ${commissionColumns.map((name) => `p.${name}`).join(', ')},
+        SELECT r.id, r.user_id, rewarded.ever, p.id AS program_id, ${commissionColumns.map((name) => `p.${name}`).join(', ')},
           coalesce(p.before_reward_usage_threshold, 0) AS threshold,
           CASE WHEN NOT rewarded.ever THEN p.reward_credit_amount END AS reward_credit_amount,
           CASE WHEN NOT rewarded.ever THEN p.reward_credit_duration END AS reward_credit_duration,
           CASE WHEN NOT rewarded.ever THEN p.reward_credit_type_id END AS reward_credit_type_id
         FROM (
-          SELECT EXISTS (SELECT FROM ${credits} WHERE referee_id = ${$.user} AND kind = 'reward') AS ever
+          SELECT was.was_rewarded
+            OR EXISTS (SELECT FROM ${credits} WHERE referee_id = ${$.user} AND kind = 'reward') AS ever FROM was
         ) AS rewarded
         LEFT JOIN ${referrals} r ON r.id = ${$.referral}::bigint LEFT JOIN ${programs} p ON p.id = r.program_id
+      ),
+      -- Whether the referee's credit is still to be granted.
+      credit AS (
+        SELECT NOT EXISTS (SELECT FROM ${credits} WHERE referee_id = ${$.user} AND kind = 'referral') AND NOT EXISTS (
+          SELECT FROM ${reviews} v JOIN was ON v.user_id IS NOT DISTINCT FROM was.referrer_id
+          WHERE v.referee_id = ${$.user} AND v.status = 'refused'
+        ) AS is_kept
       ),
       ${undoneGrants(database, `c.referee_id = ${$.user}`)},
       -- Points the sign-up to it. The usage so far counts towards the new threshold.
       moved AS (
         UPDATE ${signups} s SET referral_id = terms.id, referrer_id = terms.user_id, program_id = terms.program_id,
           is_self_referral = ${$.isSelfReferral}::boolean,
-          referral_credit_amount = NULL, referral_credit_duration = NULL, referral_credit_type_id = NULL,
+          ${['referral_credit_amount', 'referral_credit_duration', 'referral_credit_type_id'].map(kept).join(', ')},
           reward_credit_amount = terms.reward_credit_amount, reward_credit_duration = terms.reward_credit_duration,
           reward_credit_type_id = terms.reward_credit_type_id,
-          reward_limit_count = NULL, reward_limit_period = NULL, no_reward = NULL,
-          ${commissionColumns.map((name) => `${name} = terms.${name}`).join(', ')}, held_for = '{}',
+          reward_limit_count = NULL, reward_limit_period = NULL, no_reward = NULL, was_rewarded = terms.ever,
+          ${commissionColumns.map((name) => `${name} = terms.${name}`).join(', ')}, held_for = ${holdsOfPair(database.tables, 'terms.user_id', $.user)},
           before_reward_usage_threshold = terms.threshold,
           threshold_reached_at = CASE WHEN terms.threshold = 0 THEN s.created_at
             WHEN s.recorded_usage >= terms.threshold
             THEN (SELECT max(created_at) FROM ${usages} WHERE user_id = ${$.user} AND is_counted) END
-        FROM terms WHERE s.user_id = ${$.user}
+        FROM terms CROSS JOIN credit WHERE s.user_id = ${$.user}
         RETURNING s.*
       ),
       -- Moves the use from the old referral to the new one.
@@ -80,8 +92,8 @@ export function reassignStatement(database: Database): Statement<ReassignParamet
       ),
       -- Inserts the pair with the new referrer, as old as the sign-up, unless there is one.
       met AS (
-        INSERT INTO ${referees} (user_id, referee_id, created_at)
-        SELECT referrer_id, ${$.user}, created_at FROM moved WHERE referrer_id IS NOT NULL
+        INSERT INTO ${referees} (user_id, referee_id, held_for, created_at)
+        SELECT referrer_id, ${$.user}, held_for, created_at FROM moved WHERE referrer_id IS NOT NULL
         ON CONFLICT DO NOTHING
         RETURNING user_id
       ),
@@ -89,11 +101,12 @@ export function reassignStatement(database: Database): Statement<ReassignParamet
       uncounted_user AS (
         UPDATE ${accounts} SET users_referred = users_referred - 1 WHERE user_id IN (SELECT user_id FROM unmet)
       ),
-      -- Counts the new pair. Inserts the account if there is none.
+      -- Counts the new pair. Inserts the account if there is none. -1 is refused, as in a sign-up.
       counted_user AS (
         INSERT INTO ${accounts} AS a (user_id, users_referred, created_at, updated_at)
         SELECT met.user_id, 1, at.now, at.now FROM met CROSS JOIN at
-        ON CONFLICT (user_id) DO UPDATE SET users_referred = a.users_referred + 1
+        ON CONFLICT (user_id) DO UPDATE
+          SET users_referred = CASE WHEN a.suspended_at IS NULL THEN a.users_referred + 1 ELSE -1 END
       ),
       -- What was decided about purchases until now stands.
       stands AS (

@@ -1,11 +1,10 @@
 import type { EntityManager } from 'typeorm';
 import type { Clock } from '../../database/clock';
 import type { Database } from '../../database/database';
+import { violatedConstraint } from '../../database/driver-errors';
 import { sql } from '../../database/named-parameters';
 import { overtaken, retryOvertaken } from '../../database/retry';
-import { timeOf } from '../../database/statement-time';
 import type { Referral } from '../../entities/referral';
-import { ReferralCredit } from '../../entities/referral-credit';
 import { ReferralSignup } from '../../entities/referral-signup';
 import { invalid, referralError } from '../../errors';
 import { type FieldsOf, objectOf, recordIdOf, someUserIdOf, typedCode } from '../../input';
@@ -14,24 +13,31 @@ import type { ReferralLookup } from '../../tracking/referral-lookup';
 import type { SamePerson } from '../../tracking/same-person';
 import type { UserRef } from '../../types/common';
 import type { ReassignInput } from '../../types/signups';
-import { type Audit, type Author, reasonedStaffOf, staffFields } from '../records/audit';
+import { type Audit, type Author, changedFields, reasonedStaffOf, staffFields } from '../records/audit';
 import { takeTurn } from '../records/buyer-turn';
 import type { SecondLook } from '../records/second-look';
-import { grantedCte } from './granted-cte';
-import type { Grants } from './grants';
+import type { DueGrants } from './due-grants';
 import { reassignStatement } from './reassign-statement';
+import { refusalSentences } from './signup-explanation';
 
 const fields: FieldsOf<ReassignInput> = { code: true, referral: true, ...staffFields };
 
-/** The columns of a sign-up that a reassignment changes, for the audit. */
-const changed = ['referralId', 'referrerId', 'programId', 'commissionRatio', 'commissionMaxPerReferee'] as const;
+/** The fields of a sign-up that a reassignment can change, for the audit. */
+const changeable = [
+  ...['referralId', 'referrerId', 'programId', 'isSelfReferral', 'beforeRewardUsageThreshold', 'thresholdReachedAt'],
+  ...['referralCreditAmount', 'referralCreditDuration', 'referralCreditTypeId'],
+  ...['rewardCreditAmount', 'rewardCreditDuration', 'rewardCreditTypeId'],
+  ...['rewardLimitCount', 'rewardLimitPeriod', 'noReward'],
+  ...['commissionRatio', 'commissionAmount', 'commissionMonths', 'commissionPurchases', 'commissionMaxPerReferee'],
+  ...['commissionSignup', 'commissionQualify', 'commissionMaxPerReferrer', 'commissionPeriod'],
+] as const satisfies readonly (keyof ReferralSignup)[];
 
 interface Parts {
   readonly database: Database;
   readonly clock: Clock;
   readonly lookup: ReferralLookup;
   readonly samePerson: SamePerson;
-  readonly grants: Grants;
+  readonly dueGrants: DueGrants;
   readonly secondLook: SecondLook;
   readonly audit: Audit;
 }
@@ -56,7 +62,16 @@ export class Reassignments {
       const isOwn = target !== null && (await samePerson.is(target.userId, { userId, user, req: null, manager }));
       if (isOwn && samePerson.refuses) throw referralError('SIGNUP_REFUSED', 'The code is the user’s own.');
       const isSelfReferral = isOwn && samePerson.flags;
-      return database.transaction((within) => this.#write(userId, target, isSelfReferral, author, within), manager);
+      try {
+        return await database.transaction(
+          (within) => this.#write(userId, target, isSelfReferral, author, within),
+          manager,
+        );
+      } catch (error) {
+        // The account of the owner was made, and suspended, after the accounts were locked.
+        if (violatedConstraint(error) === 'ck_referral_accounts_counts') return overtaken;
+        throw error;
+      }
     });
   }
 
@@ -75,27 +90,29 @@ export class Reassignments {
     author: Author,
     manager: EntityManager,
   ): Promise<ReferralSignup | typeof overtaken> {
-    const { database, clock, audit, secondLook } = this.#parts;
+    const { database, clock, audit, secondLook, dueGrants } = this.#parts;
     await takeTurn(database, userId, manager);
     const before = await this.#locked(userId, manager);
     if (before.referralId === (target?.id ?? null)) return before;
     const ids = [before.referralId, target?.id].filter((id) => typeof id === 'number');
     const owners = [before.referrerId, target?.userId].filter((owner) => typeof owner === 'string');
-    const referrals = await this.#lockReferrals(ids, owners, manager);
+    const { referrals, suspended } = await this.#lockReferrals(ids, owners, manager);
     if (target) {
       const now = referrals.find(({ id }) => Number(id) === target.id);
       if (now?.owner !== target.userId) return overtaken;
       if (now.isUsedUp)
         throw referralError('SIGNUP_REFUSED', `The code ${quoted(target.code)} has had as many sign-ups as it allows.`);
+      if (suspended.has(target.userId)) throw referralError('SIGNUP_REFUSED', refusalSentences.suspended);
     }
     const parameters = { user: userId, referral: target?.id ?? null, isSelfReferral, now: clock.parameter() };
     const [row] = await database.query<object>(reassignStatement(database).with(parameters), manager);
     const after = database.entity(ReferralSignup, row!);
-    await this.#grantReward(userId, manager);
+    // The reward, if the usage so far has reached the threshold of the new terms; a credit that has waited for a review.
+    await dueGrants.grant(userId, manager);
     if (target?.userId) await secondLook.decide(userId, manager);
-    const picked = (signup: ReferralSignup): object => Object.fromEntries(changed.map((name) => [name, signup[name]]));
+    const picked = (signup: ReferralSignup) => Object.fromEntries(changeable.map((name) => [name, signup[name]]));
     const change = { call: 'signups.reassign', subject: 'sign-up', subjectId: after.id, userId };
-    await audit.record([{ ...change, before: picked(before), after: picked(after) }], author, manager);
+    await audit.record([{ ...change, ...changedFields(picked(before), picked(after))! }], author, manager);
     return after;
   }
 
@@ -112,7 +129,10 @@ export class Reassignments {
     return database.entity(ReferralSignup, row);
   }
 
-  /** Locks both referrals, then the accounts of their owners, each in the order of the key, after the rows of a sign-up. */
+  /**
+   * Locks both referrals, then the accounts of their owners, each in the order of the key, after the rows of a sign-up.
+   * Returns the referrals, and the owners whose accounts are suspended.
+   */
   async #lockReferrals(ids: readonly number[], owners: readonly string[], manager: EntityManager) {
     const { referrals, accounts } = this.#parts.database.tables;
     const locked = await this.#parts.database.query<{ id: string; owner: string | null; isUsedUp: boolean }>(
@@ -123,37 +143,16 @@ export class Reassignments {
       ),
       manager,
     );
-    await this.#parts.database.query(
+    const accountsOfOwners = await this.#parts.database.query<{ user: string; isSuspended: boolean }>(
       sql(
         { owners },
-        ($) => `SELECT FROM ${accounts} WHERE user_id = ANY(${$.owners}::varchar[]) ORDER BY user_id FOR NO KEY UPDATE`,
+        ($) => `SELECT user_id AS "user", suspended_at IS NOT NULL AS "isSuspended" FROM ${accounts}
+          WHERE user_id = ANY(${$.owners}::varchar[]) ORDER BY user_id FOR NO KEY UPDATE`,
       ),
       manager,
     );
-    return locked;
-  }
-
-  /** Gives the new referrer the reward, if the usage so far has reached the threshold of the new terms. */
-  async #grantReward(user: string, manager: EntityManager): Promise<void> {
-    const { database, clock, grants } = this.#parts;
-    const { signups } = database.tables;
-    await grants.run(
-      (sides, within) =>
-        database.query<object>(
-          sql(
-            { user, now: clock.parameter(), sides },
-            ($) => `
-            WITH
-            at AS (SELECT ${timeOf($.now)} AS now),
-            signup AS (SELECT * FROM ${signups} WHERE user_id = ${$.user}),
-            ${grantedCte(database, 'signup', $.sides)}
-            SELECT ${database.columns(ReferralCredit, 'c', 'credit.')} FROM granted c`,
-          ),
-          within,
-        ),
-      ['reward'],
-      manager,
-    );
+    const suspended = accountsOfOwners.filter(({ isSuspended }) => isSuspended).map(({ user }) => user);
+    return { referrals: locked, suspended: new Set<string | null>(suspended) };
   }
 }
 

@@ -10,7 +10,7 @@ import { isNothing, objectOf, typedCode } from '../../input';
 import { quoted } from '../../shown';
 import type { UserRef } from '../../types/common';
 import type { ReassignInput, SignupInput } from '../../types/signups';
-import { theProgram } from '../records/audit';
+import type { Author } from '../records/audit';
 import { takeTurn } from '../records/buyer-turn';
 import { RecordManager } from '../records/record-manager';
 import type { SignupEarnings } from '../records/signup-earnings';
@@ -37,12 +37,13 @@ export class SignupManager extends RecordManager<ReferralSignup, SignupInput, ob
    * Makes the sign-up of a user point to another referral, or to nobody, with the terms of its program at this time, where
    * the attribution was wrong. Later purchases are credited to it; the commissions so far stay. The credits that the
    * sign-up has granted stay with those who have them, as credits by hand. A reward that is not granted yet is due by the
-   * new terms, to which the usage so far counts. An expired code is taken; one without uses left is not. A repeated call
+   * new terms, to which the usage so far counts; it is granted once, whoever gets the sign-up. A credit of the user's that
+   * waits for a review goes on waiting, and is granted if no review holds the new pair. An expired code is taken; one without uses left is not. A repeated call
    * changes nothing.
    *
    * @throws ReferralError `INVALID_INPUT` naming the field, before anything is written; `NOT_FOUND` for a user without a
    * sign-up (`signups.create` makes one) and for a referral that does not exist; `SIGNUP_REFUSED` for the user's own code,
-   * and for one that has no uses left; `DATABASE_UNAVAILABLE`.
+   * for one that has no uses left, and for one of a suspended or banned account; `DATABASE_UNAVAILABLE`.
    */
   reassign(user: UserRef, input: ReassignInput): Promise<ReferralSignup> {
     return this.#reassignments.reassign(user, input);
@@ -108,10 +109,10 @@ export class SignupManager extends RecordManager<ReferralSignup, SignupInput, ob
 
   /**
    * Deletes a sign-up whose terms grant no credit, and after which no purchase has earned the referrer a commission. What the
-   * sign-up itself has earned is rejected. The code gets its use back.
+   * sign-up itself has earned is rejected. The code gets its use back. One that a review holds stays.
    */
-  protected async remove(id: number, manager: EntityManager): Promise<void> {
-    const { signups } = this.database.tables;
+  protected async remove(id: number, manager: EntityManager, author: Author): Promise<void> {
+    const { signups, referrals } = this.database.tables;
     const { userId } = await this.get(id, { manager });
     await takeTurn(this.database, userId, manager);
     // Concurrent calls that record usage of this user wait for this row lock. What they committed before is in the
@@ -125,9 +126,15 @@ export class SignupManager extends RecordManager<ReferralSignup, SignupInput, ob
       throw referralError('IN_USE', this.kind.word, id, 'its terms grant credit');
     if (await this.#wasReassigned(userId, manager))
       throw referralError('IN_USE', this.kind.word, id, 'it was reassigned; give it to nobody with signups.reassign');
+    if (await this.#isHeld(signup, manager)) throw referralError('IN_USE', this.kind.word, id, 'a review holds it');
     if (await this.#hasEarned(signup, manager))
       throw referralError('IN_USE', this.kind.word, id, 'it has earned the referrer a commission');
-    await this.#earnings.takeBack(signup.id, theProgram, manager);
+    // Before the account, which the rejection locks, as in a sign-up.
+    await this.database.query(
+      sql({ code: signup.referralId }, ($) => `SELECT FROM ${referrals} WHERE id = ${$.code} FOR NO KEY UPDATE`),
+      manager,
+    );
+    await this.#earnings.takeBack(signup.id, author, manager);
     await this.database.query(signupRemoval(this.database, signup), manager);
   }
 
@@ -139,6 +146,16 @@ export class SignupManager extends RecordManager<ReferralSignup, SignupInput, ob
         WHERE user_id = ${$.referrerId} AND referee_id = ${$.userId} AND kind = 'purchase' LIMIT 1`,
     );
     return (await this.database.query(earned, manager)).length > 0;
+  }
+
+  async #isHeld({ referrerId, userId }: ReferralSignup, manager: EntityManager): Promise<boolean> {
+    const { reviews } = this.database.tables;
+    const held = sql(
+      { referrerId, userId },
+      ($) => `SELECT FROM ${reviews} WHERE referee_id = ${$.userId} AND user_id IS NOT DISTINCT FROM ${$.referrerId}
+        AND is_holding LIMIT 1`,
+    );
+    return (await this.database.query(held, manager)).length > 0;
   }
 
   async #wasReassigned(userId: string, manager: EntityManager): Promise<boolean> {

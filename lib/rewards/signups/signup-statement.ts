@@ -8,6 +8,7 @@ import { periodAt } from '../records/calendar-period';
 import type { SecondLook } from '../records/second-look';
 import type { SignupEarnings } from '../records/signup-earnings';
 import { sharesAddress } from '../reviews/fraud-rules';
+import { holdsOfPair } from '../reviews/holds-of-pair';
 import { grantedCte, type SignupSide } from './granted-cte';
 import { rewardedCte } from './reward-limit';
 
@@ -139,24 +140,24 @@ export function signupStatement(
         RETURNING *
       ),
       ${limitsRewards ? `${limitedReward(database)},` : ''}
-      -- Inserts the sign-up with the terms of the program. If a concurrent call for this user has inserted one, the
+      -- Inserts the sign-up with the terms of the program, held if a review holds the two. If a concurrent call for this user has inserted one, the
       -- primary key refuses this one, and PostgreSQL undoes the whole statement.
       made AS (
         INSERT INTO ${signups} (user_id, referral_id, referrer_id, program_id, ${terms}, before_reward_usage_threshold,
-          threshold_reached_at, no_reward, source, touched_at, is_self_referral, weighed, ip_address, user_agent,
+          threshold_reached_at, no_reward, held_for, source, touched_at, is_self_referral, weighed, ip_address, user_agent,
           created_at)
         SELECT ${$.user}, used.id, used.user_id, p.id, ${terms}, coalesce(p.before_reward_usage_threshold, 0),
           CASE WHEN coalesce(p.before_reward_usage_threshold, 0) = 0 THEN at.now END,
           ${limitsRewards ? `CASE WHEN ${isRewardDue} AND NOT EXISTS (SELECT FROM rewarded) THEN 'limit-reached' END` : 'NULL'},
-          ${$.source}, ${$.touchedAt}::timestamptz, ${$.isSelfReferral}::boolean, ${$.weighed}::jsonb, ${$.ipAddress},
+          ${holdsOfPair(database.tables, 'used.user_id', $.user)}, ${$.source}, ${$.touchedAt}::timestamptz, ${$.isSelfReferral}::boolean, ${$.weighed}::jsonb, ${$.ipAddress},
           ${$.userAgent}, at.now
         FROM used CROSS JOIN at CROSS JOIN offered p
         RETURNING *
       ),
       -- Inserts the pair of referrer and referee, unless a purchase has inserted it.
       met AS (
-        INSERT INTO ${referees} (user_id, referee_id, created_at)
-        SELECT made.referrer_id, ${$.user}, at.now FROM made CROSS JOIN at WHERE made.referrer_id IS NOT NULL
+        INSERT INTO ${referees} (user_id, referee_id, held_for, created_at)
+        SELECT made.referrer_id, ${$.user}, made.held_for, at.now FROM made CROSS JOIN at WHERE made.referrer_id IS NOT NULL
         ON CONFLICT DO NOTHING
         RETURNING *
       ),

@@ -104,14 +104,14 @@ function signupPass({ signups, referrals, usages, credits, accounts, buyers }: D
     ofSignup(name, { isBroken, expected, found });
   const reward = `CASE WHEN s.threshold_reached_at IS NOT NULL AND s.referrer_id IS NOT NULL AND s.no_reward IS NULL
     THEN s.reward_credit_amount END`;
-  // While a review holds the sign-up, a credit waits that was not granted before.
-  const waits = (credit: string): string => `s.held_for <> '{}' AND ${credit} IS NULL`;
+  // While a review holds the sign-up, or staff have given it to nobody, a credit waits that was not granted before.
+  const waits = (credit: string): string => `(s.held_for <> '{}' OR s.referral_id IS NULL) AND ${credit} IS NULL`;
+  const wasReassigned = `EXISTS (SELECT FROM ${buyers} b WHERE b.user_id = s.user_id AND b.reassigned_at >= s.created_at)`;
   return [
     check('every sign-up is of a referral', 'r.id IS NULL AND s.referral_id IS NOT NULL', 's.referral_id', 'NULL'),
     check(
       'a sign-up has no referral only if staff have decided so',
-      `s.referral_id IS NULL AND (s.referrer_id IS NOT NULL OR s.program_id IS NOT NULL OR NOT EXISTS (
-          SELECT FROM ${buyers} b WHERE b.user_id = s.user_id AND b.reassigned_at >= s.created_at))`,
+      `s.referral_id IS NULL AND (s.referrer_id IS NOT NULL OR s.program_id IS NOT NULL OR NOT ${wasReassigned})`,
       ...(['s.referral_id', 's.referrer_id'] as const),
     ),
     check('the referrer is the owner of the referral', 's.referrer_id IS DISTINCT FROM r.user_id AND r.id IS NOT NULL', 'r.user_id', 's.referrer_id'), // prettier-ignore
@@ -136,9 +136,14 @@ function signupPass({ signups, referrals, usages, credits, accounts, buyers }: D
       'c.reward',
     ),
     check(
+      'a reward is granted once, whoever gets the sign-up',
+      `s.was_rewarded AND (s.reward_credit_amount IS NOT NULL OR c.reward IS NOT NULL OR NOT ${wasReassigned})`,
+      ...(['NULL', 'coalesce(s.reward_credit_amount, c.reward)'] as const),
+    ),
+    check(
       'terms are of a program',
       `${termsFail('s')} OR (s.program_id IS NULL AND (s.before_reward_usage_threshold <> 0 OR num_nonnulls(
-          s.referral_credit_amount, s.reward_credit_amount, s.commission_ratio, s.commission_amount, s.commission_signup,
+          CASE WHEN NOT ${wasReassigned} THEN s.referral_credit_amount END, s.reward_credit_amount, s.commission_ratio, s.commission_amount, s.commission_signup,
           s.commission_max_per_referrer) > 0))`,
       ...(['s.program_id', 's.before_reward_usage_threshold'] as const),
     ),
