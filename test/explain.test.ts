@@ -215,6 +215,20 @@ test('a reassigned sign-up: who was credited at first is not told from the code 
   expect(sentences.join()).not.toContain('the user typed');
 });
 
+test('why a reassigned sign-up earned nothing is not said of the new referrer', async () => {
+  const host = await startEarnings();
+  const { referrals } = host;
+  await refer(host, 'anna', 'carl', { commissionSignup: 5, commissionQualify: true });
+  const other = await referrals.referralCodes.create({ code: 'BORIS', label: 'b', user: 'boris' });
+  await referrals.accounts.suspend('anna', staff);
+  await referrals.qualify('carl', { reference: 'q' });
+  const why = async () =>
+    (await referrals.explain('carl')).sentences.find((sentence) => sentence.includes('earned nothing by itself'));
+  expect(await why()).toMatch(/because the account of "anna" was suspended at that time\.$/);
+  await referrals.signups.reassign('carl', { referral: other, ...staff });
+  expect(await why()).toMatch(/because the account of the referrer of that day was suspended at that time\.$/);
+});
+
 test.each(['suspend', 'ban'] as const)('who called %s, and why, is known after a change of the id and a merge', async (call) => {
   const host = await startEarnings();
   const { referrals, clock } = host;

@@ -138,13 +138,15 @@ const sources: Record<CommissionSource, string> = {
   'earlier-coupon': 'the last redeemed coupon',
 };
 
-function signupEarningSentences(user: string, { signup, signupCommission }: RefereeFacts): string[] {
+function signupEarningSentences(user: string, { signup, reassigned, signupCommission }: RefereeFacts): string[] {
   if (signupCommission) {
     const { userId, earned } = signupCommission;
     return [`The sign-up of ${name(user)} earned ${name(userId)} ${earned}${stateOf(signupCommission)}.`];
   }
   if (!signup?.noCommission || signup.noCommission === 'no-rate') return [];
-  const why = reasons[signup.noCommission](name(signup.referrerId ?? ''));
+  // It may have been decided before the reassignment, which keeps it.
+  const who = reassigned ? 'the referrer of that day' : name(signup.referrerId ?? '');
+  const why = reasons[signup.noCommission](who);
   return [`The sign-up of ${name(user)} earned nothing by itself, because ${why}.`];
 }
 
