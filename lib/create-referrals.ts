@@ -202,7 +202,11 @@ export interface Referrals extends Managers {
    * - The first sign-up stays, unless one of the two has referred the other. The other one is deleted: its code gets its use
    *   back, its usage no longer counts, and the credits that it has granted stay, as credits by hand.
    * - What the two have earned of each other is rejected, as far as it is not paid.
-   * - The account keeps mode and payout address of `into`, and the earlier date. Its totals add up.
+   * - The account keeps mode and payout address of `into`, and the earlier date. Its totals add up. Where `into` has no
+   *   minimum or no commission terms, those of `from` go on. A suspension of either goes on.
+   * - A ban of either goes on: the other account is banned first, as `accounts.ban` does, so what is not paid to it is
+   *   rejected.
+   * - What a review holds of either stays held, and so is what the other one has earned as far as the review is about it.
    * - The coupon that `into` has applied stays, else that of `from`. A coupon that both have redeemed gets a redemption
    *   back; one of their own comes off.
    *

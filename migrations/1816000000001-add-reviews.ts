@@ -42,8 +42,10 @@ export class AddReviews1816000000001 implements MigrationInterface {
     ]);
   }
 
+  /** Ends all reviews. Credits that have waited for one stay ungranted. */
   async down(queryRunner: QueryRunner): Promise<void> {
     const table = inSchemaOf(queryRunner);
+    await queryRunner.query(release(table));
     for (const name of ['ix_referral_accounts_payout_email', 'ix_referral_signups_address'])
       await queryRunner.query(`DROP INDEX ${table(name)}`);
     const columns = [
@@ -54,3 +56,29 @@ export class AddReviews1816000000001 implements MigrationInterface {
     await queryRunner.query(`DROP TABLE ${table('referral_reviews')}`);
   }
 }
+
+/** SQL: ends the holds of reviews, as if all were allowed. What staff hold too stays held. */
+const release = (table: ReturnType<typeof inSchemaOf>): string => `
+  WITH "held" AS (
+    SELECT "user_id", "id", ARRAY(
+      SELECT "cause" FROM unnest("held_for") WITH ORDINALITY AS u ("cause", "position")
+      WHERE "cause" NOT LIKE 'review:%' ORDER BY "position"
+    ) AS "others"
+    FROM ${table('referral_commissions')} WHERE "held_from" IS NOT NULL AND array_to_string("held_for", ' ') LIKE '%review:%'
+  ), "released" AS (
+    UPDATE ${table('referral_commissions')} c SET "held_for" = h."others",
+      "available_at" = CASE WHEN h."others" = '{}' THEN c."held_from" ELSE c."available_at" END,
+      "held_from" = CASE WHEN h."others" <> '{}' THEN c."held_from" END
+    FROM "held" h WHERE c."user_id" = h."user_id" AND c."id" = h."id"
+    RETURNING c.*
+  ), "sums" AS (
+    SELECT t."user_id", t."channel_id", t."mode", min(r."available_at") AS "available_at",
+      count(*) FILTER (WHERE r."available_at" <= t."matured_until" AND r."reverted_at" IS NULL) AS "matured",
+      coalesce(sum(r."amount") FILTER (WHERE r."available_at" <= t."matured_until"), 0) AS "matured_amount"
+    FROM "released" r JOIN ${table('referral_account_totals')} t ON t."user_id" = r."user_id"
+      AND t."channel_id" = coalesce(r."channel_id", 0) AND t."mode" = r."mode"
+    WHERE r."held_from" IS NULL GROUP BY 1, 2, 3
+  )
+  UPDATE ${table('referral_account_totals')} t SET "matured" = t."matured" + s."matured",
+    "matured_amount" = t."matured_amount" + s."matured_amount", "due_at" = least(t."due_at", s."available_at")
+  FROM "sums" s WHERE t."user_id" = s."user_id" AND t."channel_id" = s."channel_id" AND t."mode" = s."mode"`;

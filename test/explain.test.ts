@@ -16,7 +16,7 @@ test('a user whom nobody knows', async () => {
   expect(await referrals.explain('nobody')).toEqual({
     user: 'nobody',
     asReferee: {
-      ...{ signup: null, refusal: null, weighed: null, code: null, program: null, usage: null },
+      ...{ signup: null, refusal: null, weighed: null, reassigned: null, code: null, program: null, usage: null },
       ...{ touches: [], credits: [], purchases: [], purchaseCount: 0, signupCommission: null, reviews: [] },
     },
     asReferrer: {
@@ -175,6 +175,74 @@ test('a late attribution is said to be one', async () => {
   const { asReferee, sentences } = await host.referrals.explain('carl');
   expect(asReferee.purchases).toMatchObject([{ referrer: 'anna', isLate: true, commission: { earned: '25.00' } }]);
   expect(sentences.join()).toContain(', which was found out later: it earned "anna" 25.00');
+});
+
+test('an own-link purchase that a second look has credited is not one that earned nothing', async () => {
+  const host = await startEarnings();
+  const { referrals } = host;
+  const own = await referrals.referralCodes.create({ code: fresh('own'), label: 'own', user: 'carl' });
+  await referrals.recordPurchase('carl', { amount: 100, reference: 'early', code: own.code });
+  await refer(host, 'anna', 'carl');
+  const { asReferee, asReferrer } = await referrals.explain('carl');
+  expect(asReferee.purchases).toMatchObject([{ isLate: true, commission: { userId: 'anna' } }]);
+  expect(asReferrer.purchases).toEqual([]);
+});
+
+test('a reassigned sign-up: who was credited at first is not told from the code of now', async () => {
+  const host = await startEarnings();
+  const { referrals, clock } = host;
+  await refer(host, 'anna', 'carl');
+  const program = await launch(referrals);
+  await referrals.referralCodes.create({ code: 'BORIS', label: 'b', user: 'boris', program });
+  clock.advanceDays(1);
+  await referrals.signups.reassign('carl', { code: 'BORIS', reason: 'Asked by phone.' });
+  const { asReferee } = await referrals.explain('carl');
+  expect(asReferee.reassigned).toEqual({ at: clock.time, by: null, reason: 'Asked by phone.' });
+  expect((await referrals.explain('carl')).sentences).toEqual(
+    expect.arrayContaining([
+      '"carl" signed up on 2026-03-01.',
+      'Staff changed on 2026-03-02 who is credited: "boris", with the code "BORIS", with the terms of the program "launch". ' +
+        'The reason: "Asked by phone.".',
+    ]),
+  );
+  await referrals.renameUser('carl', 'carla', staff);
+  clock.advanceDays(1);
+  await referrals.signups.reassign('carla', { code: null, ...staff });
+  const { sentences } = await referrals.explain('carla');
+  expect(sentences).toContain(
+    'Staff ("staff-7") changed on 2026-03-03 who is credited: nobody. The reason: "Looks made up.".',
+  );
+  expect(sentences.join()).not.toContain('the user typed');
+});
+
+test('why a reassigned sign-up earned nothing is not said of the new referrer', async () => {
+  const host = await startEarnings();
+  const { referrals } = host;
+  await refer(host, 'anna', 'carl', { commissionSignup: 5, commissionQualify: true });
+  const other = await referrals.referralCodes.create({ code: 'BORIS', label: 'b', user: 'boris' });
+  await referrals.accounts.suspend('anna', staff);
+  await referrals.qualify('carl', { reference: 'q' });
+  const why = async () =>
+    (await referrals.explain('carl')).sentences.find((sentence) => sentence.includes('earned nothing by itself'));
+  expect(await why()).toMatch(/because the account of "anna" was suspended at that time\.$/);
+  await referrals.signups.reassign('carl', { referral: other, ...staff });
+  expect(await why()).toMatch(/because the account of the referrer of that day was suspended at that time\.$/);
+});
+
+test.each(['suspend', 'ban'] as const)('who called %s, and why, is known after a change of the id and a merge', async (call) => {
+  const host = await startEarnings();
+  const { referrals, clock } = host;
+  await refer(host, 'anna', 'carl');
+  await refer(host, 'bea', 'dora');
+  await referrals.accounts.of('anna');
+  const { suspendedAt: at } = await referrals.accounts[call]('anna', staff);
+  const suspension = { at, isBan: call === 'ban', ...staff };
+  clock.advanceDays(1);
+  await referrals.renameUser('anna', 'ann', { reason: 'a new id', by: 'olga' });
+  expect((await referrals.explain('ann')).asReferrer).toMatchObject({ suspension });
+  clock.advanceDays(1);
+  await referrals.mergeUsers('ann', 'bea', { reason: 'one person', by: 'olga' });
+  expect((await referrals.explain('bea')).asReferrer).toMatchObject({ suspension });
 });
 
 test('is bounded, has few statements in one snapshot, and runs in the host’s transaction', async () => {

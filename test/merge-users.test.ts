@@ -304,6 +304,129 @@ test('sign-ups that earn, limits of referrers, holds, adjustments and reviews ad
   await referrals.runEarnOuts();
 });
 
+test.each([false, true])('of two reviews of one rule, who has the name keeps it (from’s is first: %s)', async (fromFirst) => {
+  const { dataSource, schema } = host;
+  const [anna, from, into] = [fresh(), fresh(), fresh()];
+  for (const user of [from, into]) {
+    await refer(host, anna, user);
+    await host.referrals.accounts.of(user);
+  }
+  for (const user of fromFirst ? [from, into] : [into, from])
+    await dataSource.query(
+      `INSERT INTO ${schema}.referral_reviews (rule, subject, user_id, referee_id, evidence, is_holding)
+       VALUES ('rule', $1, $2, $3, '{}', false), ('rule', $4, $3, NULL, '{}', false)`,
+      [`pair ${JSON.stringify([anna, user])}`, anna, user, `account ${user}`],
+    );
+  const subjects = async (user: string) => {
+    const rows = await dataSource.query<{ subject: string }[]>(
+      `SELECT subject FROM ${schema}.referral_reviews WHERE $1 IN (user_id, referee_id) ORDER BY subject`,
+      [user],
+    );
+    return rows.map(({ subject }) => subject.replace(/ \d+$/, ''));
+  };
+  await merge(from, into);
+  const expected = (user: string) => {
+    const names = [`account ${user}`, `pair ${JSON.stringify([anna, user])}`];
+    return names.flatMap((name) => [name, `${name} merged`]);
+  };
+  expect(await subjects(into)).toEqual(expected(into));
+  // The names stay free for no other finding after the next change of the id.
+  const renamed = fresh();
+  await host.referrals.renameUser(into, renamed, said);
+  expect(await subjects(renamed)).toEqual(expected(renamed));
+});
+
+test('what a review holds of one is held of the other too, until the review is allowed', async () => {
+  const second = await startEarnings({
+    fraud: { rule: { do: 'hold', find: ({ referee }) => (referee === 'flagged' ? 'a robot' : null) } },
+  });
+  const { referrals, clock } = second;
+  await refer(second, 'anna', 'known');
+  clock.advanceDays(1);
+  await refer(second, 'anna', 'flagged');
+  const { commission } = await referrals.recordPurchase('known', { reference: 'k', amount: 100 });
+  expect(commission).toMatchObject({ heldFor: [], status: 'pending' });
+  await referrals.mergeUsers('flagged', 'known', said);
+  const [review] = await referrals.reviews.search({});
+  const heldFor = [`review:${review!.id}`];
+  expect(await referrals.commissions.get(commission!)).toMatchObject({ heldFor, status: 'held' });
+  const table = `${second.schema}.referral_signups`;
+  expect(await second.dataSource.query(`SELECT user_id, held_for FROM ${table}`)).toEqual([
+    { user_id: 'known', held_for: heldFor },
+  ]);
+  expect((await referrals.verify()).problems).toEqual([]);
+  await referrals.reviews.allow(review!);
+  expect(await referrals.commissions.get(commission!)).toMatchObject({ heldFor: [], status: 'pending' });
+  expect((await referrals.verify()).problems).toEqual([]);
+});
+
+test('a shared reference of corrections of credit is refused', async () => {
+  const { referrals } = host;
+  const [anna, bea] = [fresh(), fresh()];
+  const type = await referrals.creditTypes.create({ name: fresh() });
+  for (const user of [anna, bea]) {
+    for (const initialBalance of [5, 6])
+      await referrals.credits.create({ user, creditType: type, initialBalance, durationDays: 90 });
+    await referrals.credits.adjust(user, { amount: -7, reference: 'goodwill', reason: 'so' });
+  }
+  await expect(referrals.mergeUsers(anna, bea, said)).rejects.toMatchObject({
+    code: 'REFERENCES_CLASH',
+    message: expect.stringContaining(': the credit adjustment "goodwill". ') as string,
+  });
+});
+
+test('the account keeps what staff have set, and the audit has both accounts before and the one after', async () => {
+  const { referrals } = host;
+  const [from, into] = [fresh(), fresh()];
+  const commission = { amount: '3', months: 12, maxPerReferrer: { amount: '90', period: 'year' } } as const;
+  await (await referrals.accounts.of(from)).update({ minimum: 12, commission });
+  await referrals.accounts.of(into);
+  await merge(from, into);
+  const kept = { minimum: '12.00', commissionAmount: '3.00', commissionMonths: 12, commissionPeriod: 'year' };
+  expect(await referrals.accounts.of(into)).toMatchObject(kept);
+  const [row] = await referrals.audit.search({ where: { subjectId: from, call: 'mergeUsers' } });
+  expect(row).toMatchObject({
+    before: { userId: from, account: kept, intoAccount: { minimum: null, commissionAmount: null, bannedAt: null } },
+    after: { userId: into, account: null, intoAccount: kept },
+  });
+  // What both have set stays that of the user who stays, as a whole.
+  const third = fresh();
+  await (await referrals.accounts.of(third)).update({ minimum: 5, commission: { ratio: '0.5', maxPerReferee: 7 } });
+  await merge(into, third);
+  expect(await referrals.accounts.of(third)).toMatchObject({
+    ...{ minimum: '5.00', commissionRatio: '0.50', commissionMaxPerReferee: '7.00' },
+    ...{ commissionAmount: null, commissionMonths: null, commissionPeriod: null },
+  });
+});
+
+test.each(['from', 'into'] as const)('a ban goes on, and what is not paid to the other is rejected (%s)', async (banned) => {
+  const { referrals, clock } = host;
+  const users = { from: fresh(), into: fresh() };
+  const [one, two] = [fresh(), fresh()];
+  await refer(host, users.from, one);
+  await refer(host, users.into, two);
+  for (const buyer of [one, two]) await buy(buyer, '40');
+  const account = await referrals.accounts.ban(users[banned], said);
+  clock.advanceDays(1);
+  await merge(users.from, users.into);
+  expect(await referrals.accounts.of(users.into)).toMatchObject({
+    suspendedAt: account.suspendedAt,
+    bannedAt: account.bannedAt,
+  });
+  const commissions = await referrals.commissions.search({ where: { userId: users.into } });
+  expect(commissions.map(({ status, amount }) => [status, amount])).toEqual([
+    ['rejected', '0.00'],
+    ['rejected', '0.00'],
+  ]);
+  const rows = await referrals.audit.search({ where: { call: 'commissions.reject', by: 'olga' } });
+  const ids = commissions.map(({ id }) => String(id));
+  expect(rows.filter(({ subjectId }) => ids.includes(subjectId))).toHaveLength(2);
+  expect((await buy(one, '40')).purchase.noCommission).toBe('suspended');
+  clock.advanceDays(100);
+  await referrals.runEarnOuts();
+  expect(await referrals.earnOuts.count({ where: { userId: users.into } })).toBe(0);
+});
+
 test('every state of purchases and commissions can be merged', async () => {
   await buildCommissionWorld(host);
   for (const [from, into] of [

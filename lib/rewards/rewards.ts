@@ -143,6 +143,7 @@ export function wireRewards(settings: Settings, tracking: Tracking): Rewards {
   const suspensions = new Suspensions(database, clock, bans, audit);
   const reports = new Reports(database, events, settings, transitions, audit);
   const earnOuts = new EarnOuts(database, clock, events, settings, creditTypes, transitions, reports);
+  const merges = new Merges(database, clock, rejections, suspensions, reviewHolds);
   const adjustments = new AdjustmentManager(database, clock, settings, audit);
 
   const accounts = new AccountManager(database, clock, events, creation, settings, totals, suspensions, fraud);
@@ -177,7 +178,7 @@ export function wireRewards(settings: Settings, tracking: Tracking): Rewards {
     ...{ signups, usages, coupons, purchases, signupCommissions, undoneRefunds, earnOuts },
     pages: new CommissionPages(database, clock, totals),
     codeOffers: new CodeOffers(database, clock, settings),
-    userChanges: new UserChanges(database, lookup, audit, new Merges(database, clock, rejections)),
+    userChanges: new UserChanges(database, lookup, audit, merges),
     explanations: new Explanations(database, clock, settings, accounts),
     close: () => database.close(),
   };

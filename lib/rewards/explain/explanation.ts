@@ -27,7 +27,9 @@ export interface RefereeFacts {
   refusal: { reason: SignupRefusal; at: Date } | null;
   /** The referrals that were weighed at the sign-up, or at the refusal; null if there was neither. */
   weighed: Weighed | null;
-  /** The current code of the sign-up's referral; null without a sign-up. */
+  /** The last change of the sign-up's referral by staff; null if there was none. */
+  reassigned: { at: Date; by: string | null; reason: string | null } | null;
+  /** The current code of the sign-up's referral; null without a sign-up, and for a reassignment to nobody. */
   code: string | null;
   /** The name of the program whose terms the sign-up has; null for none. */
   program: string | null;

@@ -32,19 +32,22 @@ export class ExplanationFacts {
 
   async asReferee(user: string, manager: EntityManager): Promise<RefereeFacts> {
     const { signup, reason, weighed, decidedAt } = await explainSignup(this.#database, user, { manager });
-    const { referrals, programs, purchases } = this.#database.tables;
+    const { referrals, programs, purchases, audit } = this.#database.tables;
     const query = sql(
-      { user, referral: signup?.referralId ?? null, program: signup?.programId ?? null },
+      { user, signup: signup?.id ?? null, referral: signup?.referralId ?? null, program: signup?.programId ?? null },
       ($) => `
       SELECT (SELECT code FROM ${referrals} WHERE id = ${$.referral}::bigint) AS code,
         (SELECT name FROM ${programs} WHERE id = ${$.program}::bigint) AS program,
-        (SELECT count(*) FROM ${purchases} WHERE user_id = ${$.user}) AS "purchaseCount"`,
+        (SELECT count(*) FROM ${purchases} WHERE user_id = ${$.user}) AS "purchaseCount",
+        ${timeInResult('u.created_at')} AS "reassignedAt", u."by", u.reason
+      FROM (SELECT) AS always LEFT JOIN LATERAL (
+        SELECT created_at, "by", reason FROM ${audit}
+        WHERE subject = 'sign-up' AND subject_id = ${$.signup}::bigint::text AND "call" = 'signups.reassign'
+        ORDER BY id DESC LIMIT 1
+      ) AS u ON true`,
     );
-    const [row] = await this.#database.query<{ code: string | null; program: string | null; purchaseCount: string }>(
-      query,
-      manager,
-    );
-    const { code, program, purchaseCount } = row!;
+    const [row] = await this.#database.query<RefereeRow>(query, manager);
+    const { code, program, purchaseCount, reassignedAt, by, reason: said } = row!;
     const usage = signup?.rewardCreditAmount
       ? {
           ...{ recorded: signup.recordedUsage, threshold: signup.beforeRewardUsageThreshold },
@@ -53,6 +56,7 @@ export class ExplanationFacts {
       : null;
     return {
       ...{ signup, weighed, code, program, usage },
+      reassigned: reassignedAt && { at: reassignedAt, by, reason: said },
       refusal: signup || !decidedAt ? null : { reason, at: decidedAt },
       touches: await this.#touches(user, manager),
       credits: await this.#database.find(
@@ -72,7 +76,7 @@ export class ExplanationFacts {
   }
 
   async asReferrer(user: string, manager: EntityManager): Promise<ReferrerFacts> {
-    const { accounts, signups, audit, purchases, commissions } = this.#database.tables;
+    const { accounts, signups, audit, purchases, commissions, lateAttributions } = this.#database.tables;
     const query = sql(
       { user },
       ($) => `
@@ -80,17 +84,24 @@ export class ExplanationFacts {
         (SELECT count(*) FROM ${signups} WHERE referrer_id = ${$.user}) AS "signupCount"
       FROM (SELECT) AS always LEFT JOIN ${accounts} a ON a.user_id = ${$.user}
       LEFT JOIN LATERAL (
+        -- The row says since when. So it is that of an account that was merged into this one, where that one's state goes on.
         SELECT reason, "by" FROM ${audit}
-        WHERE user_id = a.user_id AND "call" = CASE WHEN a.banned_at IS NULL THEN 'accounts.suspend' ELSE 'accounts.ban' END
+        WHERE subject = 'account' AND "call" IN ('accounts.suspend', 'accounts.ban') AND subject_id IN (
+          SELECT a.id::text UNION ALL
+          SELECT "before" #>> '{account,id}' FROM ${audit} WHERE user_id = a.user_id AND "call" = 'mergeUsers'
+        ) AND CASE WHEN a.banned_at IS NULL THEN ("after" ->> 'suspendedAt')::timestamptz = a.suspended_at
+          ELSE ("after" ->> 'bannedAt')::timestamptz = a.banned_at END
         ORDER BY id DESC LIMIT 1
       ) AS u ON a.suspended_at IS NOT NULL`,
     );
     const [row] = await this.#database.query<ReferrerRow>(query, manager);
     const account = row!['account.id'] === null ? null : this.#database.entity(ReferralAccount, row!, 'account.');
-    // Two lists by an index each: purchases name their referrer, and commissions are stored by theirs.
+    // Two lists by an index each: purchases name their referrer, and commissions are stored by theirs. What a second look has
+    // credited did earn something.
     const unearned = await this.#purchases(
       { user },
-      ($) => `FROM ${purchases} p WHERE p.referrer_id = ${$.user} AND p.no_commission IS NOT NULL`,
+      ($) => `FROM ${purchases} p WHERE p.referrer_id = ${$.user} AND p.no_commission IS NOT NULL
+          AND NOT EXISTS (SELECT FROM ${lateAttributions} l WHERE l.user_id = p.user_id AND l.purchase = p.reference)`,
       manager,
     );
     const stopped = await this.#purchases(
@@ -191,6 +202,15 @@ export class ExplanationFacts {
       commission: row['commission.id'] === null ? null : this.#database.entity(ReferralCommission, row, 'commission.'),
     }));
   }
+}
+
+interface RefereeRow {
+  code: string | null;
+  program: string | null;
+  purchaseCount: string;
+  reassignedAt: Date | null;
+  by: string | null;
+  reason: string | null;
 }
 
 interface ReferrerRow {

@@ -18,7 +18,7 @@ export function sentencesAboutReferee(user: string, facts: RefereeFacts): string
   const { signup, usage, touches, credits, purchases, purchaseCount } = facts;
   return [
     ...touchSentences(user, touches),
-    signupSentence(user, facts),
+    ...signupSentences(user, facts),
     ...(facts.weighed?.candidates.map((candidate) => candidateSentence(user, candidate)) ?? []),
     ...(usage ? [usageSentence(user, signup!.referrerId, usage)] : []),
     ...credits.map((credit) => creditSentence(user, credit)),
@@ -70,16 +70,26 @@ function touchSentences(user: string, touches: readonly ExplainedTouch[]): strin
   ];
 }
 
-function signupSentence(user: string, { signup, refusal, code, program }: RefereeFacts): string {
-  if (refusal) return `${name(user)} was credited to nobody on ${day(refusal.at)}: ${refusalSentences[refusal.reason]}`;
-  if (!signup) return `${name(user)} has not signed up: recordSignup was not called for the user, or was rolled back.`;
-  const how = signup.source === 'code' ? 'typed' : `came through on ${day(signup.touchedAt!)}`;
+function signupSentences(user: string, { signup, reassigned, refusal, code, program }: RefereeFacts): string[] {
+  if (refusal)
+    return [`${name(user)} was credited to nobody on ${day(refusal.at)}: ${refusalSentences[refusal.reason]}`];
+  if (!signup) return [`${name(user)} has not signed up: recordSignup was not called for the user, or was rolled back.`];
+  const signedUp = `${name(user)} signed up on ${day(signup.createdAt)}`;
   const terms = program === null ? 'without a program' : `with the terms of the program ${quoted(program)}`;
+  if (reassigned) {
+    const { at, by, reason } = reassigned;
+    const who = signup.referrerId === null ? 'nobody' : name(signup.referrerId);
+    const to = code === null ? who : `${who}, with the code ${quoted(code)}, ${terms}`;
+    const author = by === null ? '' : ` (${quoted(by)})`;
+    const why = reason === null ? '' : ` The reason: ${quoted(reason)}.`;
+    return [`${signedUp}.`, `Staff${author} changed on ${day(at)} who is credited: ${to}.${why}`];
+  }
+  const how = signup.source === 'code' ? 'typed' : `came through on ${day(signup.touchedAt!)}`;
   const credited =
     signup.referrerId === null
       ? 'The code is the site’s own, so nobody is credited'
       : `It is credited to ${name(signup.referrerId)}`;
-  return `${name(user)} signed up on ${day(signup.createdAt)} with the code ${quoted(code ?? '')}, which the user ${how}. ${credited}, ${terms}.`;
+  return [`${signedUp} with the code ${quoted(code ?? '')}, which the user ${how}. ${credited}, ${terms}.`];
 }
 
 const outcomes: Record<SignupCandidate['outcome'], string> = {
@@ -128,13 +138,15 @@ const sources: Record<CommissionSource, string> = {
   'earlier-coupon': 'the last redeemed coupon',
 };
 
-function signupEarningSentences(user: string, { signup, signupCommission }: RefereeFacts): string[] {
+function signupEarningSentences(user: string, { signup, reassigned, signupCommission }: RefereeFacts): string[] {
   if (signupCommission) {
     const { userId, earned } = signupCommission;
     return [`The sign-up of ${name(user)} earned ${name(userId)} ${earned}${stateOf(signupCommission)}.`];
   }
   if (!signup?.noCommission || signup.noCommission === 'no-rate') return [];
-  const why = reasons[signup.noCommission](name(signup.referrerId ?? ''));
+  // It may have been decided before the reassignment, which keeps it.
+  const who = reassigned ? 'the referrer of that day' : name(signup.referrerId ?? '');
+  const why = reasons[signup.noCommission](who);
   return [`The sign-up of ${name(user)} earned nothing by itself, because ${why}.`];
 }
 

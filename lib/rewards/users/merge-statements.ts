@@ -1,6 +1,7 @@
 import type { Database } from '../../database/database';
 import { type Placeholders, type Query, sql } from '../../database/named-parameters';
 import { timeOf } from '../../database/statement-time';
+import { ratedAmounts } from '../../entities/commission-terms';
 import { reviewSubjects } from './review-subjects';
 
 /** Two users who are one person: everything of `from` becomes that of `into`. */
@@ -8,6 +9,12 @@ export interface MergedUsers {
   from: string;
   into: string;
 }
+
+/** The columns with the commission terms of an account. */
+const accountTerms = [
+  ...ratedAmounts,
+  ...(['commission_months', 'commission_purchases', 'commission_qualify', 'commission_period'] as const),
+];
 
 type Tables = Database['tables'];
 type Parameters = Placeholders<MergedUsers>;
@@ -94,15 +101,24 @@ const accounts =
       DELETE FROM ${table} WHERE user_id = ${$.from} AND EXISTS (SELECT FROM ${table} WHERE user_id = ${$.into})
       RETURNING *
     )
-    -- Mode, address and own referral stay those of the user who stays. A suspension of either stays, so that a merge ends
-    -- none; a ban becomes one unless both were banned, because what a ban rejects is rejected when it begins.
+    -- Mode, address and own referral stay those of the user who stays, and so do the minimum and the terms where there are
+    -- any. A suspension of either stays, and so does a ban: if one is banned, the caller has banned the other one.
     UPDATE ${table} a SET credits_paid = a.credits_paid + gone.credits_paid,
       payouts_paid = a.payouts_paid + gone.payouts_paid, earn_outs = a.earn_outs + gone.earn_outs,
-      suspended_at = coalesce(a.suspended_at, gone.suspended_at), suspensions = a.suspensions + gone.suspensions,
-      banned_at = CASE WHEN gone.banned_at IS NOT NULL THEN a.banned_at END,
+      minimum = coalesce(a.minimum, gone.minimum), ${termsOfEither()},
+      suspended_at = least(a.suspended_at, gone.suspended_at), suspensions = a.suspensions + gone.suspensions,
+      banned_at = least(a.banned_at, gone.banned_at),
       held_for = a.held_for || ARRAY(SELECT unnest(gone.held_for) EXCEPT SELECT unnest(a.held_for)),
       created_at = least(a.created_at, gone.created_at), updated_at = ${timeOf($.now)}
     FROM gone WHERE a.user_id = ${$.into}`;
+
+/** SQL: the assignments that give an account the terms of the account that goes, all of them, if it has none. */
+function termsOfEither(): string {
+  const own = accountTerms.map((name) => `a.${name}`).join(', ');
+  return accountTerms
+    .map((name) => `${name} = CASE WHEN num_nonnulls(${own}) = 0 THEN gone.${name} ELSE a.${name} END`)
+    .join(', ');
+}
 
 /** A user redeems a coupon once, so the later redemption of the same coupon is given back. */
 const repeatedRedemptions =

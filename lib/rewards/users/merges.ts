@@ -2,13 +2,17 @@ import type { EntityManager } from 'typeorm';
 import type { Clock } from '../../database/clock';
 import type { Database } from '../../database/database';
 import { sql } from '../../database/named-parameters';
+import { ReferralReview } from '../../entities/referral-review';
 import { ReferralSignup } from '../../entities/referral-signup';
 import { referralError } from '../../errors';
 import type { CommissionRejections } from '../commissions/commission-rejections';
 import { wakeStatement } from '../earn-outs/due-accounts';
+import type { Suspensions } from '../earn-outs/suspensions';
 import type { Author } from '../records/audit';
+import type { ReviewHolds } from '../reviews/review-holds';
 import { signupRemoval } from '../signups/signup-removal';
 import { undoneGrants } from '../signups/undone-grants';
+import { accountState } from './account-state';
 import { bookTables } from './lock-books';
 import { mergeStatements, settleStatements } from './merge-statements';
 import { renameRows } from './rename-statement';
@@ -21,17 +25,28 @@ export class Merges {
   readonly #database: Database;
   readonly #clock: Clock;
   readonly #rejections: CommissionRejections;
+  readonly #suspensions: Suspensions;
+  readonly #holds: ReviewHolds;
 
-  constructor(database: Database, clock: Clock, rejections: CommissionRejections) {
+  constructor(
+    database: Database,
+    clock: Clock,
+    rejections: CommissionRejections,
+    suspensions: Suspensions,
+    holds: ReviewHolds,
+  ) {
     this.#database = database;
     this.#clock = clock;
     this.#rejections = rejections;
+    this.#suspensions = suspensions;
+    this.#holds = holds;
   }
 
   /** Returns how many rows of the user who goes there were in the books, at most. */
   async merge(from: string, into: string, author: Author, manager: EntityManager): Promise<number> {
     await refuseInProgress(this.#database, from, manager);
     await this.#refuseClashes(from, into, manager);
+    await this.#banBoth(from, into, author, manager);
     await this.#takeBack(from, into, author, manager);
     await this.#dropSignups(from, into, author, manager);
     const now = this.#clock.parameter();
@@ -39,16 +54,17 @@ export class Merges {
     for (const query of mergeStatements(this.#database, users, now)) await this.#database.query(query, manager);
     const rows = await renameRows(this.#database, { from, to: into }, bookTables, manager);
     for (const query of settleStatements(this.#database, users, now)) await this.#database.query(query, manager);
+    await this.#holdAgain(into, manager);
     await this.#database.query(wakeStatement(this.#database).with({ user: into, now }), manager);
     return rows;
   }
 
   /** Throws if both have used a reference for the same kind of call: a repeated call must find the one that it means. */
   async #refuseClashes(from: string, into: string, manager: EntityManager): Promise<void> {
-    const { purchases, refunds, usages, spends, credits, adjustments } = this.#database.tables;
+    const { purchases, refunds, usages, spends, credits, adjustments, transactions } = this.#database.tables;
     const kinds = {
       ...{ purchase: purchases, refund: refunds, usage: usages, spend: spends, credit: credits },
-      adjustment: adjustments,
+      ...{ 'adjustment': adjustments, 'credit adjustment': creditAdjustments(transactions) },
     };
     const query = sql({ from, into, limit: maxNamed + 1 }, ($) => {
       const clashes = Object.entries(kinds).map(
@@ -60,6 +76,26 @@ export class Merges {
     const clashes = await this.#database.query<{ kind: string; reference: string }>(query, manager);
     if (clashes.length > 0)
       throw referralError('REFERENCES_CLASH', into, clashes.slice(0, maxNamed), clashes.length > maxNamed);
+  }
+
+  /** Bans the account of one if that of the other is banned, because the two become one account. */
+  async #banBoth(from: string, into: string, author: Author, manager: EntityManager): Promise<void> {
+    const one = await accountState(this.#database, from, manager);
+    const other = await accountState(this.#database, into, manager);
+    if (!one || !other || (one.bannedAt === null) === (other.bannedAt === null)) return;
+    const { by, reason, requestId } = author;
+    await this.#suspensions.change('ban', one.bannedAt === null ? from : into, { by, reason, requestId, manager });
+  }
+
+  /** Holds for each review what both have: the rows of one of the two were held for none of the other's. */
+  async #holdAgain(user: string, manager: EntityManager): Promise<void> {
+    const query = sql(
+      { user },
+      ($) => `SELECT ${this.#database.columns(ReferralReview)} FROM ${this.#database.tables.reviews}
+        WHERE is_holding AND ${$.user} IN (user_id, referee_id) ORDER BY id`,
+    );
+    for (const row of await this.#database.query<object>(query, manager))
+      await this.#holds.hold(this.#database.entity(ReferralReview, row), manager);
   }
 
   /** Rejects what the two have earned of each other, as far as it is not paid. */
@@ -116,6 +152,10 @@ export class Merges {
     if (ids.length > 0) await this.#rejections.reject({ ids }, author, manager);
   }
 }
+
+/** SQL: a subquery with one row for each call of `credits.adjust`, which can have several entries. */
+const creditAdjustments = (transactions: string): string =>
+  `(SELECT DISTINCT user_id, reference FROM ${transactions} WHERE kind = 'adjustment')`;
 
 /** Throws if a payment to a user is under way: what becomes of it is reported for the id that the provider knows. */
 export async function refuseInProgress(database: Database, user: string, manager: EntityManager): Promise<void> {

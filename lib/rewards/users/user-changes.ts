@@ -11,6 +11,7 @@ import type { StaffOptions } from '../../types/audit';
 import type { UserRef } from '../../types/common';
 import type { UserChange } from '../../types/users';
 import { type Audit, reasonedStaffOf, staffFields } from '../records/audit';
+import { type AccountState, accountState } from './account-state';
 import { bookTables, lockBooks } from './lock-books';
 import { type Merges, refuseInProgress } from './merges';
 import { hasRowsStatement, type RenameParameters, renameRows } from './rename-statement';
@@ -75,14 +76,17 @@ export class UserChanges {
       if (!(await this.#hasRows(users.from, allTables, within))) return { rows: 0 };
       const clicks = await this.#rename(users, clickTables, within);
       await lockBooks(this.#database, within);
+      const stateOf = (user: string): Promise<AccountState | null> => accountState(this.#database, user, within);
+      const before = {
+        userId: users.from,
+        account: await stateOf(users.from),
+        intoAccount: await stateOf(users.to),
+      };
       const rows = clicks + (await this.#merges.merge(users.from, users.to, author, within));
       await this.#forgetReferrals(users.to, within);
       const change = { call: 'mergeUsers', subject: 'user', subjectId: users.from, userId: users.to };
-      await this.#audit.record(
-        [{ ...change, before: { userId: users.from }, after: { userId: users.to, rows } }],
-        author,
-        within,
-      );
+      const after = { userId: users.to, rows, account: null, intoAccount: await stateOf(users.to) };
+      await this.#audit.record([{ ...change, before, after }], author, within);
       return { rows };
     }, manager);
   }
