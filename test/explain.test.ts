@@ -229,21 +229,24 @@ test('why a reassigned sign-up earned nothing is not said of the new referrer', 
   expect(await why()).toMatch(/because the account of the referrer of that day was suspended at that time\.$/);
 });
 
-test.each(['suspend', 'ban'] as const)('who called %s, and why, is known after a change of the id and a merge', async (call) => {
-  const host = await startEarnings();
-  const { referrals, clock } = host;
-  await refer(host, 'anna', 'carl');
-  await refer(host, 'bea', 'dora');
-  await referrals.accounts.of('anna');
-  const { suspendedAt: at } = await referrals.accounts[call]('anna', staff);
-  const suspension = { at, isBan: call === 'ban', ...staff };
-  clock.advanceDays(1);
-  await referrals.renameUser('anna', 'ann', { reason: 'a new id', by: 'olga' });
-  expect((await referrals.explain('ann')).asReferrer).toMatchObject({ suspension });
-  clock.advanceDays(1);
-  await referrals.mergeUsers('ann', 'bea', { reason: 'one person', by: 'olga' });
-  expect((await referrals.explain('bea')).asReferrer).toMatchObject({ suspension });
-});
+test.each(['suspend', 'ban'] as const)(
+  'who called %s, and why, is known after a change of the id and a merge',
+  async (call) => {
+    const host = await startEarnings();
+    const { referrals, clock } = host;
+    await refer(host, 'anna', 'carl');
+    await refer(host, 'bea', 'dora');
+    await referrals.accounts.of('anna');
+    const { suspendedAt: at } = await referrals.accounts[call]('anna', staff);
+    const suspension = { at, isBan: call === 'ban', ...staff };
+    clock.advanceDays(1);
+    await referrals.renameUser('anna', 'ann', { reason: 'a new id', by: 'olga' });
+    expect((await referrals.explain('ann')).asReferrer).toMatchObject({ suspension });
+    clock.advanceDays(1);
+    await referrals.mergeUsers('ann', 'bea', { reason: 'one person', by: 'olga' });
+    expect((await referrals.explain('bea')).asReferrer).toMatchObject({ suspension });
+  },
+);
 
 test('is bounded, has few statements in one snapshot, and runs in the host’s transaction', async () => {
   const log = new StatementLog();

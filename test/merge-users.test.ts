@@ -304,37 +304,40 @@ test('sign-ups that earn, limits of referrers, holds, adjustments and reviews ad
   await referrals.runEarnOuts();
 });
 
-test.each([false, true])('of two reviews of one rule, who has the name keeps it (from’s is first: %s)', async (fromFirst) => {
-  const { dataSource, schema } = host;
-  const [anna, from, into] = [fresh(), fresh(), fresh()];
-  for (const user of [from, into]) {
-    await refer(host, anna, user);
-    await host.referrals.accounts.of(user);
-  }
-  for (const user of fromFirst ? [from, into] : [into, from])
-    await dataSource.query(
-      `INSERT INTO ${schema}.referral_reviews (rule, subject, user_id, referee_id, evidence, is_holding)
+test.each([false, true])(
+  'of two reviews of one rule, who has the name keeps it (from’s is first: %s)',
+  async (fromFirst) => {
+    const { dataSource, schema } = host;
+    const [anna, from, into] = [fresh(), fresh(), fresh()];
+    for (const user of [from, into]) {
+      await refer(host, anna, user);
+      await host.referrals.accounts.of(user);
+    }
+    for (const user of fromFirst ? [from, into] : [into, from])
+      await dataSource.query(
+        `INSERT INTO ${schema}.referral_reviews (rule, subject, user_id, referee_id, evidence, is_holding)
        VALUES ('rule', $1, $2, $3, '{}', false), ('rule', $4, $3, NULL, '{}', false)`,
-      [`pair ${JSON.stringify([anna, user])}`, anna, user, `account ${user}`],
-    );
-  const subjects = async (user: string) => {
-    const rows = await dataSource.query<{ subject: string }[]>(
-      `SELECT subject FROM ${schema}.referral_reviews WHERE $1 IN (user_id, referee_id) ORDER BY subject`,
-      [user],
-    );
-    return rows.map(({ subject }) => subject.replace(/ \d+$/, ''));
-  };
-  await merge(from, into);
-  const expected = (user: string) => {
-    const names = [`account ${user}`, `pair ${JSON.stringify([anna, user])}`];
-    return names.flatMap((name) => [name, `${name} merged`]);
-  };
-  expect(await subjects(into)).toEqual(expected(into));
-  // The names stay free for no other finding after the next change of the id.
-  const renamed = fresh();
-  await host.referrals.renameUser(into, renamed, said);
-  expect(await subjects(renamed)).toEqual(expected(renamed));
-});
+        [`pair ${JSON.stringify([anna, user])}`, anna, user, `account ${user}`],
+      );
+    const subjects = async (user: string) => {
+      const rows = await dataSource.query<{ subject: string }[]>(
+        `SELECT subject FROM ${schema}.referral_reviews WHERE $1 IN (user_id, referee_id) ORDER BY subject`,
+        [user],
+      );
+      return rows.map(({ subject }) => subject.replace(/ \d+$/, ''));
+    };
+    await merge(from, into);
+    const expected = (user: string) => {
+      const names = [`account ${user}`, `pair ${JSON.stringify([anna, user])}`];
+      return names.flatMap((name) => [name, `${name} merged`]);
+    };
+    expect(await subjects(into)).toEqual(expected(into));
+    // The names stay free for no other finding after the next change of the id.
+    const renamed = fresh();
+    await host.referrals.renameUser(into, renamed, said);
+    expect(await subjects(renamed)).toEqual(expected(renamed));
+  },
+);
 
 test('what a review holds of one is held of the other too, until the review is allowed', async () => {
   const second = await startEarnings({
@@ -349,14 +352,14 @@ test('what a review holds of one is held of the other too, until the review is a
   await referrals.mergeUsers('flagged', 'known', said);
   const [review] = await referrals.reviews.search({});
   const heldFor = [`review:${review!.id}`];
-  expect(await referrals.commissions.get(commission!)).toMatchObject({ heldFor, status: 'held' });
+  expect(await referrals.commissions.get(commission!.id)).toMatchObject({ heldFor, status: 'held' });
   const table = `${second.schema}.referral_signups`;
   expect(await second.dataSource.query(`SELECT user_id, held_for FROM ${table}`)).toEqual([
     { user_id: 'known', held_for: heldFor },
   ]);
   expect((await referrals.verify()).problems).toEqual([]);
   await referrals.reviews.allow(review!);
-  expect(await referrals.commissions.get(commission!)).toMatchObject({ heldFor: [], status: 'pending' });
+  expect(await referrals.commissions.get(commission!.id)).toMatchObject({ heldFor: [], status: 'pending' });
   expect((await referrals.verify()).problems).toEqual([]);
 });
 
@@ -399,33 +402,36 @@ test('the account keeps what staff have set, and the audit has both accounts bef
   });
 });
 
-test.each(['from', 'into'] as const)('a ban goes on, and what is not paid to the other is rejected (%s)', async (banned) => {
-  const { referrals, clock } = host;
-  const users = { from: fresh(), into: fresh() };
-  const [one, two] = [fresh(), fresh()];
-  await refer(host, users.from, one);
-  await refer(host, users.into, two);
-  for (const buyer of [one, two]) await buy(buyer, '40');
-  const account = await referrals.accounts.ban(users[banned], said);
-  clock.advanceDays(1);
-  await merge(users.from, users.into);
-  expect(await referrals.accounts.of(users.into)).toMatchObject({
-    suspendedAt: account.suspendedAt,
-    bannedAt: account.bannedAt,
-  });
-  const commissions = await referrals.commissions.search({ where: { userId: users.into } });
-  expect(commissions.map(({ status, amount }) => [status, amount])).toEqual([
-    ['rejected', '0.00'],
-    ['rejected', '0.00'],
-  ]);
-  const rows = await referrals.audit.search({ where: { call: 'commissions.reject', by: 'olga' } });
-  const ids = commissions.map(({ id }) => String(id));
-  expect(rows.filter(({ subjectId }) => ids.includes(subjectId))).toHaveLength(2);
-  expect((await buy(one, '40')).purchase.noCommission).toBe('suspended');
-  clock.advanceDays(100);
-  await referrals.runEarnOuts();
-  expect(await referrals.earnOuts.count({ where: { userId: users.into } })).toBe(0);
-});
+test.each(['from', 'into'] as const)(
+  'a ban goes on, and what is not paid to the other is rejected (%s)',
+  async (banned) => {
+    const { referrals, clock } = host;
+    const users = { from: fresh(), into: fresh() };
+    const [one, two] = [fresh(), fresh()];
+    await refer(host, users.from, one);
+    await refer(host, users.into, two);
+    for (const buyer of [one, two]) await buy(buyer, '40');
+    const account = await referrals.accounts.ban(users[banned], said);
+    clock.advanceDays(1);
+    await merge(users.from, users.into);
+    expect(await referrals.accounts.of(users.into)).toMatchObject({
+      suspendedAt: account.suspendedAt,
+      bannedAt: account.bannedAt,
+    });
+    const commissions = await referrals.commissions.search({ where: { userId: users.into } });
+    expect(commissions.map(({ status, amount }) => [status, amount])).toEqual([
+      ['rejected', '0.00'],
+      ['rejected', '0.00'],
+    ]);
+    const rows = await referrals.audit.search({ where: { call: 'commissions.reject', by: 'olga' } });
+    const ids = commissions.map(({ id }) => String(id));
+    expect(rows.filter(({ subjectId }) => ids.includes(subjectId))).toHaveLength(2);
+    expect((await buy(one, '40')).purchase.noCommission).toBe('suspended');
+    clock.advanceDays(100);
+    await referrals.runEarnOuts();
+    expect(await referrals.earnOuts.count({ where: { userId: users.into } })).toBe(0);
+  },
+);
 
 test('every state of purchases and commissions can be merged', async () => {
   await buildCommissionWorld(host);

@@ -73,7 +73,8 @@ function touchSentences(user: string, touches: readonly ExplainedTouch[]): strin
 function signupSentences(user: string, { signup, reassigned, refusal, code, program }: RefereeFacts): string[] {
   if (refusal)
     return [`${name(user)} was credited to nobody on ${day(refusal.at)}: ${refusalSentences[refusal.reason]}`];
-  if (!signup) return [`${name(user)} has not signed up: recordSignup was not called for the user, or was rolled back.`];
+  if (!signup)
+    return [`${name(user)} has not signed up: recordSignup was not called for the user, or was rolled back.`];
   const signedUp = `${name(user)} signed up on ${day(signup.createdAt)}`;
   const terms = program === null ? 'without a program' : `with the terms of the program ${quoted(program)}`;
   if (reassigned) {
