@@ -49,7 +49,8 @@ interface Worker extends Process {
 const starterOf =
   ({ clock, schema }: EarningsHost) =>
   async (): Promise<Worker> => {
-    const env = { SCHEMA: JSON.parse(schema) as string, NOW: clock.time.toJSON() };
+    // A refund of what was paid leaves a debt, so that all earn-outs together are what is earned.
+    const env = { SCHEMA: JSON.parse(schema) as string, NOW: clock.time.toJSON(), TAKES_BACK: 'no' };
     const { child, ask } = await startWorker<Answer>('earnings-worker.js', env);
     return {
       child,
@@ -87,7 +88,7 @@ async function start(): Promise<EarningsHost> {
   const payout = (): never => {
     throw new Error('not here');
   };
-  const host = await startEarnings({ earnOuts: { payout } });
+  const host = await startEarnings({ earnOuts: { payout, takeBackCredit: false } });
   await host.dataSource.query(
     `CREATE TABLE ${host.schema}.payouts (idempotency_key text PRIMARY KEY, user_id text, amount numeric, calls integer)`,
   );

@@ -3,7 +3,7 @@
 const { DataSource } = require('typeorm');
 const { createReferrals, entities, PayoutRefused } = require('express-referrals');
 
-const { TEST_DATABASE_URL: url, SCHEMA: schema, NOW: now } = process.env;
+const { TEST_DATABASE_URL: url, SCHEMA: schema, NOW: now, TAKES_BACK: takesBack = 'yes' } = process.env;
 
 const die = () => process.kill(process.pid, 'SIGKILL');
 
@@ -22,6 +22,7 @@ async function main() {
     clock: () => new Date(orders.now ?? now),
     commission: { ratio: '0.25' },
     earnOuts: {
+      takeBackCredit: takesBack === 'yes',
       payout: async ({ idempotencyKey, userId, amount }) => {
         const { declined = [], dies } = orders;
         if (declined.includes(userId)) throw new PayoutRefused('declined');
