@@ -52,6 +52,7 @@ describe('referralCodes', () => {
       ...{ id: made.id, code: 'Anna_1', name: 'Anna_1 (launch)', userId: '7', label: 'card', redirectTo: '/welcome' },
       ...{ targetType: 'Product', targetId: String(product.id), expiredAt, allowedUses: 3, uses: 2 },
       ...{ programId: program.id, programName: 'launch', beforeRewardUsageThreshold: '50.00' },
+      ...{ rewardLimitCount: null, rewardLimitPeriod: null },
       ...{ commissionRatio: null, commissionMaxPerReferee: null },
       ...{ commissionAmount: null, commissionMonths: null, commissionPurchases: null, commissionSignup: null },
       ...{ commissionQualify: null, commissionMaxPerReferrer: null, commissionPeriod: null },
