@@ -34,6 +34,9 @@ export class GovernCommissions1811000000000 implements MigrationInterface {
         CHECK ("kind" IN ('refund', 'undo', 'reject', 'move'))`,
       `ALTER TABLE ${entries} ADD CONSTRAINT "ck_referral_commission_entries_taken_back"
         CHECK ("taken_back" BETWEEN 0 AND greatest(-"amount", 0))`,
+      `ALTER TABLE ${entries} DROP CONSTRAINT "ck_referral_commission_entries_finite"`,
+      `ALTER TABLE ${entries} ADD CONSTRAINT "ck_referral_commission_entries_finite"
+        CHECK (abs("amount") < 'Infinity' AND abs("taken_back") < 'Infinity')`,
       `DROP INDEX ${table('uq_referral_commission_entries_refund')}`,
       `CREATE UNIQUE INDEX "uq_referral_commission_entries_refund" ON ${entries}
         ("user_id", "commission_id", "refund", "kind")`,
@@ -86,6 +89,8 @@ export class GovernCommissions1811000000000 implements MigrationInterface {
       `ALTER TABLE ${entries} DROP CONSTRAINT "ck_referral_commission_entries_taken_back"`,
       `ALTER TABLE ${entries} DROP CONSTRAINT "ck_referral_commission_entries_kind"`,
       `ALTER TABLE ${entries} DROP CONSTRAINT "ck_referral_commission_entries_amount"`,
+      `ALTER TABLE ${entries} DROP CONSTRAINT "ck_referral_commission_entries_finite"`,
+      `ALTER TABLE ${entries} ADD CONSTRAINT "ck_referral_commission_entries_finite" CHECK (abs("amount") < 'Infinity')`,
       `ALTER TABLE ${entries} DROP COLUMN "taken_back"`,
       `ALTER TABLE ${entries} DROP COLUMN "kind"`,
       `ALTER TABLE ${entries} ADD CONSTRAINT "ck_referral_commission_entries_amount" CHECK ("amount" < 0)`,

@@ -54,6 +54,7 @@ describe('the table', () => {
   const options = optionsOf(['recorder', 'requests']);
   const reached = {
     ...{ 'listener cpu, 64': 0.5, 'listener cpu, 512': 0.4, 'router cpu, 64': 1, 'router cpu, 512': 1 },
+    ...{ 'listener cpu, back': 0.5, 'router cpu, back': 1 },
     ...{ 'listener rate': 1.2, 'router rate': 1, 'by hand': 3, 'by hand, prepared': 2, 'big table': 1 },
     ...{ 'page': 1, 'referred page': 1, 'page statements': 0 },
     ...{ 'batch cpu': 20, 'batch cpu, against': 'without --against', 'wal': 700, 'ingest': 30_000 },

@@ -174,7 +174,7 @@ CASE
     WHEN kind::text = 'undo'::text THEN amount > 0::numeric
     ELSE amount <> 0::numeric
 END),
-  CONSTRAINT ck_referral_commission_entries_finite CHECK (abs(amount) < 'Infinity'::numeric),
+  CONSTRAINT ck_referral_commission_entries_finite CHECK (abs(amount) < 'Infinity'::numeric AND abs(taken_back) < 'Infinity'::numeric),
   CONSTRAINT ck_referral_commission_entries_kind CHECK (kind::text = ANY (ARRAY['refund'::character varying, 'undo'::character varying, 'reject'::character varying, 'move'::character varying]::text[])),
   CONSTRAINT ck_referral_commission_entries_taken_back CHECK (taken_back >= 0::numeric AND taken_back <= GREATEST(- amount, 0::numeric))
 );

@@ -17,7 +17,7 @@ import { ReferralCommission } from './referral-commission';
 )
 @Check('ck_referral_commission_entries_kind', `"kind" IN ('refund', 'undo', 'reject', 'move')`)
 @Check('ck_referral_commission_entries_taken_back', '"taken_back" BETWEEN 0 AND greatest(-"amount", 0)')
-@Check('ck_referral_commission_entries_finite', finite('amount'))
+@Check('ck_referral_commission_entries_finite', finite('amount', 'taken_back'))
 export class ReferralCommissionEntry {
   /** The referrer, who earned the commission. */
   @PrimaryColumn({

@@ -70,8 +70,11 @@ function shown(result: unknown): string {
   const value = isResponse ? (result as request.Response).body : result;
   const replace = function (this: Record<string, unknown>, key: string, text: unknown): unknown {
     const raw = this[key];
-    if (raw instanceof Date)
-      return Math.abs(raw.getTime() - Date.now()) < 3_600_000 ? 'Date now' : `Date ${raw.toISOString()}`;
+    const isNow = (time: number): boolean => Math.abs(time - Date.now()) < 3_600_000;
+    if (raw instanceof Date) return isNow(raw.getTime()) ? 'Date now' : `Date ${raw.toISOString()}`;
+    // The audit keeps times as text.
+    if (typeof raw === 'string' && /^\d{4}-\d\d-\d\dT[\d:.]+Z$/.test(raw) && isNow(Date.parse(raw)))
+      return 'text of now';
     if (typeof raw === 'bigint') return `bigint ${raw}`;
     if (raw instanceof Map || raw instanceof Set) return [...raw];
     return text;

@@ -7,9 +7,13 @@ import type { Invariant } from './invariant';
 type TableName = keyof Database['tables'];
 
 /**
- * What holds no books: responses, whose rows may be deleted, what is counted of them, and whose they are; and names.
+ * What holds no books: responses, whose rows may be deleted, what is counted of them, and whose they are; names; and the
+ * audit, on which nothing depends.
  */
-const isNoBook = new Set<string>(['responses', 'dailyCounts', 'visitors', 'aliases', 'refusals']);
+const isNoBook = new Set<string>(['responses', 'dailyCounts', 'visitors', 'aliases', 'refusals', 'audit']);
+
+/** The tables that hold books: those whose rows are checked. */
+export const books = (Object.keys(entityOf) as TableName[]).filter((name) => !isNoBook.has(name));
 
 /** References that a pass of another subject follows already. */
 const followed = new Set([
@@ -24,29 +28,27 @@ const followed = new Set([
  */
 export async function constraintInvariants(database: Database, manager: EntityManager): Promise<Invariant[]> {
   const inPlace = await constraintsInPlace(database, manager);
-  return (Object.keys(entityOf) as TableName[])
-    .filter((name) => !isNoBook.has(name))
-    .flatMap((name) => {
-      const metadata = database.dataSource.getMetadata(entityOf[name]);
-      return [
-        ...keysOf(metadata)
-          .filter((key) => !inPlace.has(key.name))
-          .map((key) => uniqueInvariant(database, name, key)),
-        ...metadata.checks
-          .filter((check) => !inPlace.has(check.name))
-          .map((check): Invariant => {
-            const from = `FROM ${database.tables[name]} WHERE NOT (${check.expression})`;
-            return {
-              ...{ name: 'every row keeps the constraints of its table', table: name },
-              sql: `SELECT ${idOf(metadata)} AS id, '${check.name}' AS expected, NULL AS found ${from}`,
-            };
-          }),
-        ...requiredInvariants(database, name, inPlace),
-        ...metadata.foreignKeys
-          .filter((key) => !followed.has(key.name))
-          .map((key) => referenceInvariant(database, name, key)),
-      ];
-    });
+  return books.flatMap((name) => {
+    const metadata = database.dataSource.getMetadata(entityOf[name]);
+    return [
+      ...keysOf(metadata)
+        .filter((key) => !inPlace.has(key.name))
+        .map((key) => uniqueInvariant(database, name, key)),
+      ...metadata.checks
+        .filter((check) => !inPlace.has(check.name))
+        .map((check): Invariant => {
+          const from = `FROM ${database.tables[name]} WHERE NOT (${check.expression})`;
+          return {
+            ...{ name: 'every row keeps the constraints of its table', table: name },
+            sql: `SELECT ${idOf(metadata)} AS id, '${check.name}' AS expected, NULL AS found ${from}`,
+          };
+        }),
+      ...requiredInvariants(database, name, inPlace),
+      ...metadata.foreignKeys
+        .filter((key) => !followed.has(key.name))
+        .map((key) => referenceInvariant(database, name, key)),
+    ];
+  });
 }
 
 /** The names of the constraints and unique indexes that PostgreSQL keeps for every row, and the columns with NOT NULL. */

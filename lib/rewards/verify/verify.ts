@@ -9,7 +9,7 @@ import type { WithManager } from '../../types/common';
 import type { PayoutInquiry } from '../../types/earn-outs';
 import { clickInvariants } from './click-invariants';
 import { commissionInvariants } from './commission-invariants';
-import { constraintInvariants } from './constraint-invariants';
+import { books, constraintInvariants } from './constraint-invariants';
 import { couponInvariants } from './coupon-invariants';
 import { creditInvariants } from './credit-invariants';
 import { earnOutInvariants } from './earn-out-invariants';
@@ -119,7 +119,7 @@ async function checkAll(database: Database, manager: EntityManager): Promise<Ver
   const problems: Problem[] = [];
   for (const { n } of await database.query<{ n: number }>(withProblems(queries), manager))
     problems.push(...(await problemsOf(queries[n]!, database, manager)));
-  const checked = await countRows(new Set(invariants.map(({ table }) => table)), database, manager);
+  const checked = await countRows(new Set([...books, ...invariants.map(({ table }) => table)]), database, manager);
   return { ok: problems.length === 0, checked, problems };
 }
 
