@@ -50,7 +50,7 @@ export function isCurrency(code: unknown): code is string {
 
 /**
  * Returns how many decimals the minor unit of a currency has. Rows can be in a currency that a later list of ISO 4217
- * does not have, so it has an answer for each.
+ * does not have, so it returns a number for every code.
  */
 export function digitsOf(code: string): number {
   return (

@@ -175,7 +175,7 @@ function limitPass({ rewardCounts, signups }: Database['tables']): Invariant[] {
     id: 's.id',
   });
   return [
-    ofCount('limited rewards = sign-ups that are due one', {
+    ofCount('each reward with a limit is counted', {
       // A sign-up that was reassigned, or dropped by a merge of users, has left its reward to the referrer.
       isBroken: `coalesce(n.rewards, 0) < coalesce(s.rewards, 0) OR n.rewards IS NULL`,
       expected: 's.rewards',
