@@ -46,6 +46,7 @@ import { SignupChoice } from './signups/signup-choice';
 import { SignupManager } from './signups/signup-manager';
 import { Signups } from './signups/signups';
 import { Usages } from './signups/usages';
+import { Stories } from './stories/stories';
 import { Merges } from './users/merges';
 import { UserChanges } from './users/user-changes';
 
@@ -105,6 +106,7 @@ export interface Rewards {
   readonly codeOffers: CodeOffers;
   readonly userChanges: UserChanges;
   readonly explanations: Explanations;
+  readonly stories: Stories;
   /** Refuses new work, and waits for the work in progress. */
   close(): Promise<void>;
 }
@@ -169,6 +171,7 @@ export function wireRewards(settings: Settings, tracking: Tracking): Rewards {
     }),
   };
 
+  const explanations = new Explanations(database, clock, settings, accounts);
   for (const [name, manager] of Object.entries(managers)) (manager as AnyManager).keepIn(audit, name);
 
   return {
@@ -179,7 +182,8 @@ export function wireRewards(settings: Settings, tracking: Tracking): Rewards {
     pages: new CommissionPages(database, clock, totals),
     codeOffers: new CodeOffers(database, clock, settings),
     userChanges: new UserChanges(database, lookup, audit, merges),
-    explanations: new Explanations(database, clock, settings, accounts),
+    explanations,
+    stories: new Stories(database, clock, settings, managers, explanations),
     close: () => database.close(),
   };
 }
