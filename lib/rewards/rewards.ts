@@ -29,6 +29,7 @@ import { Suspensions } from './earn-outs/suspensions';
 import { Transitions } from './earn-outs/transitions';
 import { Waiting } from './earn-outs/waiting';
 import { Explanations } from './explain/explain';
+import { Figures } from './figures/figures';
 import { Audit } from './records/audit';
 import { AuditManager } from './records/audit-manager';
 import { Exchange } from './records/exchange';
@@ -105,6 +106,8 @@ export interface Rewards {
   readonly codeOffers: CodeOffers;
   readonly userChanges: UserChanges;
   readonly explanations: Explanations;
+  /** What the pages of a signed-in user show. */
+  readonly figures: Figures;
   /** Refuses new work, and waits for the work in progress. */
   close(): Promise<void>;
 }
@@ -180,6 +183,7 @@ export function wireRewards(settings: Settings, tracking: Tracking): Rewards {
     codeOffers: new CodeOffers(database, clock, settings),
     userChanges: new UserChanges(database, lookup, audit, merges),
     explanations: new Explanations(database, clock, settings, accounts),
+    figures: new Figures(database, clock, settings, { accounts, credits }),
     close: () => database.close(),
   };
 }
