@@ -1,7 +1,7 @@
 /** @type {import('jest').Config} */
 const shared = {
   testEnvironment: 'node',
-  transform: { '^.+\\.ts$': 'ts-jest' },
+  transform: { '^.+\\.tsx?$': 'ts-jest' },
   modulePathIgnorePatterns: ['<rootDir>/dist/', '<rootDir>/\\.postgres/'],
 };
 

@@ -15,7 +15,9 @@ import { LinkFollower } from './http/link-follower';
 import { linkRouter } from './http/link-router';
 import { type Listener as LinkListener, listenerOf } from './http/listener';
 import { middleware } from './http/middleware';
+import { pages } from './http/pages/pages';
 import { limitCouponTries, limitsOf } from './http/rate-limits';
+import { textsByLanguage, wrongText } from './http/views/texts/texts';
 import { refused } from './option-checks';
 import { type ReferralsOptions, settingsOf } from './options';
 import type { Coupons } from './rewards/commissions/coupons';
@@ -75,6 +77,11 @@ export interface Referrals extends Managers {
    * it.
    */
   readonly api: RequestHandler;
+  /**
+   * The signed-in user's own pages: `app.use('/referrals', referrals.pages)`, after `middleware`. If it is mounted elsewhere, set
+   * the option `pages.path`.
+   */
+  readonly pages: RequestHandler;
   /**
    * Limits the attempts to apply coupons by a form of the host's own, so that codes can't be guessed: 5 a minute for each
    * user, or for each address while nobody is signed in. Attempts by the JSON API are counted together with them. Above
@@ -287,6 +294,10 @@ export function createReferrals(options: ReferralsOptions): Referrals {
   if (missing.length > 0) throw referralError('ENTITIES_MISSING', missing);
 
   refuseNames(dataSource);
+  const wrong = wrongText(settings.pages.texts);
+  if (wrong !== null)
+    throw refused('pages.texts', `only words that the pages have, and ${wrong} is none of them`, wrong);
+  const texts = textsByLanguage(settings.pages.texts);
 
   const unknown = settings.targetTypes.find((type) => typeof type !== 'string' && !dataSource.hasMetadata(type));
   if (unknown) throw refused('targetTypes', 'entity classes of the DataSource, or words', unknown);
@@ -323,6 +334,7 @@ export function createReferrals(options: ReferralsOptions): Referrals {
     router: linkRouter(tracking, follower),
     listener: listenerOf(tracking, follower),
     api: api(tracking, rewards, limits),
+    pages: pages(tracking, rewards, texts),
     limitCouponTries: limitCouponTries(settings, limits),
     visitorId: (req) => tracking.visitors.seen(req, 'visitorId').touch?.visitorId ?? null,
     formatAmount: (amount, locale) => formatAmount(amount, locale, settings.currency.code),

@@ -5,6 +5,7 @@ import { decimalsIn, fieldsIn } from './input';
 import type { ReferralsOptions } from './options';
 import { describe, show } from './shown';
 import type { Amount } from './types/common';
+import { templateNames } from './types/pages';
 
 /** The values that an option takes, as the error describes them, and a test of a value. */
 type Check = readonly [takes: string, test: (value: unknown) => boolean];
@@ -78,6 +79,19 @@ const isRule: Check = [
   (value) => value === 'off' || isFunction[1](value) || isModeWith(value, 'find', isFunction[1]),
 ];
 
+const isPath = (example: string): Check => [
+  `a path that starts with '/' and is not '/' alone, of [A-Za-z0-9/_.~-], such as ${example}`,
+  (value) => typeof value === 'string' && /^(\/[\w.~-]+)+\/?$/.test(value),
+];
+
+const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+/** Whether a text is a language alone, without a region. */
+const isLanguage = (name: string): boolean => /^[a-z]{2,3}$/.test(name);
+const isColor = (value: unknown): boolean => typeof value === 'string' && /^#[0-9a-f]{6}$/i.test(value);
+const isPairOfColors = (value: unknown): boolean =>
+  isRecord(value) && Object.keys(value).sort().join() === 'dark,light' && Object.values(value).every(isColor);
+
 const checks = {
   dataSource: ['a TypeORM DataSource', (value) => typeof (value as DataSource | null)?.hasMetadata === 'function'],
   baseUrl: [
@@ -92,10 +106,7 @@ const checks = {
     (value) => isSecret(value) || (Array.isArray(value) && value.length > 0 && value.every(isSecret)),
   ],
   user: isFunction,
-  linkPath: [
-    "a path that starts with '/' and is not '/' alone, of [A-Za-z0-9/_.~-], such as '/r'",
-    (value) => typeof value === 'string' && /^(\/[\w.~-]+)+\/?$/.test(value),
-  ],
+  linkPath: isPath("'/r'"),
   visitor: isOneOf('cookie', 'session'),
   cookie: {
     name: ['a cookie name of [A-Za-z0-9_-]', (value) => typeof value === 'string' && /^[\w-]{1,100}$/.test(value)],
@@ -188,6 +199,37 @@ const checks = {
         ),
     ],
   },
+  pages: {
+    path: isPath("'/referrals'"),
+    signInPath: [
+      "a path of this site that starts with one '/', such as '/login'",
+      (value) => typeof value === 'string' && /^\/(?![\\/])[\x21-\x7e]*$/.test(value),
+    ],
+    userName: isFunction,
+    locale: isFunction,
+    timeZone: isFunction,
+    texts: [
+      "an object that maps languages to words, such as { en: { overview: { title: 'Invite friends' } } }",
+      (value) => isRecord(value) && Object.entries(value).every(([name, words]) => isLanguage(name) && isRecord(words)),
+    ],
+    colors: [
+      "an object with ink, paper and accent, each '#rrggbb' or { light: '#rrggbb', dark: '#rrggbb' }",
+      (value) =>
+        isRecord(value) &&
+        Object.entries(value).every(
+          ([name, color]) => ['ink', 'paper', 'accent'].includes(name) && (isColor(color) || isPairOfColors(color)),
+        ),
+    ],
+    templates: [
+      `an object of functions, named ${templateNames.join(', ')}`,
+      (value) =>
+        isRecord(value) &&
+        Object.entries(value).every(
+          ([name, template]) => (templateNames as readonly string[]).includes(name) && isFunction[1](template),
+        ),
+    ],
+  },
+  staff: isFunction,
   consent: isFunction,
   bots: isFunction,
   clientIp: isFunction,

@@ -6,6 +6,7 @@ import { currencyOf, minorUnitOf } from './currency';
 import type { Referral } from './entities/referral';
 import type { ReferralEarnOut } from './entities/referral-earn-out';
 import type { ReferralResponse } from './entities/referral-response';
+import type { SomeTexts } from './http/views/texts/texts';
 import { dayMs } from './limits';
 import { checkedOptions, refused } from './option-checks';
 import { cookieSettings } from './option-cookie';
@@ -13,6 +14,7 @@ import { addressOfRequest, csrfFieldOfHost, randomCode, safeReporter } from './o
 import type { ReferrerLimit } from './types/commissions';
 import type { Amount, UserRef } from './types/common';
 import type { PayoutApproval, PayoutResult } from './types/earn-outs';
+import type { PageColors, PageTemplates, StaffMember } from './types/pages';
 import type { ReferralDraft } from './types/referrals';
 import type { FraudMode, FraudRule } from './types/reviews';
 
@@ -274,6 +276,47 @@ export interface ReferralsOptions {
      */
     rateLimitStore?: Store;
   };
+  /** The users' own pages: `referrals.pages`, `referrals.embed` and `referrals.referralBanner`. */
+  pages?: {
+    /** The path at which the host mounts `referrals.pages`; for what stands in pages of the host's. Default `'/referrals'`. */
+    path?: string;
+    /** Where a visitor goes who is not signed in, a path of this site. Default: the pages answer 401, and ask to sign in. */
+    signInPath?: string;
+    /**
+     * Returns how a friend is named to the user who invited them. May be async. It is called for each friend that a page shows;
+     * null or an empty text leaves the name out. Default: the id, masked, as in `a***@example.com`.
+     */
+    userName?: (id: string, req: Request) => Awaitable<string | null | undefined>;
+    /**
+     * Returns the reader's locale, a language tag such as `'de-AT'`, or null for the one that the browser asks for. English and
+     * German ship, and `texts` can add others; without words in its language, the next one counts. Default: the browser's.
+     */
+    locale?: (req: Request) => string | null | undefined;
+    /**
+     * Returns the reader's time zone, such as `'Europe/Berlin'`, or null. Default: the browser's; UTC without a script.
+     */
+    timeZone?: (req: Request) => string | null | undefined;
+    /**
+     * Words to show in the place of those that ship, by language: `{ en: { overview: { title: 'Invite friends' } } }`. What is
+     * left out stays. A word that is a function takes the same facts.
+     */
+    texts?: Readonly<Record<string, SomeTexts>>;
+    /**
+     * The three colours: `ink` of words, `paper` behind them, and `accent` of buttons, links and lines. Each is `'#rrggbb'`, or
+     * `{ light, dark }`. Default: those that ship.
+     */
+    colors?: PageColors;
+    /**
+     * HTML in the place of a page's own. Each function gets the data, and `page` with the HTML that ships, and the `hidden` fields
+     * that each form needs; `frame` makes the whole document around all pages. May be async.
+     */
+    templates?: PageTemplates;
+  };
+  /**
+   * Returns who of the staff is signed in, with the id that the audit names; null for everybody else. May be async. Needed for
+   * `referrals.admin`.
+   */
+  staff?: (req: Request) => Awaitable<StaffMember | null | undefined>;
   /**
    * Returns whether the visitor agreed to be recorded. Every result other than true means no. May be async. Without
    * consent a click is only redirected. Default: every visitor has consented. Of a link that `listener` serves, the
@@ -382,7 +425,15 @@ export function settingsOf(given: ReferralsOptions) {
   const sitePath = baseUrl.pathname.replace(/\/$/, '');
   const allowedOrigins = (options.redirect?.allowedOrigins ?? []).map((url) => new URL(url).origin);
   const actionDisplay: Readonly<Record<string, string>> = { RESPONDED: 'Clicked the link', ...options.actionDisplay };
-  const { cookie = {}, redirect = {}, attribution = {}, linkCache = {}, commission = {}, earnOuts = {} } = options;
+  const {
+    cookie = {},
+    redirect = {},
+    attribution = {},
+    linkCache = {},
+    commission = {},
+    earnOuts = {},
+    pages = {},
+  } = options;
   const currency = currencyOf(options.currency);
   return {
     dataSource: options.dataSource,
@@ -432,6 +483,17 @@ export function settingsOf(given: ReferralsOptions) {
       approve: earnOuts.approve ?? 'none',
     },
     fraud: fraudSettings(options.fraud),
+    pages: {
+      path: (pages.path ?? '/referrals').replace(/\/$/, ''),
+      signInPath: pages.signInPath ?? null,
+      userName: pages.userName ?? null,
+      locale: pages.locale ?? (() => null),
+      timeZone: pages.timeZone ?? (() => null),
+      texts: pages.texts ?? {},
+      colors: pages.colors ?? {},
+      templates: pages.templates ?? {},
+    },
+    staff: options.staff ?? null,
     rateLimitStore: options.api?.rateLimitStore,
     // Their types say what most hosts get: a request of Express. Of one that `listener` serves, it is Node.js's alone.
     consent: options.consent as ((req: IncomingMessage) => Awaitable<boolean>) | undefined,

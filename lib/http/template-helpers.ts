@@ -2,12 +2,11 @@ import type { Request, Response } from 'express';
 import { invalid } from '../errors';
 import { type FieldsOf, objectOf, readOf, textOf } from '../input';
 import { lengths } from '../limits';
-import { refused } from '../option-checks';
-import type { Settings } from '../options';
 import { storedTarget } from '../tracking/targets';
 import type { Tracking } from '../tracking/tracking';
 import type { TargetRef } from '../types/referrals';
 import { isListedTarget } from './create-input';
+import { type CsrfField, csrfFieldOf } from './csrf-field';
 import { escapeHtml } from './html';
 
 /** The input of `createForm`: the referral that the form creates, and the form's button. */
@@ -40,16 +39,6 @@ export interface TemplateHelpers {
 }
 
 const formFields: FieldsOf<CreateFormInput> = { redirectTo: true, target: true, label: true, button: true };
-
-type CsrfField = NonNullable<ReturnType<Settings['csrf']>>;
-
-/** Returns the field that the option `csrf` has returned. A token must not get into a message. */
-function csrfFieldOf(field: CsrfField | null): CsrfField | null {
-  if (!field) return null;
-  const { name, value } = field;
-  if (typeof name === 'string' && typeof value === 'string') return { name, value };
-  throw refused('csrf', 'a function that returns { name, value }, both strings, or null', field);
-}
 
 /**
  * Returns a function that makes `res.locals.referrals` for a request. The helpers are own properties, because

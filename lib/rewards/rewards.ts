@@ -29,6 +29,7 @@ import { Suspensions } from './earn-outs/suspensions';
 import { Transitions } from './earn-outs/transitions';
 import { Waiting } from './earn-outs/waiting';
 import { Explanations } from './explain/explain';
+import { Figures } from './figures/figures';
 import { Audit } from './records/audit';
 import { AuditManager } from './records/audit-manager';
 import { Exchange } from './records/exchange';
@@ -106,6 +107,9 @@ export interface Rewards {
   readonly codeOffers: CodeOffers;
   readonly userChanges: UserChanges;
   readonly explanations: Explanations;
+  /** What the pages of a signed-in user show. */
+  readonly figures: Figures;
+  /** What the pages of staff show. */
   readonly stories: Stories;
   /** Refuses new work, and waits for the work in progress. */
   close(): Promise<void>;
@@ -183,6 +187,7 @@ export function wireRewards(settings: Settings, tracking: Tracking): Rewards {
     codeOffers: new CodeOffers(database, clock, settings),
     userChanges: new UserChanges(database, lookup, audit, merges),
     explanations,
+    figures: new Figures(database, clock, settings, { accounts, credits }),
     stories: new Stories(database, clock, settings, managers, explanations),
     close: () => database.close(),
   };

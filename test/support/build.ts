@@ -1,3 +1,4 @@
+import { cpSync, existsSync } from 'node:fs';
 import ts from 'typescript';
 
 /**
@@ -9,7 +10,14 @@ function build(): ts.ExitStatus {
   const builder = ts.createSolutionBuilder(host, ['tsconfig.build.json'], {});
   const outdated = builder.getNextInvalidatedProject();
   if (outdated?.kind === ts.InvalidatedProjectKind.Build) console.log('Building the package…');
+  copyAssets();
   return outdated ? outdated.done() : ts.ExitStatus.Success;
+}
+
+/** Copies what the pages load, which the compiler does not. */
+function copyAssets(): void {
+  const assets = 'lib/http/views/assets';
+  if (existsSync(assets)) cpSync(assets, `dist/${assets}`, { recursive: true });
 }
 
 process.exitCode = build();

@@ -77,8 +77,8 @@ export function termsOfPurchase(
 }
 
 /**
- * SQL: a subquery for the limit of a referrer, with the columns `max_per_referrer` and `period`: that of the most
- * particular place that has one, and the name of the period at a time. No row without a limit.
+ * SQL: a subquery for the limit of a referrer, with the columns `max_per_referrer`, `period_kind` and `period`: that of the
+ * most particular place that has one, the kind of its period, and the period's name at a time. No row without a limit.
  */
 export function limitOfReferrer(
   { account: a, channel: c, program: p }: Places,
@@ -86,7 +86,7 @@ export function limitOfReferrer(
   $: Placeholders<Pick<OptionTerms, 'optionMaxPerReferrer' | 'optionPeriod'>>,
 ): string {
   return `(
-        SELECT max_per_referrer, ${periodAt('kind', at)} AS period FROM (VALUES
+        SELECT max_per_referrer, kind AS period_kind, ${periodAt('kind', at)} AS period FROM (VALUES
           (1, ${a}.commission_max_per_referrer, ${a}.commission_period),
           (2, ${c}.commission_max_per_referrer, ${c}.commission_period),
           (3, ${p}.commission_max_per_referrer, ${p}.commission_period),

@@ -1,0 +1,12 @@
+export { Badge, type Tone } from './badge';
+export { type Fact, Facts, Figure, Figures } from './facts';
+export { Button, type Choice, Field, type FieldProps, Form, Hidden } from './form';
+export { Funnel, type Step } from './funnel';
+export { LineChart, type Series } from './line-chart';
+export { DownloadCsv, Filters, Pager, Tabs } from './lists';
+export type { NavItem } from './nav';
+export { Empty, Notice, type NoticeTone } from './notice';
+export { Frame, Links, Page, type PageProps } from './page';
+export { Section } from './section';
+export { type Column, Table, type TableProps } from './table';
+export { Address, Code, Count, Money, None, When } from './values';

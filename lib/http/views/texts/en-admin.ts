@@ -1,0 +1,4 @@
+/** The words of the staff's pages. */
+export const enAdmin = {
+  title: 'Referrals',
+};
