@@ -10,6 +10,7 @@ import type { Referral } from './entities/referral';
 import type { ReferralUsage } from './entities/referral-usage';
 import { referralError } from './errors';
 import { formatAmount } from './format-amount';
+import { admin } from './http/admin/admin';
 import { api } from './http/api/api';
 import { LinkFollower } from './http/link-follower';
 import { linkRouter } from './http/link-router';
@@ -82,6 +83,14 @@ export interface Referrals extends Managers {
    * the option `pages.path`.
    */
   readonly pages: RequestHandler;
+  /**
+   * The pages of staff: `app.use('/admin/referrals', referrals.admin)`, after `middleware`. Lists with search and CSV, the story of
+   * each referral and user, everything that staff do, and the health of the whole. Who is of the staff says the option `staff`;
+   * everybody else gets 403.
+   *
+   * @throws ReferralError `STAFF_MISSING` when it is read without the option `staff`.
+   */
+  readonly admin: RequestHandler;
   /**
    * Limits the attempts to apply coupons by a form of the host's own, so that codes can't be guessed: 5 a minute for each
    * user, or for each address while nobody is signed in. Attempts by the JSON API are counted together with them. Above
@@ -322,6 +331,7 @@ export function createReferrals(options: ReferralsOptions): Referrals {
 
   const limits = limitsOf(settings);
   const follower = new LinkFollower(tracking);
+  let staffPages: RequestHandler | null = null;
   let closed: Promise<void> | null = null;
   async function close(): Promise<void> {
     await Promise.all([tracking.close(), rewards.close()]);
@@ -335,6 +345,9 @@ export function createReferrals(options: ReferralsOptions): Referrals {
     listener: listenerOf(tracking, follower),
     api: api(tracking, rewards, limits),
     pages: pages(tracking, rewards, texts),
+    get admin() {
+      return (staffPages ??= admin(tracking, rewards, texts));
+    },
     limitCouponTries: limitCouponTries(settings, limits),
     visitorId: (req) => tracking.visitors.seen(req, 'visitorId').touch?.visitorId ?? null,
     formatAmount: (amount, locale) => formatAmount(amount, locale, settings.currency.code),

@@ -35,6 +35,12 @@ const catalogue = {
     text: () =>
       'createReferrals: the DataSource is not initialised. Write await dataSource.initialize() before createReferrals.',
   },
+  STAFF_MISSING: {
+    status: 500,
+    text: () =>
+      'referrals.admin needs the option `staff`, so that the pages are not open to everybody. Write ' +
+      'staff: (req) => (req.user?.isStaff ? { id: req.user.id } : null) in createReferrals.',
+  },
   ENTITIES_MISSING: {
     status: 500,
     text: (names: string[]) =>

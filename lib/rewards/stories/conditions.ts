@@ -63,7 +63,11 @@ let parameters = 0;
 /** The indexes for it are on the folded text. The parameter has a name that no other of a query has. */
 function beginning(text: string): FindOperator<unknown> {
   const parameter = `referral_beginning_${++parameters}`;
-  return Raw((column) => `${folded(column)} LIKE ${folded(`:${parameter}`)}`, { [parameter]: prefixPattern(text) });
+  const pattern = folded(`:${parameter}`);
+  // The index on payout addresses has no row without one.
+  return Raw((column) => `${column} IS NOT NULL AND ${folded(column)} LIKE ${pattern}`, {
+    [parameter]: prefixPattern(text),
+  });
 }
 
 /** A pattern of LIKE for texts that begin with a text. */

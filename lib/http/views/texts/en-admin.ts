@@ -1,4 +1,7 @@
+import { enStaff } from './en-staff';
+
 /** The words of the staff's pages. */
 export const enAdmin = {
   title: 'Referrals',
+  ...enStaff,
 };

@@ -1,0 +1,75 @@
+import type { ComponentChildren } from 'preact';
+import type { ListName, ListRecords, Lists, Names } from '../../../rewards/stories/lists';
+import { type Column, Table } from '../../views/components';
+import { useView } from '../../views/view';
+import { actionUrl } from '../actions/action-url';
+import { Cell, isNumeric } from './cell';
+import type { List, RowAction } from './list';
+import { namedIds } from './named-ids';
+import type { ColumnKey, Value } from './value';
+
+/** The rows of a list, as a table shows them. */
+export interface ShownRows<L extends ListName = ListName> {
+  readonly list: List<L>;
+  readonly rows: readonly { readonly values: readonly Value[]; readonly actions: readonly RowAction[] }[];
+  readonly names: Names;
+}
+
+/** Makes rows of records, and reads what the records in them are called. */
+export async function shownRows<L extends ListName>(
+  lists: Lists,
+  list: List<L>,
+  records: readonly ListRecords[L][],
+): Promise<ShownRows<L>> {
+  const rows = records.map((record) => ({
+    values: list.columns.map((column) => column.value(record)),
+    actions: list.actions?.(record) ?? [],
+  }));
+  return { list, rows, names: await lists.names(namedIds(rows.map(({ values }) => values))) };
+}
+
+interface ListTableProps {
+  shown: ShownRows;
+  caption: string;
+  empty?: ComponentChildren;
+  /** Columns that say the same in each row, and are left out. */
+  without?: readonly ColumnKey[];
+}
+
+/** A table of a list, with what staff can do with each row. */
+export function ListTable({ shown: { list, rows, names }, caption, empty, without = [] }: ListTableProps) {
+  const { admin } = useView().texts;
+  type Row = ShownRows['rows'][number];
+  const columns: Column<Row>[] = list.columns.flatMap(({ key, isInCsvOnly }, place) => {
+    if (isInCsvOnly || without.includes(key)) return [];
+    const value = rows[0]?.values[place];
+    return {
+      key,
+      title: admin.columns[key],
+      cell: ({ values }: Row) => <Cell value={values[place]!} names={names} />,
+      ...(value && isNumeric(value) && { align: 'end' as const }),
+    };
+  });
+  if (rows.some(({ actions }) => actions.length > 0))
+    columns.push({
+      key: 'actions',
+      title: admin.list.actions,
+      cell: ({ actions }) => <RowActions actions={actions} />,
+    });
+  return <Table columns={columns} rows={rows} caption={caption} empty={empty} />;
+}
+
+/** Links to the forms of actions. */
+export function RowActions({ actions }: { actions: readonly RowAction[] }) {
+  const view = useView();
+  const words: Readonly<Record<string, string>> = view.texts.admin.do;
+  return (
+    <span class="rf-row-actions">
+      {actions.map(({ name, params }) => (
+        <a key={name} href={actionUrl(view, name, params)}>
+          {words[name] ?? name}
+        </a>
+      ))}
+    </span>
+  );
+}
