@@ -339,15 +339,12 @@ export function createReferrals(options: ReferralsOptions): Referrals {
     registry.remove(dataSource);
   }
 
-  return {
+  const made: Omit<Referrals, 'admin'> = {
     middleware: middleware(tracking),
     router: linkRouter(tracking, follower),
     listener: listenerOf(tracking, follower),
     api: api(tracking, rewards, limits),
     pages: pages(tracking, rewards, texts),
-    get admin() {
-      return (staffPages ??= admin(tracking, rewards, texts));
-    },
     limitCouponTries: limitCouponTries(settings, limits),
     visitorId: (req) => tracking.visitors.seen(req, 'visitorId').touch?.visitorId ?? null,
     formatAmount: (amount, locale) => formatAmount(amount, locale, settings.currency.code),
@@ -369,6 +366,11 @@ export function createReferrals(options: ReferralsOptions): Referrals {
     verify: (options) => verify(rewards.database, tracking.clock, settings, options),
     close: () => (closed ??= close()),
   };
+  // Without the option `staff`, reading it throws, but not a copy of all parts.
+  return Object.defineProperty(made as Referrals, 'admin', {
+    enumerable: settings.staff !== null,
+    get: () => (staffPages ??= admin(tracking, rewards, texts)),
+  });
 }
 
 function isRequest(value: unknown): boolean {

@@ -25,7 +25,8 @@ const indexes = [
     ['referral_purchases', 'created_at'],
     ['referral_commissions', 'created_at'],
   ].map(
-    ([table, column]) => [`ix_${table}_days`, table!, `USING brin ("${column}") WITH (autosummarize = on)`] as const,
+    ([table, column]) =>
+      [`ix_${table}_days`, table!, `USING brin ("${column}") WITH (pages_per_range = 32, autosummarize = on)`] as const,
   ),
 ] as const;
 

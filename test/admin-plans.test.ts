@@ -99,6 +99,7 @@ async function pagesOf(call: () => Promise<unknown>): Promise<number> {
     );
     const plan = row!['QUERY PLAN'][0].Plan;
     pages += plan['Shared Hit Blocks']! + plan['Shared Read Blocks']!;
+    if (process.env['DEBUG_PLAN'] && plan['Shared Hit Blocks']! > few) console.log(text, parameters, JSON.stringify(plan));
   }
   return pages;
 }

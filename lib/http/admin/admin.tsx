@@ -1,16 +1,17 @@
 import type { RequestHandler } from 'express';
 import { referralError } from '../../errors';
-import type { Rewards } from '../../rewards/rewards';
-import type { ListName, Lists } from '../../rewards/stories/lists';
-import type { Tracking } from '../../tracking/tracking';
 import { hostIdOf, isNothing } from '../../input';
 import { refused } from '../../option-checks';
+import type { Rewards } from '../../rewards/rewards';
+import type { Lists } from '../../rewards/stories/lists';
+import type { Tracking } from '../../tracking/tracking';
 import type { StaffMember } from '../../types/pages';
 import { HttpError } from '../http-error';
 import { assetsOf } from '../views/assets';
 import { colorsCss } from '../views/colors';
-import { csvPieces } from '../views/csv';
 import { CsrfTokens } from '../views/csrf';
+import { sendCsv } from '../views/csv';
+import { setPageHeaders } from '../views/headers';
 import { type Answer, type PageCall, pageRouter, type Reader, type Route } from '../views/page-router';
 import type { Texts } from '../views/texts/texts';
 import { readFilters } from './lists/filter';
@@ -71,11 +72,11 @@ function routesOf({ settings }: Tracking, rewards: Rewards): Route[] {
     { path: '/referrals/:id', get: (call) => referralPage(stories, call, staffFrame) },
     { path: '/users/:user', get: (call) => userPage(stories, call, staffFrame) },
     // The story of a referral has a path of its own below that of the list; Express takes the first that matches.
-    ...Object.values(lists).flatMap((list) => routesOfList(rewards, list as List)),
+    ...Object.values(lists).flatMap((list) => routesOfList(rewards, list)),
   ];
 }
 
-function routesOfList<L extends ListName>({ stories }: Rewards, list: List<L>): Route[] {
+function routesOfList({ stories }: Rewards, list: List): Route[] {
   return [
     { path: `${list.path}.csv`, get: (call) => listCsv(stories.lists, list, call) },
     { path: list.path, get: (call) => listPage(stories.lists, list, call, staffFrame) },
@@ -83,9 +84,11 @@ function routesOfList<L extends ListName>({ stories }: Rewards, list: List<L>): 
 }
 
 /** @throws HttpError 400 for filters without a meaning: a file with other rows would be taken for the one that was meant. */
-function listCsv<L extends ListName>(from: Lists, list: List<L>, { view }: PageCall): Answer {
+async function listCsv(from: Lists, list: List, { view, res }: PageCall): Promise<Answer> {
   const { conditions, wrong } = readFilters(list.filters, view);
   if (wrong.size > 0) throw new HttpError(400, { detail: 'A filter has no meaning.' });
-  const chunks = csvPieces({ columns: csvColumnsOf(list), rows: csvRowsOf(from, list, conditions) });
-  return { file: { name: `${list.path.slice(1)}.csv`, type: 'text/csv; charset=utf-8', chunks } };
+  setPageHeaders(res);
+  const rows = csvRowsOf(from, list, conditions);
+  await sendCsv(res, { name: list.path.slice(1), columns: csvColumnsOf(list), rows });
+  return { html: '' }; // is sent already
 }

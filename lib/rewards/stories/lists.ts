@@ -44,12 +44,12 @@ export type NamedIds = Readonly<Record<keyof Names, readonly number[]>>;
 export class Lists {
   readonly #database: Database;
   readonly #clock: Clock;
-  readonly #managers: Readonly<Record<keyof RecordsByManager, AnyManager>>;
+  readonly #managers: Readonly<Partial<Record<ListName, AnyManager>>>;
 
   constructor(database: Database, clock: Clock, managers: Readonly<Record<keyof RecordsByManager, unknown>>) {
     this.#database = database;
     this.#clock = clock;
-    this.#managers = managers as Readonly<Record<keyof RecordsByManager, AnyManager>>;
+    this.#managers = managers as Readonly<Partial<Record<ListName, AnyManager>>>;
   }
 
   /** Returns a page of the records for which all conditions hold. */
@@ -60,7 +60,7 @@ export class Lists {
   ): Promise<ListPage<ListRecords[L]>> {
     if (list === 'responses')
       return (await responsePage(this.#database, this.#clock, conditions, page)) as ListPage<ListRecords[L]>;
-    const manager: AnyManager = this.#managers[list];
+    const manager = this.#managers[list]!;
     const after = /^\d{1,15}$/.test(page.after ?? '') ? [beforeId(Number(page.after))] : [];
     const found = await manager.search({
       where: whereOf([...conditions, ...after]),

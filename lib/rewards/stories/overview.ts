@@ -1,6 +1,6 @@
 import type { Clock } from '../../database/clock';
 import type { Database } from '../../database/database';
-import { sql } from '../../database/named-parameters';
+import { type Placeholders, sql } from '../../database/named-parameters';
 import { timeOf } from '../../database/statement-time';
 import { isUnpaid } from '../earn-outs/statuses';
 
@@ -11,6 +11,8 @@ export interface WaitingForStaff {
   approvals: number;
   /** Payouts that were refused or came back, and that no run tries again by itself. */
   failedPayouts: number;
+  /** The same of those that a later run tries again. */
+  retriedPayouts: number;
   /** Payouts that the provider has accepted, and of which it has not said what became of them. */
   unsettledPayouts: number;
   heldCommissions: number;
@@ -33,42 +35,59 @@ export interface Activity {
 export const isUnsettled = `status = 'processing' AND mode = 'payout' AND next_attempt_at IS NULL AND NOT awaits_approval
   AND claimed_by IS NULL`;
 
-export async function waitingForStaff(database: Database): Promise<WaitingForStaff> {
+export async function waitingForStaff(database: Database, clock: Clock): Promise<WaitingForStaff> {
   const { reviews, earnOuts, commissions, accounts } = database.tables;
-  const counts: Record<keyof WaitingForStaff, string> = {
+  const countsAt = (now: string): Record<keyof WaitingForStaff, string> => ({
     openReviews: `${reviews} WHERE status = 'open'`,
     approvals: `${earnOuts} WHERE awaits_approval`,
     failedPayouts: `${earnOuts} e WHERE ${isUnpaid('e')} AND next_attempt_at IS NULL AND mode = 'payout'`,
+    retriedPayouts: `${earnOuts} e WHERE ${isUnpaid('e')} AND next_attempt_at > ${now} AND mode = 'payout'`,
     unsettledPayouts: `${earnOuts} WHERE ${isUnsettled}`,
     heldCommissions: `${commissions} WHERE available_at = 'infinity'`,
     suspendedAccounts: `${accounts} WHERE suspended_at IS NOT NULL`,
-  };
-  const columns = Object.entries(counts).map(([name, from]) => `(SELECT count(*) FROM ${from}) AS "${name}"`);
-  const [row] = await database.query<Record<keyof WaitingForStaff, string>>(`SELECT ${columns.join(', ')}`);
+  });
+  const query = sql({ now: clock.parameter() }, ($) => {
+    const counts = Object.entries(countsAt(timeOf($.now)));
+    return `SELECT ${counts.map(([name, from]) => `(SELECT count(*) FROM ${from}) AS "${name}"`).join(', ')}`;
+  });
+  const [row] = await database.query<Record<keyof WaitingForStaff, string>>(query);
   return numbered(row!);
 }
 
-/** Returns what happened in the last days of 24 hours, read by the indexes of block ranges. */
+/**
+ * Returns what happened in the last days of 24 hours, read by the indexes of block ranges. Clicks are counted apart, because their
+ * table may be distributed, and by days of UTC.
+ */
 export async function activity(database: Database, clock: Clock, days: number): Promise<Activity> {
   const { dailyCounts, signups, purchases, commissions } = database.tables;
-  const query = sql({ now: clock.parameter(), days }, ($) => {
-    const since = `${timeOf($.now)} - ${$.days}::integer * interval '24 hours'`;
-    return `
-    SELECT c.clicks, c.visitors, s.signups, p.purchases, p.revenue, m.earned
-    FROM (
-      SELECT coalesce(sum(clicks), 0) AS clicks, coalesce(sum(visitors), 0) AS visitors FROM ${dailyCounts}
-      WHERE day > ((${since}) AT TIME ZONE 'UTC')::date
-    ) AS c
-    CROSS JOIN (SELECT count(*) AS signups FROM ${signups} WHERE created_at > ${since}) AS s
+  const parameters = { now: clock.parameter(), days };
+  const since = ($: Placeholders<typeof parameters>): string =>
+    `${timeOf($.now)} - ${$.days}::integer * interval '24 hours'`;
+  const clicks = sql(
+    parameters,
+    ($) => `
+    SELECT coalesce(sum(clicks), 0) AS clicks, coalesce(sum(visitors), 0) AS visitors FROM ${dailyCounts}
+    WHERE day > ((${since($)}) AT TIME ZONE 'UTC')::date`,
+  );
+  const books = sql(
+    parameters,
+    ($) => `
+    SELECT s.signups, p.purchases, p.revenue, m.earned
+    FROM (SELECT count(*) AS signups FROM ${signups} WHERE created_at > ${since($)}) AS s
     CROSS JOIN (
       SELECT count(*) AS purchases, coalesce(sum(amount - refunded) FILTER (WHERE referrer_id IS NOT NULL), 0) AS revenue
-      FROM ${purchases} WHERE created_at > ${since}
+      FROM ${purchases} WHERE created_at > ${since($)}
     ) AS p
-    CROSS JOIN (SELECT coalesce(sum(amount), 0) AS earned FROM ${commissions} WHERE created_at > ${since}) AS m`;
-  });
-  const [row] = await database.query<Record<keyof Activity, string>>(query);
-  const { revenue, earned, ...counts } = row!;
-  return { ...numbered(counts), revenue: database.shown(revenue), earned: database.shown(earned) };
+    CROSS JOIN (SELECT coalesce(sum(amount), 0) AS earned FROM ${commissions} WHERE created_at > ${since($)}) AS m`,
+  );
+  const [clicked] = await database.query<Record<'clicks' | 'visitors', string>>(clicks);
+  const [booked] = await database.query<Record<Exclude<keyof Activity, 'clicks' | 'visitors'>, string>>(books);
+  const { revenue, earned, ...counts } = booked!;
+  return {
+    ...numbered(clicked!),
+    ...numbered(counts),
+    ...{ revenue: database.shown(revenue), earned: database.shown(earned) },
+  };
 }
 
 function numbered<K extends string>(row: Readonly<Record<K, string>>): Record<K, number> {

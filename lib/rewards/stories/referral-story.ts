@@ -1,11 +1,13 @@
 import type { Clock } from '../../database/clock';
 import type { Database } from '../../database/database';
+import { folded } from '../../database/folding';
 import { sql } from '../../database/named-parameters';
 import { timeOf } from '../../database/statement-time';
 import type { RecordsByManager } from '../../entities/instance';
 import type { ReferralAudit } from '../../entities/referral-audit';
 import type { ReferralChannel } from '../../entities/referral-channel';
 import type { ReferralCode } from '../../entities/referral-code';
+import { dayMs } from '../../limits';
 import type { Condition } from './conditions';
 import type { ListName, ListPage, ListRecords, Lists } from './lists';
 
@@ -68,12 +70,11 @@ export async function referralStory(
   const [channel = null] = (await lists.page('channels', [one], { take: 1, after: null })).records;
   const ofReferral = <L extends ListName>(list: L): Promise<ListPage<ListRecords[L]>> =>
     lists.page(list, [{ field: 'referralId', is: 'equal', value: id }], { take: newest, after: null });
-  const responses = await ofReferral('responses');
-  const days = await clicksByDay(database, clock, id);
   return {
-    ...{ code, channel, responses },
+    ...{ code, channel },
     ...(await figuresOf(database, clock, id)),
-    days,
+    ...(await clicksOf(database, clock, id)),
+    responses: await ofReferral('responses'),
     signups: await ofReferral('signups'),
     commissions: await ofReferral('commissions'),
     reviews: await ofReferral('reviews'),
@@ -85,21 +86,16 @@ async function figuresOf(
   database: Database,
   clock: Clock,
   id: number,
-): Promise<Pick<ReferralStory, 'formerCodes' | 'clicks' | 'visitors' | 'money'>> {
-  const { aliases, referrals, dailyCounts, commissions } = database.tables;
+): Promise<Pick<ReferralStory, 'formerCodes' | 'money'>> {
+  const { aliases, referrals, commissions } = database.tables;
   const query = sql(
     { id, now: clock.parameter() },
     ($) => `
     SELECT (
         SELECT coalesce(array_agg(code ORDER BY code), '{}') FROM ${aliases}
-        WHERE referral_id = ${$.id}::bigint
-          AND code <> (SELECT lower(code COLLATE "C") FROM ${referrals} WHERE id = ${$.id}::bigint)
-      ) AS "formerCodes", d.*, c.*
+        WHERE referral_id = ${$.id}::bigint AND code <> (SELECT ${folded('code')} FROM ${referrals} WHERE id = ${$.id}::bigint)
+      ) AS "formerCodes", c.*
     FROM (
-      SELECT coalesce(sum(clicks), 0) AS clicks, coalesce(sum(visitors), 0) AS visitors FROM ${dailyCounts}
-      WHERE referral_id = ${$.id}::bigint
-    ) AS d
-    CROSS JOIN (
       SELECT count(*) AS commissions, coalesce(sum(earned), 0) AS earned, coalesce(sum(amount), 0) AS amount,
         coalesce(sum(amount) FILTER (WHERE available_at = 'infinity'), 0) AS held,
         coalesce(sum(amount) FILTER (WHERE available_at > ${timeOf($.now)} AND available_at < 'infinity'), 0) AS pending,
@@ -108,30 +104,44 @@ async function figuresOf(
     ) AS c`,
   );
   const [row] = await database.query<FiguresRow>(query);
-  const { formerCodes, clicks, visitors, commissions: count, ...amounts } = row!;
+  const { formerCodes, commissions: count, ...amounts } = row!;
   const shown = Object.entries(amounts).map(([name, amount]) => [name, database.shown(amount)]);
   return {
-    ...{ formerCodes, clicks: Number(clicks), visitors: Number(visitors) },
+    formerCodes,
     money: { commissions: Number(count), ...(Object.fromEntries(shown) as typeof amounts) },
   };
 }
 
-type FiguresRow = { formerCodes: string[]; clicks: string; visitors: string; commissions: string } & Omit<
-  CommissionSums,
-  'commissions'
->;
+type FiguresRow = { formerCodes: string[]; commissions: string } & Omit<CommissionSums, 'commissions'>;
 
-async function clicksByDay(database: Database, clock: Clock, id: number): Promise<ClicksOfDay[]> {
-  const query = sql(
-    { id, now: clock.parameter(), days: shownDays },
-    ($) => `
-    SELECT d.day::date::text AS day, coalesce(c.clicks, 0)::integer AS clicks, coalesce(c.visitors, 0)::integer AS visitors
-    FROM (SELECT (${timeOf($.now)} AT TIME ZONE 'UTC')::date AS today) AS t
-    CROSS JOIN generate_series(t.today - ${$.days}::integer + 1, t.today, interval '1 day') AS d (day)
-    LEFT JOIN ${database.tables.dailyCounts} c ON c.referral_id = ${$.id}::bigint AND c.day = d.day::date
-    ORDER BY 1`,
+/** Returns the clicks of a referral in all, and by day. The statement has their table alone, which may be distributed. */
+async function clicksOf(
+  database: Database,
+  clock: Clock,
+  id: number,
+): Promise<Pick<ReferralStory, 'clicks' | 'visitors' | 'days'>> {
+  const today = clock.now();
+  const days = Array.from({ length: shownDays }, (_, index) =>
+    new Date(today.getTime() - (shownDays - 1 - index) * dayMs).toISOString().slice(0, 10),
   );
-  return database.query<ClicksOfDay>(query);
+  const query = sql(
+    { id, first: days[0]! },
+    ($) => `
+    SELECT CASE WHEN day >= ${$.first}::date THEN day::text END AS day, sum(clicks)::text AS clicks,
+      sum(visitors)::text AS visitors
+    FROM ${database.tables.dailyCounts} WHERE referral_id = ${$.id}::bigint GROUP BY 1`,
+  );
+  const rows = await database.query<{ day: string | null; clicks: string; visitors: string }>(query);
+  const byDay = new Map(rows.map((row) => [row.day, row]));
+  const sum = (counts: readonly string[]): number => counts.reduce((total, count) => total + Number(count), 0);
+  return {
+    clicks: sum(rows.map((row) => row.clicks)),
+    visitors: sum(rows.map((row) => row.visitors)),
+    days: days.map((day) => {
+      const { clicks = 0, visitors = 0 } = byDay.get(day) ?? {};
+      return { day, clicks: Number(clicks), visitors: Number(visitors) };
+    }),
+  };
 }
 
 /** What staff have changed of a code, its channel and the terms that are its own. */

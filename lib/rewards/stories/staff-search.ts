@@ -3,10 +3,11 @@ import type { Database } from '../../database/database';
 import { folded } from '../../database/folding';
 import { type Placeholders, sql } from '../../database/named-parameters';
 import { isStorable } from '../../input';
+import { lengths } from '../../limits';
 import type { Settings } from '../../options';
 import { storedIp } from '../../tracking/ip';
 import { prefixPattern } from './conditions';
-import { hasRowsOfUser } from './user-rows';
+import { isKnownUser } from './user-rows';
 
 /** What a search can find. */
 export const foundKinds = [
@@ -70,11 +71,14 @@ export class StaffSearch {
           `(SELECT '${kind}' AS kind, (${id})::text AS id, ${user} AS "userId", ${shown} AS text FROM ${from}
             WHERE ${where} ORDER BY 2 LIMIT ${$.most}::integer)`,
       );
-      const user = `SELECT 'user' AS kind, ${$.text}::text AS id, ${$.text}::text AS "userId", ${$.text}::text AS text WHERE ${hasRowsOfUser(this.#database, $.text)}`;
-      return `${user} UNION ALL ${found.join('\n UNION ALL ')}`;
+      return found.join('\n UNION ALL ');
     });
+    const user: Found = { kind: 'user', id: text, userId: text, text };
+    const isUser = text.length <= lengths.id && (await isKnownUser(this.#database, text));
     const rows = await this.#database.query<Found>(query);
-    const unique = new Map(rows.map((row) => [`${row.kind} ${row.id} ${row.userId}`, row]));
+    const unique = new Map(
+      [...(isUser ? [user] : []), ...rows].map((row) => [`${row.kind} ${row.id} ${row.userId}`, row]),
+    );
     return [...unique.values()].sort((a, b) => foundKinds.indexOf(a.kind) - foundKinds.indexOf(b.kind));
   }
 

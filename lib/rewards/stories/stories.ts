@@ -57,7 +57,7 @@ export class Stories {
   }
 
   waiting(): Promise<WaitingForStaff> {
-    return waitingForStaff(this.#database);
+    return waitingForStaff(this.#database, this.#clock);
   }
 
   activity(days: number): Promise<Activity> {

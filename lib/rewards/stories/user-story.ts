@@ -1,11 +1,10 @@
 import type { Database } from '../../database/database';
-import { sql } from '../../database/named-parameters';
 import type { CreditManager } from '../credits/credit-manager';
 import type { Explanations } from '../explain/explain';
 import type { Explanation } from '../explain/explanation';
 import type { ListName, ListPage, ListRecords, Lists } from './lists';
 import { newest } from './referral-story';
-import { hasRowsOfUser } from './user-rows';
+import { isKnownUser } from './user-rows';
 
 /** The lists of what belongs to a user. */
 export const userLists = [
@@ -34,9 +33,7 @@ export async function userStory(
   { database, lists, explanations, credits }: Parts,
   userId: string,
 ): Promise<UserStory | null> {
-  const known = sql({ userId }, ($) => `SELECT ${hasRowsOfUser(database, `${$.userId}::text`)} AS "isKnown"`);
-  const [row] = await database.query<{ isKnown: boolean }>(known);
-  if (!row!.isKnown) return null;
+  if (!(await isKnownUser(database, userId))) return null;
   const explanation = await explanations.explain(userId);
   const balance = await credits.balance(userId);
   const pages: Partial<Record<ListName, unknown>> = {};

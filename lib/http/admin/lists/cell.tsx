@@ -55,11 +55,16 @@ export function Cell({ value, names }: { value: Value; names: Names }) {
   }
 }
 
+/** So many values are shown at once; more of them behind a line. */
+const mostFacts = 6;
+
 /** Values by their names: before and after, or only what there is. */
 function Changes({ before, after }: { before: Facts | null; after: Facts | null }) {
-  const names = [...new Set([...Object.keys(before ?? {}), ...Object.keys(after ?? {})])];
+  const { list } = useView().texts.admin;
+  const all = [...new Set([...Object.keys(before ?? {}), ...Object.keys(after ?? {})])];
+  const names = all.filter((name) => factText(before?.[name]) !== factText(after?.[name]));
   if (names.length === 0) return <None />;
-  return (
+  const shown = (
     <ul class="rf-changes">
       {names.map((name) => (
         <li key={name}>
@@ -75,6 +80,13 @@ function Changes({ before, after }: { before: Facts | null; after: Facts | null 
       ))}
     </ul>
   );
+  if (names.length <= mostFacts) return shown;
+  return (
+    <details class="rf-more">
+      <summary>{list.fields(names.length)}</summary>
+      {shown}
+    </details>
+  );
 }
 
 type Facts = Readonly<Record<string, unknown>>;
@@ -82,7 +94,38 @@ type Facts = Readonly<Record<string, unknown>>;
 /** A value of a JSON column, as text. */
 function factText(value: unknown): string {
   if (value === null || value === undefined || value === '') return '–';
+  if (Array.isArray(value) && value.length === 0) return '–';
   return typeof value === 'string' ? value : JSON.stringify(value);
+}
+
+/** Whether there is nothing to show. */
+export function isEmpty(value: Value): boolean {
+  switch (value.is) {
+    case 'text':
+    case 'code':
+    case 'address':
+      return value.text === null || value.text === '';
+    case 'texts':
+      return value.texts.length === 0;
+    case 'flag':
+      return !value.flag;
+    case 'facts':
+      return value.facts === null;
+    case 'change':
+      return value.before === null && value.after === null;
+    case 'money':
+      return value.amount === null;
+    case 'share':
+      return value.share === null;
+    case 'count':
+      return value.count === null;
+    case 'time':
+      return value.time === null;
+    case 'word':
+      return value.word === null;
+    default:
+      return value.id === null;
+  }
 }
 
 /** Whether a column's values stand at the end: numbers and money. */

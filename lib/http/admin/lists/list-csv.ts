@@ -1,6 +1,6 @@
 import type { CsvValue } from '../../../csv';
 import type { Condition } from '../../../rewards/stories/conditions';
-import type { ListName, ListRecords, Lists, Names } from '../../../rewards/stories/lists';
+import type { ListName, ListPage, ListRecords, Lists, Names } from '../../../rewards/stories/lists';
 import type { CsvColumn } from '../../views/csv';
 import type { List } from './list';
 import { namedIds } from './named-ids';
@@ -15,7 +15,7 @@ interface Row {
 }
 
 /** The columns of a list's CSV: those of its page, and some more. */
-export function csvColumnsOf<L extends ListName>(list: List<L>): CsvColumn<Row>[] {
+export function csvColumnsOf(list: List): CsvColumn<Row>[] {
   return list.columns.map(({ key }, place) => ({
     title: key,
     value: ({ values, names }) => csvValue(values[place]!, names),
@@ -26,23 +26,19 @@ export function csvColumnsOf<L extends ListName>(list: List<L>): CsvColumn<Row>[
  * Reads all rows of a list, newest first, page by page: no connection waits for the client, and only one page is in memory. A row
  * that is added meanwhile is not in it.
  */
-export async function* csvRowsOf<L extends ListName>(
-  lists: Lists,
-  list: List<L>,
-  conditions: readonly Condition[],
-): AsyncGenerator<Row> {
-  for (let after: string | null = null; ;) {
-    const page = await lists.page(list.name, conditions, { take: rowsOfPage, after });
-    const rows = page.records.map((record: ListRecords[L]) => list.columns.map((column) => column.value(record)));
+export async function* csvRowsOf(lists: Lists, list: List, conditions: readonly Condition[]): AsyncGenerator<Row> {
+  let after: string | null = null;
+  do {
+    const page: ListPage<ListRecords[ListName]> = await lists.page(list.name, conditions, { take: rowsOfPage, after });
+    const rows = page.records.map((record) => list.columns.map((column) => column.value(record)));
     const names = await lists.names(namedIds(rows));
     for (const values of rows) yield { values, names };
-    if (page.next === null) return;
     after = page.next;
-  }
+  } while (after !== null);
 }
 
 /** A cell of the CSV: what programs read, whatever the language of the reader. */
-function csvValue(value: Value, names: Names): CsvValue {
+export function csvValue(value: Value, names: Names): CsvValue {
   switch (value.is) {
     case 'text':
     case 'code':

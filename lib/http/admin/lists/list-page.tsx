@@ -1,4 +1,4 @@
-import type { ListName, Lists } from '../../../rewards/stories/lists';
+import type { Lists } from '../../../rewards/stories/lists';
 import { Button, DownloadCsv, Empty, Field, Filters, Pager, Section } from '../../views/components';
 import type { Answer, PageCall } from '../../views/page-router';
 import { queryText, useView, type View } from '../../views/view';
@@ -11,12 +11,7 @@ import { ListTable, shownRows, type ShownRows } from './list-table';
 const rowsOfPage = 50;
 
 /** Answers with a page of a list, by its filters and the place in the address. */
-export async function listPage<L extends ListName>(
-  lists: Lists,
-  list: List<L>,
-  call: PageCall,
-  frame: StaffFrame,
-): Promise<Answer> {
+export async function listPage(lists: Lists, list: List, call: PageCall, frame: StaffFrame): Promise<Answer> {
   const { view } = call;
   const filters = readFilters(list.filters, view);
   const isWrong = filters.wrong.size > 0;
@@ -31,8 +26,8 @@ export async function listPage<L extends ListName>(
     page: frame(
       {
         title,
-        aside: <Aside list={list as List} query={queryText(queryOf(filters))} />,
-        children: <ListView shown={shown as ShownRows} filters={filters} next={page.next} after={after} />,
+        aside: <Aside list={list} query={queryText(queryOf(filters))} />,
+        children: <ListView shown={shown} filters={filters} next={page.next} after={after} />,
       },
       call,
     ),
@@ -83,11 +78,14 @@ function ListView({ shown, filters, next, after }: ListViewProps) {
   );
   return (
     <>
-      <Filters action={url}>
-        {list.filters.map((filter) => (
-          <FilterField key={filter.key} filter={filter} filters={filters} />
-        ))}
-      </Filters>
+      <details class="rf-more" open={filters.typed.size > 0}>
+        <summary>{view.texts.kit.filter}</summary>
+        <Filters action={url}>
+          {list.filters.map((filter) => (
+            <FilterField key={filter.key} filter={filter} filters={filters} />
+          ))}
+        </Filters>
+      </details>
       <Section>
         <ListTable shown={shown} caption={title} empty={empty} />
         <Pager

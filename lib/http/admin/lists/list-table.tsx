@@ -3,30 +3,34 @@ import type { ListName, ListRecords, Lists, Names } from '../../../rewards/stori
 import { type Column, Table } from '../../views/components';
 import { useView } from '../../views/view';
 import { actionUrl } from '../actions/action-url';
-import { Cell, isNumeric } from './cell';
+import { Cell, isEmpty, isNumeric } from './cell';
 import type { List, RowAction } from './list';
+import { csvValue } from './list-csv';
 import { namedIds } from './named-ids';
 import type { ColumnKey, Value } from './value';
 
 /** The rows of a list, as a table shows them. */
-export interface ShownRows<L extends ListName = ListName> {
-  readonly list: List<L>;
+export interface ShownRows {
+  readonly list: List;
   readonly rows: readonly { readonly values: readonly Value[]; readonly actions: readonly RowAction[] }[];
   readonly names: Names;
 }
 
 /** Makes rows of records, and reads what the records in them are called. */
-export async function shownRows<L extends ListName>(
+export async function shownRows(
   lists: Lists,
-  list: List<L>,
-  records: readonly ListRecords[L][],
-): Promise<ShownRows<L>> {
+  list: List,
+  records: readonly ListRecords[ListName][],
+): Promise<ShownRows> {
   const rows = records.map((record) => ({
     values: list.columns.map((column) => column.value(record)),
     actions: list.actions?.(record) ?? [],
   }));
   return { list, rows, names: await lists.names(namedIds(rows.map(({ values }) => values))) };
 }
+
+/** A table of more columns shows each row as a card, at every width: its words would break, or it would not fit. */
+const mostColumns = 6;
 
 interface ListTableProps {
   shown: ShownRows;
@@ -36,17 +40,17 @@ interface ListTableProps {
   without?: readonly ColumnKey[];
 }
 
-/** A table of a list, with what staff can do with each row. */
+/** A table of a list, with what staff can do with each row. A column without a value in any row is left out. */
 export function ListTable({ shown: { list, rows, names }, caption, empty, without = [] }: ListTableProps) {
   const { admin } = useView().texts;
   type Row = ShownRows['rows'][number];
   const columns: Column<Row>[] = list.columns.flatMap(({ key, isInCsvOnly }, place) => {
-    if (isInCsvOnly || without.includes(key)) return [];
+    if (isInCsvOnly || without.includes(key) || rows.every(({ values }) => isEmpty(values[place]!))) return [];
     const value = rows[0]?.values[place];
     return {
       key,
       title: admin.columns[key],
-      cell: ({ values }: Row) => <Cell value={values[place]!} names={names} />,
+      cell: ({ values }: Row) => <ListCell value={values[place]!} names={names} />,
       ...(value && isNumeric(value) && { align: 'end' as const }),
     };
   });
@@ -56,7 +60,15 @@ export function ListTable({ shown: { list, rows, names }, caption, empty, withou
       title: admin.list.actions,
       cell: ({ actions }) => <RowActions actions={actions} />,
     });
-  return <Table columns={columns} rows={rows} caption={caption} empty={empty} />;
+  const table = <Table columns={columns} rows={rows} caption={caption} empty={empty} />;
+  return columns.length > mostColumns ? <div class="rf-records">{table}</div> : table;
+}
+
+/** A cell whose words keep together, unless one of them is so long that the table would not fit. */
+function ListCell(props: { value: Value; names: Names }) {
+  const cell = <Cell {...props} />;
+  const isLong = props.value.is !== 'time' && /\S{21}/.test(String(csvValue(props.value, props.names)));
+  return isLong ? <span class="rf-long">{cell}</span> : cell;
 }
 
 /** Links to the forms of actions. */

@@ -16,7 +16,7 @@ export interface List<L extends ListName = ListName> {
   readonly columns: readonly ListColumn<ListRecords[L]>[];
   readonly filters: readonly Filter[];
   /** What staff can do with a row. */
-  readonly actions?: (record: ListRecords[L]) => readonly RowAction[];
+  actions?(record: ListRecords[L]): readonly RowAction[];
   /** What makes a record of the list. */
   readonly create?: string;
 }

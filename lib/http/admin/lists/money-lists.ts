@@ -158,6 +158,11 @@ export const earnOuts: List<'earnOuts'> = {
           missing('nextAttemptAt'),
           isPayout,
         ],
+        again: (now) => [
+          { field: 'status', is: 'among', value: ['failed', 'returned'] },
+          { field: 'nextAttemptAt', is: 'above', value: now },
+          isPayout,
+        ],
         report: () => [
           ...[equal('status', 'processing'), isPayout, missing('nextAttemptAt'), missing('claimedUntil')],
           equal('awaitsApproval', false),
@@ -238,9 +243,9 @@ export const credits: List<'credits'> = {
     { key: 'creditType', kind: 'id', field: 'creditTypeId' },
     ...days,
   ],
-  actions: ({ id }) => [
+  actions: ({ id, userId }): RowAction[] => [
     { name: 'credits.update', params: { id } },
-    { name: 'credits.adjust', params: { credit: id } },
+    { name: 'credits.adjust', params: { user: userId, credit: id } },
   ],
   create: 'credits.create',
 };

@@ -33,7 +33,7 @@ export type Value =
 /** A column of a list: its title is the word of `texts.admin.columns`, and its key is the heading in the CSV. */
 export interface ListColumn<R> {
   readonly key: ColumnKey;
-  readonly value: (record: R) => Value;
+  value(record: R): Value;
   /** Whether only the CSV has it. */
   readonly isInCsvOnly?: boolean;
 }

@@ -19,7 +19,7 @@ export async function healthPage(stories: Stories, call: PageCall, frame: StaffF
   const health = await stories.health();
   const waits = lists.earnOuts.filters.find(({ key }) => key === 'waits')!;
   const payouts: StoryList[] = [];
-  for (const choice of ['retry', 'report', 'provider']) {
+  for (const choice of ['retry', 'again', 'report', 'provider']) {
     const conditions: readonly Condition[] = waits.kind === 'choice' ? waits.choices[choice]!(call.view.now) : [];
     const page = await stories.lists.page('earnOuts', conditions, { take: rowsOfKind, after: null });
     payouts.push(await storyList(stories.lists, lists.earnOuts, page, { waits: choice }));
@@ -38,7 +38,7 @@ interface StateProps {
 function State({ health, run, payouts }: StateProps) {
   const view = useView();
   const { health: words } = view.texts.admin;
-  const [failed, unsettled, unclear] = payouts;
+  const [failed, retried, unsettled, unclear] = payouts;
   const { pool } = health;
   const isRunning = run?.endedAt === null;
   return (
@@ -52,6 +52,7 @@ function State({ health, run, payouts }: StateProps) {
         </Form>
       </Section>
       <PayoutSection list={failed!} title={words.failedPayouts} lead={words.failedPayoutsLead} />
+      <PayoutSection list={retried!} title={words.retriedPayouts} lead={words.retriedPayoutsLead} />
       <PayoutSection list={unsettled!} title={words.waitingPayouts} lead={words.waitingPayoutsLead} />
       <PayoutSection list={unclear!} title={words.unclearPayouts} lead={words.unclearPayoutsLead} />
       <Section title={words.database}>

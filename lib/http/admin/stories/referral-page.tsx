@@ -1,6 +1,7 @@
 import type { ReferralCode } from '../../../entities/referral-code';
 import { newest, type ReferralStory } from '../../../rewards/stories/referral-story';
 import type { Stories } from '../../../rewards/stories/stories';
+import { notFound } from '../../http-error';
 import {
   Address,
   Button,
@@ -16,7 +17,6 @@ import {
 } from '../../views/components';
 import { formatMoney, formatNumber, formatShare } from '../../views/formats';
 import type { Answer, PageCall } from '../../views/page-router';
-import { notFound } from '../../http-error';
 import { useView, type View } from '../../views/view';
 import { actionUrl } from '../actions/action-url';
 import { lists } from '../lists/lists';
@@ -103,9 +103,13 @@ function Story({ story, parts }: { story: ReferralStory; parts: Parts }) {
         />
       </Section>
       <StorySection list={parts.signups} title={words.signups} without={['referral']} />
-      {story.signups.records.map((signup) => (
-        <Weighed key={signup.id} userId={signup.userId} weighed={signup.weighed} />
-      ))}
+      {story.signups.records.length > 0 && (
+        <Section title={words.weighed}>
+          {story.signups.records.map((signup) => (
+            <Weighed key={signup.id} userId={signup.userId} weighed={signup.weighed} />
+          ))}
+        </Section>
+      )}
       <Section title={words.money}>
         <Facts
           facts={[

@@ -15,6 +15,7 @@ const places: Readonly<Record<keyof WaitingForStaff, readonly [path: string, que
   openReviews: ['/reviews', { status: 'open' }],
   approvals: ['/payouts', { status: 'approval' }],
   failedPayouts: ['/payouts', { waits: 'retry' }],
+  retriedPayouts: ['/payouts', { waits: 'again' }],
   unsettledPayouts: ['/payouts', { waits: 'report' }],
   heldCommissions: ['/commissions', { status: 'held' }],
   suspendedAccounts: ['/accounts', { state: 'suspended' }],

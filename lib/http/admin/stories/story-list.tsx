@@ -14,13 +14,13 @@ export interface StoryList {
 }
 
 /** Makes a part of a story of the newest records of a list. */
-export async function storyList<L extends ListName>(
+export async function storyList(
   lists: Lists,
-  list: List<L>,
-  { records, next }: ListPage<ListRecords[L]>,
+  list: List,
+  { records, next }: ListPage<ListRecords[ListName]>,
   query: Query,
 ): Promise<StoryList> {
-  return { shown: (await shownRows(lists, list, records)) as ShownRows, hasMore: next !== null, query };
+  return { shown: await shownRows(lists, list, records), hasMore: next !== null, query };
 }
 
 interface StoryListProps {

@@ -7,9 +7,9 @@ import { Badge, type Fact, Facts, Money, Section, When } from '../../views/compo
 import { formatNumber } from '../../views/formats';
 import type { Answer, PageCall } from '../../views/page-router';
 import { useView, type View } from '../../views/view';
-import { lists } from '../lists/lists';
-import type { List, RowAction } from '../lists/list';
+import type { RowAction } from '../lists/list';
 import { RowActions } from '../lists/list-table';
+import { lists } from '../lists/lists';
 import { userPath } from '../paths';
 import type { StaffFrame } from '../staff-frame';
 import { type StoryList, storyList, StorySection } from './story-list';
@@ -25,7 +25,7 @@ export async function userPage(stories: Stories, call: PageCall, frame: StaffFra
   const parts: StoryList[] = [];
   for (const name of userLists) {
     const filter = filterOf[name as keyof typeof filterOf] ?? 'user';
-    parts.push(await storyList(stories.lists, lists[name] as List, story.lists[name], { [filter]: story.userId }));
+    parts.push(await storyList(stories.lists, lists[name], story.lists[name], { [filter]: story.userId }));
   }
   const flagged = await storyList(
     stories.lists,
@@ -61,7 +61,11 @@ function Story({ story, reviews, parts }: { story: UserStory; reviews: StoryList
           ))}
         </ul>
       </Section>
-      {signup && <Weighed userId={signup.userId} weighed={signup.weighed} />}
+      {signup && (
+        <Section title={view.texts.admin.story.weighed}>
+          <Weighed userId={signup.userId} weighed={signup.weighed} />
+        </Section>
+      )}
       <Section title={words.account}>
         <Facts facts={account} />
       </Section>

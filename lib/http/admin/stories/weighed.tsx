@@ -2,17 +2,15 @@ import type { Weighed as WeighedFacts } from '../../../types/signups';
 import { Code, None, Table, When } from '../../views/components';
 import { useView } from '../../views/view';
 
-/** What was weighed at a sign-up, behind its line. */
+/** What was weighed at a sign-up, behind a line with its user. */
 export function Weighed({ userId, weighed }: { userId: string; weighed: WeighedFacts }) {
   const view = useView();
   const { story, words, columns } = view.texts.admin;
   const { candidates = [], rule } = weighed;
   const outcomes: Readonly<Record<string, string>> = words.outcome;
   return (
-    <details class="rf-details rf-box">
-      <summary>
-        {story.weighed}: {userId}
-      </summary>
+    <details class="rf-more">
+      <summary>{userId}</summary>
       <p class="rf-lead">{story.weighedBy[rule] ?? rule}</p>
       <Table
         caption={`${story.weighed}: ${userId}`}
