@@ -1,5 +1,5 @@
 import { type DataSource, Migration, MigrationExecutor, type MigrationInterface, type QueryRunner } from 'typeorm';
-import { refuseNames } from '../lib/database/names';
+import { refuseNames, tableOfMigrations } from '../lib/database/names';
 import { invalid } from '../lib/errors';
 import { describe } from '../lib/shown';
 import { CreateReferrals1790000000000 } from './1790000000000-create-referrals';
@@ -29,6 +29,7 @@ import { ExtendCredits1817000000000 } from './1817000000000-extend-credits';
 import { CouponTerms1817000000001 } from './1817000000001-coupon-terms';
 import { LimitRewards1817000000002 } from './1817000000002-limit-rewards';
 import { UserDays1820000000000 } from './1820000000000-user-days';
+import { AdminSearch1821000000000 } from './1821000000000-admin-search';
 import { locked, tableOfMigrations } from './once';
 
 /** The migrations, in order, for the host's DataSource: `migrations: [...migrations, /* yours *\/]`. */
@@ -60,6 +61,7 @@ export const migrations: (new () => MigrationInterface)[] = [
   CouponTerms1817000000001,
   LimitRewards1817000000002,
   UserDays1820000000000,
+  AdminSearch1821000000000,
 ];
 
 /**

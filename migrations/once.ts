@@ -1,5 +1,5 @@
-import type { DataSource, QueryRunner } from 'typeorm';
-import { refuseNames, tableNameOf } from '../lib/database/names';
+import type { QueryRunner } from 'typeorm';
+import { refuseNames, tableNameOf, tableOfMigrations } from '../lib/database/names';
 import { referralError } from '../lib/errors';
 
 /** The key of the advisory lock for migrations: "referral", as typed on the keypad of a telephone. */
@@ -50,15 +50,6 @@ export async function once(queryRunner: QueryRunner, name: string, statements: r
 
 /** The SQLSTATEs of a table or index, and of a type or constraint, that exists. */
 const alreadyExists = new Set<string | undefined>(['42P07', '42710']);
-
-/** Returns TypeORM's table of the migrations that have run, quoted. */
-export function tableOfMigrations({ driver, options }: DataSource): string {
-  const { schema } = options as { schema?: string };
-  return [schema, options.migrationsTableName ?? 'migrations']
-    .filter((part) => part !== undefined)
-    .map((part) => driver.escape(part))
-    .join('.');
-}
 
 /**
  * Returns a function that quotes a name and qualifies it with the DataSource's `schema`, if there is one. The name of a

@@ -60,6 +60,7 @@ CREATE TABLE referral_accounts (
 CREATE INDEX ix_referral_accounts_id ON referral_accounts USING btree (id);
 CREATE INDEX ix_referral_accounts_payout_email ON referral_accounts USING btree (lower(payout_email::text COLLATE "C")) WHERE payout_email IS NOT NULL;
 CREATE INDEX ix_referral_accounts_referral ON referral_accounts USING btree (referral_id);
+CREATE INDEX ix_referral_accounts_suspended ON referral_accounts USING btree (id) WHERE suspended_at IS NOT NULL;
 
 CREATE TABLE referral_adjustments (
   user_id character varying(128) NOT NULL,
@@ -78,6 +79,7 @@ CREATE TABLE referral_adjustments (
 CREATE INDEX ix_referral_adjustments_day ON referral_adjustments USING btree (user_id, created_at);
 CREATE INDEX ix_referral_adjustments_earn_out ON referral_adjustments USING btree (earn_out_id, user_id) WHERE earn_out_id IS NOT NULL;
 CREATE INDEX ix_referral_adjustments_id ON referral_adjustments USING btree (id);
+CREATE INDEX ix_referral_adjustments_reference ON referral_adjustments USING btree (reference);
 CREATE INDEX ix_referral_adjustments_unpaid ON referral_adjustments USING btree (user_id) WHERE earn_out_id IS NULL;
 CREATE UNIQUE INDEX uq_referral_adjustments_reference ON referral_adjustments USING btree (user_id, reference);
 
@@ -103,6 +105,7 @@ CREATE TABLE referral_audit (
   CONSTRAINT pk_referral_audit PRIMARY KEY (id)
 );
 CREATE INDEX ix_referral_audit_by ON referral_audit USING btree (by, id) WHERE by IS NOT NULL;
+CREATE INDEX ix_referral_audit_call ON referral_audit USING btree (call, id);
 CREATE INDEX ix_referral_audit_subject ON referral_audit USING btree (subject, subject_id, id);
 CREATE INDEX ix_referral_audit_user ON referral_audit USING btree (user_id, id) WHERE user_id IS NOT NULL;
 
@@ -235,10 +238,13 @@ CREATE TABLE referral_commissions (
 CREATE INDEX ix_referral_commissions_amount ON referral_commissions USING btree (user_id, amount DESC, id) INCLUDE (available_at, reverted_at, mode, channel_id);
 CREATE INDEX ix_referral_commissions_available ON referral_commissions USING btree (user_id, COALESCE(channel_id, 0::bigint), mode, available_at) INCLUDE (amount, reverted_at, channel_id);
 CREATE INDEX ix_referral_commissions_created ON referral_commissions USING btree (user_id, created_at DESC, id) INCLUDE (available_at, reverted_at, mode, channel_id);
+CREATE INDEX ix_referral_commissions_days ON referral_commissions USING brin (created_at) WITH (autosummarize='on');
 CREATE INDEX ix_referral_commissions_held ON referral_commissions USING btree (id) WHERE available_at = 'infinity'::timestamp with time zone;
 CREATE INDEX ix_referral_commissions_id ON referral_commissions USING btree (id);
 CREATE INDEX ix_referral_commissions_paid_by ON referral_commissions USING btree (earn_out_id, user_id) WHERE earn_out_id IS NOT NULL;
 CREATE INDEX ix_referral_commissions_referral ON referral_commissions USING btree (referral_id);
+CREATE INDEX ix_referral_commissions_rejected ON referral_commissions USING btree (id) WHERE rejected_at IS NOT NULL;
+CREATE INDEX ix_referral_commissions_reverted ON referral_commissions USING btree (id) WHERE reverted_at IS NOT NULL;
 CREATE INDEX ix_referral_commissions_unpaid ON referral_commissions USING btree (user_id, mode, available_at) WHERE earn_out_id IS NULL;
 CREATE UNIQUE INDEX uq_referral_commissions_purchase ON referral_commissions USING btree (referee_id, user_id, purchase, kind, signup_id);
 
@@ -334,6 +340,7 @@ CREATE TABLE referral_credits (
   CONSTRAINT ck_referral_credits_finite CHECK (abs(initial_balance) < 'Infinity'::numeric AND abs(current_balance) < 'Infinity'::numeric),
   CONSTRAINT ck_referral_credits_used_up CHECK (is_used_up = (current_balance = 0::numeric))
 ) WITH (fillfactor=70);
+CREATE INDEX ix_referral_credits_by_reference ON referral_credits USING btree (reference) WHERE reference IS NOT NULL;
 CREATE INDEX ix_referral_credits_id ON referral_credits USING btree (id);
 CREATE INDEX ix_referral_credits_name ON referral_credits USING btree (name, id);
 CREATE INDEX ix_referral_credits_reward_day ON referral_credits USING btree (user_id, created_at) WHERE kind::text = 'reward'::text;
@@ -348,6 +355,7 @@ CREATE TABLE referral_daily_counts (
   visitors bigint DEFAULT 0 NOT NULL,
   CONSTRAINT pk_referral_daily_counts PRIMARY KEY (referral_id, day)
 ) WITH (fillfactor=50);
+CREATE INDEX ix_referral_daily_counts_days ON referral_daily_counts USING brin (day) WITH (autosummarize='on');
 
 CREATE TABLE referral_earn_out_entries (
   user_id character varying(128) NOT NULL,
@@ -492,6 +500,7 @@ CREATE TABLE referral_purchases (
   CONSTRAINT ck_referral_purchases_currency CHECK ((num_nulls(currency, original_amount, original_refunded, exchange_rate) = ANY (ARRAY[0, 4])) AND original_refunded >= 0::numeric AND original_refunded <= original_amount AND exchange_rate > 0::numeric),
   CONSTRAINT ck_referral_purchases_finite CHECK (abs(amount) < 'Infinity'::numeric AND abs(refunded) < 'Infinity'::numeric AND abs(rate) < 'Infinity'::numeric AND abs(room) < 'Infinity'::numeric AND abs(original_amount) < 'Infinity'::numeric AND abs(original_refunded) < 'Infinity'::numeric AND abs(exchange_rate) < 'Infinity'::numeric AND abs(flat_amount) < 'Infinity'::numeric AND abs(referrer_room) < 'Infinity'::numeric)
 ) WITH (fillfactor=90);
+CREATE INDEX ix_referral_purchases_days ON referral_purchases USING brin (created_at) WITH (autosummarize='on');
 CREATE INDEX ix_referral_purchases_id ON referral_purchases USING btree (id);
 CREATE INDEX ix_referral_purchases_reference ON referral_purchases USING btree (reference);
 CREATE INDEX ix_referral_purchases_referrer ON referral_purchases USING btree (referrer_id, id) WHERE referrer_id IS NOT NULL;
@@ -550,6 +559,7 @@ CREATE TABLE referral_refunds (
   CONSTRAINT ck_referral_refunds_finite CHECK (abs(amount) < 'Infinity'::numeric AND abs(original_amount) < 'Infinity'::numeric)
 );
 CREATE INDEX ix_referral_refunds_purchase ON referral_refunds USING btree (user_id, purchase);
+CREATE INDEX ix_referral_refunds_reference ON referral_refunds USING btree (reference);
 
 CREATE TABLE referral_responses (
   referral_id bigint NOT NULL,
@@ -568,6 +578,7 @@ CREATE TABLE referral_responses (
   CONSTRAINT pk_referral_responses PRIMARY KEY (referral_id, id)
 );
 CREATE INDEX ix_referral_responses_action ON referral_responses USING btree (referral_id, action, id) WHERE action::text <> 'RESPONDED'::text;
+CREATE INDEX ix_referral_responses_days ON referral_responses USING brin (created_at) WITH (autosummarize='on');
 CREATE INDEX ix_referral_responses_newest ON referral_responses USING btree (referral_id, created_at, id);
 CREATE INDEX ix_referral_responses_target ON referral_responses USING btree (referral_id, target_type, target_id, id) WHERE target_type IS NOT NULL;
 CREATE INDEX ix_referral_responses_user ON referral_responses USING btree (user_id, touched_at, id) WHERE user_id IS NOT NULL;
@@ -594,6 +605,7 @@ CREATE TABLE referral_reviews (
 );
 CREATE INDEX ix_referral_reviews_open ON referral_reviews USING btree (id) WHERE status::text = 'open'::text;
 CREATE INDEX ix_referral_reviews_referee ON referral_reviews USING btree (referee_id, id) WHERE referee_id IS NOT NULL;
+CREATE INDEX ix_referral_reviews_referral ON referral_reviews USING btree (referral_id, id) WHERE referral_id IS NOT NULL;
 CREATE INDEX ix_referral_reviews_user ON referral_reviews USING btree (user_id, id) WHERE user_id IS NOT NULL;
 CREATE UNIQUE INDEX uq_referral_reviews_subject ON referral_reviews USING btree (subject, rule);
 
@@ -659,7 +671,9 @@ CREATE TABLE referral_signups (
   CONSTRAINT ck_referral_signups_reward_limit CHECK ((num_nonnulls(reward_limit_count, reward_limit_period) = ANY (ARRAY[0, 2])) AND reward_limit_count > 0 AND (reward_limit_period::text = ANY (ARRAY['month'::character varying, 'quarter'::character varying, 'year'::character varying, 'all'::character varying]::text[])))
 ) WITH (fillfactor=80);
 CREATE INDEX ix_referral_signups_address ON referral_signups USING btree (referral_id, ip_address, created_at) WHERE ip_address IS NOT NULL;
+CREATE INDEX ix_referral_signups_days ON referral_signups USING brin (created_at) WITH (autosummarize='on');
 CREATE INDEX ix_referral_signups_id ON referral_signups USING btree (id);
+CREATE INDEX ix_referral_signups_ip ON referral_signups USING btree (ip_address, id) WHERE ip_address IS NOT NULL;
 CREATE INDEX ix_referral_signups_referral ON referral_signups USING btree (referral_id, id);
 CREATE INDEX ix_referral_signups_referrer ON referral_signups USING btree (referrer_id, id) WHERE referrer_id IS NOT NULL;
 CREATE INDEX ix_referral_signups_referrer_day ON referral_signups USING btree (referrer_id, created_at) WHERE referrer_id IS NOT NULL;
@@ -677,6 +691,7 @@ CREATE TABLE referral_usages (
   CONSTRAINT ck_referral_usages_currency CHECK ((num_nulls(currency, original_amount, exchange_rate) = ANY (ARRAY[0, 3])) AND exchange_rate > 0::numeric),
   CONSTRAINT ck_referral_usages_finite CHECK (abs(amount) < 'Infinity'::numeric AND abs(original_amount) < 'Infinity'::numeric AND abs(exchange_rate) < 'Infinity'::numeric)
 );
+CREATE INDEX ix_referral_usages_reference ON referral_usages USING btree (reference);
 
 CREATE TABLE referral_user_counts (
   user_id character varying(128) NOT NULL,
@@ -733,6 +748,7 @@ CREATE TABLE referrals (
   CONSTRAINT pk_referrals PRIMARY KEY (id),
   CONSTRAINT ck_referrals_uses CHECK (uses >= 0 AND (allowed_uses = '-1'::integer OR uses <= allowed_uses))
 );
+CREATE INDEX ix_referrals_label ON referrals USING btree (lower(label::text COLLATE "C"));
 CREATE INDEX ix_referrals_owner ON referrals USING btree (user_id, id);
 CREATE INDEX ix_referrals_program ON referrals USING btree (program_id) WHERE program_id IS NOT NULL;
 CREATE UNIQUE INDEX uq_referrals_code ON referrals USING btree (lower(code::text COLLATE "C"));

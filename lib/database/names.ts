@@ -57,3 +57,12 @@ export function refuseNames(dataSource: DataSource): void {
 function isColumnOfOurs(target: unknown): boolean {
   return entities.some((entity) => entity === target || entity.prototype instanceof (target as new () => object));
 }
+
+/** Returns TypeORM's table of the migrations that have run, quoted. */
+export function tableOfMigrations({ driver, options }: DataSource): string {
+  const { schema } = options as { schema?: string };
+  return [schema, options.migrationsTableName ?? 'migrations']
+    .filter((part) => part !== undefined)
+    .map((part) => driver.escape(part))
+    .join('.');
+}

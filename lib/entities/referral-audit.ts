@@ -12,6 +12,7 @@ import { ReferralRecord } from './record';
 @Index('ix_referral_audit_subject', ['subject', 'subjectId', 'id'])
 @Index('ix_referral_audit_user', ['userId', 'id'], { where: '(user_id IS NOT NULL)' })
 @Index('ix_referral_audit_by', ['by', 'id'], { where: '(by IS NOT NULL)' })
+@Index('ix_referral_audit_call', ['call', 'id'])
 export class ReferralAudit extends ReferralRecord {
   @PrimaryColumn({
     name: 'id',

@@ -27,6 +27,9 @@ import type { ReferralSignup } from './referral-signup';
 @Index('ix_referral_commissions_unpaid', ['userId', 'mode', 'availableAt'], { where: '(earn_out_id IS NULL)' })
 @Index('ix_referral_commissions_paid_by', ['earnOutId', 'userId'], { where: '(earn_out_id IS NOT NULL)' })
 @Index('ix_referral_commissions_held', ['id'], { where: "(available_at = 'infinity'::timestamp with time zone)" })
+@Index('ix_referral_commissions_rejected', ['id'], { where: '(rejected_at IS NOT NULL)' })
+@Index('ix_referral_commissions_reverted', ['id'], { where: '(reverted_at IS NOT NULL)' })
+@Index('ix_referral_commissions_days', { synchronize: false }) // BRIN
 @Check('ck_referral_commissions_mode', `"mode" IN ('credits', 'payout')`)
 @Check('ck_referral_commissions_kind', `"kind" IN ('purchase', 'sign-up') AND ("kind" = 'sign-up') = ("signup_id" > 0)`)
 @Check('ck_referral_commissions_amounts', '"earned" > 0 AND "amount" BETWEEN 0 AND "earned"')

@@ -23,6 +23,7 @@ import type { ReferralSignup } from './referral-signup';
   where: '(referee_id IS NOT NULL)',
 })
 @Index('uq_referral_credits_reference', ['userId', 'reference'], { unique: true, where: '(reference IS NOT NULL)' })
+@Index('ix_referral_credits_by_reference', ['reference'], { where: '(reference IS NOT NULL)' })
 @Check('ck_referral_credits_balance', '"initial_balance" > 0 AND "current_balance" >= 0')
 @Check('ck_referral_credits_used_up', '"is_used_up" = ("current_balance" = 0)')
 @Check('ck_referral_credits_dates', '"expiry_date" > "start_date"')

@@ -1,9 +1,10 @@
-import { Column, Entity, JoinColumn, ManyToOne, PrimaryColumn } from 'typeorm';
+import { Column, Entity, Index, JoinColumn, ManyToOne, PrimaryColumn } from 'typeorm';
 import { bigintAsNumber } from './columns';
 import { Referral } from './referral';
 
 /** How many clicks and new visitors a referral had on one UTC day. The statement that inserts the clicks also updates the counts. */
 @Entity({ name: 'referral_daily_counts' })
+@Index('ix_referral_daily_counts_days', { synchronize: false }) // BRIN
 export class ReferralDailyCount {
   @PrimaryColumn({
     name: 'referral_id',

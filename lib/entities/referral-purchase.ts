@@ -15,6 +15,7 @@ import type { ReferralLateAttribution } from './referral-late-attribution';
 @Entity({ name: 'referral_purchases' })
 @Index('ix_referral_purchases_id', ['id'])
 @Index('ix_referral_purchases_reference', ['reference'])
+@Index('ix_referral_purchases_days', { synchronize: false }) // BRIN
 @Index('ix_referral_purchases_referrer', ['referrerId', 'id'], { where: '(referrer_id IS NOT NULL)' })
 @Index('ix_referral_purchases_waiting', ['userId', 'purchasedAt', 'id'], {
   where:

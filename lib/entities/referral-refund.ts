@@ -6,6 +6,7 @@ import { ReferralPurchase } from './referral-purchase';
 /** A refund of a purchase, in part or in full, under one reference. */
 @Entity({ name: 'referral_refunds' })
 @Index('ix_referral_refunds_purchase', ['userId', 'purchase'])
+@Index('ix_referral_refunds_reference', ['reference'])
 @Check('ck_referral_refunds_amount', '"amount" > 0 OR ("amount" = 0 AND "currency" IS NOT NULL)')
 @Check('ck_referral_refunds_currency', '("currency" IS NULL) = ("original_amount" IS NULL) AND "original_amount" > 0')
 @Check('ck_referral_refunds_finite', finite('amount', 'original_amount'))

@@ -15,6 +15,7 @@ export const RESPONDED = 'RESPONDED';
 @Index('ix_referral_responses_visitor_newest', ['visitorId', 'createdAt', 'id'], { where: '(user_id IS NULL)' })
 @Index('ix_referral_responses_user_newest', ['userId', 'createdAt', 'id'], { where: '(user_id IS NOT NULL)' })
 @Index('ix_referral_responses_user', ['userId', 'touchedAt', 'id'], { where: '(user_id IS NOT NULL)' })
+@Index('ix_referral_responses_days', { synchronize: false }) // BRIN
 @Index('ix_referral_responses_action', ['referralId', 'action', 'id'], {
   where: "((action)::text <> 'RESPONDED'::text)",
 })

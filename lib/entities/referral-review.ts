@@ -10,6 +10,7 @@ import { ReferralRecord } from './record';
 @Index('ix_referral_reviews_open', ['id'], { where: "((status)::text = 'open'::text)" })
 @Index('ix_referral_reviews_user', ['userId', 'id'], { where: '(user_id IS NOT NULL)' })
 @Index('ix_referral_reviews_referee', ['refereeId', 'id'], { where: '(referee_id IS NOT NULL)' })
+@Index('ix_referral_reviews_referral', ['referralId', 'id'], { where: '(referral_id IS NOT NULL)' })
 @Check('ck_referral_reviews_status', `"status" IN ('open', 'allowed', 'refused')`)
 @Check('ck_referral_reviews_decided', `("status" = 'open') = ("decided_at" IS NULL)`)
 export class ReferralReview extends ReferralRecord {

@@ -23,6 +23,8 @@ import { ReferralTerms, rewardLimitIsWhole, termAmounts } from './terms';
 @Index('ix_referral_signups_referrer', ['referrerId', 'id'], { where: '(referrer_id IS NOT NULL)' })
 @Index('ix_referral_signups_referrer_day', ['referrerId', 'createdAt'], { where: '(referrer_id IS NOT NULL)' })
 @Index('ix_referral_signups_address', ['referralId', 'ipAddress', 'createdAt'], { where: '(ip_address IS NOT NULL)' })
+@Index('ix_referral_signups_ip', ['ipAddress', 'id'], { where: '(ip_address IS NOT NULL)' })
+@Index('ix_referral_signups_days', { synchronize: false }) // BRIN
 @Check('ck_referral_signups_reward_limit', rewardLimitIsWhole)
 @Check('ck_referral_signups_commission', isRatedCommission)
 @Check('ck_referral_signups_finite', finite(...termAmounts, 'recorded_usage'))

@@ -1,9 +1,10 @@
-import { Check, Column, Entity, PrimaryColumn } from 'typeorm';
+import { Check, Column, Entity, Index, PrimaryColumn } from 'typeorm';
 import { lengths } from '../limits';
 import { amountColumn, exchangeRateColumn, finite, originalAmountColumn } from './columns';
 
 /** Usage that the host recorded for a user, once for each reference. */
 @Entity({ name: 'referral_usages' })
+@Index('ix_referral_usages_reference', ['reference'])
 @Check('ck_referral_usages_finite', finite('amount', 'original_amount', 'exchange_rate'))
 @Check(
   'ck_referral_usages_currency',

@@ -47,6 +47,7 @@ import { SignupChoice } from './signups/signup-choice';
 import { SignupManager } from './signups/signup-manager';
 import { Signups } from './signups/signups';
 import { Usages } from './signups/usages';
+import { Stories } from './stories/stories';
 import { Merges } from './users/merges';
 import { UserChanges } from './users/user-changes';
 
@@ -108,6 +109,8 @@ export interface Rewards {
   readonly explanations: Explanations;
   /** What the pages of a signed-in user show. */
   readonly figures: Figures;
+  /** What the pages of staff show. */
+  readonly stories: Stories;
   /** Refuses new work, and waits for the work in progress. */
   close(): Promise<void>;
 }
@@ -172,6 +175,7 @@ export function wireRewards(settings: Settings, tracking: Tracking): Rewards {
     }),
   };
 
+  const explanations = new Explanations(database, clock, settings, accounts);
   for (const [name, manager] of Object.entries(managers)) (manager as AnyManager).keepIn(audit, name);
 
   return {
@@ -182,8 +186,9 @@ export function wireRewards(settings: Settings, tracking: Tracking): Rewards {
     pages: new CommissionPages(database, clock, totals),
     codeOffers: new CodeOffers(database, clock, settings),
     userChanges: new UserChanges(database, lookup, audit, merges),
-    explanations: new Explanations(database, clock, settings, accounts),
+    explanations,
     figures: new Figures(database, clock, settings, { accounts, credits }),
+    stories: new Stories(database, clock, settings, managers, explanations),
     close: () => database.close(),
   };
 }

@@ -58,7 +58,16 @@ export interface VerifyOptions extends WithManager {
   payouts?: PayoutInquiry;
 }
 
+/** How far a check has come, in steps of about the same number of queries. */
+export interface VerifyProgress {
+  done: number;
+  of: number;
+}
+
 const maxProblems = 1000;
+
+/** How many queries a step of a check has whose progress is told. */
+const queriesOfStep = 8;
 
 /**
  * Settings of our own transaction, for queries that read whole tables: they join and group in memory, and are not
@@ -89,38 +98,50 @@ const subjects = [
  * Checks every invariant on live data, with one pass for those of the same rows. Without a manager, all queries have
  * the same snapshot, which contains each concurrent transaction either completely or not at all. With the host's
  * manager, the isolation level and the settings of that transaction apply. It takes no row locks.
+ *
+ * @param onProgress is told after each step. Then PostgreSQL has fewer queries at once to share out among its workers.
  */
 export async function verify(
   database: Database,
   clock: Clock,
   { earnOuts }: Settings,
   options: VerifyOptions = {},
+  onProgress?: (progress: VerifyProgress) => void,
 ): Promise<Verification> {
   const { manager, payouts } = objectOf('verify', options, { manager: true, payouts: true });
   if (payouts !== undefined && typeof payouts !== 'function') throw invalid('payouts', 'a function', payouts);
-  const checked = manager ? await checkAll(database, manager) : await checkSnapshot(database);
+  const checked = manager ? await checkAll(database, manager, onProgress) : await checkSnapshot(database, onProgress);
   if (!payouts) return checked;
   const problems = await compareWithProvider(database, clock, payouts, { ...earnOuts, maxProblems }, manager);
   return { ...checked, ok: checked.ok && problems.length === 0, problems: [...checked.problems, ...problems] };
 }
 
-async function checkSnapshot(database: Database): Promise<Verification> {
+type OnProgress = ((progress: VerifyProgress) => void) | undefined;
+
+async function checkSnapshot(database: Database, onProgress: OnProgress): Promise<Verification> {
   return database.unlimited('snapshot', async (snapshot) => {
     const values = Object.entries(settings).map(([name, value]) => `set_config('${name}', '${value}', true)`);
     await database.query(`SELECT ${values.join(', ')}`, snapshot);
-    return checkAll(database, snapshot);
+    return checkAll(database, snapshot, onProgress);
   });
 }
 
-async function checkAll(database: Database, manager: EntityManager): Promise<Verification> {
+async function checkAll(database: Database, manager: EntityManager, onProgress: OnProgress): Promise<Verification> {
   const invariants = [
     ...subjects.flatMap((invariantsOf) => invariantsOf(database.tables, database.currency)),
     ...(await constraintInvariants(database, manager)),
   ];
   const queries = invariantQueries(invariants, maxProblems);
   const problems: Problem[] = [];
-  for (const { n } of await database.query<{ n: number }>(withProblems(queries), manager))
-    problems.push(...(await problemsOf(queries[n]!, database, manager)));
+  const size = onProgress ? queriesOfStep : queries.length;
+  const steps = Math.ceil(queries.length / size);
+  for (let step = 0; step < steps; step++) {
+    onProgress?.({ done: step, of: steps + 1 });
+    const some = queries.slice(step * size, (step + 1) * size);
+    for (const { n } of await database.query<{ n: number }>(withProblems(some), manager))
+      problems.push(...(await problemsOf(some[n]!, database, manager)));
+  }
+  onProgress?.({ done: steps, of: steps + 1 });
   const checked = await countRows(new Set([...books, ...invariants.map(({ table }) => table)]), database, manager);
   return { ok: problems.length === 0, checked, problems };
 }
