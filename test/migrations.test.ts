@@ -52,6 +52,7 @@ const ours = [
   'referral_signups',
   'referral_usages',
   'referral_user_counts',
+  'referral_visitor_clicks',
   'referral_visitors',
   'referrals',
 ];

@@ -493,6 +493,7 @@ CREATE TABLE referral_redemptions (
   created_at timestamp with time zone DEFAULT now() NOT NULL,
   is_kept boolean DEFAULT false NOT NULL,
   given_back_at timestamp with time zone,
+  is_restored boolean DEFAULT false NOT NULL,
   CONSTRAINT pk_referral_redemptions PRIMARY KEY (user_id, channel_id)
 );
 CREATE INDEX ix_referral_redemptions_channel ON referral_redemptions USING btree (channel_id);
@@ -552,6 +553,7 @@ CREATE TABLE referral_responses (
   created_at timestamp with time zone DEFAULT now() NOT NULL,
   touched_at timestamp with time zone DEFAULT now() NOT NULL,
   is_new_visitor boolean DEFAULT false NOT NULL,
+  is_counted boolean DEFAULT true NOT NULL,
   CONSTRAINT pk_referral_responses PRIMARY KEY (referral_id, id)
 );
 CREATE INDEX ix_referral_responses_action ON referral_responses USING btree (referral_id, action, id) WHERE action::text <> 'RESPONDED'::text;
@@ -674,6 +676,14 @@ CREATE TABLE referral_user_counts (
   CONSTRAINT pk_referral_user_counts PRIMARY KEY (user_id),
   CONSTRAINT ck_referral_user_counts_finite CHECK (abs(granted) < 'Infinity'::numeric AND abs(uncounted_usage) < 'Infinity'::numeric)
 ) WITH (fillfactor=80);
+
+CREATE TABLE referral_visitor_clicks (
+  referral_id bigint NOT NULL,
+  visitor uuid NOT NULL,
+  day date NOT NULL,
+  clicks bigint NOT NULL,
+  CONSTRAINT pk_referral_visitor_clicks PRIMARY KEY (referral_id, visitor, day)
+);
 
 CREATE TABLE referral_visitors (
   visitor_id uuid NOT NULL,

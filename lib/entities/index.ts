@@ -31,6 +31,7 @@ import { ReferralSignupRefusal } from './referral-signup-refusal';
 import { ReferralUsage } from './referral-usage';
 import { ReferralUserCount } from './referral-user-count';
 import { ReferralVisitor } from './referral-visitor';
+import { ReferralVisitorClicks } from './referral-visitor-clicks';
 
 /**
  * The entities, by the names of their tables in `database.tables`. This is the only list of entities. A new entity is
@@ -40,6 +41,7 @@ export const entityOf = {
   referrals: Referral,
   responses: ReferralResponse,
   dailyCounts: ReferralDailyCount,
+  visitorClicks: ReferralVisitorClicks,
   aliases: ReferralAlias,
   visitors: ReferralVisitor,
   programs: ReferralProgram,
