@@ -21,7 +21,8 @@ import { textsByLanguage, wrongText } from './http/views/texts/texts';
 import { refused } from './option-checks';
 import { type ReferralsOptions, settingsOf } from './options';
 import type { Coupons } from './rewards/commissions/coupons';
-import type { RecordedPurchase, RecordedRefund } from './rewards/commissions/purchases';
+import type { RecordedPurchase } from './rewards/commissions/purchases';
+import type { RecordedRefund } from './rewards/commissions/refunds';
 import type { QualifiedSignup } from './rewards/commissions/signup-commissions';
 import type { Explanation } from './rewards/explain/explanation';
 import { type Managers, wireRewards } from './rewards/rewards';
@@ -238,8 +239,9 @@ export interface Referrals extends Managers {
   /**
    * Undoes a refund, for example when a dispute is won: puts back what it took of the purchase and of the commission, also
    * if later purchases have used the room of the limit for the referee. If an earn-out has subtracted it, a later one pays
-   * it. A rejected commission stays rejected. The reference of the refund stays used: a repeated call returns the first
-   * result, as does `recordRefund` with it. Emits `refundUndone`.
+   * it. A rejected commission stays rejected. A coupon that the refund gave back (`restoreOnRefund`) is redeemed again; if the
+   * buyer has redeemed it for another purchase, or others have used it up, that stays. The reference of the refund stays
+   * used: a repeated call returns the first result, as does `recordRefund` with it. Emits `refundUndone`.
    *
    * @throws ReferralError `INVALID_INPUT` naming the field; `NOT_FOUND` if there is no such refund; `DATABASE_UNAVAILABLE`.
    */
@@ -347,7 +349,7 @@ export function createReferrals(options: ReferralsOptions): Referrals {
     recordUsage: (user, usage) => rewards.usages.record(user, usage),
     quote: (buyer, amount, options) => rewards.coupons.quote(buyer, amount, options),
     recordPurchase: (buyer, input) => rewards.purchases.record(buyer, input),
-    recordRefund: (buyer, input) => rewards.purchases.refund(buyer, input),
+    recordRefund: (buyer, input) => rewards.refunds.record(buyer, input),
     renameUser: (from, to, options) => rewards.userChanges.rename(from, to, options),
     mergeUsers: (from, into, options) => rewards.userChanges.merge(from, into, options),
     qualify: (user, input) => rewards.signupCommissions.qualify(user, input),

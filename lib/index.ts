@@ -52,7 +52,8 @@ export type {
   UsageFacts,
 } from './rewards/explain/explanation';
 export type { Payout } from './options';
-export type { RecordedPurchase, RecordedRefund } from './rewards/commissions/purchases';
+export type { RecordedPurchase } from './rewards/commissions/purchases';
+export type { RecordedRefund } from './rewards/commissions/refunds';
 export type { RefundedSpend } from './rewards/credits/settlements';
 export type { QualifiedSignup } from './rewards/commissions/signup-commissions';
 export type { Actor, ReasonedOptions, StaffOptions } from './types/audit';
@@ -137,6 +138,7 @@ export { ReferralSignupRefusal } from './entities/referral-signup-refusal';
 export { ReferralUsage } from './entities/referral-usage';
 export { ReferralUserCount } from './entities/referral-user-count';
 export { ReferralVisitor } from './entities/referral-visitor';
+export { ReferralVisitorClicks } from './entities/referral-visitor-clicks';
 export { type CallOutcome, ReferralError, type ReferralErrorCode } from './errors';
 export { PayoutRefused } from './rewards/earn-outs/payout-errors';
 export type { CreateFormInput, TemplateHelpers } from './http/template-helpers';

@@ -28,9 +28,10 @@ import { AddReviews1816000000001 } from './1816000000001-add-reviews';
 import { ExtendCredits1817000000000 } from './1817000000000-extend-credits';
 import { CouponTerms1817000000001 } from './1817000000001-coupon-terms';
 import { LimitRewards1817000000002 } from './1817000000002-limit-rewards';
+import { ReviewClicks1819000000000 } from './1819000000000-review-clicks';
 import { UserDays1820000000000 } from './1820000000000-user-days';
 import { AdminSearch1821000000000 } from './1821000000000-admin-search';
-import { locked, tableOfMigrations } from './once';
+import { locked } from './once';
 
 /** The migrations, in order, for the host's DataSource: `migrations: [...migrations, /* yours *\/]`. */
 export const migrations: (new () => MigrationInterface)[] = [
@@ -60,6 +61,7 @@ export const migrations: (new () => MigrationInterface)[] = [
   ExtendCredits1817000000000,
   CouponTerms1817000000001,
   LimitRewards1817000000002,
+  ReviewClicks1819000000000,
   UserDays1820000000000,
   AdminSearch1821000000000,
 ];

@@ -513,6 +513,7 @@ CREATE TABLE referral_redemptions (
   created_at timestamp with time zone DEFAULT now() NOT NULL,
   is_kept boolean DEFAULT false NOT NULL,
   given_back_at timestamp with time zone,
+  is_restored boolean DEFAULT false NOT NULL,
   CONSTRAINT pk_referral_redemptions PRIMARY KEY (user_id, channel_id)
 );
 CREATE INDEX ix_referral_redemptions_channel ON referral_redemptions USING btree (channel_id);
@@ -575,6 +576,7 @@ CREATE TABLE referral_responses (
   created_at timestamp with time zone DEFAULT now() NOT NULL,
   touched_at timestamp with time zone DEFAULT now() NOT NULL,
   is_new_visitor boolean DEFAULT false NOT NULL,
+  is_counted boolean DEFAULT true NOT NULL,
   CONSTRAINT pk_referral_responses PRIMARY KEY (referral_id, id)
 );
 CREATE INDEX ix_referral_responses_action ON referral_responses USING btree (referral_id, action, id) WHERE action::text <> 'RESPONDED'::text;
@@ -722,6 +724,14 @@ CREATE TABLE referral_user_links (
   clicks bigint NOT NULL,
   visitors bigint NOT NULL,
   CONSTRAINT pk_referral_user_links PRIMARY KEY (user_id, referral_id)
+);
+
+CREATE TABLE referral_visitor_clicks (
+  referral_id bigint NOT NULL,
+  visitor uuid NOT NULL,
+  day date NOT NULL,
+  clicks bigint NOT NULL,
+  CONSTRAINT pk_referral_visitor_clicks PRIMARY KEY (referral_id, visitor, day)
 );
 
 CREATE TABLE referral_visitors (

@@ -5,6 +5,7 @@ import type { Query } from '../../database/named-parameters';
 import { overtaken, retryConflicts, retryOvertaken } from '../../database/retry';
 import type { Settings } from '../../options';
 import type { PayoutApproval } from '../../types/earn-outs';
+import type { FraudRules } from '../reviews/fraud-rules';
 import { type BindRow, bindStatement } from './bind-statement';
 import {
   adoptStatement,
@@ -36,12 +37,14 @@ export class EarnOutBinding {
   readonly #clock: Clock;
   readonly #settings: Settings['earnOuts'];
   readonly #onError: Settings['onError'];
+  readonly #fraud: FraudRules;
 
-  constructor(database: Database, clock: Clock, { earnOuts, onError }: Settings) {
+  constructor(database: Database, clock: Clock, { earnOuts, onError }: Settings, fraud: FraudRules) {
     this.#database = database;
     this.#clock = clock;
     this.#settings = earnOuts;
     this.#onError = onError;
+    this.#fraud = fraud;
   }
 
   /** Makes those accounts due that were last looked at with other options. */
@@ -70,13 +73,11 @@ export class EarnOutBinding {
       const due = await this.#rows<DueRow>(query);
       // A user has a row for each channel and mode.
       const users = [...new Set(due.map(({ userId }) => userId))];
-      if (users.length > 0)
-        await this.#bindOrPart(
-          users,
-          due[0]!.now,
-          { lockedAccounts, approve: approve ?? this.#settings.approve },
-          progress,
-        );
+      if (users.length > 0) {
+        await this.#fraud.lookAtAddressesOf(users);
+        const how = { lockedAccounts, approve: approve ?? this.#settings.approve };
+        await this.#bindOrPart(users, due[0]!.now, how, progress);
+      }
       after = due.at(-1);
     }
   }

@@ -9,6 +9,7 @@ import { ReferralCredit } from '../../entities/referral-credit';
 import { ReferralReview } from '../../entities/referral-review';
 import type { Settings } from '../../options';
 import { decidedPurchases } from '../commissions/decided-purchases';
+import { currentFields } from '../credits/overdue-holds';
 import type { AccountManager } from '../earn-outs/account-manager';
 import { explainSignup } from '../signups/signup-explanation';
 import type { ExplainedPurchase, ExplainedTouch, RefereeFacts, ReferrerFacts } from './explanation';
@@ -61,7 +62,10 @@ export class ExplanationFacts {
       touches: await this.#touches(user, manager),
       credits: await this.#database.find(
         ReferralCredit,
-        { where: { refereeId: user }, order: { id: 'DESC' }, take: most },
+        {
+          ...{ where: { refereeId: user }, order: { id: 'DESC' }, take: most },
+          computed: currentFields(this.#database, this.#clock),
+        },
         manager,
       ),
       purchases: await this.#purchases(

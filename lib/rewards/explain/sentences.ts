@@ -155,6 +155,7 @@ const rules: Record<ReviewRule, string> = {
   sharedPayoutAddress: 'a payout address that others have too',
   sameDevice: 'referrer and referee on one device',
   signupsFromAddress: 'many sign-ups from one address',
+  clicksOfVisitor: 'many clicks of one visitor',
   fastSignup: 'a sign-up right after its click',
   rule: 'what a rule of the site has found',
 };
