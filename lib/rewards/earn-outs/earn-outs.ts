@@ -39,7 +39,7 @@ export class EarnOuts {
     reports: Reports,
   ) {
     this.#database = database;
-    this.#binding = new EarnOutBinding(database, clock, settings);
+    this.#binding = new EarnOutBinding(database, clock, events, settings);
     this.#credits = new CreditPayments(database, clock, events, settings, creditTypes, transitions);
     this.#payouts = new Payouts(database, settings, transitions, reports);
   }

@@ -15,6 +15,7 @@ import { creditInvariants } from './credit-invariants';
 import { earnOutInvariants } from './earn-out-invariants';
 import type { Invariant } from './invariant';
 import { type InvariantQuery, invariantQueries, withProblems } from './invariant-queries';
+import { moveInvariants } from './move-invariants';
 import { compareWithProvider } from './provider-comparison';
 import { refundInvariants } from './refund-invariants';
 import { reviewInvariants } from './review-invariants';
@@ -75,6 +76,7 @@ const subjects = [
   signupInvariants,
   commissionInvariants,
   termInvariants,
+  moveInvariants,
   refundInvariants,
   totalInvariants,
   couponInvariants,
