@@ -74,6 +74,7 @@ export type {
 export type {
   CodeTerms,
   CreditTerms,
+  MovedPast,
   NoReward,
   ProgramChanges,
   ProgramInput,
@@ -90,6 +91,7 @@ export type {
 } from './types/signups';
 export type { UserChange } from './types/users';
 export type { FieldOf, Plain, ReadOptions, Search } from './types/records';
+export type { ReassignedSignup } from './rewards/signups/reassignments';
 export type { SignupExplanation } from './rewards/signups/signup-explanation';
 export type {
   CreateReferralInput,

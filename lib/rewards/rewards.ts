@@ -9,6 +9,7 @@ import { ChannelManager } from './commissions/channel-manager';
 import { CodeOffers } from './commissions/code-offers';
 import { CommissionHolds } from './commissions/commission-holds';
 import { CommissionManager } from './commissions/commission-manager';
+import { CommissionMoves } from './commissions/commission-moves';
 import { CommissionPages } from './commissions/commission-pages';
 import { CommissionRejections } from './commissions/commission-rejections';
 import { Coupons } from './commissions/coupons';
@@ -143,7 +144,10 @@ export function wireRewards(settings: Settings, tracking: Tracking): Rewards {
   const usages = new Usages(database, clock, grants, exchange);
   const credits = new CreditManager(database, clock, events, creditTypes, audit);
 
-  const reassignments = new Reassignments({ database, clock, lookup, samePerson, dueGrants, secondLook: late, audit });
+  const reassignments = new Reassignments({
+    ...{ database, clock, events, lookup, samePerson, dueGrants, secondLook: late, audit },
+    moves: new CommissionMoves(database, clock, events, audit),
+  });
   const totals = new Totals(database, clock, settings);
   const coupons = new Coupons(database, clock, samePerson, audit);
   const purchases = new Purchases(database, clock, events, buyersReferrals, late, exchange, settings, fraud);
@@ -191,7 +195,7 @@ export function wireRewards(settings: Settings, tracking: Tracking): Rewards {
     ...{ signups, usages, coupons, purchases, refunds, signupCommissions, undoneRefunds, earnOuts },
     pages: new CommissionPages(database, clock, totals),
     codeOffers: new CodeOffers(database, clock, settings),
-    userChanges: new UserChanges(database, lookup, audit, merges),
+    userChanges: new UserChanges(database, events, lookup, audit, merges),
     explanations,
     figures: new Figures(database, clock, settings, { accounts, credits }),
     stories: new Stories(database, clock, settings, managers, explanations),

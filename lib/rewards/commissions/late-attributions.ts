@@ -115,7 +115,7 @@ export class LateAttributions implements SecondLook {
       SELECT ${this.#database.columns(ReferralCommission, 'm')}
       FROM ${lateAttributions} l
       JOIN ${commissions} m ON m.user_id = l.referrer_id AND m.referee_id = l.user_id AND m.purchase = l.purchase
-        AND m.kind = 'purchase'
+        AND m.kind = 'purchase' AND m.moved_at IS NULL
       WHERE l.user_id = ${$.buyer} AND l.purchase = ${$.reference}`,
     );
     const [row] = await this.#database.query<object>(query, manager);

@@ -318,12 +318,13 @@ export class Purchases {
     }
   }
 
-  /** Returns the commission of a recorded purchase, which a second look may have made; null if there is none. */
+  /** Returns the commission of a recorded purchase, which a second look may have made, or staff moved; null if there is none. */
   async #commissionOf(
-    { purchase, commission, mayWait }: MadePurchase,
+    { purchase, commission, isNew, mayWait }: MadePurchase,
     manager: EntityManager | undefined,
   ): Promise<ReferralCommission | null> {
-    const found = commission ?? (mayWait ? await this.#late.commissionOf(purchase, manager) : null);
+    const isMoved = !isNew && commission === null && purchase.noCommission === null;
+    const found = commission ?? (mayWait || isMoved ? await this.#late.commissionOf(purchase, manager) : null);
     if (found) await setPaidAt(this.#database, [found], manager);
     return found;
   }

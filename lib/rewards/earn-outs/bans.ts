@@ -93,7 +93,7 @@ export class Bans {
   /** SQL: whether a commission `c` is not paid, or is in an earn-out that is not. */
   #isUnpaid(): string {
     const { earnOuts } = this.#database.tables;
-    return `c.rejected_at IS NULL AND (c.earn_out_id IS NULL OR c.earn_out_id IN (
+    return `c.rejected_at IS NULL AND c.moved_at IS NULL AND (c.earn_out_id IS NULL OR c.earn_out_id IN (
         SELECT o.id FROM ${earnOuts} o WHERE o.user_id = c.user_id AND o.status = 'processing' AND o.asked_at IS NULL
       ))`;
   }

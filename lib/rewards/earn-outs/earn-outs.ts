@@ -41,7 +41,7 @@ export class EarnOuts {
     fraud: FraudRules,
   ) {
     this.#database = database;
-    this.#binding = new EarnOutBinding(database, clock, settings, fraud);
+    this.#binding = new EarnOutBinding(database, clock, events, settings, fraud);
     this.#credits = new CreditPayments(database, clock, events, settings, creditTypes, transitions);
     this.#payouts = new Payouts(database, settings, transitions, reports);
   }
