@@ -28,6 +28,7 @@ import { AddReviews1816000000001 } from './1816000000001-add-reviews';
 import { ExtendCredits1817000000000 } from './1817000000000-extend-credits';
 import { CouponTerms1817000000001 } from './1817000000001-coupon-terms';
 import { LimitRewards1817000000002 } from './1817000000002-limit-rewards';
+import { UserDays1820000000000 } from './1820000000000-user-days';
 import { locked, tableOfMigrations } from './once';
 
 /** The migrations, in order, for the host's DataSource: `migrations: [...migrations, /* yours *\/]`. */
@@ -58,6 +59,7 @@ export const migrations: (new () => MigrationInterface)[] = [
   ExtendCredits1817000000000,
   CouponTerms1817000000001,
   LimitRewards1817000000002,
+  UserDays1820000000000,
 ];
 
 /**

@@ -72,3 +72,20 @@ export function inSchemaOf(queryRunner: QueryRunner): (name: string) => string {
     return schema === undefined ? name : `${connection.driver.escape(schema)}.${name}`;
   };
 }
+
+/**
+ * Returns the names of indexes that `CREATE INDEX CONCURRENTLY` has not finished. They stay under their names and answer
+ * nothing, and `IF NOT EXISTS` would take them for the indexes.
+ */
+export async function unfinishedIndexes(
+  queryRunner: QueryRunner,
+  indexes: readonly (readonly [name: string, table: string, ...rest: unknown[]])[],
+): Promise<string[]> {
+  const table = inSchemaOf(queryRunner);
+  const rows = (await queryRunner.query(
+    `SELECT c.relname AS name FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+     WHERE i.indrelid = ANY ($1::regclass[]) AND c.relname = ANY ($2) AND NOT i.indisvalid`,
+    [[...new Set(indexes.map(([, on]) => table(on)))], indexes.map(([name]) => name)],
+  )) as { name: string }[];
+  return rows.map(({ name }) => name);
+}

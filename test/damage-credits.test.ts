@@ -325,7 +325,7 @@ async function columnsOf(): Promise<Column[]> {
 
 test('the tables are those of sign-ups and credits', () => {
   const others =
-    /account|adjustment|alias|audit|buyer|channel|commission|daily|earn_out|purchase|redemption|referee|referrer_period|(?<!credit_)refund|response|review|attribution|visitor/;
+    /account|adjustment|alias|audit|buyer|channel|commission|daily|earn_out|purchase|redemption|referee|referrer_period|(?<!credit_)refund|response|review|attribution|visitor|_days|user_link/;
   const names = entities.map((entity) => world.dataSource.getMetadata(entity).tableName);
   expect(names.filter((name) => !others.test(name) && name !== 'referral_signup_refusals').sort()).toEqual(
     [...damagedTables].sort(),

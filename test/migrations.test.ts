@@ -28,6 +28,7 @@ const ours = [
   'referral_audit',
   'referral_buyers',
   'referral_channels',
+  'referral_closed_days',
   'referral_commission_entries',
   'referral_commissions',
   'referral_credit_refunds',
@@ -52,6 +53,8 @@ const ours = [
   'referral_signups',
   'referral_usages',
   'referral_user_counts',
+  'referral_user_days',
+  'referral_user_links',
   'referral_visitors',
   'referrals',
 ];

@@ -75,6 +75,7 @@ CREATE TABLE referral_adjustments (
   CONSTRAINT ck_referral_adjustments_finite CHECK (abs(amount) < 'Infinity'::numeric),
   CONSTRAINT ck_referral_adjustments_mode CHECK (mode::text = ANY (ARRAY['credits'::character varying, 'payout'::character varying]::text[]))
 );
+CREATE INDEX ix_referral_adjustments_day ON referral_adjustments USING btree (user_id, created_at);
 CREATE INDEX ix_referral_adjustments_earn_out ON referral_adjustments USING btree (earn_out_id, user_id) WHERE earn_out_id IS NOT NULL;
 CREATE INDEX ix_referral_adjustments_id ON referral_adjustments USING btree (id);
 CREATE INDEX ix_referral_adjustments_unpaid ON referral_adjustments USING btree (user_id) WHERE earn_out_id IS NULL;
@@ -157,6 +158,14 @@ CREATE TABLE referral_channels (
   CONSTRAINT ck_referral_channels_rates CHECK (initial_rate >= 0::numeric AND initial_rate <= 1::numeric AND ongoing_rate >= 0::numeric AND ongoing_rate <= 1::numeric AND initial_rate_period_days >= 0 AND max_earnings_per_referred > 0::numeric)
 );
 
+CREATE TABLE referral_closed_days (
+  user_id character varying(128) NOT NULL,
+  until date,
+  closing_until date,
+  closing_xid bigint,
+  CONSTRAINT pk_referral_closed_days PRIMARY KEY (user_id)
+);
+
 CREATE TABLE referral_commission_entries (
   user_id character varying(128) NOT NULL,
   commission_id bigint NOT NULL,
@@ -178,6 +187,7 @@ END),
   CONSTRAINT ck_referral_commission_entries_kind CHECK (kind::text = ANY (ARRAY['refund'::character varying, 'undo'::character varying, 'reject'::character varying, 'move'::character varying]::text[])),
   CONSTRAINT ck_referral_commission_entries_taken_back CHECK (taken_back >= 0::numeric AND taken_back <= GREATEST(- amount, 0::numeric))
 );
+CREATE INDEX ix_referral_commission_entries_day ON referral_commission_entries USING btree (user_id, created_at);
 CREATE INDEX ix_referral_commission_entries_earn_out ON referral_commission_entries USING btree (user_id, earn_out_id) WHERE earn_out_id IS NOT NULL;
 CREATE INDEX ix_referral_commission_entries_unpaid ON referral_commission_entries USING btree (user_id, commission_id) WHERE earn_out_id IS NULL;
 CREATE UNIQUE INDEX uq_referral_commission_entries_refund ON referral_commission_entries USING btree (user_id, commission_id, refund, kind);
@@ -326,6 +336,7 @@ CREATE TABLE referral_credits (
 ) WITH (fillfactor=70);
 CREATE INDEX ix_referral_credits_id ON referral_credits USING btree (id);
 CREATE INDEX ix_referral_credits_name ON referral_credits USING btree (name, id);
+CREATE INDEX ix_referral_credits_reward_day ON referral_credits USING btree (user_id, created_at) WHERE kind::text = 'reward'::text;
 CREATE INDEX ix_referral_credits_spendable ON referral_credits USING btree (user_id, expiry_date, id) WHERE NOT is_used_up;
 CREATE UNIQUE INDEX uq_referral_credits_reference ON referral_credits USING btree (user_id, reference) WHERE reference IS NOT NULL;
 CREATE UNIQUE INDEX uq_referral_credits_side ON referral_credits USING btree (referee_id, kind, user_id) WHERE referee_id IS NOT NULL;
@@ -512,6 +523,8 @@ CREATE TABLE referral_referees (
   CONSTRAINT ck_referral_referees_earned CHECK (earned >= 0::numeric),
   CONSTRAINT ck_referral_referees_finite CHECK (abs(earned) < 'Infinity'::numeric)
 ) WITH (fillfactor=80);
+CREATE INDEX ix_referral_referees_newest ON referral_referees USING btree (user_id, created_at);
+CREATE INDEX ix_referral_referees_upgraded ON referral_referees USING btree (user_id, upgraded_at) WHERE upgraded_at IS NOT NULL;
 
 CREATE TABLE referral_referrer_periods (
   user_id character varying(128) NOT NULL,
@@ -649,6 +662,7 @@ CREATE INDEX ix_referral_signups_address ON referral_signups USING btree (referr
 CREATE INDEX ix_referral_signups_id ON referral_signups USING btree (id);
 CREATE INDEX ix_referral_signups_referral ON referral_signups USING btree (referral_id, id);
 CREATE INDEX ix_referral_signups_referrer ON referral_signups USING btree (referrer_id, id) WHERE referrer_id IS NOT NULL;
+CREATE INDEX ix_referral_signups_referrer_day ON referral_signups USING btree (referrer_id, created_at) WHERE referrer_id IS NOT NULL;
 
 CREATE TABLE referral_usages (
   user_id character varying(128) NOT NULL,
@@ -675,6 +689,26 @@ CREATE TABLE referral_user_counts (
   CONSTRAINT ck_referral_user_counts_finite CHECK (abs(granted) < 'Infinity'::numeric AND abs(uncounted_usage) < 'Infinity'::numeric)
 ) WITH (fillfactor=80);
 
+CREATE TABLE referral_user_days (
+  user_id character varying(128) NOT NULL,
+  day date NOT NULL,
+  clicks bigint DEFAULT 0 NOT NULL,
+  visitors bigint DEFAULT 0 NOT NULL,
+  signups integer DEFAULT 0 NOT NULL,
+  customers integer DEFAULT 0 NOT NULL,
+  earned numeric(28,4) DEFAULT 0 NOT NULL,
+  CONSTRAINT pk_referral_user_days PRIMARY KEY (user_id, day),
+  CONSTRAINT ck_referral_user_days_finite CHECK (abs(earned) < 'Infinity'::numeric)
+);
+
+CREATE TABLE referral_user_links (
+  user_id character varying(128) NOT NULL,
+  referral_id bigint NOT NULL,
+  clicks bigint NOT NULL,
+  visitors bigint NOT NULL,
+  CONSTRAINT pk_referral_user_links PRIMARY KEY (user_id, referral_id)
+);
+
 CREATE TABLE referral_visitors (
   visitor_id uuid NOT NULL,
   user_id character varying(128) NOT NULL,
@@ -699,8 +733,8 @@ CREATE TABLE referrals (
   CONSTRAINT pk_referrals PRIMARY KEY (id),
   CONSTRAINT ck_referrals_uses CHECK (uses >= 0 AND (allowed_uses = '-1'::integer OR uses <= allowed_uses))
 );
+CREATE INDEX ix_referrals_owner ON referrals USING btree (user_id, id);
 CREATE INDEX ix_referrals_program ON referrals USING btree (program_id) WHERE program_id IS NOT NULL;
-CREATE INDEX ix_referrals_user ON referrals USING btree (user_id);
 CREATE UNIQUE INDEX uq_referrals_code ON referrals USING btree (lower(code::text COLLATE "C"));
 CREATE UNIQUE INDEX uq_referrals_identity ON referrals USING btree (COALESCE(user_id, ''::character varying), label, COALESCE(target_type, ''::character varying), COALESCE(target_id, ''::character varying), md5(redirect_to::text));
 

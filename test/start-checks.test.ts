@@ -42,7 +42,7 @@ describe('MIGRATIONS_NOT_RUN names what is missing', () => {
   });
 
   test.each([
-    ['DROP INDEX @ix_referrals_user', 'the index ix_referrals_user of '],
+    ['DROP INDEX @ix_referrals_owner', 'the index ix_referrals_owner of '],
     ['ALTER TABLE @referral_responses DROP COLUMN user_agent', 'the column user_agent of '],
     ['ALTER TABLE @referral_usages DROP CONSTRAINT pk_referral_usages', 'the constraint pk_referral_usages of '],
     [

@@ -6,6 +6,7 @@ import { ReferralAlias } from './referral-alias';
 import { ReferralAudit } from './referral-audit';
 import { ReferralBuyer } from './referral-buyer';
 import { ReferralChannel } from './referral-channel';
+import { ReferralClosedDays } from './referral-closed-days';
 import { ReferralCommission } from './referral-commission';
 import { ReferralCommissionEntry } from './referral-commission-entry';
 import { ReferralCredit } from './referral-credit';
@@ -30,6 +31,8 @@ import { ReferralSignup } from './referral-signup';
 import { ReferralSignupRefusal } from './referral-signup-refusal';
 import { ReferralUsage } from './referral-usage';
 import { ReferralUserCount } from './referral-user-count';
+import { ReferralUserDay } from './referral-user-day';
+import { ReferralUserLink } from './referral-user-link';
 import { ReferralVisitor } from './referral-visitor';
 
 /**
@@ -70,6 +73,9 @@ export const entityOf = {
   adjustments: ReferralAdjustment,
   audit: ReferralAudit,
   reviews: ReferralReview,
+  userDays: ReferralUserDay,
+  userLinks: ReferralUserLink,
+  closedDays: ReferralClosedDays,
 };
 
 /** For the host's DataSource: `entities: [...entities, User]`. */

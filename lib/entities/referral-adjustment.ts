@@ -10,6 +10,7 @@ import type { ReferralEarnOut } from './referral-earn-out';
 @Entity({ name: 'referral_adjustments' })
 @Index('uq_referral_adjustments_reference', ['userId', 'reference'], { unique: true })
 @Index('ix_referral_adjustments_id', ['id'])
+@Index('ix_referral_adjustments_day', ['userId', 'createdAt'])
 @Index('ix_referral_adjustments_unpaid', ['userId'], { where: '(earn_out_id IS NULL)' })
 @Index('ix_referral_adjustments_earn_out', ['earnOutId', 'userId'], { where: '(earn_out_id IS NOT NULL)' })
 @Check('ck_referral_adjustments_mode', `"mode" IN ('credits', 'payout')`)

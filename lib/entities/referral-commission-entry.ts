@@ -9,6 +9,7 @@ import { ReferralCommission } from './referral-commission';
  */
 @Entity({ name: 'referral_commission_entries' })
 @Index('uq_referral_commission_entries_refund', ['userId', 'commissionId', 'refund', 'kind'], { unique: true })
+@Index('ix_referral_commission_entries_day', ['userId', 'createdAt'])
 @Index('ix_referral_commission_entries_unpaid', ['userId', 'commissionId'], { where: '(earn_out_id IS NULL)' })
 @Index('ix_referral_commission_entries_earn_out', ['userId', 'earnOutId'], { where: '(earn_out_id IS NOT NULL)' })
 @Check(

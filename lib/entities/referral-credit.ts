@@ -16,6 +16,7 @@ import type { ReferralSignup } from './referral-signup';
 @Entity({ name: 'referral_credits' })
 @Index('ix_referral_credits_id', ['id'])
 @Index('ix_referral_credits_spendable', ['userId', 'expiryDate', 'id'], { where: '(NOT is_used_up)' })
+@Index('ix_referral_credits_reward_day', ['userId', 'createdAt'], { where: "((kind)::text = 'reward'::text)" })
 @Index('ix_referral_credits_name', ['name', 'id'])
 @Index('uq_referral_credits_side', ['refereeId', 'kind', 'userId'], {
   unique: true,

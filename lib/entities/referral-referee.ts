@@ -1,4 +1,4 @@
-import { Check, Column, Entity, PrimaryColumn } from 'typeorm';
+import { Check, Column, Entity, Index, PrimaryColumn } from 'typeorm';
 import { lengths } from '../limits';
 import { amountColumn, finite } from './columns';
 
@@ -6,6 +6,8 @@ import { amountColumn, finite } from './columns';
  * A pair of referrer and referee: the referee signed up or bought through the referrer. There is one row for each pair.
  */
 @Entity({ name: 'referral_referees' })
+@Index('ix_referral_referees_newest', ['userId', 'createdAt'])
+@Index('ix_referral_referees_upgraded', ['userId', 'upgradedAt'], { where: '(upgraded_at IS NOT NULL)' })
 @Check('ck_referral_referees_earned', '"earned" >= 0')
 @Check('ck_referral_referees_finite', finite('earned'))
 export class ReferralReferee {

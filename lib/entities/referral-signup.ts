@@ -21,6 +21,7 @@ import { ReferralTerms, rewardLimitIsWhole, termAmounts } from './terms';
 @Index('ix_referral_signups_id', ['id'])
 @Index('ix_referral_signups_referral', ['referralId', 'id'])
 @Index('ix_referral_signups_referrer', ['referrerId', 'id'], { where: '(referrer_id IS NOT NULL)' })
+@Index('ix_referral_signups_referrer_day', ['referrerId', 'createdAt'], { where: '(referrer_id IS NOT NULL)' })
 @Index('ix_referral_signups_address', ['referralId', 'ipAddress', 'createdAt'], { where: '(ip_address IS NOT NULL)' })
 @Check('ck_referral_signups_reward_limit', rewardLimitIsWhole)
 @Check('ck_referral_signups_commission', isRatedCommission)

@@ -23,7 +23,7 @@ const signupFields: FieldsOf<RecordSignupOptions> = { code: true, manager: true 
 @Entity({ name: 'referrals' })
 @Index('uq_referrals_code', { synchronize: false }) // on lower(code COLLATE "C")
 @Index('uq_referrals_identity', { synchronize: false }) // on user, label, target and the MD5 of the destination
-@Index('ix_referrals_user', ['userId'])
+@Index('ix_referrals_owner', ['userId', 'id'])
 @Index('ix_referrals_program', ['programId'], { where: '(program_id IS NOT NULL)' })
 @Check('ck_referrals_uses', '"uses" >= 0 AND ("allowed_uses" = -1 OR "uses" <= "allowed_uses")')
 export class Referral {

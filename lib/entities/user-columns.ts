@@ -31,6 +31,9 @@ export const userColumns = {
   adjustments: ['user_id'],
   referrerPeriods: ['user_id'],
   reviews: ['user_id', 'referee_id'],
+  userDays: ['user_id'],
+  userLinks: ['user_id'],
+  closedDays: ['user_id'],
 } as const satisfies Partial<Record<Table, readonly string[]>>;
 
 /** Columns with the ids that users, staff or records had when something was changed. They stay when an id changes. */

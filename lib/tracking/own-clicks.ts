@@ -1,3 +1,4 @@
+import { forgetDaysOfOwner } from '../database/closed-days';
 import type { Database } from '../database/database';
 import { sql } from '../database/named-parameters';
 import { debug } from '../debug';
@@ -102,7 +103,10 @@ export class OwnClicks {
     return rows.map(({ owner, ids }) => ({ owner, referrals: ids.map(Number) }));
   }
 
-  /** One statement, so that a click and its count go together. Its rows are those of one referral, on one shard. */
+  /**
+   * One statement for a click and its count, whose rows are those of one referral, on one shard. In its transaction, the days of the
+   * owner are opened again if they are closed.
+   */
   async #delete(referralId: number, visitorId: string, userId: string): Promise<void> {
     const { responses, dailyCounts } = this.#database.tables;
     const query = sql(
@@ -122,9 +126,13 @@ export class OwnClicks {
       )
       UPDATE ${dailyCounts} AS c SET clicks = c.clicks - days.clicks,
         visitors = least(c.visitors - days.visitors, c.clicks - days.clicks)
-      FROM days WHERE c.referral_id = ${$.referral} AND c.day = days.day`,
+      FROM days WHERE c.referral_id = ${$.referral} AND c.day = days.day
+      RETURNING to_char(c.day, 'YYYY-MM-DD') AS day`,
     );
-    await this.#database.attempt((manager) => this.#database.query(query, manager));
+    await this.#database.transaction(async (manager) => {
+      const days = (await this.#database.query<{ day: string }>(query, manager)).map(({ day }) => day).sort();
+      if (days.length > 0) await forgetDaysOfOwner(this.#database, referralId, days[0]!, manager);
+    });
     debug('referral %d: not counted: own, recorded before sign-in was known', referralId);
   }
 }

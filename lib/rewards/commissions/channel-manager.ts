@@ -1,6 +1,8 @@
 import { And, type EntityManager, Equal, FindOperator, MoreThan } from 'typeorm';
+import { csvCell } from '../../csv';
 import type { Clock } from '../../database/clock';
 import { takeCode } from '../../database/codes';
+import { forgetDaysOfOwner } from '../../database/closed-days';
 import type { Database } from '../../database/database';
 import { violatedConstraint } from '../../database/driver-errors';
 import { sql } from '../../database/named-parameters';
@@ -157,7 +159,7 @@ export class ChannelManager extends RecordManager<ReferralChannel, ChannelInput,
         ...{ order: { id: 'ASC' as const }, take: exportedAtOnce, fields: exported, manager: manager! },
       };
       const found = await this.search(search);
-      for (const channel of found) yield `${exported.map((field) => csvOf(channel[field])).join(',')}\n`;
+      for (const channel of found) yield `${exported.map((field) => csvCell(channel[field])).join(',')}\n`;
       if (found.length < exportedAtOnce) return;
       last = found.at(-1)!.id;
     }
@@ -290,6 +292,7 @@ export class ChannelManager extends RecordManager<ReferralChannel, ChannelInput,
 
   /** Deletes the channel, its referral and its clicks. */
   protected async remove(id: number, manager: EntityManager): Promise<void> {
+    await forgetDaysOfOwner(this.database, id, '-infinity', manager);
     await this.erase(id, manager);
     const { referrals } = this.database.tables;
     await this.database.query(
@@ -328,11 +331,6 @@ const exported = [
   ...(['totalUses', 'startDate', 'endDate', 'createdAt'] as const),
 ];
 const exportedAtOnce = 1000;
-
-function csvOf(value: string | number | boolean | Date | null): string {
-  const text = value instanceof Date ? value.toISOString() : String(value ?? '');
-  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
-}
 
 /** The condition on the id in a search; any id without one. */
 function idIn(where: object): FindOperator<number> {

@@ -27,6 +27,7 @@ import type { CreditManager } from '../credits/credit-manager';
 import type { AccountManager } from '../earn-outs/account-manager';
 import { couponReader } from './coupons';
 import { creditReader, entryReader, heldCredit } from './credits';
+import { DayClosing } from './day-closing';
 import { adjustmentReader, commissionReader, commissionsAsked, payoutReader } from './earnings';
 import { friendReader } from './friends';
 import { linkReader } from './links';
@@ -67,10 +68,11 @@ export class Figures {
     this.#accounts = accounts;
     this.#credits = credits;
     this.#terms = new OfferedTermsReader(database, clock, settings);
-    this.#days = new UserDays(database);
+    const closing = new DayClosing(database, settings);
+    this.#days = new UserDays(database, closing);
     this.#readers = {
-      days: async (user) => ({ rows: await this.#days.all(user), next: null }),
-      links: linkReader(database, clock),
+      days: async (user) => ({ rows: await this.#days.all(user, clock.now()), next: null }),
+      links: linkReader(database, clock, closing),
       coupons: couponReader(database, clock),
       friends: friendReader(database),
       credits: creditReader(database, clock),

@@ -4,6 +4,7 @@ import { sql } from '../../database/named-parameters';
 import { timeInResult } from '../../database/result-types';
 import { timeOf } from '../../database/statement-time';
 import type { LinkFigures, OwnLink } from '../../types/figures';
+import { closedUntil, type DayClosing } from './day-closing';
 import { belowOf, idOf, pageOf, type Reader } from './rows';
 
 /** SQL: the columns of {@link OwnLink}, of a referral `r`. */
@@ -17,33 +18,56 @@ export function linkOf({ id, code, label, redirectTo, createdAt, expiredAt, isEx
   return { id: Number(id), code, label, redirectTo, createdAt, expiredAt, isExpired };
 }
 
+/** A link with the clicks of closed days, and the first day that is not closed. */
+interface CountedLinkRow extends LinkRow {
+  uses: number;
+  clicks: string;
+  visitors: string;
+  since: string;
+  now: Date;
+}
+
 /** A user's links, newest first, without coupons. */
-export function linkReader(database: Database, clock: Clock): Reader<LinkFigures> {
-  const { referrals, channels, dailyCounts } = database.tables;
+export function linkReader(database: Database, clock: Clock, closing: DayClosing): Reader<LinkFigures> {
+  const { referrals, channels, dailyCounts, userLinks } = database.tables;
   return async (user, wanted) => {
-    const read = await database.query<LinkRow & { uses: number }>(
+    const read = await database.query<CountedLinkRow>(
       sql(
         { user, below: belowOf(wanted.after), limit: wanted.take + 1, now: clock.parameter() },
         ($) => `
-        SELECT ${linkColumns(timeOf($.now))}, r.uses FROM ${referrals} r
+        SELECT ${linkColumns(timeOf($.now))}, r.uses, coalesce(l.clicks, 0) AS clicks, coalesce(l.visitors, 0) AS visitors,
+          coalesce(closed.until, '-infinity')::text AS since, ${timeInResult(timeOf($.now))} AS now
+        FROM ${referrals} r CROSS JOIN (SELECT ${closedUntil(database.tables, $.user, timeOf($.now))} AS until) AS closed
+        LEFT JOIN ${userLinks} l ON l.user_id = r.user_id AND l.referral_id = r.id AND closed.until IS NOT NULL
         WHERE r.user_id = ${$.user} AND r.id < ${$.below}::bigint
           AND NOT EXISTS (SELECT FROM ${channels} c WHERE c.id = r.id)
         ORDER BY r.id DESC LIMIT ${$.limit}::integer`,
       ),
     );
+    if (read.length === 0) return { rows: [], next: null };
+    const [{ since, now }] = read as [CountedLinkRow];
     // A statement of its own, because the counts may be on other nodes.
-    const counted = await database.query<{ id: string; clicks: string; visitors: string }>(
+    const counted = await database.query<{ id: string; clicks: string; visitors: string; days: string }>(
       sql(
-        { ids: read.slice(0, wanted.take).map(({ id }) => id) },
+        { ids: read.slice(0, wanted.take).map(({ id }) => id), since },
         ($) => `
-        SELECT referral_id AS id, sum(clicks) AS clicks, sum(visitors) AS visitors FROM ${dailyCounts}
-        WHERE referral_id = ANY(${$.ids}::bigint[]) GROUP BY referral_id`,
+        SELECT referral_id AS id, sum(clicks) AS clicks, sum(visitors) AS visitors, count(*) AS days FROM ${dailyCounts}
+        WHERE referral_id = ANY(${$.ids}::bigint[]) AND day >= ${$.since}::date GROUP BY referral_id`,
       ),
+    );
+    await closing.noteWalked(
+      user,
+      now,
+      counted.reduce((sum, { days }) => sum + Number(days), 0),
     );
     const byId = new Map(counted.map((row) => [row.id, row]));
     return pageOf(read, wanted, idOf, (row) => {
       const { clicks = 0, visitors = 0 } = byId.get(row.id) ?? {};
-      return { ...linkOf(row), clicks: Number(clicks), visitors: Number(visitors), signups: row.uses };
+      return {
+        ...linkOf(row),
+        ...{ clicks: Number(row.clicks) + Number(clicks), visitors: Number(row.visitors) + Number(visitors) },
+        signups: row.uses,
+      };
     });
   };
 }

@@ -1,5 +1,6 @@
 import type { EntityManager } from 'typeorm';
 import type { Clock } from '../../database/clock';
+import { forgetDaysOf } from '../../database/closed-days';
 import type { Database } from '../../database/database';
 import { violatedConstraint } from '../../database/driver-errors';
 import { sql } from '../../database/named-parameters';
@@ -104,6 +105,7 @@ export class Reassignments {
         throw referralError('SIGNUP_REFUSED', `The code ${quoted(target.code)} has had as many sign-ups as it allows.`);
       if (suspended.has(target.userId)) throw referralError('SIGNUP_REFUSED', refusalSentences.suspended);
     }
+    await forgetDaysOf(database, owners, manager);
     const parameters = { user: userId, referral: target?.id ?? null, isSelfReferral, now: clock.parameter() };
     const [row] = await database.query<object>(reassignStatement(database).with(parameters), manager);
     const after = database.entity(ReferralSignup, row!);

@@ -1,4 +1,5 @@
 import type { EntityManager } from 'typeorm';
+import { forgetDaysOfOwner } from '../../database/closed-days';
 import { takeCode } from '../../database/codes';
 import type { Database } from '../../database/database';
 import { violatedConstraint } from '../../database/driver-errors';
@@ -173,6 +174,7 @@ export class ReferralCodeManager extends RecordManager<
 
   protected async remove(id: number, manager: EntityManager): Promise<void> {
     const { programId } = await this.get(id, { fields: ['programId'], manager });
+    await forgetDaysOfOwner(this.database, id, '-infinity', manager);
     await this.erase(id, manager);
     await eraseClicks(this.database, id, manager);
     if (programId !== null) await this.#programs.removeOwn(programId, id, manager);

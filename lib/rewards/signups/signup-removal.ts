@@ -1,3 +1,4 @@
+import { forgetDays } from '../../database/closed-days';
 import type { Database } from '../../database/database';
 import { type Query, sql } from '../../database/named-parameters';
 import type { ReferralSignup } from '../../entities/referral-signup';
@@ -41,6 +42,10 @@ export function signupRemoval(
         -- Subtracts the pair from the count of the referrer's account.
         uncounted_user AS (
           UPDATE ${accounts} SET users_referred = users_referred - 1 WHERE user_id IN (SELECT user_id FROM unmet)
+        ),
+        -- The day of the sign-up may be closed.
+        forgotten AS (
+          ${forgetDays(database.tables, `SELECT ${$.referrerId}::varchar`)}
         )
         DELETE FROM ${signups} WHERE user_id = ${$.userId}`,
   );

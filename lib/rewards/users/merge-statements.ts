@@ -1,3 +1,4 @@
+import { forgetDays } from '../../database/closed-days';
 import type { Database } from '../../database/database';
 import { type Placeholders, type Query, sql } from '../../database/named-parameters';
 import { timeOf } from '../../database/statement-time';
@@ -27,6 +28,7 @@ type WriteAt = ($: Placeholders<MergedUsers & { now: Date | null }>) => string;
  */
 export function mergeStatements({ tables }: Database, users: MergedUsers, now: Date | null): Query[] {
   return [
+    ...closedDays(tables).map((write) => sql(users, write)),
     sql({ ...users, now }, pairs(tables)),
     sql({ ...users, now }, accounts(tables)),
     sql(users, repeatedRedemptions(tables)),
@@ -57,6 +59,20 @@ const isOne = (column: string, $: Parameters): string => `${column} IN (${$.from
 /** SQL: an id, with `into` for `from`. */
 const merged = (column: string, $: Parameters): string =>
   `CASE ${column} WHEN ${$.from} THEN ${$.into} ELSE ${column} END`;
+
+/** Nothing stays closed of the two, nor of those who have referred them: two of their referees become one. */
+const closedDays = (tables: Tables): Write[] => [
+  ($) =>
+    forgetDays(
+      tables,
+      `SELECT user_id FROM ${tables.referees} WHERE ${isOne('referee_id', $)} AND NOT ${isOne('user_id', $)}`,
+    ),
+  ...[tables.closedDays, tables.userDays, tables.userLinks].map(
+    (table): Write =>
+      ($) =>
+        `DELETE FROM ${table} WHERE ${isOne('user_id', $)}`,
+  ),
+];
 
 const pairs =
   ({ referees }: Tables): WriteAt =>

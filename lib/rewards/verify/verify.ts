@@ -12,6 +12,7 @@ import { commissionInvariants } from './commission-invariants';
 import { books, constraintInvariants } from './constraint-invariants';
 import { couponInvariants } from './coupon-invariants';
 import { creditInvariants } from './credit-invariants';
+import { dayInvariants } from './day-invariants';
 import { earnOutInvariants } from './earn-out-invariants';
 import type { Invariant } from './invariant';
 import { type InvariantQuery, invariantQueries, withProblems } from './invariant-queries';
@@ -81,6 +82,7 @@ const subjects = [
   earnOutInvariants,
   clickInvariants,
   reviewInvariants,
+  dayInvariants,
 ];
 
 /**

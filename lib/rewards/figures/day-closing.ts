@@ -1,0 +1,165 @@
+import type { EntityManager } from 'typeorm';
+import type { Database } from '../../database/database';
+import { sql } from '../../database/named-parameters';
+import type { Settings } from '../../options';
+import { bookedDays } from './booked-days';
+
+/** If a page had to read more rows than this itself, days are closed. */
+const maxWalked = 1000;
+
+/**
+ * A day can be closed so long after its end: what is written with a time of that day has begun to be written by then, also on
+ * a machine whose option `clock` is behind, and by a statement that waits for a lock.
+ */
+const graceMinutes = 60;
+
+/** SQL: until which day a user's days are closed; null if none are, also if the clock was set back before it. */
+export function closedUntil({ closedDays }: Database['tables'], user: string, now: string): string {
+  return `(SELECT until FROM ${closedDays} WHERE user_id = ${user} AND until <= (${now}::timestamptz AT TIME ZONE 'UTC')::date)`;
+}
+
+/**
+ * Closes days that are over: sums up what was counted on them, so that pages need not read it again. Nobody waits for it, and
+ * no call that counts something takes part in it.
+ *
+ * A day is over once every transaction that may have written something on it has ended. So it takes two steps. The first
+ * notes, when the day has ended, which transactions exist by then: those with an id below the next one. The second sums it up once they
+ * have all ended, which any later statement sees in its snapshot. Whatever changes a closed day undoes that: see
+ * `forgetDays`.
+ */
+export class DayClosing {
+  readonly #database: Database;
+  readonly #onError: Settings['onError'];
+
+  constructor(database: Database, { onError }: Pick<Settings, 'onError'>) {
+    this.#database = database;
+    this.#onError = onError;
+  }
+
+  /**
+   * Takes the number of rows that a page had to read, and goes on with closing days if it is large. An error goes to `onError`,
+   * because the page has its result already.
+   */
+  async noteWalked(user: string, now: Date, count: number): Promise<void> {
+    if (count > maxWalked) await this.close(user, now).catch(this.#onError);
+  }
+
+  /** Goes on with closing the days of a user. Does nothing while transactions from before are in progress. */
+  async close(user: string, now: Date): Promise<void> {
+    await this.#note(user, now);
+    await this.#database.transaction((manager) => this.#sumUp(user, manager));
+  }
+
+  /** Notes which days are to be closed next, unless some are already, or ids of transactions begin anew after a restore. */
+  async #note(user: string, now: Date): Promise<void> {
+    const { closedDays } = this.#database.tables;
+    await this.#database.query(
+      sql(
+        { user, now },
+        ($) => `
+        INSERT INTO ${closedDays} AS d (user_id, closing_until, closing_xid)
+        SELECT ${$.user}, (${$.now}::timestamptz AT TIME ZONE 'UTC' - interval '${graceMinutes} minutes')::date,
+          pg_snapshot_xmax(pg_current_snapshot())::text::bigint
+        ON CONFLICT (user_id) DO UPDATE SET closing_until = excluded.closing_until, closing_xid = excluded.closing_xid
+        WHERE (d.closing_until IS NULL OR d.closing_xid > excluded.closing_xid)
+          AND (d.until < excluded.closing_until) IS NOT FALSE`,
+      ),
+    );
+  }
+
+  /**
+   * The tables are locked first, as by every statement that writes to them, so that a merge of users, which locks them as a
+   * whole, waits here. Then the user's row: who opens the days again waits for it.
+   */
+  async #sumUp(user: string, manager: EntityManager): Promise<void> {
+    const { userDays, userLinks, closedDays, referrals } = this.#database.tables;
+    await this.#database.query(`LOCK TABLE ${userDays}, ${userLinks}, ${closedDays} IN ROW EXCLUSIVE MODE`, manager);
+    const [row] = await this.#database.query<Period & { links: string[] | null }>(
+      sql(
+        { user },
+        ($) => `
+        SELECT coalesce(d.until, '-infinity')::text AS since, d.closing_until::text AS until, d.until IS NULL AS "isFirst",
+          (SELECT array_agg(id) FROM ${referrals} WHERE user_id = ${$.user}) AS links
+        FROM ${closedDays} d
+        WHERE d.user_id = ${$.user} AND d.closing_xid <= pg_snapshot_xmin(pg_current_snapshot())::text::bigint
+        FOR NO KEY UPDATE SKIP LOCKED`,
+      ),
+      manager,
+    );
+    if (!row) return;
+    const { since, until, isFirst } = row;
+    const links = row.links ?? [];
+    if (isFirst)
+      for (const table of [userDays, userLinks])
+        await this.#database.query(
+          sql({ user }, ($) => `DELETE FROM ${table} WHERE user_id = ${$.user}`),
+          manager,
+        );
+    await this.#sumBooks(user, { since, until }, manager);
+    if (links.length > 0) await this.#sumClicks(user, links, { since, until }, manager);
+    await this.#database.query(
+      sql(
+        { user },
+        ($) => `UPDATE ${closedDays} SET until = closing_until, closing_until = NULL, closing_xid = NULL
+        WHERE user_id = ${$.user}`,
+      ),
+      manager,
+    );
+  }
+
+  async #sumBooks(user: string, period: Period, manager: EntityManager): Promise<void> {
+    const { tables } = this.#database;
+    await this.#database.query(
+      sql(
+        { user, since: period.since, until: period.until },
+        ($) => `
+        INSERT INTO ${tables.userDays} (user_id, day, signups, customers, earned)
+        SELECT ${$.user}, day, sum(signups), sum(customers), sum(earned)
+        FROM (${bookedDays(tables, {
+          user: `${$.user}::varchar`,
+          time: `(${$.since}::timestamp AT TIME ZONE 'UTC')`,
+        })}) AS booked
+        WHERE day < ${$.until}::date GROUP BY day`,
+      ),
+      manager,
+    );
+  }
+
+  /** Two statements, each with one table of clicks, which may be on other nodes. */
+  async #sumClicks(user: string, links: readonly string[], period: Period, manager: EntityManager): Promise<void> {
+    const { userDays, userLinks, dailyCounts } = this.#database.tables;
+    const parameters = { user, links, since: period.since, until: period.until };
+    const summed = (column: string, $: Record<keyof typeof parameters, string>): string => `
+        SELECT ${$.user}, ${column}, sum(clicks), sum(visitors) FROM ${dailyCounts}
+        WHERE referral_id = ANY(${$.links}::bigint[]) AND day >= ${$.since}::date AND day < ${$.until}::date
+        GROUP BY ${column}`;
+    await this.#database.query(
+      sql(
+        parameters,
+        ($) => `
+        INSERT INTO ${userDays} AS d (user_id, day, clicks, visitors) ${summed('day', $)}
+        ON CONFLICT (user_id, day) DO UPDATE SET clicks = excluded.clicks, visitors = excluded.visitors`,
+      ),
+      manager,
+    );
+    await this.#database.query(
+      sql(
+        parameters,
+        ($) => `
+        INSERT INTO ${userLinks} AS l (user_id, referral_id, clicks, visitors) ${summed('referral_id', $)}
+        ON CONFLICT (user_id, referral_id) DO UPDATE
+          SET clicks = l.clicks + excluded.clicks, visitors = l.visitors + excluded.visitors`,
+      ),
+      manager,
+    );
+  }
+}
+
+interface Period {
+  /** The first day; `-infinity` for all. */
+  since: string;
+  /** The day after the last. */
+  until: string;
+  /** Whether no days are closed yet. What is summed is left over. */
+  isFirst?: boolean;
+}
