@@ -15,7 +15,7 @@ import { LinkFollower } from './http/link-follower';
 import { linkRouter } from './http/link-router';
 import { type Listener as LinkListener, listenerOf } from './http/listener';
 import { middleware } from './http/middleware';
-import { pages } from './http/pages/pages';
+import { type Pages, userPages } from './http/pages/pages';
 import { limitCouponTries, limitsOf } from './http/rate-limits';
 import { textsByLanguage, wrongText } from './http/views/texts/texts';
 import { refused } from './option-checks';
@@ -82,7 +82,22 @@ export interface Referrals extends Managers {
    * The signed-in user's own pages: `app.use('/referrals', referrals.pages)`, after `middleware`. If it is mounted elsewhere, set
    * the option `pages.path`.
    */
-  readonly pages: RequestHandler;
+  readonly pages: Pages;
+  /**
+   * Returns the first page of `pages` as HTML for a page of the host's: the user's link and figures. Its style and script are loaded
+   * from where `pages` is mounted, so `pages.path` must say where that is. Empty for nobody. The page itself can also be shown in a
+   * frame: `<iframe src="/referrals/embed">`.
+   *
+   * @throws ReferralError `DATABASE_UNAVAILABLE`.
+   */
+  embed(req: Request): Promise<string>;
+  /**
+   * Returns HTML for landing pages: who has invited the visitor, and what the visitor gets. Empty for a visitor who came through no
+   * referral, on the own link, and after the sign-up.
+   *
+   * @throws ReferralError `MIDDLEWARE_MISSING`; `DATABASE_UNAVAILABLE`.
+   */
+  referralBanner(req: Request): Promise<string>;
   /**
    * Limits the attempts to apply coupons by a form of the host's own, so that codes can't be guessed: 5 a minute for each
    * user, or for each address while nobody is signed in. Attempts by the JSON API are counted together with them. Above
@@ -324,6 +339,7 @@ export function createReferrals(options: ReferralsOptions): Referrals {
 
   const limits = limitsOf(settings);
   const follower = new LinkFollower(tracking);
+  const own = userPages(tracking, rewards, texts);
   let closed: Promise<void> | null = null;
   async function close(): Promise<void> {
     await Promise.all([tracking.close(), rewards.close()]);
@@ -336,7 +352,9 @@ export function createReferrals(options: ReferralsOptions): Referrals {
     router: linkRouter(tracking, follower),
     listener: listenerOf(tracking, follower),
     api: api(tracking, rewards, limits),
-    pages: pages(tracking, rewards, texts),
+    pages: own.pages,
+    embed: own.embed,
+    referralBanner: own.banner,
     limitCouponTries: limitCouponTries(settings, limits),
     visitorId: (req) => tracking.visitors.seen(req, 'visitorId').touch?.visitorId ?? null,
     formatAmount: (amount, locale) => formatAmount(amount, locale, settings.currency.code),
