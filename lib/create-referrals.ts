@@ -16,13 +16,14 @@ import { LinkFollower } from './http/link-follower';
 import { linkRouter } from './http/link-router';
 import { type Listener as LinkListener, listenerOf } from './http/listener';
 import { middleware } from './http/middleware';
-import { pages } from './http/pages/pages';
+import { type Pages, userPages } from './http/pages/pages';
 import { limitCouponTries, limitsOf } from './http/rate-limits';
 import { textsByLanguage, wrongText } from './http/views/texts/texts';
 import { refused } from './option-checks';
 import { type ReferralsOptions, settingsOf } from './options';
 import type { Coupons } from './rewards/commissions/coupons';
-import type { RecordedPurchase, RecordedRefund } from './rewards/commissions/purchases';
+import type { RecordedPurchase } from './rewards/commissions/purchases';
+import type { RecordedRefund } from './rewards/commissions/refunds';
 import type { QualifiedSignup } from './rewards/commissions/signup-commissions';
 import type { Explanation } from './rewards/explain/explanation';
 import { type Managers, wireRewards } from './rewards/rewards';
@@ -82,7 +83,22 @@ export interface Referrals extends Managers {
    * The signed-in user's own pages: `app.use('/referrals', referrals.pages)`, after `middleware`. If it is mounted elsewhere, set
    * the option `pages.path`.
    */
-  readonly pages: RequestHandler;
+  readonly pages: Pages;
+  /**
+   * Returns the first page of `pages` as HTML for a page of the host's: the user's link and figures. Its style and script are loaded
+   * from where `pages` is mounted, so `pages.path` must say where that is. Empty for nobody. The page itself can also be shown in a
+   * frame: `<iframe src="/referrals/embed">`.
+   *
+   * @throws ReferralError `DATABASE_UNAVAILABLE`.
+   */
+  embed(req: Request): Promise<string>;
+  /**
+   * Returns HTML for landing pages: who has invited the visitor, and what the visitor gets. Empty for a visitor who came through no
+   * referral, on the own link, and after the sign-up.
+   *
+   * @throws ReferralError `MIDDLEWARE_MISSING`; `DATABASE_UNAVAILABLE`.
+   */
+  referralBanner(req: Request): Promise<string>;
   /**
    * The pages of staff: `app.use('/admin/referrals', referrals.admin)`, after `middleware`. Lists with search and CSV, the story of
    * each referral and user, everything that staff do, and the health of the whole. Who is of the staff says the option `staff`;
@@ -247,8 +263,9 @@ export interface Referrals extends Managers {
   /**
    * Undoes a refund, for example when a dispute is won: puts back what it took of the purchase and of the commission, also
    * if later purchases have used the room of the limit for the referee. If an earn-out has subtracted it, a later one pays
-   * it. A rejected commission stays rejected. The reference of the refund stays used: a repeated call returns the first
-   * result, as does `recordRefund` with it. Emits `refundUndone`.
+   * it. A rejected commission stays rejected. A coupon that the refund gave back (`restoreOnRefund`) is redeemed again; if the
+   * buyer has redeemed it for another purchase, or others have used it up, that stays. The reference of the refund stays
+   * used: a repeated call returns the first result, as does `recordRefund` with it. Emits `refundUndone`.
    *
    * @throws ReferralError `INVALID_INPUT` naming the field; `NOT_FOUND` if there is no such refund; `DATABASE_UNAVAILABLE`.
    */
@@ -332,6 +349,7 @@ export function createReferrals(options: ReferralsOptions): Referrals {
   const limits = limitsOf(settings);
   const follower = new LinkFollower(tracking);
   let staffPages: RequestHandler | null = null;
+  const own = userPages(tracking, rewards, texts);
   let closed: Promise<void> | null = null;
   async function close(): Promise<void> {
     await Promise.all([tracking.close(), rewards.close()]);
@@ -344,7 +362,9 @@ export function createReferrals(options: ReferralsOptions): Referrals {
     router: linkRouter(tracking, follower),
     listener: listenerOf(tracking, follower),
     api: api(tracking, rewards, limits),
-    pages: pages(tracking, rewards, texts),
+    pages: own.pages,
+    embed: own.embed,
+    referralBanner: own.banner,
     limitCouponTries: limitCouponTries(settings, limits),
     visitorId: (req) => tracking.visitors.seen(req, 'visitorId').touch?.visitorId ?? null,
     formatAmount: (amount, locale) => formatAmount(amount, locale, settings.currency.code),
@@ -357,7 +377,7 @@ export function createReferrals(options: ReferralsOptions): Referrals {
     recordUsage: (user, usage) => rewards.usages.record(user, usage),
     quote: (buyer, amount, options) => rewards.coupons.quote(buyer, amount, options),
     recordPurchase: (buyer, input) => rewards.purchases.record(buyer, input),
-    recordRefund: (buyer, input) => rewards.purchases.refund(buyer, input),
+    recordRefund: (buyer, input) => rewards.refunds.record(buyer, input),
     renameUser: (from, to, options) => rewards.userChanges.rename(from, to, options),
     mergeUsers: (from, into, options) => rewards.userChanges.merge(from, into, options),
     qualify: (user, input) => rewards.signupCommissions.qualify(user, input),

@@ -234,6 +234,12 @@ const catalogue = {
     text: (id: number) =>
       `The commission ${id} is rejected, and that is final. To pay the user all the same, call commissions.adjust.`,
   },
+  COMMISSION_MOVED: {
+    status: 409,
+    text: (id: number) =>
+      `The commission ${id} was moved away by signups.reassign, so that nothing is left of it. ` +
+      'Search for movedFrom to find the one that it became, and change that one.',
+  },
   REVIEW_DECIDED: {
     status: 409,
     text: (id: number, status: string) =>

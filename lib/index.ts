@@ -52,7 +52,8 @@ export type {
   UsageFacts,
 } from './rewards/explain/explanation';
 export type { Payout } from './options';
-export type { RecordedPurchase, RecordedRefund } from './rewards/commissions/purchases';
+export type { RecordedPurchase } from './rewards/commissions/purchases';
+export type { RecordedRefund } from './rewards/commissions/refunds';
 export type { RefundedSpend } from './rewards/credits/settlements';
 export type { QualifiedSignup } from './rewards/commissions/signup-commissions';
 export type { Actor, ReasonedOptions, StaffOptions } from './types/audit';
@@ -73,6 +74,7 @@ export type {
 export type {
   CodeTerms,
   CreditTerms,
+  MovedPast,
   NoReward,
   ProgramChanges,
   ProgramInput,
@@ -89,6 +91,7 @@ export type {
 } from './types/signups';
 export type { UserChange } from './types/users';
 export type { FieldOf, Plain, ReadOptions, Search } from './types/records';
+export type { ReassignedSignup } from './rewards/signups/reassignments';
 export type { SignupExplanation } from './rewards/signups/signup-explanation';
 export type {
   CreateReferralInput,
@@ -137,6 +140,7 @@ export { ReferralSignupRefusal } from './entities/referral-signup-refusal';
 export { ReferralUsage } from './entities/referral-usage';
 export { ReferralUserCount } from './entities/referral-user-count';
 export { ReferralVisitor } from './entities/referral-visitor';
+export { ReferralVisitorClicks } from './entities/referral-visitor-clicks';
 export { type CallOutcome, ReferralError, type ReferralErrorCode } from './errors';
 export { PayoutRefused } from './rewards/earn-outs/payout-errors';
 export type { CreateFormInput, TemplateHelpers } from './http/template-helpers';

@@ -183,6 +183,7 @@ const checks = {
     sharedPayoutAddress: isOneOf(...fraudModes),
     sameDevice: isOneOf(...fraudModes),
     signupsFromAddress: isRuleWith('max', 'a whole number from 1 to 1000', isWholeOf(1, 1000)[1]),
+    clicksOfVisitor: isRuleWith('max', 'a whole number from 1 to 1000000', isWholeOf(1, 1_000_000)[1]),
     fastSignup: isRuleWith(
       'seconds',
       'a number of seconds from 1 to 86400',

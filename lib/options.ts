@@ -246,7 +246,8 @@ export interface ReferralsOptions {
   fraud?: {
     /**
      * Two accounts, or a referrer and a referee, have one payout address, without regard to the case of A to Z. The account
-     * that takes it last is flagged, and so is each pair of the two. `'hold'` holds that account's payouts, and what
+     * that takes it last is flagged, and so is each pair of the two. Accounts that have shared one since before this rule are
+     * flagged when `runEarnOuts` is about to pay them, all but the oldest. `'hold'` holds that account's payouts, and what
      * the pair earns and is granted. Default `'flag'`.
      */
     sharedPayoutAddress?: FraudMode;
@@ -260,6 +261,14 @@ export interface ReferralsOptions {
      * Default `'off'`.
      */
     signupsFromAddress?: 'off' | { do: FraudMode; max: number };
+    /**
+     * More than `max` clicks, 1–1,000,000, of one visitor on one referral on a UTC day. A visitor is a signed-in user, otherwise
+     * a browser with its cookie. The clicks above `max` count as one in `responseCount()` and the daily counts, whichever
+     * way they come: through the router, the listener or `codeParameter`. They are recorded and attributed like all others.
+     * The account of the referral's owner is flagged, once; for a referral of the site itself there is none. `'hold'` holds the
+     * account's payouts. Each click writes a row more, of `referral_visitor_clicks`. Default `'off'`.
+     */
+    clicksOfVisitor?: 'off' | { do: FraudMode; max: number };
     /** A sign-up less than so many seconds after the click that led to it, 1–86,400. Default `'off'`. */
     fastSignup?: 'off' | { do: FraudMode; seconds: number };
     /**
@@ -519,6 +528,7 @@ function fraudSettings({
   sharedPayoutAddress = 'flag',
   sameDevice = 'off',
   signupsFromAddress = 'off',
+  clicksOfVisitor = 'off',
   fastSignup = 'off',
   rule = 'off',
 }: NonNullable<ReferralsOptions['fraud']> = {}) {
@@ -527,6 +537,7 @@ function fraudSettings({
     sharedPayoutAddress,
     sameDevice,
     signupsFromAddress: signupsFromAddress === 'off' ? { ...off, max: 0 } : signupsFromAddress,
+    clicksOfVisitor: clicksOfVisitor === 'off' ? { ...off, max: 0 } : clicksOfVisitor,
     fastSignup: fastSignup === 'off' ? { ...off, seconds: 0 } : fastSignup,
     rule: ruleSettings(rule),
   };

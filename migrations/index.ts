@@ -2,6 +2,7 @@ import { type DataSource, Migration, MigrationExecutor, type MigrationInterface,
 import { refuseNames, tableOfMigrations } from '../lib/database/names';
 import { invalid } from '../lib/errors';
 import { describe } from '../lib/shown';
+import { locked } from './once';
 import { CreateReferrals1790000000000 } from './1790000000000-create-referrals';
 import { CreateRewards1791000000000 } from './1791000000000-create-rewards';
 import { CreateCommissions1792000000000 } from './1792000000000-create-commissions';
@@ -28,6 +29,8 @@ import { AddReviews1816000000001 } from './1816000000001-add-reviews';
 import { ExtendCredits1817000000000 } from './1817000000000-extend-credits';
 import { CouponTerms1817000000001 } from './1817000000001-coupon-terms';
 import { LimitRewards1817000000002 } from './1817000000002-limit-rewards';
+import { MoveCommissions1818000000000 } from './1818000000000-move-commissions';
+import { ReviewClicks1819000000000 } from './1819000000000-review-clicks';
 import { UserDays1820000000000 } from './1820000000000-user-days';
 import { AdminSearch1821000000000 } from './1821000000000-admin-search';
 import { locked } from './once';
@@ -60,6 +63,8 @@ export const migrations: (new () => MigrationInterface)[] = [
   ExtendCredits1817000000000,
   CouponTerms1817000000001,
   LimitRewards1817000000002,
+  MoveCommissions1818000000000,
+  ReviewClicks1819000000000,
   UserDays1820000000000,
   AdminSearch1821000000000,
 ];

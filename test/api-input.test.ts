@@ -556,11 +556,12 @@ describe('an answer that the host has given before ours', () => {
 });
 
 test('while the database is away, all is 503 in JSON, and then as before', async () => {
-  const proxy = await startProxy(Number(new URL(databaseUrl()).port));
-  const url = Object.assign(new URL(databaseUrl()), { port: String(proxy.port) }).href;
   const direct = await startApi(); // without a limit: all is made through it
   await coupon(direct, 'owner', { code: 'GOOD' });
   const { schema } = direct.dataSource.options as { schema: string };
+  const given = new URL(databaseUrl(schema));
+  const proxy = await startProxy(Number(given.port));
+  const url = Object.assign(given, { port: String(proxy.port) }).href;
   const behind = { url, schema, migrate: false, poolSize: 4, connectTimeoutMS: 1000 };
   const dataSource = await despiteLimit(() => openDataSource(behind));
   const own = await startApi({ dataSource, queryTimeoutMs: 300 });

@@ -24,9 +24,9 @@ async function startBehind(
   how: CuttingProxyOptions,
   place: (proxy: CuttingProxy) => Partial<Extract<DataSourceOptions, { type: 'postgres' }>>,
 ): Promise<{ proxy: CuttingProxy; behind: DataSource; own: Host; stop: () => Promise<void> }> {
-  const { port, username, password, pathname } = new URL(databaseUrl());
-  const proxy = await startCuttingProxy(Number(port), how);
   const { schema } = direct.dataSource.options as { schema: string };
+  const { port, username, password, pathname } = new URL(databaseUrl(schema));
+  const proxy = await startCuttingProxy(Number(port), how);
   const database = pathname.slice(1);
   const account = { username, password, database, url: undefined };
   const behind = await openDataSource({ ...account, ...place(proxy), schema, migrate: false, poolSize: 1 });

@@ -9,7 +9,6 @@ import { firefox } from './support/browser';
 import {
   closeAll,
   cookieOf,
-  createDatabase,
   databaseUrl,
   type Host,
   openDataSource,
@@ -241,10 +240,10 @@ describe('a statement that can’t be prepared is sent unprepared, once, and so 
   });
 
   (hasPgBouncer ? test : test.skip)('behind PgBouncer in transaction mode, with the default options', async () => {
-    const pooler = await startPgBouncer(databaseUrl(), 3);
+    const direct = await openDataSource();
+    const { schema } = direct.options as { schema: string };
+    const pooler = await startPgBouncer(databaseUrl(schema), 3);
     try {
-      const direct = await openDataSource();
-      const schema = (direct.options as { schema: string }).schema;
       const hosts = await Promise.all(
         [1, 2, 3].map(async () =>
           startHost({ dataSource: await openDataSource({ schema, url: pooler.url, migrate: false, poolSize: 4 }) }),
@@ -611,7 +610,7 @@ describe('where Citus distributes tables', () => {
   type Tables = Partial<Record<'referrals' | 'referral_responses' | 'referral_daily_counts', keyof typeof places>>;
 
   async function start(tables: Tables): Promise<Host> {
-    const dataSource = await openDataSource({ url: await createDatabase('') });
+    const dataSource = await openDataSource();
     await dataSource.query(
       `CREATE TABLE public.pg_dist_partition
         (logicalrelid regclass, partmethod "char", partkey text, colocationid integer, repmodel "char")`,

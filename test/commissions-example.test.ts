@@ -1,20 +1,33 @@
 import express, { type ErrorRequestHandler } from 'express';
-import { createReferrals, entities, migrations, Referral, type Referrals, runMigrations } from 'express-referrals';
+import {
+  createReferrals,
+  entities,
+  migrations,
+  Referral,
+  type Referrals,
+  type ReferralsOptions,
+  runMigrations,
+} from 'express-referrals';
 import request from 'supertest';
 import { DataSource } from 'typeorm';
 import {
   buy,
   checkoutMetadata,
+  disputeWon,
   earnings,
+  giveDeal,
   paid as recordPaid,
   payEarnings,
   type Payment,
   paymentReports,
   payoutsForStaff,
+  payoutsToApprove,
   type Provider,
   refund,
   sponsor,
+  trialEnded,
 } from '../examples/commissions/commissions';
+import * as staff from '../examples/commissions/staff';
 import { browserOf } from './support/browser';
 import { databaseUrl, patient, TestClock } from './support/host';
 
@@ -67,7 +80,11 @@ let printed: jest.SpyInstance;
 beforeEach(() => (printed = jest.spyOn(console, 'log').mockImplementation(() => undefined)));
 afterEach(() => printed.mockRestore());
 
-async function withExample(schema: string, work: (example: Example) => Promise<void>): Promise<void> {
+async function withExample(
+  schema: string,
+  work: (example: Example) => Promise<void>,
+  more: Partial<ReferralsOptions> = {},
+): Promise<void> {
   const extra = { options: `-c search_path=${schema}` };
   const options = { type: 'postgres', url: databaseUrl(), schema, extra, poolSize: 2, entities, migrations } as const;
   const dataSource = await new DataSource(options).initialize();
@@ -80,6 +97,7 @@ async function withExample(schema: string, work: (example: Example) => Promise<v
   const referrals = createReferrals({
     ...{ dataSource, baseUrl: 'https://shop.example', secret, clock: clock.read, ...patient() },
     ...earnings(provider),
+    ...more,
     user: (req) => req.get('authorization'),
     onError: (error) => reported.push((error as { code: string }).code),
   });
@@ -258,3 +276,57 @@ test('a payment that the provider decides later is settled by its webhook, and w
     expect(new Set(provider.asked).size).toBe(6);
     expect(reported).toEqual([]);
   }));
+
+test("the staff's example does what it says", () =>
+  withExample(
+    'commissions_staff',
+    async ({ referrals, clock, run, dataSource }) => {
+      const why = { by: 9, reason: 'seen by the staff' };
+      const { manager } = dataSource;
+      const [zoe, buyer] = [{ id: 5 }, { id: 6 }];
+      const { code } = await Referral.create({ user: anna, redirectTo: '/' }, { manager });
+      const other = await Referral.create({ user: zoe, redirectTo: '/' }, { manager });
+      await referrals.signups.create({ user: carl, code });
+      await giveDeal(referrals, anna);
+      expect(await trialEnded(referrals, carl, 'trial-2')).toBe('5.00');
+      const abroad = { reference: 'inv-1', amount: '100', currency: 'GBP' };
+      expect(await staff.buyAbroad(referrals, carl, abroad)).toBe('100.00 GBP at 1.17 is 117.00');
+      await referrals.recordPurchase(carl, { amount: '6000', reference: 'inv-2' });
+      const [review] = await staff.openReviews(referrals);
+      expect(review).toMatchObject({ rule: 'rule', evidence: { sentence: 'An unusually large purchase.' } });
+      expect(await staff.closeReview(referrals, review!.id, true, why)).toMatchObject({ status: 'allowed' });
+      expect(await staff.adjust(referrals, anna, { amount: '50', reference: 'bonus' }, why)).toBe('50.00');
+
+      const { id } = await referrals.accounts.of(anna);
+      await referrals.accounts.update(id, { mode: 'payout', payoutEmail: 'anna@shop.example' });
+      await staff.adjust(referrals, anna, { amount: '20', reference: 'more' }, why);
+      clock.advanceDays(30);
+      await referrals.runEarnOuts({ approve: 'all' });
+      const [waiting] = await payoutsToApprove(referrals);
+      expect(await staff.refusePayout(referrals, waiting!.id, why)).toBe('seen by the staff');
+      expect(await run()).toBe('0 earn-outs completed, 0.00 in total; 0 refused');
+
+      await staff.stop(referrals, anna, why);
+      expect((await staff.answer(referrals, carl)).length).toBeGreaterThan(1);
+      await staff.conclude(referrals, anna, false, why);
+      await staff.correct(referrals, carl, other.code, why);
+      expect((await referrals.signups.search({ where: { userId: '2' } }))[0]).toMatchObject({ referrerId: '5' });
+      await staff.stop(referrals, anna, why);
+      await staff.conclude(referrals, anna, true, why);
+      expect(await referrals.accounts.totals(anna)).toMatchObject({ payoutsEarned: '0.00' });
+
+      await staff.sponsorWithTerms(referrals, zoe);
+      await referrals.coupons.apply(buyer, 'WELCOME');
+      expect((await referrals.quote(buyer, '30', { product: 'hosting' })).noDiscount).toMatchObject({
+        code: 'COUPON_BELOW_MINIMUM',
+      });
+      expect((await referrals.quote(buyer, '50', { product: 'hosting' })).total).toBe('40.00');
+      await referrals.recordPurchase(buyer, { amount: '40', price: '50', product: 'hosting', reference: 'inv-1' });
+      await referrals.recordRefund(buyer, { purchase: 'inv-1', reference: 're-1' });
+      await disputeWon(referrals, buyer, { refund: 're-1' });
+      await expect(referrals.coupons.apply(buyer, 'WELCOME')).rejects.toMatchObject({ code: 'COUPON_REDEEMED' });
+      expect(await staff.printCards(referrals, zoe, 3)).toHaveLength(5); // a header, WELCOME and three cards
+      expect((await staff.history(referrals, anna))[0]).toMatchObject({ call: 'accounts.ban', by: '9' });
+    },
+    staff.governance,
+  ));

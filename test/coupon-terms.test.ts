@@ -214,6 +214,76 @@ describe('restoreOnRefund', () => {
     await isSound();
   });
 
+  const undo = (buyer: string, reference: string) => host.referrals.undoRefund(buyer, { reference });
+  const refused = (buyer: string, { code }: { code: string }) => refusalOf(host.referrals.coupons.apply(buyer, code));
+
+  test('a refund that is undone takes it again, if it is unused, also where it is applied anew', async () => {
+    for (const isApplied of [false, true]) {
+      const channel = await couponOf(host, 'anna', { restoreOnRefund: true, maxRedemptions: 1 });
+      const buyer = await applicant(channel);
+      await buy(buyer, 10, { reference: 'order' });
+      const parts = [(await refund(buyer, 'order', '4')).refund, (await refund(buyer, 'order', '6')).refund];
+      if (isApplied) await host.referrals.coupons.apply(buyer, channel.code);
+      await undo(buyer, parts[0]!.reference);
+      await isSound();
+      expect((await channel.refresh()).totalUses).toBe(1);
+      expect(await host.referrals.coupons.of(buyer)).toBeNull();
+      expect(await refused(buyer, channel)).toBe('COUPON_REDEEMED');
+      await undo(buyer, parts[0]!.reference);
+      await undo(buyer, parts[1]!.reference);
+      expect((await channel.refresh()).totalUses).toBe(1);
+      await refund(buyer, 'order'); // gives it back once more
+      expect((await channel.refresh()).totalUses).toBe(0);
+      await isSound();
+    }
+  });
+
+  test('a refund that is undone leaves what staff gave back, and what was used since', async () => {
+    const why = { reason: 'a present', by: 'staff-1' };
+    const channel = await couponOf(host, 'anna', { restoreOnRefund: true });
+    const buyer = await applicant(channel);
+    await buy(buyer, 10, { reference: 'order' });
+    await host.referrals.coupons.giveBack(buyer, why);
+    await undo(buyer, (await refund(buyer, 'order')).refund.reference);
+    expect((await channel.refresh()).totalUses).toBe(0);
+    await host.referrals.coupons.apply(buyer, channel.code);
+    await buy(buyer, 10, { reference: 'second' });
+    const { reference } = (await refund(buyer, 'second')).refund;
+    await host.referrals.coupons.apply(buyer, channel.code);
+    expect((await buy(buyer, 10, { reference: 'third' })).purchase.source).toBe('coupon');
+    await undo(buyer, reference);
+    expect((await channel.refresh()).totalUses).toBe(1);
+    await isSound();
+
+    const last = await couponOf(host, 'anna', { restoreOnRefund: true, maxRedemptions: 1 });
+    const [one, other] = [await applicant(last), await applicant(last)];
+    await buy(one, 10, { reference: 'order' });
+    const back = await refund(one, 'order');
+    await buy(other, 10);
+    await undo(one, back.refund.reference);
+    expect((await last.refresh()).totalUses).toBe(1);
+    expect(await refused(one, last)).toBe('COUPON_USED_UP');
+    await isSound();
+  });
+
+  test('a refund that is undone puts a recurring one on again, unless the buyer has another one on', async () => {
+    const [channel, other] = [
+      await couponOf(host, 'anna', { restoreOnRefund: true, isRecurring: true }),
+      await couponOf(host, 'anna'),
+    ];
+    for (const replaced of [null, other, channel]) {
+      const buyer = await applicant(channel);
+      await buy(buyer, 10, { reference: 'order' });
+      const back = await refund(buyer, 'order');
+      if (replaced) await host.referrals.coupons.apply(buyer, replaced.code);
+      await undo(buyer, back.refund.reference);
+      await isSound();
+      expect(await quote(buyer, 10)).toMatchObject({ code: (replaced ?? channel).code });
+      expect((await buy(buyer, 8)).purchase).toMatchObject({ source: 'coupon', channelId: (replaced ?? channel).id });
+      await isSound();
+    }
+  });
+
   test('refunds and redemptions of one coupon at once end without a deadlock', async () => {
     const channel = await couponOf(host, 'anna', { restoreOnRefund: true, maxRedemptions: 10 });
     const buyers: string[] = [];

@@ -59,6 +59,32 @@ test('ends at its time: balance, spend and hold have it again, and the ledger sa
   await isSound();
 });
 
+test('ends at its time for every reader of the balance, and by hand for what it gives back', async () => {
+  const { credits, creditTransactions } = host.referrals;
+  const user = await rich(5, 5);
+  await held(user, 8, 15);
+  await held(user, 1, 30);
+  const [first, second] = await credits.search({ where: { userId: user } });
+  const all = async (): Promise<unknown[]> => {
+    const shown = async (): Promise<unknown> => (await first!.refresh()).currentBalance;
+    const plain = await credits.get(second!.id, { plain: true, fields: ['currentBalance'] });
+    const listed = await credits.list([first!.id, second!.id]);
+    return [await credits.balance(user), await shown(), plain, listed.map(({ currentBalance }) => currentBalance)];
+  };
+  expect(await all()).toEqual(['1.00', '0.00', { currentBalance: '1.00' }, ['0.00', '1.00']]);
+  advance(14);
+  expect(await all()).toEqual(['1.00', '0.00', { currentBalance: '1.00' }, ['0.00', '1.00']]);
+  advance(1);
+  expect(await all()).toEqual(['9.00', '5.00', { currentBalance: '4.00' }, ['5.00', '4.00']]);
+  await isSound(); // nothing is written yet
+  await creditTransactions.create({ credit: first!, value: '-5' });
+  expect(await all()).toEqual(['4.00', '0.00', { currentBalance: '4.00' }, ['0.00', '4.00']]);
+  advance(15);
+  expect((await all())[0]).toBe('5.00');
+  expect((await second!.refresh()).toJSON()).toMatchObject({ currentBalance: '5.00' });
+  await isSound();
+});
+
 test('a capture afterwards is refused, a release changes nothing and says so', async () => {
   const { credits } = host.referrals;
   for (const isWritten of [false, true]) {

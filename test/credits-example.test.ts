@@ -3,7 +3,45 @@ import { createReferrals, entities, migrations, runMigrations } from 'express-re
 import request from 'supertest';
 import { DataSource } from 'typeorm';
 import { bill, checkOut, invite, launch, signUp } from '../examples/credits/credits';
-import { databaseUrl, patient } from './support/host';
+import { correctBalance, giveBack, launchLimited, reserve } from '../examples/credits/staff';
+import { databaseUrl, patient, TestClock } from './support/host';
+
+test("the staff's example does what it says", async () => {
+  const schema = 'credits staff example';
+  const dataSource = new DataSource({ type: 'postgres', url: databaseUrl(), schema, entities, migrations });
+  await dataSource.initialize();
+  await dataSource.query(`CREATE SCHEMA "${schema}"`);
+  await runMigrations(dataSource);
+  const clock = new TestClock();
+  const secret = 'a secret of at least thirty-two characters';
+  const options = { dataSource, baseUrl: 'https://shop.example', secret, user: () => null, clock: clock.read };
+  const referrals = createReferrals({ ...options, ...patient() });
+  try {
+    const { credits, signups } = referrals;
+    const [anna, carl] = [{ id: 1 }, { id: 2 }];
+    const { code } = await invite(anna, await launchLimited(referrals));
+    for (const user of [2, 3, 4]) await signups.create({ user, code });
+    expect(await credits.balance(anna)).toBe('40.00');
+
+    const until = new Date(clock.time.getTime() + 60_000);
+    for (let again = 0; again < 2; again++)
+      expect(await reserve(referrals, carl, { reference: 'cart-1', amount: '8', until })).toBe('8.00');
+    expect(await credits.balance(carl)).toBe('2.00');
+    clock.advance(60_000);
+    expect(await credits.balance(carl)).toBe('10.00');
+    await credits.spend(carl, { amount: '10', reference: 'invoice-1' });
+    const back = { invoice: 'invoice-1', amount: '4', reference: 'refund-1' };
+    for (let again = 0; again < 2; again++) expect(await giveBack(referrals, carl, back)).toBe('4.00');
+    const change = { amount: '-1.50', reference: 'case-7', by: 9, reason: 'charged twice' };
+    for (let again = 0; again < 2; again++) expect(await correctBalance(referrals, carl, change)).toBe('2.50');
+    expect(await referrals.audit.search({ where: { call: 'credits.adjust' } })).toMatchObject([{ by: '9' }]);
+    expect(await referrals.verify()).toMatchObject({ ok: true, problems: [] });
+  } finally {
+    await referrals.close();
+    await dataSource.query(`DROP SCHEMA "${schema}" CASCADE`);
+    await dataSource.destroy();
+  }
+});
 
 test('the example does what it says', async () => {
   const schema = 'credits example';

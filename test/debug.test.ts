@@ -5,7 +5,7 @@ import { text } from 'node:stream/consumers';
 import supertest from 'supertest';
 import { Referral } from '../lib';
 import { firefox } from './support/browser';
-import { closeAll, startHost } from './support/host';
+import { closeAll, databaseUrl, startHost } from './support/host';
 
 afterAll(closeAll);
 
@@ -31,7 +31,7 @@ async function printed(debug: string): Promise<string> {
   await Referral.create({ redirectTo: '/', code: 'OLD', expiredAt: longAgo }, { manager });
   await host.referrals.close();
   const child = spawn(process.execPath, [path.join(__dirname, 'support/debug-page.js')], {
-    env: { ...process.env, SCHEMA: schema, NODE_DEBUG: debug },
+    env: { ...process.env, TEST_DATABASE_URL: databaseUrl(schema), SCHEMA: schema, NODE_DEBUG: debug },
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
   });
   const output = text(child.stderr!);

@@ -184,6 +184,52 @@ describe('earnOuts.approve', () => {
     expect(asked).not.toContain(referrer);
   });
 
+  test('one that staff reject fails with their reason, and its amount waits for them', async () => {
+    const { referrer, earnOuts, totals } = await earned(host, 'payout');
+    await run(host);
+    const [first] = await waiting(referrer);
+    const told: string[] = [];
+    const tell = ({ status }: { status: string }): void => void told.push(status);
+    host.referrals.on('earnOut', tell);
+    const { earnOuts: calls } = host.referrals;
+    for (const reason of [undefined, '', 7] as never[])
+      expect(await refusalOf(calls.reject(first!, { reason }))).toBe('INVALID_INPUT reason');
+    const rejected = await calls.reject(first!, { by: 'eve', reason: 'not this one' });
+    expect(rejected).toMatchObject({ status: 'failed', errorReason: 'not this one', awaitsApproval: false });
+    expect(rejected.nextAttemptAt).toBeNull();
+    expect(await calls.reject(first!, staff)).toEqual(rejected);
+    host.referrals.off('earnOut', tell);
+    expect(told).toEqual(['failed']);
+    expect(await totals()).toMatchObject({ payoutsEarned: '25.00' });
+    expect(await refusalOf(calls.approve(first!, staff))).toBe('NOT_CHANGEABLE');
+    for (const _ of [1, 2]) await run(host);
+    expect(await earnOuts()).toHaveLength(1);
+    await calls.retry(first!, staff);
+    await host.referrals.runEarnOuts();
+    const [again] = await waiting(referrer);
+    expect(again).toMatchObject({ amount: '25.00' });
+    await calls.approve(again!, staff);
+    expect(await refusalOf(calls.reject(again!, staff))).toBe('NOT_CHANGEABLE');
+    await host.referrals.runEarnOuts();
+    expect(await refusalOf(calls.reject(again!, staff))).toBe('NOT_CHANGEABLE');
+    const audited = await host.dataSource.getRepository(ReferralAudit).findBy({ userId: referrer, by: 'eve' });
+    expect(audited.map(({ call }) => call)).toEqual(['earnOuts.reject', 'earnOuts.retry', 'earnOuts.approve']);
+  });
+
+  test('an approval and a rejection at once: one of the two', async () => {
+    for (let round = 0; round < 8; round++) {
+      const { referrer, earnOuts } = await earned(host, 'payout');
+      await run(host);
+      const [first] = await waiting(referrer);
+      const calls = [host.referrals.earnOuts.approve(first!, staff), host.referrals.earnOuts.reject(first!, staff)];
+      const [approved, rejected] = await Promise.allSettled(round % 2 ? calls : calls.reverse());
+      expect([approved!.status, rejected!.status].sort()).toEqual(['fulfilled', 'rejected']);
+      await host.referrals.runEarnOuts();
+      const [earnOut] = await earnOuts();
+      expect(asked.filter((user) => user === referrer)).toHaveLength(earnOut!.status === 'failed' ? 0 : 1);
+    }
+  });
+
   test('a run can say which wait; what waits goes on waiting, and credit never waits', async () => {
     const [payee, saver] = [await earned(host, 'payout'), await earned(host)];
     await run(host, 'all');

@@ -20,10 +20,10 @@ const options = { commission: { ratio: '0.25', pendingDays: 0 }, earnOuts: { pay
 beforeAll(async () => {
   direct = await startEarnings(options);
   const { dataSource } = direct;
-  const { port } = new URL(databaseUrl());
-  proxy = await startCuttingProxy(Number(port), { end: (pid) => endBackend(dataSource, pid) });
-  const url = Object.assign(new URL(databaseUrl()), { port: String(proxy.port) }).href;
   const { schema } = dataSource.options as { schema: string };
+  const given = new URL(databaseUrl(schema));
+  proxy = await startCuttingProxy(Number(given.port), { end: (pid) => endBackend(dataSource, pid) });
+  const url = Object.assign(given, { port: String(proxy.port) }).href;
   behind = await openDataSource({ url, schema, migrate: false, poolSize: 2 });
   own = await startHost({ ...options, dataSource: behind, clock: direct.clock.read }, (app) => {
     app.post('/request', (req, res, next) => {

@@ -1,4 +1,5 @@
-import { entities, type WithManager } from '../lib';
+import type { WithManager } from '../lib';
+import { everyRow } from './support/earnings';
 import { closeAll, type Host, Product, startHost } from './support/host';
 
 afterAll(closeAll);
@@ -25,14 +26,6 @@ beforeAll(async () => {
   await signups.create({ user: 'referee', code: 'code' });
 });
 
-const everything = (): Promise<object[][]> =>
-  Promise.all(
-    entities.map(async (entity) => {
-      const rows = await host.dataSource.getRepository(entity).find();
-      return rows.map((row) => ({ ...row })).sort((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1));
-    }),
-  );
-
 /** Refused by name, with what it takes and got; nothing is written; the host's transaction goes on and commits. */
 async function expectRefused(field: string, call: (options: WithManager) => Promise<unknown>): Promise<void> {
   const escaped = field.replace(/[[\].]/g, '\\$&');
@@ -42,14 +35,14 @@ async function expectRefused(field: string, call: (options: WithManager) => Prom
       new RegExp(`^(${escaped} takes .+, but got .+|.+ has no field "${escaped}"\\. It knows .+)\\.$`, 's'),
     ),
   };
-  const before = await everything();
+  const before = await everyRow(host);
   await expect(call({})).rejects.toMatchObject(refusal);
   const { id } = await host.dataSource.transaction(async (manager) => {
     await expect(call({ manager })).rejects.toMatchObject(refusal);
     return manager.save(Object.assign(new Product(), { name: 'still usable' }));
   });
   expect(await host.dataSource.getRepository(Product).countBy({ id })).toBe(1);
-  expect(await everything()).toEqual(before);
+  expect(await everyRow(host)).toEqual(before);
 }
 
 type Call = (input: never, options: WithManager) => Promise<unknown>;

@@ -21,7 +21,7 @@ afterEach(verified);
 async function merge(from: string, into: string): Promise<void> {
   await host.referrals.mergeUsers(from, into, said);
   await verified();
-  const rows = (await everyRow(host)).flat().filter((row) => !row.includes('"actor"'));
+  const rows = (await everyRow(host)).filter((row) => !row.includes('"actor"'));
   expect(rows.filter((row) => row.includes(`"${from}"`))).toEqual([]);
 }
 
@@ -113,6 +113,33 @@ test.each([false, true])('nobody becomes their own referrer (the referrer goes: 
   await referrals.recordRefund(into, { purchase: 'paid', reference: 'back' });
   clock.advanceDays(100);
   await referrals.runEarnOuts();
+});
+
+test('the reward that a dropped sign-up has granted is not granted again by the one that stays', async () => {
+  const { referrals, clock } = host;
+  const type = await referrals.creditTypes.create({ name: fresh() });
+  const reward = {
+    ...{ rewardCreditAmount: '40', rewardCreditDuration: 90, rewardCreditType: type.id },
+    ...{ beforeRewardUsageThreshold: '50', rewardLimit: { count: 5, period: 'all' } as const },
+  };
+  const [anna, otto, first, second] = [fresh('anna'), fresh('otto'), fresh('first'), fresh('second')];
+  await refer(host, anna, first, reward);
+  clock.advanceDays(1);
+  const code = await refer(host, otto, second, reward);
+  await referrals.recordUsage(second, { reference: 'enough', amount: 60 });
+  await merge(second, first);
+  await referrals.recordUsage(first, { reference: 'more', amount: 60 });
+  const rewarded = async (user: string) => (await referrals.credits.search({ where: { userId: user } })).length;
+  expect([await rewarded(anna), await rewarded(otto)]).toEqual([0, 1]);
+  // Nor by a later referrer, or after another merge.
+  const other = fresh();
+  clock.advanceDays(-1);
+  await refer(host, fresh(), other, reward);
+  clock.advanceDays(1);
+  await merge(first, other);
+  await referrals.signups.reassign(other, { referral: code, ...said });
+  await referrals.recordUsage(other, { reference: 'most', amount: 600 });
+  expect(await rewarded(otto)).toBe(1);
 });
 
 test('credits of both sign-ups stay, and no reward is granted twice', async () => {
@@ -484,7 +511,9 @@ test(`random calls, merges and reassignments (SEED=${seed})`, async () => {
         const { user: buyer, reference, amount } = purchases.splice(random(purchases.length), 1)[0]!;
         if (amount > 0) await referrals.recordRefund(now(buyer), { purchase: reference, reference: fresh() });
       } else if (call === 6)
-        await referrals.signups.reassign(user, { referral: random(4) ? code : null, ...said }).catch(isRefused);
+        await referrals.signups
+          .reassign(user, { referral: random(4) ? code : null, past: random(2) ? 'move' : 'keep', ...said })
+          .catch(isRefused);
       else if (call === 7) {
         await referrals.coupons.apply(user, coupons[random(2)]!.code).catch(isRefused);
         if (random(2)) await referrals.runEarnOuts();

@@ -55,6 +55,7 @@ const ours = [
   'referral_user_counts',
   'referral_user_days',
   'referral_user_links',
+  'referral_visitor_clicks',
   'referral_visitors',
   'referrals',
 ];

@@ -193,6 +193,36 @@ describe('a shared payout address', () => {
     await clean();
   });
 
+  test('accounts that have shared one since before the rule are flagged before they are paid, but for the oldest', async () => {
+    await begin({ sharedPayoutAddress: 'off' });
+    for (const user of ['anna', 'bob', 'carl']) {
+      await linkOf(user, user.toUpperCase());
+      await payTo(user, 'one@shop.example');
+      await signUp(`friend of ${user}`, user.toUpperCase());
+      await buy(`friend of ${user}`, '100.00', 'p');
+    }
+    await referrals.close();
+    referrals = createReferrals({
+      ...{ dataSource: host.dataSource, baseUrl, secret, user: () => null, ...patient() },
+      ...options({ sharedPayoutAddress: 'hold' }, () => ({ reference: 'paid' })),
+    });
+    clock.advanceDays(2);
+    expect(await referrals.runEarnOuts()).toMatchObject({ bound: 1, completed: 1 });
+    expect(rulesOf(await referrals.reviews.search())).toEqual([
+      ['sharedPayoutAddress', 'bob', null],
+      ['sharedPayoutAddress', 'carl', null],
+    ]);
+    clock.advanceDays(2);
+    expect(await referrals.runEarnOuts()).toMatchObject({ bound: 0 });
+    await clean();
+    const [review] = await referrals.reviews.search({ where: { userId: 'bob' } });
+    await referrals.reviews.allow(review!);
+    expect(await referrals.runEarnOuts()).toMatchObject({ bound: 1, completed: 1 });
+    expect(await referrals.reviews.count()).toBe(2);
+    await clean();
+    await referrals.close();
+  });
+
   test('two accounts that take it at once: one of them is flagged', async () => {
     await begin();
     const ids = await Promise.all(['a', 'b', 'c', 'd'].map(async (user) => (await referrals.accounts.of(user)).id));
@@ -299,6 +329,47 @@ describe('the host’s own rule', () => {
       currency: 'USD',
       reference: 'p1',
     });
+    await clean();
+  });
+
+  test.each(['flag', 'hold'] as const)('is asked again where a purchase gets its referrer later, %s', async (mode) => {
+    const asked: object[] = [];
+    await begin({
+      rule: {
+        do: mode,
+        find: async (facts) => {
+          await host.dataSource.query('SELECT 1');
+          if (facts.about === 'sign-up' || facts.referrer === null) return null;
+          asked.push([facts.referrer, facts.referee, facts.reference, facts.amount, facts.currency, facts.at]);
+          return facts.amount === '100.00' ? `Too much: ${facts.reference}.` : null;
+        },
+      },
+    });
+    const { code } = await linkOf('anna', 'ANNA');
+    const at = clock.read();
+    for (const user of ['bob', 'carl']) {
+      await buy(user, '20.00', 'p1');
+      await buy(user, '100.00', 'p2');
+    }
+    expect(asked).toEqual([]);
+    await signUp('bob', 'ANNA');
+    const browser = host.browser();
+    await browser.get(`/r/${code}`).expect(302);
+    await browser.post('/login/carl').expect(204);
+    await browser.get('/whose').expect(200);
+    expect(asked).toEqual([
+      ['anna', 'bob', 'p1', '20.00', 'USD', at],
+      ['anna', 'bob', 'p2', '100.00', 'USD', at],
+      ['anna', 'carl', 'p1', '20.00', 'USD', at],
+      ['anna', 'carl', 'p2', '100.00', 'USD', at],
+    ]);
+    expect(opened.map(({ userId, refereeId, evidence }) => [userId, refereeId, evidence])).toEqual([
+      ['anna', 'bob', { sentence: 'Too much: p2.', purchase: 'p2' }],
+      ['anna', 'carl', { sentence: 'Too much: p2.', purchase: 'p2' }],
+    ]);
+    const statuses = (await referrals.commissions.search()).map(({ status }) => status);
+    expect(statuses).toEqual(Array.from({ length: 4 }, () => (mode === 'hold' ? 'held' : 'available')));
+    expect(host.errors).toEqual([]);
     await clean();
   });
 

@@ -127,6 +127,53 @@ test('limits each referrer by itself, and not the credit of referees', async () 
   await isSound();
 });
 
+test('a reward whose sign-up has left its referrer stays counted, and one that was not granted makes room', async () => {
+  const { referrals, dataSource, schema } = host;
+  const { referrer, code } = await start({ count: 2, period: 'all' });
+  const [reassigned, merged, other] = [await signUp(code), await signUp(code), fresh()];
+  const said = { reason: 'mistyped' };
+  const countsOf = async (user: string): Promise<unknown[]> =>
+    dataSource.query(`SELECT rewards, departed FROM ${schema}.referral_reward_counts WHERE user_id = $1`, [user]);
+  await referrals.signups.reassign(reassigned.userId, { code: null, ...said });
+  expect(await countsOf(referrer)).toEqual([{ rewards: 2, departed: 1 }]);
+  host.clock.advanceDays(-1);
+  const { code: earlier } = await start({ count: 1, period: 'year' });
+  await signUp(earlier, other);
+  host.clock.advanceDays(1);
+  await referrals.mergeUsers(merged.userId, other, said);
+  expect(await countsOf(referrer)).toEqual([{ rewards: 2, departed: 2 }]);
+  await isSound();
+  expect((await signUp(code)).noReward).toBe('limit-reached');
+  // A count that was raised is found.
+  for (const column of ['rewards', 'departed'])
+    await dataSource.transaction(async (manager) => {
+      await manager.query(`UPDATE ${schema}.referral_reward_counts SET ${column} = ${column} + 1 WHERE user_id = $1`, [
+        referrer,
+      ]);
+      const { problems } = await referrals.verify({ manager });
+      expect(problems).toMatchObject([{ invariant: 'each reward with a limit is counted' }]);
+      await manager.query(`UPDATE ${schema}.referral_reward_counts SET ${column} = ${column} - 1 WHERE user_id = $1`, [
+        referrer,
+      ]);
+    });
+});
+
+test('a reward that waits for a review leaves no trace when the sign-up is reassigned', async () => {
+  const held = await startEarnings({ fraud: { rule: { do: 'hold', find: () => 'a robot' } } });
+  const { referrals } = held;
+  const type = await referrals.creditTypes.create({ name: 'reward' });
+  const program = await referrals.programs.create({
+    ...{ name: 'limited', rewardLimit: { count: 1, period: 'all' } },
+    rewardCredit: { amount: 10, durationDays: 1000, type },
+  });
+  const { code } = await referrals.referralCodes.create({ code: 'LIMITED', user: 'anna', program });
+  const [one, two] = [fresh(), fresh()];
+  await referrals.signups.create({ user: one, code });
+  await referrals.signups.reassign(one, { code: null, reason: 'mistyped' });
+  expect((await referrals.signups.create({ user: two, code })).noReward).toBeNull();
+  expect(await referrals.verify()).toMatchObject({ problems: [] });
+});
+
 test('thresholds reached at once in four processes are exactly so many rewards', async () => {
   const real = await startEarnings({ clock: undefined });
   const { referrals } = real;

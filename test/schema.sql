@@ -227,12 +227,20 @@ CREATE TABLE referral_commissions (
   max_per_referrer numeric(20,4),
   period character varying(8),
   referrer_room numeric(28,4),
+  moved_at timestamp with time zone,
+  moved_from bigint,
+  slot bigint DEFAULT 0 NOT NULL,
   CONSTRAINT pk_referral_commissions PRIMARY KEY (user_id, id),
   CONSTRAINT ck_referral_commissions_amounts CHECK (earned > 0::numeric AND amount >= 0::numeric AND amount <= earned),
   CONSTRAINT ck_referral_commissions_finite CHECK (abs(rate) < 'Infinity'::numeric AND abs(flat_amount) < 'Infinity'::numeric AND abs(max_per_referee) < 'Infinity'::numeric AND abs(room) < 'Infinity'::numeric AND abs(max_per_referrer) < 'Infinity'::numeric AND abs(referrer_room) < 'Infinity'::numeric AND abs(earned) < 'Infinity'::numeric AND abs(amount) < 'Infinity'::numeric),
   CONSTRAINT ck_referral_commissions_held CHECK ((held_for = '{}'::text[]) = (held_from IS NULL) AND (held_from IS NOT NULL) = (available_at = 'infinity'::timestamp with time zone)),
   CONSTRAINT ck_referral_commissions_kind CHECK ((kind::text = ANY (ARRAY['purchase'::character varying, 'sign-up'::character varying]::text[])) AND (kind::text = 'sign-up'::text) = (signup_id > 0)),
   CONSTRAINT ck_referral_commissions_mode CHECK (mode::text = ANY (ARRAY['credits'::character varying, 'payout'::character varying]::text[])),
+  CONSTRAINT ck_referral_commissions_moved CHECK (slot =
+CASE
+    WHEN moved_at IS NULL THEN 0::bigint
+    ELSE id
+END AND (moved_at IS NULL OR amount = 0::numeric AND reverted_at IS NOT NULL AND held_from IS NULL AND rejected_at IS NULL)),
   CONSTRAINT ck_referral_commissions_rejected CHECK (rejected_at IS NULL OR amount = 0::numeric AND reverted_at IS NOT NULL AND held_from IS NULL)
 ) WITH (fillfactor=80);
 CREATE INDEX ix_referral_commissions_amount ON referral_commissions USING btree (user_id, amount DESC, id) INCLUDE (available_at, reverted_at, mode, channel_id);
@@ -246,7 +254,8 @@ CREATE INDEX ix_referral_commissions_referral ON referral_commissions USING btre
 CREATE INDEX ix_referral_commissions_rejected ON referral_commissions USING btree (id) WHERE rejected_at IS NOT NULL;
 CREATE INDEX ix_referral_commissions_reverted ON referral_commissions USING btree (id) WHERE reverted_at IS NOT NULL;
 CREATE INDEX ix_referral_commissions_unpaid ON referral_commissions USING btree (user_id, mode, available_at) WHERE earn_out_id IS NULL;
-CREATE UNIQUE INDEX uq_referral_commissions_purchase ON referral_commissions USING btree (referee_id, user_id, purchase, kind, signup_id);
+CREATE UNIQUE INDEX uq_referral_commissions_moved_from ON referral_commissions USING btree (moved_from) WHERE moved_from IS NOT NULL;
+CREATE UNIQUE INDEX uq_referral_commissions_purchase ON referral_commissions USING btree (referee_id, user_id, purchase, kind, signup_id, slot);
 
 CREATE TABLE referral_credit_refunds (
   user_id character varying(128) NOT NULL,
@@ -417,11 +426,11 @@ CREATE UNIQUE INDEX uq_referral_earn_outs_processing ON referral_earn_outs USING
 CREATE TABLE referral_late_attributions (
   user_id character varying(128) NOT NULL,
   purchase character varying(255) NOT NULL,
-  source character varying(16) NOT NULL,
-  referral_id bigint NOT NULL,
+  source character varying(16),
+  referral_id bigint,
   channel_id bigint,
-  referrer_id character varying(128) NOT NULL,
-  mode character varying(8) NOT NULL,
+  referrer_id character varying(128),
+  mode character varying(8),
   rate numeric(20,4),
   room numeric(28,4),
   is_revenue boolean NOT NULL,
@@ -432,6 +441,7 @@ CREATE TABLE referral_late_attributions (
   referrer_room numeric(28,4),
   purchases_left integer,
   term_until timestamp with time zone,
+  is_moved boolean DEFAULT false NOT NULL,
   CONSTRAINT pk_referral_late_attributions PRIMARY KEY (user_id, purchase),
   CONSTRAINT ck_referral_late_attributions_finite CHECK (abs(rate) < 'Infinity'::numeric AND abs(room) < 'Infinity'::numeric AND abs(flat_amount) < 'Infinity'::numeric AND abs(referrer_room) < 'Infinity'::numeric)
 );
@@ -513,6 +523,7 @@ CREATE TABLE referral_redemptions (
   created_at timestamp with time zone DEFAULT now() NOT NULL,
   is_kept boolean DEFAULT false NOT NULL,
   given_back_at timestamp with time zone,
+  is_restored boolean DEFAULT false NOT NULL,
   CONSTRAINT pk_referral_redemptions PRIMARY KEY (user_id, channel_id)
 );
 CREATE INDEX ix_referral_redemptions_channel ON referral_redemptions USING btree (channel_id);
@@ -575,6 +586,7 @@ CREATE TABLE referral_responses (
   created_at timestamp with time zone DEFAULT now() NOT NULL,
   touched_at timestamp with time zone DEFAULT now() NOT NULL,
   is_new_visitor boolean DEFAULT false NOT NULL,
+  is_counted boolean DEFAULT true NOT NULL,
   CONSTRAINT pk_referral_responses PRIMARY KEY (referral_id, id)
 );
 CREATE INDEX ix_referral_responses_action ON referral_responses USING btree (referral_id, action, id) WHERE action::text <> 'RESPONDED'::text;
@@ -614,6 +626,7 @@ CREATE TABLE referral_reward_counts (
   program_id bigint NOT NULL,
   period character varying(8) NOT NULL,
   rewards integer NOT NULL,
+  departed integer DEFAULT 0 NOT NULL,
   CONSTRAINT pk_referral_reward_counts PRIMARY KEY (user_id, program_id, period)
 );
 
@@ -722,6 +735,14 @@ CREATE TABLE referral_user_links (
   clicks bigint NOT NULL,
   visitors bigint NOT NULL,
   CONSTRAINT pk_referral_user_links PRIMARY KEY (user_id, referral_id)
+);
+
+CREATE TABLE referral_visitor_clicks (
+  referral_id bigint NOT NULL,
+  visitor uuid NOT NULL,
+  day date NOT NULL,
+  clicks bigint NOT NULL,
+  CONSTRAINT pk_referral_visitor_clicks PRIMARY KEY (referral_id, visitor, day)
 );
 
 CREATE TABLE referral_visitors (

@@ -356,6 +356,37 @@ describe('what waits for a suspended account', () => {
 });
 
 describe('a ban', () => {
+  test('takes back what staff have added and is not paid, once; deductions stay', async () => {
+    const host = await startEarnings();
+    const { referrals } = host;
+    const adjust = (amount: string, reference: string): Promise<unknown> =>
+      referrals.commissions.adjust('anna', { amount, reference, reason: 'a bonus' });
+    await adjust('3.00', 'paid');
+    host.clock.advanceDays(40);
+    await referrals.runEarnOuts();
+    await adjust('10.00', 'bonus');
+    await adjust('5.00', 'more');
+    await adjust('-2.00', 'less');
+    await referrals.accounts.ban('anna', staff);
+    expect(await referrals.accounts.totals('anna')).toMatchObject({ creditsEarned: '-2.00', blocked: null });
+    const made = await referrals.adjustments.search({ where: { userId: 'anna' }, order: { id: 'ASC' } });
+    expect(made.slice(4).map(({ amount, reference, reason }) => [amount, reference, reason])).toEqual([
+      ['-10.00', `ban takes back adjustment ${made[1]!.id}`, staff.reason],
+      ['-5.00', `ban takes back adjustment ${made[2]!.id}`, staff.reason],
+    ]);
+    const audited = await referrals.audit.search({ where: { subject: 'adjustment', call: 'accounts.ban' } });
+    expect(audited).toMatchObject([{ by: 'staff-7' }, { by: 'staff-7' }]);
+    await addsUp(host);
+    await referrals.accounts.reinstate('anna');
+    await referrals.accounts.ban('anna', staff);
+    await referrals.accounts.reinstate('anna');
+    expect(await referrals.adjustments.count({ where: { userId: 'anna' } })).toBe(6);
+    host.clock.advanceDays(40);
+    await referrals.runEarnOuts();
+    expect(await referrals.credits.balance('anna')).toBe('3.00');
+    await addsUp(host);
+  });
+
   test('rejects what is not paid, keeps what is, and is not undone by reinstate', async () => {
     const host = await startPaying(() => undefined);
     const { referrals, clock } = host;

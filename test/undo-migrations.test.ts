@@ -2,7 +2,8 @@ import type { QueryRunner } from 'typeorm';
 import type { Referrals } from '../lib';
 import { AddReviews1816000000001 } from '../migrations/1816000000001-add-reviews';
 import { CountVisitors1816000000000 } from '../migrations/1816000000000-count-visitors';
-import { type EarningsHost, fresh, refer, startEarnings } from './support/earnings';
+import { ReviewClicks1819000000000 } from '../migrations/1819000000000-review-clicks';
+import { couponOf, type EarningsHost, fresh, refer, startEarnings } from './support/earnings';
 import { closeAll } from './support/host';
 
 afterAll(closeAll);
@@ -14,7 +15,7 @@ const clean = async (referrals: Referrals): Promise<void> =>
 /** Undoes a migration and runs it again, each in a transaction. Returns the statements of the second run. */
 async function again(
   { dataSource, schema }: EarningsHost,
-  migration: AddReviews1816000000001 | CountVisitors1816000000000,
+  migration: AddReviews1816000000001 | CountVisitors1816000000000 | ReviewClicks1819000000000,
   between: (runner: QueryRunner) => Promise<void> = () => Promise.resolve(),
 ): Promise<string[]> {
   const runner = dataSource.createQueryRunner();
@@ -91,4 +92,26 @@ test('visitors of earlier clicks are counted before the responses are locked', a
   expect(statements.slice(0, lock).filter((text) => text.includes(responses))).toHaveLength(1);
   expect(statements.slice(lock + 1).filter((text) => text.includes(responses))).toEqual([]);
   expect(await dataSource.query(`SELECT FROM pg_class WHERE relname = 'referral_counted_visitors'`)).toEqual([]);
+});
+
+test('coupons that refunds gave back before are known: undoing the refund takes them', async () => {
+  const host = await startEarnings();
+  const { referrals } = host;
+  const redeemed = async (terms: object) => {
+    const channel = await couponOf(host, 'anna', terms);
+    const buyer = fresh();
+    await referrals.coupons.apply(buyer, channel.code);
+    await referrals.recordPurchase(buyer, { amount: 10, reference: 'order' });
+    return { channel, buyer };
+  };
+  const [byRefund, byStaff] = [await redeemed({ restoreOnRefund: true }), await redeemed({ restoreOnRefund: true })];
+  await referrals.recordRefund(byRefund.buyer, { purchase: 'order', reference: 'back' });
+  await referrals.recordRefund(byStaff.buyer, { purchase: 'order', reference: 'back', amount: 4 });
+  await referrals.coupons.giveBack(byStaff.buyer, staff);
+  await again(host, new ReviewClicks1819000000000());
+  await clean(referrals);
+  for (const { buyer } of [byRefund, byStaff]) await referrals.undoRefund(buyer, { reference: 'back' });
+  expect((await byRefund.channel.refresh()).totalUses).toBe(1);
+  expect((await byStaff.channel.refresh()).totalUses).toBe(0);
+  await clean(referrals);
 });

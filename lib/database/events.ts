@@ -11,6 +11,7 @@ import type { ReferralResponse } from '../entities/referral-response';
 import type { ReferralReview } from '../entities/referral-review';
 import type { ReferralSignup } from '../entities/referral-signup';
 import { invalid } from '../errors';
+import type { MovedPast } from '../types/signups';
 import { callHost } from './own-runners';
 
 /**
@@ -26,6 +27,15 @@ export interface ReferralEvents {
   userLinkedToResponse: [response: ReferralResponse];
   /** A sign-up was made. Not emitted by a call that returns an earlier sign-up. */
   signup: [signup: ReferralSignup];
+  /**
+   * Staff have made a sign-up point to another referral. `before`: the earlier referrer, and what of the past commissions was
+   * moved; null for `past: 'keep'`.
+   */
+  signupReassigned: [signup: ReferralSignup, before: { referrerId: string | null; past: MovedPast | null }];
+  /** Everything of the user `from` is that of `into` now, because staff have merged the two. */
+  usersMerged: [users: { from: string; into: string; rows: number }];
+  /** A payout was made ready and waits for `earnOuts.approve`. */
+  earnOutAwaitsApproval: [earnOut: ReferralEarnOut];
   /** A user got a credit: for a sign-up, as a reward, from an earn-out, or by `credits.create`. */
   creditGranted: [credit: ReferralCredit];
   /** Credit was spent, or a hold was captured. */
@@ -58,6 +68,9 @@ const names: ReadonlySet<string> = new Set(
     response: true,
     userLinkedToResponse: true,
     signup: true,
+    signupReassigned: true,
+    usersMerged: true,
+    earnOutAwaitsApproval: true,
     creditGranted: true,
     creditSpent: true,
     purchase: true,

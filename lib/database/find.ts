@@ -12,7 +12,12 @@ export interface Find {
   relations?: object;
   take?: number | undefined;
   skip?: number | undefined;
+  /** SQL for columns that time changes, by property, from the alias of the table. What is stored may be older. */
+  computed?: Computed;
 }
+
+/** SQL for the values of columns, by property, from the alias of their table. */
+export type Computed = Readonly<Record<string, (alias: string) => string>>;
 
 /** A query, and how its rows become entities. */
 interface FindQuery<T> {
@@ -37,11 +42,11 @@ interface Part {
  * every other statement: TypeORM would read the rows with the host's parsers, and from its cache if that is always on.
  */
 export function findQuery<T extends object>(mapping: Mapping, entity: new () => T, find: Find): FindQuery<T> {
-  const { select, take, skip, ...given } = find;
+  const { select, take, skip, computed, ...given } = find;
   const builder = builderOf(mapping, entity, given);
   const parts = partsOf(builder, select as Selected);
-  const columns = parts.map(({ entity, alias, prefix, selected }) =>
-    mapping.columns(entity, builder.escape(alias), prefix, selected),
+  const columns = parts.map(({ entity, alias, prefix, selected }, index) =>
+    mapping.columns(entity, builder.escape(alias), prefix, selected, index === 0 ? computed : undefined),
   );
   const [text, values] = builder.select(columns.join(', ')).limit(take).offset(skip).getQueryAndParameters();
   return { query: { text, values }, read: (row) => read(mapping, parts, row as Record<string, unknown>) as T };

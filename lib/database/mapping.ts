@@ -3,6 +3,7 @@ import { type Currency, currencyOf, shownAmount } from '../currency';
 import { entityOf } from '../entities';
 import { currencyFormat } from '../entities/columns';
 import { registry } from '../entities/instance';
+import type { Computed } from './find';
 import { timeInResult } from './result-types';
 
 /** The properties to load, each with true; default: all. */
@@ -56,11 +57,11 @@ export class Mapping {
    * Returns a SELECT list that names each loaded column of an entity by its property. For rows that hold several entities,
    * `alias` is the alias of the table, and each name begins with `prefix`.
    */
-  columns(entity: new () => object, alias = '', prefix = '', selected?: Selected): string {
+  columns(entity: new () => object, alias = '', prefix = '', selected?: Selected, computed: Computed = {}): string {
     const from = alias && `${alias}.`;
     return loadedColumns(this.dataSource, entity, selected)
       .map(({ databaseName, propertyName, type }) => {
-        const column = `${from}${databaseName}`;
+        const column = computed[propertyName]?.(alias) ?? `${from}${databaseName}`;
         return `${type === 'timestamptz' ? timeInResult(column) : column} AS "${prefix}${propertyName}"`;
       })
       .join(', ');

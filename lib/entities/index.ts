@@ -34,6 +34,7 @@ import { ReferralUserCount } from './referral-user-count';
 import { ReferralUserDay } from './referral-user-day';
 import { ReferralUserLink } from './referral-user-link';
 import { ReferralVisitor } from './referral-visitor';
+import { ReferralVisitorClicks } from './referral-visitor-clicks';
 
 /**
  * The entities, by the names of their tables in `database.tables`. This is the only list of entities. A new entity is
@@ -43,6 +44,7 @@ export const entityOf = {
   referrals: Referral,
   responses: ReferralResponse,
   dailyCounts: ReferralDailyCount,
+  visitorClicks: ReferralVisitorClicks,
   aliases: ReferralAlias,
   visitors: ReferralVisitor,
   programs: ReferralProgram,

@@ -4,7 +4,7 @@ import { amountColumn, bigintAsNumber, finite } from './columns';
 import { ReferralCommission } from './referral-commission';
 
 /**
- * What a refund or a rejection subtracted from a commission, or an undone refund gave back. Entries are only added, and
+ * What a refund, a rejection or a move subtracted from a commission, or an undone refund gave back. Entries are only added, and
  * their amounts never change. If the commission is already in an earn-out, a later earn-out includes the entry.
  */
 @Entity({ name: 'referral_commission_entries' })
@@ -47,7 +47,7 @@ export class ReferralCommissionEntry {
   })
   readonly id!: number;
 
-  /** What made it: a refund, `undoRefund`, or `commissions.reject`. */
+  /** What made it: a refund, `undoRefund`, `commissions.reject`, or `signups.reassign`, which moved the commission. */
   @Column({ name: 'kind', type: 'varchar', length: 8, default: 'refund' })
   readonly kind!: 'refund' | 'undo' | 'reject' | 'move';
 
@@ -55,7 +55,7 @@ export class ReferralCommissionEntry {
   @Column({ name: 'amount', ...amountColumn, precision: 28 })
   readonly amount!: string;
 
-  /** The reference of the refund that it subtracts or gives back; `''` for a rejection. */
+  /** The reference of the refund that it subtracts or gives back; `''` for a rejection and a move. */
   @Column({ name: 'refund', type: 'varchar', length: lengths.reference })
   readonly refund!: string;
 

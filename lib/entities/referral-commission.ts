@@ -15,12 +15,16 @@ import type { ReferralSignup } from './referral-signup';
 
 /**
  * What a referee's purchase, or sign-up, earned the referrer. `earned` never changes. A refund or a rejection adds an entry,
- * which lowers `amount`; an undone refund adds one that raises it again.
+ * which lowers `amount`; an undone refund adds one that raises it again. `signups.reassign` can move it: an entry takes it
+ * back here, and another commission is made for the new referrer.
  */
 @Entity({ name: 'referral_commissions' })
 @Index('ix_referral_commissions_id', ['id'])
 @Index('ix_referral_commissions_referral', ['referralId'])
-@Index('uq_referral_commissions_purchase', ['refereeId', 'userId', 'purchase', 'kind', 'signupId'], { unique: true })
+@Index('uq_referral_commissions_purchase', ['refereeId', 'userId', 'purchase', 'kind', 'signupId', 'slot'], {
+  unique: true,
+})
+@Index('uq_referral_commissions_moved_from', ['movedFrom'], { unique: true, where: '(moved_from IS NOT NULL)' })
 @Index('ix_referral_commissions_amount', { synchronize: false }) // descending, with INCLUDE
 @Index('ix_referral_commissions_created', { synchronize: false }) // the same
 @Index('ix_referral_commissions_available', { synchronize: false }) // on an expression
@@ -40,6 +44,11 @@ import type { ReferralSignup } from './referral-signup';
 @Check(
   'ck_referral_commissions_rejected',
   '"rejected_at" IS NULL OR ("amount" = 0 AND "reverted_at" IS NOT NULL AND "held_from" IS NULL)',
+)
+@Check(
+  'ck_referral_commissions_moved',
+  `"slot" = CASE WHEN "moved_at" IS NULL THEN 0 ELSE "id" END AND ("moved_at" IS NULL
+    OR ("amount" = 0 AND "reverted_at" IS NOT NULL AND "held_from" IS NULL AND "rejected_at" IS NULL))`,
 )
 @Check(
   'ck_referral_commissions_finite',
@@ -177,7 +186,21 @@ export class ReferralCommission extends ReferralRecord {
   @Column({ name: 'rejected_at', type: 'timestamptz', nullable: true })
   readonly rejectedAt!: Date | null;
 
-  /** When it was taken back as a whole: the purchase was refunded in full, or it was rejected. Null if it was not. */
+  /** When `signups.reassign` took it back, to move it to another referrer or to nobody; null if it did not. */
+  @Column({ name: 'moved_at', type: 'timestamptz', nullable: true })
+  readonly movedAt!: Date | null;
+
+  /** The id of the commission of an earlier referrer that was moved here, with its terms; null if a purchase or a sign-up made it. */
+  @Column({ name: 'moved_from', type: 'bigint', nullable: true, transformer: bigintAsNumber })
+  readonly movedFrom!: number | null;
+
+  /**
+   * 0 while it counts, and its id once it was moved away: then the referrer can have another one of the same purchase. Not loaded.
+   */
+  @Column({ name: 'slot', type: 'bigint', default: 0, select: false, transformer: bigintAsNumber })
+  readonly slot?: number;
+
+  /** When it was taken back as a whole: the purchase was refunded in full, or it was rejected or moved. Null if it was not. */
   @Column({ name: 'reverted_at', type: 'timestamptz', nullable: true })
   readonly revertedAt!: Date | null;
 
@@ -188,7 +211,7 @@ export class ReferralCommission extends ReferralRecord {
   @Column({ name: 'created_at', type: 'timestamptz', default: () => 'now()' })
   readonly createdAt!: Date;
 
-  /** When the commission was created, or when a refund, an undone refund or a rejection last changed it. */
+  /** When the commission was created, or when a refund, an undone refund, a rejection or a move last changed it. */
   @Column({ name: 'updated_at', type: 'timestamptz', default: () => 'now()' })
   readonly updatedAt!: Date;
 

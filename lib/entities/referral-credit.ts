@@ -66,7 +66,10 @@ export class ReferralCredit extends ReferralRecord<CreditChanges> {
   @Column({ name: 'initial_balance', ...amountColumn })
   readonly initialBalance!: string;
 
-  /** What is left to spend, as a decimal string. Credit that is held for a checkout is not included. */
+  /**
+   * What is left to spend when it was loaded, as a decimal string. Credit that is held for a checkout is not included, until
+   * the hold ends. A query of the host's own on the table does not compute that: see `credits.hold`.
+   */
   @Column({ name: 'current_balance', ...amountColumn })
   readonly currentBalance!: string;
 

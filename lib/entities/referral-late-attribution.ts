@@ -6,8 +6,9 @@ import { amountColumn, bigintAsNumber, finite, ratioColumn } from './columns';
 import { ReferralPurchase } from './referral-purchase';
 
 /**
- * What a second look at a purchase without a referrer decided, when the buyer's sign-up or first attribution had
- * arrived. The row of the purchase keeps what was decided at first.
+ * What was decided later about a purchase: by a second look at one without a referrer, when the buyer's sign-up or first
+ * attribution had arrived, or by staff, who have moved its commission with `signups.reassign`. The row of the purchase keeps
+ * what was decided at first.
  */
 @Entity({ name: 'referral_late_attributions' })
 @Check('ck_referral_late_attributions_finite', finite('rate', 'room', 'flat_amount', 'referrer_room'))
@@ -30,23 +31,25 @@ export class ReferralLateAttribution {
   })
   readonly purchase!: string;
 
-  /** What decided who the referrer is: `sign-up` or `attribution`. */
-  @Column({ name: 'source', type: 'varchar', length: 16 })
-  readonly source!: CommissionSource;
+  /** What decided who the referrer is: `sign-up` or `attribution`; null if the commission was moved to nobody. */
+  @Column({ name: 'source', type: 'varchar', length: 16, nullable: true })
+  readonly source!: CommissionSource | null;
 
-  @Column({ name: 'referral_id', type: 'bigint', transformer: bigintAsNumber })
-  readonly referralId!: number;
+  /** Null if the commission was moved to nobody. */
+  @Column({ name: 'referral_id', type: 'bigint', nullable: true, transformer: bigintAsNumber })
+  readonly referralId!: number | null;
 
   /** The channel, if the referral is one (it has the same id); null for an ordinary referral. */
   @Column({ name: 'channel_id', type: 'bigint', nullable: true, transformer: bigintAsNumber })
   readonly channelId!: number | null;
 
-  @Column({ name: 'referrer_id', type: 'varchar', length: lengths.id })
-  readonly referrerId!: string;
+  /** Null if the commission was moved to nobody. */
+  @Column({ name: 'referrer_id', type: 'varchar', length: lengths.id, nullable: true })
+  readonly referrerId!: string | null;
 
-  /** The mode of the referrer's account when this was decided. */
-  @Column({ name: 'mode', type: 'varchar', length: 8 })
-  readonly mode!: EarningMode;
+  /** The mode of the referrer's account when this was decided; null without a referrer. */
+  @Column({ name: 'mode', type: 'varchar', length: 8, nullable: true })
+  readonly mode!: EarningMode | null;
 
   /** The share that the referrer earns of the purchase, from 0 to 1, as a decimal string; null with a flat amount. */
   @Column({ name: 'rate', ...ratioColumn, nullable: true })
@@ -83,6 +86,10 @@ export class ReferralLateAttribution {
   /** Why the purchase earned no commission; null if it earned one. */
   @Column({ name: 'no_commission', type: 'varchar', length: 16, nullable: true })
   readonly noCommission!: NoCommission | null;
+
+  /** Whether staff have moved the commission of an earlier referrer, whose terms it keeps. */
+  @Column({ name: 'is_moved', type: 'boolean', default: false })
+  readonly isMoved!: boolean;
 
   @Column({ name: 'decided_at', type: 'timestamptz' })
   readonly decidedAt!: Date;

@@ -159,22 +159,27 @@ export class ReferralPurchase extends ReferralRecord {
   readonly createdAt!: Date;
 
   /**
-   * What a second look has decided about a purchase without a referrer, or of which the buyer was the referrer; null if
-   * there is nothing.
+   * What was decided later: by a second look at a purchase without a referrer, or of which the buyer was the referrer, or by
+   * staff who have moved its commission; null if there is nothing.
    */
   async lateAttribution(options: WithManager = {}): Promise<ReferralLateAttribution | null> {
-    return related(this, 'lateAttribution', options, async (records) =>
-      this.noCommission === null ? null : records.lateAttributionOf(this, options),
-    );
+    return related(this, 'lateAttribution', options, (records) => records.lateAttributionOf(this, options));
   }
 
-  /** The commission that the purchase earned, at once or after a second look; null if it earned none. */
+  /**
+   * The commission that the purchase earned, at once or after a second look, with its present referrer; null if it earned
+   * none, or was moved to nobody.
+   */
   async commission(options: WithManager = {}): Promise<ReferralCommission | null> {
     return related(this, 'commission', options, async (records) => {
-      const { userId: refereeId, reference: purchase } = this;
-      const userId = (await this.lateAttribution(options))?.referrerId ?? this.referrerId;
-      if (userId === null) return null;
-      return (await records.find('commissions', { userId, refereeId, purchase, kind: 'purchase' }, options))[0] ?? null;
+      const of = async (userId: string | null): Promise<ReferralCommission | null> => {
+        if (userId === null) return null;
+        const kept = { kind: 'purchase', movedAt: null } as const;
+        const where = { userId, refereeId: this.userId, purchase: this.reference, ...kept };
+        return (await records.find('commissions', where, options))[0] ?? null;
+      };
+      const first = this.noCommission === null ? await of(this.referrerId) : null;
+      return first ?? of((await this.lateAttribution(options))?.referrerId ?? null);
     });
   }
 }

@@ -38,6 +38,10 @@ export class ReferralRedemption {
   @Column({ name: 'given_back_at', type: 'timestamptz', nullable: true })
   readonly givenBackAt!: Date | null;
 
+  /** Whether a refund has given it back. Only then `undoRefund` takes it again. */
+  @Column({ name: 'is_restored', type: 'boolean', default: false, select: false })
+  readonly isRestored!: boolean;
+
   /** Only loaded if the host's query asks for the relation. */
   @ManyToOne(() => ReferralChannel, { nullable: false })
   @JoinColumn({ name: 'channel_id', foreignKeyConstraintName: 'fk_referral_redemptions_channel' })

@@ -93,6 +93,10 @@ export class ReferralResponse {
   @Column({ name: 'is_new_visitor', type: 'boolean', default: false, select: false })
   readonly isNewVisitor!: boolean;
 
+  /** Whether the daily counts include it, if it is a click. See the option `fraud.clicksOfVisitor`. */
+  @Column({ name: 'is_counted', type: 'boolean', default: true, select: false })
+  readonly isCounted!: boolean;
+
   /**
    * Loads the entity that the action was about. Null if there is no target, if the row is deleted, or if its type is no
    * entity.

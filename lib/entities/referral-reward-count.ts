@@ -35,6 +35,10 @@ export class ReferralRewardCount {
   @Column({ name: 'rewards', type: 'integer' })
   readonly rewards!: number;
 
+  /** How many of them are of sign-ups that were reassigned, or dropped by a merge: they have left their reward to the referrer. */
+  @Column({ name: 'departed', type: 'integer', default: 0 })
+  readonly departed!: number;
+
   /** Only loaded if the host's query asks for the relation. */
   @ManyToOne(() => ReferralProgram, { nullable: false })
   @JoinColumn({ name: 'program_id', foreignKeyConstraintName: 'fk_referral_reward_counts_program' })

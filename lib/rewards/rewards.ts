@@ -3,17 +3,20 @@ import type { RecordCalls, RecordsByManager } from '../entities/instance';
 import type { Settings } from '../options';
 import type { Tracking } from '../tracking/tracking';
 import { AdjustmentManager } from './commissions/adjustment-manager';
+import { AdjustmentRejections } from './commissions/adjustment-rejections';
 import { BuyersReferrals } from './commissions/buyers-referrals';
 import { ChannelManager } from './commissions/channel-manager';
 import { CodeOffers } from './commissions/code-offers';
 import { CommissionHolds } from './commissions/commission-holds';
 import { CommissionManager } from './commissions/commission-manager';
+import { CommissionMoves } from './commissions/commission-moves';
 import { CommissionPages } from './commissions/commission-pages';
 import { CommissionRejections } from './commissions/commission-rejections';
 import { Coupons } from './commissions/coupons';
 import { LateAttributions } from './commissions/late-attributions';
 import { PurchaseManager } from './commissions/purchase-manager';
 import { Purchases } from './commissions/purchases';
+import { Refunds } from './commissions/refunds';
 import { SignupCommissions } from './commissions/signup-commissions';
 import { Totals } from './commissions/totals';
 import { UndoneRefunds } from './commissions/undone-refunds';
@@ -100,6 +103,7 @@ export interface Rewards {
   readonly usages: Usages;
   readonly coupons: Coupons;
   readonly purchases: Purchases;
+  readonly refunds: Refunds;
   readonly signupCommissions: SignupCommissions;
   readonly undoneRefunds: UndoneRefunds;
   readonly earnOuts: EarnOuts;
@@ -116,13 +120,14 @@ export interface Rewards {
 }
 
 export function wireRewards(settings: Settings, tracking: Tracking): Rewards {
-  const { clock, events, lookup, creation, samePerson, attribution, attributedUsers, visitors } = tracking;
+  const { clock, events, lookup, creation, samePerson, attribution, attributedUsers, clickLimit, visitors } = tracking;
   const database = new Database(settings, Math.min(settings.queryTimeoutMs * patience, maxTimeoutMs));
   const audit = new Audit(database, clock);
   const holds = new CommissionHolds(database, clock);
   const rejections = new CommissionRejections(database, clock, events, audit, settings);
   const reviewHolds = new ReviewHolds(database, holds, new Waiting(database, clock));
   const fraud = new FraudRules(database, settings, new Findings(database, clock, events, reviewHolds, audit));
+  clickLimit.listen((many) => fraud.lookAtClicks(many));
   const creditTypes = new CreditTypeManager(database);
   const programs = new ProgramManager(database, creditTypes);
   const choice = new SignupChoice(lookup, attribution, visitors, samePerson, settings);
@@ -139,16 +144,21 @@ export function wireRewards(settings: Settings, tracking: Tracking): Rewards {
   const usages = new Usages(database, clock, grants, exchange);
   const credits = new CreditManager(database, clock, events, creditTypes, audit);
 
-  const reassignments = new Reassignments({ database, clock, lookup, samePerson, dueGrants, secondLook: late, audit });
+  const reassignments = new Reassignments({
+    ...{ database, clock, events, lookup, samePerson, dueGrants, secondLook: late, audit },
+    moves: new CommissionMoves(database, clock, events, audit),
+  });
   const totals = new Totals(database, clock, settings);
   const coupons = new Coupons(database, clock, samePerson, audit);
   const purchases = new Purchases(database, clock, events, buyersReferrals, late, exchange, settings, fraud);
+  const refunds = new Refunds(database, clock, events, settings);
   const undoneRefunds = new UndoneRefunds(database, clock, events, audit);
-  const transitions = new Transitions(database, clock, events, settings, rejections, reviewHolds);
-  const bans = new Bans(database, transitions, rejections);
+  const takenBack = new AdjustmentRejections(database, clock, audit);
+  const transitions = new Transitions(database, clock, events, settings, rejections, takenBack, reviewHolds);
+  const bans = new Bans(database, transitions, rejections, takenBack);
   const suspensions = new Suspensions(database, clock, bans, audit);
   const reports = new Reports(database, events, settings, transitions, audit);
-  const earnOuts = new EarnOuts(database, clock, events, settings, creditTypes, transitions, reports);
+  const earnOuts = new EarnOuts(database, clock, events, settings, creditTypes, transitions, reports, fraud);
   const merges = new Merges(database, clock, rejections, suspensions, reviewHolds);
   const adjustments = new AdjustmentManager(database, clock, settings, audit);
 
@@ -182,10 +192,10 @@ export function wireRewards(settings: Settings, tracking: Tracking): Rewards {
     database,
     managers,
     records: recordCalls(managers),
-    ...{ signups, usages, coupons, purchases, signupCommissions, undoneRefunds, earnOuts },
+    ...{ signups, usages, coupons, purchases, refunds, signupCommissions, undoneRefunds, earnOuts },
     pages: new CommissionPages(database, clock, totals),
     codeOffers: new CodeOffers(database, clock, settings),
-    userChanges: new UserChanges(database, lookup, audit, merges),
+    userChanges: new UserChanges(database, events, lookup, audit, merges),
     explanations,
     figures: new Figures(database, clock, settings, { accounts, credits }),
     stories: new Stories(database, clock, settings, managers, explanations),

@@ -3,6 +3,7 @@ import type { Database } from '../database/database';
 import { sql } from '../database/named-parameters';
 import { timeAsText, timeInResult } from '../database/result-types';
 import { ReferralResponse, RESPONDED } from '../entities/referral-response';
+import { type CountedVisitor, limitedVisitor, manyClicksOf } from './click-limit';
 import {
   type Inserted,
   insertedValue,
@@ -28,9 +29,12 @@ interface Accepted {
 export class DistributedInsert implements ResponseInsert {
   readonly #database: Database;
   readonly #columns: string;
+  readonly #max: number | null;
 
-  constructor(database: Database) {
+  /** @param max how many clicks of a visitor on a referral and day are counted each; null for all. */
+  constructor(database: Database, max: number | null) {
     this.#database = database;
+    this.#max = max;
     this.#columns = database.columns(ReferralResponse);
   }
 
@@ -38,15 +42,18 @@ export class DistributedInsert implements ResponseInsert {
     return this.#database.transaction(async (within) => {
       const { now, accepted } = await this.#lock(given, within);
       const isNew = await this.#newVisitors(given, within);
-      const rows = accepted.map(({ n, createdAt, touchedAt, day }) => {
+      const open = accepted.map(({ n, createdAt, touchedAt, day }) => {
         const response = given[Number(n) - 1]!;
-        return { ...response, isNewVisitor: isNew(response), createdAt, touchedAt, day };
+        return { ...response, isNewVisitor: isNew(response), createdAt, touchedAt, day, isCounted: true };
       });
-      const recorded = new Set(rows.map(({ referralId }) => referralId));
-      if (rows.length === 0) return { recorded, responses: [], now };
-      const values = rows.map((row) => responseColumns.map(([, field]) => row[field]));
-      const types = responseColumns.map(([, , type]) => type);
-      const columns = responseColumns.map(([column]) => column).join(', ');
+      const recorded = new Set(open.map(({ referralId }) => referralId));
+      if (open.length === 0) return { recorded, responses: [], many: [], now };
+      const { rows, many } =
+        this.#max === null ? { rows: open, many: [] } : await this.#limited(open, this.#max, within);
+      const inserting = [...responseColumns, ['is_counted', 'isCounted', 'boolean']] as const;
+      const values = rows.map((row) => inserting.map(([, field]) => row[field]));
+      const types = inserting.map(([, , type]) => type);
+      const columns = inserting.map(([column]) => column).join(', ');
       const { responses, dailyCounts } = this.#database.tables;
       const insert = `INSERT INTO ${responses} (${columns}) VALUES ${valuesOf(values.length, types)}`;
       const inserted = await this.#database.query<{ id: string }>(
@@ -70,7 +77,7 @@ export class DistributedInsert implements ResponseInsert {
           within,
         );
       return {
-        ...{ recorded, now },
+        ...{ recorded, now, many: manyClicksOf(many, given) },
         responses: inserted
           .sort((a, b) => Number(a.id) - Number(b.id))
           .map((row) => this.#database.entity(ReferralResponse, row)),
@@ -106,6 +113,48 @@ export class DistributedInsert implements ResponseInsert {
       isNewVisitor ?? !known.has(visitorKey(referralId, userId, visitorId));
   }
 
+  /** Adds the clicks to those of their visitors, and says which are counted. As the CTEs of `BatchInsert` do. */
+  async #limited<R extends Keyed & { isNewVisitor: boolean; isCounted: boolean }>(
+    open: readonly R[],
+    max: number,
+    manager: EntityManager,
+  ): Promise<{ rows: readonly R[]; many: CountedVisitor[] }> {
+    const groups = new Map<string, { key: [number, string, string]; rows: R[] }>();
+    for (const row of open) {
+      const visitor = limitedVisitor(row);
+      if (visitor === null) continue;
+      const key: [number, string, string] = [row.referralId, visitor, row.day];
+      const group = groups.get(key.join(' ')) ?? { key, rows: [] };
+      groups.set(key.join(' '), group);
+      group.rows.push(row);
+    }
+    if (groups.size === 0) return { rows: open, many: [] };
+    const ordered = [...groups.values()].sort((a, b) => a.key[0] - b.key[0] || (a.key.join() < b.key.join() ? -1 : 1));
+    const visits = await this.#database.query<CountedVisitor & { clicks: string }>(
+      {
+        text: `WITH visits AS (
+            INSERT INTO ${this.#database.tables.visitorClicks} AS v (referral_id, visitor, day, clicks)
+            VALUES ${valuesOf(ordered.length, ['bigint', 'uuid', 'date', 'bigint'])}
+            ON CONFLICT (referral_id, visitor, day) DO UPDATE SET clicks = v.clicks + excluded.clicks
+            RETURNING referral_id, visitor, day, clicks
+          )
+          SELECT referral_id AS "referralId", visitor, to_char(day, 'YYYY-MM-DD') AS day, clicks FROM visits`,
+        values: ordered.flatMap(({ key, rows }) => [...key, rows.length]),
+      },
+      manager,
+    );
+    const uncounted = new Set<R>();
+    for (const { referralId, visitor, day, clicks } of visits) {
+      const { rows } = groups.get(`${referralId} ${visitor} ${day}`)!;
+      const room = Math.max(0, max + 1 - (Number(clicks) - rows.length));
+      for (const row of rows.slice(room)) uncounted.add(row);
+    }
+    return {
+      rows: open.map((row) => (uncounted.has(row) ? { ...row, isCounted: false, isNewVisitor: false } : row)),
+      many: visits.filter(({ clicks }) => Number(clicks) > max),
+    };
+  }
+
   /** Locks the referrals as `BatchInsert` does, and returns the responses to those that are there and have not expired. */
   async #lock(
     given: readonly NewResponse[],
@@ -136,6 +185,9 @@ export class DistributedInsert implements ResponseInsert {
   }
 }
 
+/** What a click is counted by. */
+type Keyed = Pick<NewResponse, 'referralId' | 'action' | 'userId' | 'visitorId'> & { day: string };
+
 /** The visitor of a click on a referral, as a key: the user, or while nobody is signed in, the visitor id. */
 function visitorKey(referralId: number, userId: string | null, visitorId: string | null): string {
   return userId === null ? `${referralId} visitor ${visitorId}` : `${referralId} user ${userId}`;
@@ -150,11 +202,11 @@ function valuesOf(rows: number, types: readonly string[]): string {
 
 /** How many clicks and new visitors there are of each referral and day, in the order of the keys. */
 function clicksOf(
-  rows: readonly { referralId: number; action: string; day: string; isNewVisitor: boolean }[],
+  rows: readonly { referralId: number; action: string; day: string; isNewVisitor: boolean; isCounted: boolean }[],
 ): [referralId: number, day: string, clicks: number, visitors: number][] {
   const counts = new Map<string, [number, string, number, number]>();
-  for (const { referralId, action, day, isNewVisitor } of rows) {
-    if (action !== RESPONDED) continue;
+  for (const { referralId, action, day, isNewVisitor, isCounted } of rows) {
+    if (action !== RESPONDED || !isCounted) continue;
     const key = `${referralId} ${day}`;
     const [, , clicks, visitors] = counts.get(key) ?? [referralId, day, 0, 0];
     counts.set(key, [referralId, day, clicks + 1, visitors + Number(isNewVisitor)]);

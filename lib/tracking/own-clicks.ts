@@ -117,12 +117,12 @@ export class OwnClicks {
         DELETE FROM ${responses}
         WHERE referral_id = ${$.referral} AND visitor_id = ${$.visitor} AND action = ${$.action}
           AND (user_id IS NULL OR user_id = ${$.user})
-        RETURNING created_at, is_new_visitor
+        RETURNING created_at, is_new_visitor, is_counted
       ),
       -- The days as the clicks were counted.
       days AS (
         SELECT (created_at AT TIME ZONE 'UTC')::date AS day, count(*) AS clicks, ${newVisitors} AS visitors
-        FROM deleted GROUP BY 1
+        FROM deleted WHERE is_counted GROUP BY 1
       )
       UPDATE ${dailyCounts} AS c SET clicks = c.clicks - days.clicks,
         visitors = least(c.visitors - days.visitors, c.clicks - days.clicks)

@@ -6,6 +6,7 @@ import { sql } from '../database/named-parameters';
 import type { Referral } from '../entities/referral';
 import { ReferralResponse, RESPONDED } from '../entities/referral-response';
 import type { ClickLayout } from './click-layout';
+import type { ClickLimit } from './click-limit';
 import { DistributedInsert } from './distributed-insert';
 import { BatchInsert, type Inserted, type NewResponse, type ResponseInsert } from './response-insert';
 import type { VisitorOwners } from './visitor-owners';
@@ -18,17 +19,26 @@ export class Responses {
   readonly #clock: VisitorClock;
   readonly #events: Events;
   readonly #owners: VisitorOwners;
+  readonly #limit: ClickLimit;
   readonly #plain: ResponseInsert;
   readonly #distributed: ResponseInsert;
 
-  constructor(database: Database, layout: ClickLayout, clock: VisitorClock, events: Events, owners: VisitorOwners) {
+  constructor(
+    database: Database,
+    layout: ClickLayout,
+    clock: VisitorClock,
+    events: Events,
+    owners: VisitorOwners,
+    limit: ClickLimit,
+  ) {
     this.#database = database;
     this.#owners = owners;
     this.#layout = layout;
     this.#clock = clock;
     this.#events = events;
-    this.#plain = new BatchInsert(database);
-    this.#distributed = new DistributedInsert(database);
+    this.#limit = limit;
+    this.#plain = new BatchInsert(database, limit.max);
+    this.#distributed = new DistributedInsert(database, limit.max);
   }
 
   /** Records a batch of clicks. */
@@ -49,7 +59,9 @@ export class Responses {
 
   async #insert(given: readonly NewResponse[], isReturning: boolean, manager?: EntityManager): Promise<Inserted> {
     const way = (await this.#layout.isDistributed(manager)) ? this.#distributed : this.#plain;
-    return way.insert(given, isReturning, manager);
+    const inserted = await way.insert(given, isReturning, manager);
+    this.#limit.tell(inserted.many, this.#events, manager);
+    return inserted;
   }
 
   /**

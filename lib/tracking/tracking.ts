@@ -9,6 +9,7 @@ import type { Settings } from '../options';
 import { AttributedUsers } from './attributed-users';
 import { Attribution } from './attribution';
 import { ClickLayout, hasCitus } from './click-layout';
+import { ClickLimit } from './click-limit';
 import { ClickRecorder } from './click-recorder';
 import { OwnClicks } from './own-clicks';
 import { referralCalls } from './referral-calls';
@@ -30,6 +31,7 @@ export interface Tracking extends VisitorParts {
   readonly events: Events;
   readonly creation: ReferralCreation;
   readonly visitors: Visitors;
+  readonly clickLimit: ClickLimit;
   readonly calls: ReferralCalls;
   /**
    * Reads the database's time, and where the tables of clicks are.
@@ -50,7 +52,8 @@ export function wireTracking(settings: Settings): Tracking {
   const creation = new ReferralCreation(database, clock, settings);
   const owners = new VisitorOwners(database);
   const layout = new ClickLayout(database);
-  const responses = new Responses(database, layout, visitorClock, events, owners);
+  const clickLimit = new ClickLimit(settings);
+  const responses = new Responses(database, layout, visitorClock, events, owners, clickLimit);
   const lists = new ResponseLists(database, layout, settings);
   const recorder = new ClickRecorder(responses, clock);
   const samePerson = new SamePerson(settings);
@@ -97,8 +100,9 @@ export function wireTracking(settings: Settings): Tracking {
 
   async function close(): Promise<void> {
     await recorder.close();
+    await clickLimit.settled();
     await database.close();
   }
 
-  return { ...parts, database, clock, events, creation, visitors, calls, start, close };
+  return { ...parts, database, clock, events, creation, visitors, clickLimit, calls, start, close };
 }

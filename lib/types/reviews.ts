@@ -5,7 +5,8 @@ import type { EntityManager } from 'typeorm';
 export type FraudMode = 'off' | 'flag' | 'hold';
 
 /** The rules of the option `fraud`, as a review names them. */
-export type ReviewRule = 'sharedPayoutAddress' | 'sameDevice' | 'signupsFromAddress' | 'fastSignup' | 'rule';
+export type ReviewRule =
+  'sharedPayoutAddress' | 'sameDevice' | 'signupsFromAddress' | 'clicksOfVisitor' | 'fastSignup' | 'rule';
 
 /** Where a review stands. */
 export type ReviewStatus = 'open' | 'allowed' | 'refused';

@@ -133,8 +133,23 @@ export interface ReassignInput extends StaffOptions {
   code?: string | null | undefined;
   /** The referral that the sign-up is to point to, or its id; null for nobody. */
   referral?: RecordRef | null | undefined;
+  /**
+   * What becomes of what the sign-up has earned so far, by itself and by purchases, coupons aside. `'keep'`: the earlier
+   * referrer keeps it. `'move'`: what is not paid is taken back there, and the new referrer earns it. Default `'keep'`.
+   */
+  past?: 'keep' | 'move' | undefined;
   /** Why, 1 to 500 characters. */
   reason: string;
+}
+
+/** What `signups.reassign` has moved of past commissions. Amounts are decimal strings, net of refunds. */
+export interface MovedPast {
+  /** What was taken back from the earlier referrer; the new one has earned it, if there is one. */
+  moved: string;
+  /** How many commissions that were. */
+  commissions: number;
+  /** What the earlier referrer keeps, because an earn-out has paid it, or is paying it. */
+  stays: string;
 }
 
 /** The options of `Referral.recordSignup`. */

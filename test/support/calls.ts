@@ -290,6 +290,11 @@ const calls: Record<string, Entry> = {
     const returned = await turn.host.referrals.earnOuts.settle({ key, status: 'returned', ...turn.options });
     return turn.host.referrals.earnOuts.retry(returned, turn.options);
   },
+  'referrals.earnOuts.reject': async (turn) => {
+    const key = await reconciled(turn);
+    const returned = await turn.host.referrals.earnOuts.settle({ key, status: 'returned', ...turn.options });
+    return turn.host.referrals.earnOuts.reject(returned, { ...looksWrong, ...turn.options });
+  },
   'referrals.reviews.allow': ({ host, world, options }) => host.referrals.reviews.allow(world.id.reviews, options),
   'referrals.reviews.refuse': ({ host, world, options }) => host.referrals.reviews.refuse(next(world.reviews), options),
   'referrals.verify': ({ host, options, payouts }) =>

@@ -50,6 +50,8 @@ async function main() {
     signup: (user, input) => referrals.signups.create({ user, ...input }),
     suspend: (user, input) => referrals.accounts.suspend(user, input),
     ban: (user, input) => referrals.accounts.ban(user, input),
+    reassign: (user, input) => referrals.signups.reassign(user, input),
+    merge: (user, { into, ...input }) => referrals.mergeUsers(user, into, input),
     reinstate: (user, input) => referrals.accounts.reinstate(user, input),
   };
   const run = ({ call, user, input, inTransaction }) =>

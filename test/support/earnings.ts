@@ -86,14 +86,15 @@ export async function refusalOf(call: Promise<unknown>): Promise<string> {
   }
 }
 
-/** Every row of ours. */
-export function everyRow({ dataSource }: Host): Promise<string[][]> {
-  return Promise.all(
-    entities.map(async (entity) => {
-      const rows = await dataSource.getRepository(entity).find();
-      return rows.map((row) => JSON.stringify({ ...row })).sort();
-    }),
-  );
+/** Every row of ours, as JSON by column, in order of the tables and of the rows' text. One statement: some tests ask hundreds of times. */
+export async function everyRow({ dataSource }: Pick<Host, 'dataSource'>): Promise<string[]> {
+  const { schema } = dataSource.options as { schema: string };
+  const selects = entities.map((entity, index) => {
+    const { tableName } = dataSource.getMetadata(entity);
+    return `SELECT ${index} AS table_index, row_to_json(t)::text AS row FROM "${schema}"."${tableName}" t`;
+  });
+  const rows = await dataSource.query<{ row: string }[]>(`${selects.join(' UNION ALL ')} ORDER BY table_index, row`);
+  return rows.map(({ row }) => row);
 }
 
 /**

@@ -1,3 +1,7 @@
+import { dropAll } from './migrated-databases';
+
 export default async function globalTeardown(): Promise<void> {
-  await globalThis.testPostgres?.stop();
+  if (!globalThis.testPostgres) return;
+  await dropAll();
+  await globalThis.testPostgres.stop();
 }

@@ -16,6 +16,9 @@ import {
 import { createReferrals, entities, migrations, type Referrals, type ReferralsOptions } from '../../lib';
 import { browserOf } from './browser';
 import { clusterUrl, distribute } from './cluster';
+import { copiedSchema, copyMigrated, databaseUrl, isServerOfRun } from './migrated-databases';
+
+export { databaseUrl };
 
 declare module 'express-session' {
   interface SessionData {
@@ -78,8 +81,6 @@ export class StatementLog implements Logger {
   log(): void {}
 }
 
-export const databaseUrl = (): string => process.env['TEST_DATABASE_URL']!;
-
 /** Limits that no test meets, however slow the machine: for every instance but those of tests about a limit. */
 export const patient = () => ({
   queryTimeoutMs: Number(process.env['TEST_QUERY_TIMEOUT_MS']),
@@ -88,31 +89,49 @@ export const patient = () => ({
 
 const opened: { destroy(): Promise<unknown> }[] = [];
 
-/** A DataSource in a fresh schema, with our migrations run and the host's tables made. */
+type PostgresOptions = Extract<DataSourceOptions, { type: 'postgres' }>;
+
+/** With these, a schema is migrated where it is: they say what is in it, or which it is. */
+const ofSchema = ['url', 'schema', 'entities', 'migrations', 'namingStrategy', 'entityPrefix'] as const;
+
+/**
+ * A DataSource in a fresh schema, with our migrations run and the host's tables made. Where no option says otherwise, the schema is
+ * in a database of its own, whose URL is `databaseUrl(schema)`.
+ */
 export async function openDataSource(
-  options: { migrate?: boolean; entities?: DataSourceOptions['entities'] } & Partial<
-    Extract<DataSourceOptions, { type: 'postgres' }>
-  > = {},
+  options: { migrate?: boolean; entities?: DataSourceOptions['entities'] } & Partial<PostgresOptions> = {},
 ): Promise<DataSource> {
   const { migrate = true, ...given } = options;
   const schema = given.schema ?? `test ${randomBytes(6).toString('hex')}`; // a space: everything must quote it
-  const dataSource = new DataSource({
-    type: 'postgres',
-    url: databaseUrl(),
-    entities: [...entities, ...hostEntities],
-    migrations,
-    ...given,
-    schema,
-  });
+  const isCopy = migrate && isServerOfRun() && !ofSchema.some((option) => option in given);
+  if (isCopy) opened.push({ destroy: (await copyMigrated(schema, fillTemplate)).drop });
+  const dataSource = sourceOf({ url: databaseUrl(schema), ...given, schema });
   await dataSource.initialize();
   opened.push({ destroy: () => (dataSource.isInitialized ? dataSource.destroy() : Promise.resolve()) });
-  await dataSource.query(`CREATE SCHEMA IF NOT EXISTS "${schema}"`);
-  if (migrate) {
-    await dataSource.runMigrations();
-    await dataSource.synchronize();
-    if (databaseUrl() === clusterUrl) await distribute(dataSource);
+  if (isCopy) {
+    await dataSource.query(`ALTER SCHEMA ${copiedSchema} RENAME TO "${schema}"`);
+  } else {
+    await dataSource.query(`CREATE SCHEMA IF NOT EXISTS "${schema}"`);
+    if (migrate) await migrateSchema(dataSource);
   }
   return dataSource;
+}
+
+const sourceOf = (options: Partial<PostgresOptions>): DataSource =>
+  new DataSource({ type: 'postgres', entities: [...entities, ...hostEntities], migrations, ...options });
+
+async function migrateSchema(dataSource: DataSource): Promise<void> {
+  await dataSource.runMigrations();
+  await dataSource.synchronize();
+  if (databaseUrl() === clusterUrl) await distribute(dataSource);
+}
+
+async function fillTemplate(url: string): Promise<void> {
+  const dataSource = sourceOf({ url, schema: copiedSchema });
+  await dataSource.initialize();
+  await dataSource.query(`CREATE SCHEMA ${copiedSchema}`);
+  await migrateSchema(dataSource);
+  await dataSource.destroy();
 }
 
 /**

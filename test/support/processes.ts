@@ -1,5 +1,6 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import path from 'node:path';
+import { databaseUrl } from './migrated-databases';
 
 export interface Process {
   child: ChildProcess;
@@ -10,12 +11,13 @@ interface Started<T> extends Process {
   said: T;
 }
 
-/** Starts a script of this folder in a process of its own, and waits until it is ready. */
+/** Starts a script of this folder in a process of its own, on the database of its `SCHEMA`, and waits until it is ready. */
 export async function startProcess<T>(
   script: string,
   { args = [], env = {}, execArgv = [] }: { args?: string[]; env?: NodeJS.ProcessEnv; execArgv?: string[] } = {},
 ): Promise<Started<T>> {
-  const child = fork(path.join(__dirname, script), args, { env: { ...process.env, ...env }, execArgv });
+  const own = { ...process.env, TEST_DATABASE_URL: databaseUrl(env['SCHEMA']), ...env };
+  const child = fork(path.join(__dirname, script), args, { env: own, execArgv });
   const said = await new Promise<T>((resolve, reject) => {
     child.once('message', (message) => resolve(message as T));
     child.once('exit', (code, signal) => reject(new Error(`${script} ended with ${code ?? signal}`)));

@@ -1,4 +1,5 @@
 import { LRUCache } from 'lru-cache';
+import { digitsOf } from '../../currency';
 import { formatAmount } from '../../format-amount';
 import { dayMs } from '../../limits';
 import type { Amount } from '../../types/common';
@@ -56,6 +57,21 @@ export function formatMoney(view: Place & Pick<View, 'currency'>, amount: Amount
   return formatAmount(amount, view.locale, currency);
 }
 
+/** Writes an amount of the program's currency within a sentence: a whole one without decimals. */
+export function formatShortMoney({ locale, currency }: Place & Pick<View, 'currency'>, amount: Amount): string {
+  const options = {
+    style: 'currency',
+    currency,
+    maximumFractionDigits: 20,
+    trailingZeroDisplay: 'stripIfInteger',
+  } as const;
+  const format = kept(numbers, `${locale} ${currency}`, () => {
+    const digits = digitsOf(currency);
+    return new Intl.NumberFormat([locale, 'en'], { ...options, minimumFractionDigits: digits });
+  });
+  return format.format(String(amount) as `${number}`);
+}
+
 /** Times that are further away than this say their date alone. */
 const relativeMs = 30 * dayMs;
 
@@ -63,6 +79,7 @@ const units: readonly (readonly [unit: Intl.RelativeTimeFormatUnit, ms: number])
   ['day', dayMs],
   ['hour', 3_600_000],
   ['minute', 60_000],
+  ['second', 0], // now
 ];
 
 /** Writes how far away a time is, such as "in 3 days"; null for one that is further away than 30 days. */
@@ -70,6 +87,6 @@ export function formatRelative({ locale, now }: Pick<View, 'locale' | 'now'>, ti
   const distance = time.getTime() - now.getTime();
   if (Math.abs(distance) > relativeMs) return null;
   const format = kept(relatives, locale, () => new Intl.RelativeTimeFormat([locale, 'en'], { numeric: 'auto' }));
-  const [unit, ms] = units.find(([, length]) => Math.abs(distance) >= length) ?? ['minute', 60_000];
-  return format.format(Math.trunc(distance / ms), unit);
+  const [unit, ms] = units.find(([, length]) => Math.abs(distance) >= length)!;
+  return format.format(ms === 0 ? 0 : Math.trunc(distance / ms), unit);
 }

@@ -1,5 +1,3 @@
-import { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
 import { type ErrorRequestHandler, type Request, type RequestHandler, type Response, Router } from 'express';
 import type { VNode } from 'preact';
 import { isAway } from '../../database/unavailable';
@@ -9,6 +7,7 @@ import { HttpError, notFound } from '../http-error';
 import { isSameOrigin } from '../same-origin';
 import type { Assets } from './assets';
 import { csrfField } from './csrf';
+import { type CsvFile, sendCsv } from './csv';
 import { type Framing, setPageHeaders } from './headers';
 import { renderPage } from './render';
 import type { View } from './view';
@@ -40,23 +39,18 @@ export function fieldText(fields: Fields, name: string): string {
   return typeof value === 'string' ? value : '';
 }
 
-/** A file to download, written as it comes. */
-export interface FileAnswer {
-  readonly name: string;
-  /** Its content type. */
-  readonly type: string;
-  readonly chunks: AsyncIterable<string>;
-}
-
 /** What a route answers. */
 export type Answer =
-  /** A page; default: with status 200, and in no frame of another page. */
-  | { readonly page: VNode; readonly status?: number; readonly framing?: Framing }
-  /** The same, rendered already: a template of the host's. */
-  | { readonly html: string; readonly status?: number; readonly framing?: Framing }
+  /** A page; default: with status 200. */
+  | { readonly page: VNode; readonly status?: number }
+  /** The same, rendered already: by a template of the host's. */
+  | { readonly html: string; readonly status?: number }
   /** Where to go after a form: an address of `view.url`. */
   | { readonly goTo: string }
-  | { readonly file: FileAnswer };
+  /** A list as a file. */
+  | { readonly csv: CsvFile<unknown> }
+  /** A short file, under this name. */
+  | { readonly file: string; readonly name: string; readonly type: string };
 
 export type Handler<R extends Reader = Reader> = (call: PageCall<R>) => Answer | Promise<Answer>;
 
@@ -76,13 +70,15 @@ export interface Failure {
 
 export interface PageRouterParts<R extends Reader> extends Omit<ViewParts, 'assets'> {
   readonly assets: Assets;
+  /** Who may show the pages in a frame. Default: nobody. */
+  readonly framing?: Framing;
   now(): Date;
   /** Returns who looks at the pages; null for nobody who may. */
   reader(req: Request): Promise<R | null>;
   /** The answer for nobody. */
-  refuse(view: View, req: Request): Answer;
-  /** The page of an error. `reader` is null while nobody is known. */
-  failurePage(view: View, failure: Failure, reader: R | null): VNode;
+  refuse(view: View, req: Request): Answer | Promise<Answer>;
+  /** The page of an error. */
+  failurePage(view: View, failure: Failure, reader: R): Answer | Promise<Answer>;
   readonly routes: readonly Route<R>[];
 }
 
@@ -99,16 +95,16 @@ export function pageRouter<R extends Reader>(parts: PageRouterParts<R>): Request
   async function respond(route: Route<R>, req: Request, res: Response): Promise<void> {
     const reader = await parts.reader(req);
     const view = viewFor(req, res, reader?.id ?? '');
-    if (!reader) return send(view, parts.refuse(view, req), req, res);
+    if (!reader) return send(view, await parts.refuse(view, req), res);
     try {
       const handler =
         req.method === 'POST' ? route.post : req.method === 'GET' || req.method === 'HEAD' ? route.get : undefined;
       if (!handler) throw notAllowed(route, res);
       const fields = req.method === 'POST' ? await checkedForm(view, reader, req, res) : {};
       const params = req.params as Record<string, string>;
-      await send(view, await handler({ req, res, reader, view, params, fields }), req, res);
+      await send(view, await handler({ req, res, reader, view, params, fields }), res);
     } catch (error) {
-      await fail(error, view, reader, req, res);
+      await fail(error, view, reader, res);
     }
   }
 
@@ -122,26 +118,24 @@ export function pageRouter<R extends Reader>(parts: PageRouterParts<R>): Request
     return fields;
   }
 
-  async function send(view: View, answer: Answer, req: Request, res: Response): Promise<void> {
+  async function send(view: View, answer: Answer, res: Response): Promise<void> {
     if (res.headersSent) return; // the host has responded, for example after a time limit
-    if ('goTo' in answer) {
-      setPageHeaders(res);
-      return void res.redirect(303, answer.goTo);
-    }
-    if ('file' in answer) return sendFile(answer.file, req, res);
+    setPageHeaders(res, parts.framing);
+    if ('goTo' in answer) return void res.redirect(303, answer.goTo);
+    if ('csv' in answer) return sendCsv(res, answer.csv);
+    if ('file' in answer) return void res.attachment(answer.name).type(answer.type).send(answer.file);
     const html = 'html' in answer ? answer.html : renderPage(view, answer.page);
-    setPageHeaders(res, answer.framing);
     res
       .status(answer.status ?? 200)
       .type('html')
       .send(html);
   }
 
-  async function fail(error: unknown, view: View, reader: R | null, req: Request, res: Response): Promise<void> {
+  async function fail(error: unknown, view: View, reader: R, res: Response): Promise<void> {
     const failure = failureOf(error, view);
     if (failure.status >= 500) settings.onError(error);
     if (failure.status === 503 && !res.headersSent) res.set('Retry-After', '5');
-    await send(view, { page: parts.failurePage(view, failure, reader), status: failure.status }, req, res);
+    await send(view, { ...(await parts.failurePage(view, failure, reader)), status: failure.status }, res);
   }
 
   const router = Router();
@@ -170,13 +164,6 @@ function pathOf({ path }: Request): string {
 
 /** Every other path. */
 const elsewhere = { path: '', get: () => Promise.reject(notFound()), post: () => Promise.reject(notFound()) };
-
-async function sendFile(file: FileAnswer, req: Request, res: Response): Promise<void> {
-  setPageHeaders(res);
-  res.attachment(file.name).set('Content-Type', file.type);
-  if (req.method === 'HEAD') return void res.end();
-  await pipeline(Readable.from(file.chunks), res);
-}
 
 function notAllowed(route: Route<never>, res: Response): HttpError {
   res.set('Allow', [...(route.get ? ['GET', 'HEAD'] : []), ...(route.post ? ['POST'] : [])].join(', '));

@@ -21,6 +21,8 @@ export interface ViewPlace {
   /** Where the pages are mounted, as Express has it in `req.baseUrl`. */
   readonly mount: string;
   readonly path: string;
+  /** The parameters of the page. Default: those of the request. */
+  readonly query?: URLSearchParams;
   /** The id of who is signed in: forms are theirs. Empty for nobody, whose pages have no form. */
   readonly id: string;
   readonly now: Date;
@@ -29,7 +31,7 @@ export interface ViewPlace {
 /** Makes the view of a request. */
 export function viewOf(parts: ViewParts, req: Request, res: Response, place: ViewPlace): View {
   const { settings, texts, tokens, assets } = parts;
-  const { mount, path, id, now } = place;
+  const { mount, path, id, now, query = new URLSearchParams(queryOf(req.originalUrl)) } = place;
   const locale = localeOf(parts, req);
   const zone = zoneOf(settings, req);
   // One slash at the beginning: after two, a browser reads the name of another site.
@@ -45,7 +47,7 @@ export function viewOf(parts: ViewParts, req: Request, res: Response, place: Vie
     now,
     base,
     path,
-    query: new URLSearchParams(queryOf(req.originalUrl)),
+    query,
     hidden: id === '' ? [] : [{ name: csrfField, value: tokens.sign(id, now) }, ...(host ? [host] : [])],
     assets: { css: url(`/assets/${assets.css}`), js: url(`/assets/${assets.js}`) },
     url,

@@ -1,5 +1,4 @@
-import { And, type EntityManager, Equal, FindOperator, MoreThan } from 'typeorm';
-import { csvCell } from '../../csv';
+import type { EntityManager } from 'typeorm';
 import type { Clock } from '../../database/clock';
 import { takeCode } from '../../database/codes';
 import { forgetDaysOfOwner } from '../../database/closed-days';
@@ -29,6 +28,7 @@ import {
 } from '../records/record-manager';
 import { type Fields, fieldsOf } from '../records/search';
 import { ChannelBatches } from './channel-batches';
+import { exportedLines } from './channel-export';
 import { channelTerms, checkedPromo, checkedTerms, maxRedemptionsOf, newValues, refusingDates } from './channel-values';
 
 /** The reason why a channel can't be deleted, for each foreign key that refuses it. */
@@ -151,18 +151,7 @@ export class ChannelManager extends RecordManager<ReferralChannel, ChannelInput,
     const { where = {}, manager } = objectOf<ExportCodesOptions>('channels.exportCodes', options, {
       ...{ where: true, manager: true },
     });
-    yield `${exported.join(',')}\n`;
-    for (let last = 0; ;) {
-      const after = (one: object): object => ({ ...one, id: And(MoreThan(last), idIn(one)) });
-      const search = {
-        where: Array.isArray(where) ? where.map(after) : after(where),
-        ...{ order: { id: 'ASC' as const }, take: exportedAtOnce, fields: exported, manager: manager! },
-      };
-      const found = await this.search(search);
-      for (const channel of found) yield `${exported.map((field) => csvCell(channel[field])).join(',')}\n`;
-      if (found.length < exportedAtOnce) return;
-      last = found.at(-1)!.id;
-    }
+    yield* exportedLines(where, (search) => this.search({ ...search, manager: manager! }));
   }
 
   protected override load({ where, order, select, take, skip, fields }: CheckedSearch, manager?: EntityManager) {
@@ -323,19 +312,6 @@ function prefixOf(prefix: string | undefined): string {
   if (isNothing(prefix) || prefix === '') return '';
   if (!isCode(prefix) || prefix.length > 80) throw invalid('prefix', 'up to 80 characters of [A-Za-z0-9_-]', prefix);
   return prefix;
-}
-
-/** The fields that an export has. None of them contains a comma, a quote or a line break. */
-const exported = [
-  ...(['id', 'code', 'userId', 'promoType', 'promoValue', 'isActive', 'allowedUses', 'maxRedemptions'] as const),
-  ...(['totalUses', 'startDate', 'endDate', 'createdAt'] as const),
-];
-const exportedAtOnce = 1000;
-
-/** The condition on the id in a search; any id without one. */
-function idIn(where: object): FindOperator<number> {
-  const { id } = where as { id?: number | FindOperator<number> };
-  return id instanceof FindOperator ? id : id === undefined ? MoreThan(0) : Equal(id);
 }
 
 /** The columns of its referral that a channel shows. */

@@ -29,7 +29,7 @@ export class CommissionHolds {
 
   /**
    * Holds commissions for a cause. Returns those that were not held for it before. Leaves out those that are in an
-   * earn-out or rejected, unless they are chosen by their ids.
+   * earn-out, rejected or moved away, unless they are chosen by their ids.
    *
    * @throws ReferralError `COMMISSION_BOUND`, `COMMISSION_REJECTED` for such a one that is chosen by its id.
    */
@@ -104,12 +104,12 @@ const heldCtes = ({ commissions }: Tables, cause: string): string => `
       UPDATE ${commissions} c SET held_for = c.held_for || ${cause},
         held_from = coalesce(c.held_from, c.available_at), available_at = 'infinity'
       FROM locked WHERE c.user_id = locked.user_id AND c.id = locked.id AND locked.earn_out_id IS NULL
-        AND locked.rejected_at IS NULL AND NOT locked.held_for @> ARRAY[${cause}]
+        AND locked.rejected_at IS NULL AND locked.moved_at IS NULL AND NOT locked.held_for @> ARRAY[${cause}]
       RETURNING c.*, locked.available_at AS available_before
     ),
     -- They are not available any more.
     moves AS (
-      SELECT user_id, coalesce(channel_id, 0) AS channel_id, mode, 0 AS amount, 0 AS reverted,
+      SELECT user_id, coalesce(channel_id, 0) AS channel_id, mode, 0 AS commissions, 0 AS revenue, 0 AS amount, 0 AS reverted,
         -(reverted_at IS NULL)::integer AS matured, -amount AS matured_amount, available_before AS matured_at,
         false AS is_woken
       FROM changed
@@ -128,7 +128,7 @@ const releasedCtes = ({ commissions }: Tables, cause: string): string => {
     ),
     -- Those without another cause count again, and the next run looks at their owners.
     moves AS (
-      SELECT user_id, coalesce(channel_id, 0) AS channel_id, mode, 0 AS amount, 0 AS reverted,
+      SELECT user_id, coalesce(channel_id, 0) AS channel_id, mode, 0 AS commissions, 0 AS revenue, 0 AS amount, 0 AS reverted,
         (reverted_at IS NULL)::integer AS matured, amount AS matured_amount, available_at AS matured_at,
         true AS is_woken
       FROM changed WHERE held_from IS NULL

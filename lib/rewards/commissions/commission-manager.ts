@@ -39,7 +39,17 @@ export class CommissionManager extends KeptRecordManager<ReferralCommission, obj
   /** @internal */
   constructor(database: Database, parts: Parts) {
     const times = ['availableAt', 'revertedAt', 'rejectedAt'];
-    const keys = [...times, 'channelId', 'earnOutId', 'refereeId', 'kind', 'purchase', 'signupId'];
+    const keys = [
+      ...times,
+      'movedAt',
+      'movedFrom',
+      'channelId',
+      'earnOutId',
+      'refereeId',
+      'kind',
+      'purchase',
+      'signupId',
+    ];
     super(
       database,
       {
@@ -59,8 +69,8 @@ export class CommissionManager extends KeptRecordManager<ReferralCommission, obj
    * changes nothing.
    *
    * @returns the commissions as they are now, in the order of the ids.
-   * @throws ReferralError `COMMISSION_BOUND` if an earn-out pays it already; `COMMISSION_REJECTED`; `NOT_FOUND`;
-   * `INVALID_INPUT`; `DATABASE_UNAVAILABLE`. If one is refused, none is held.
+   * @throws ReferralError `COMMISSION_BOUND` if an earn-out pays it already; `COMMISSION_REJECTED`; `COMMISSION_MOVED`;
+   * `NOT_FOUND`; `INVALID_INPUT`; `DATABASE_UNAVAILABLE`. If one is refused, none is held.
    */
   hold(id: RecordRef, options: ReasonedOptions): Promise<ReferralCommission>;
   hold(ids: readonly RecordRef[], options: ReasonedOptions): Promise<ReferralCommission[]>;
@@ -85,7 +95,7 @@ export class CommissionManager extends KeptRecordManager<ReferralCommission, obj
    * run pays those whose time has come. One that a review holds too stays held. One that is not held stays as it is.
    *
    * @returns the commissions as they are now, in the order of the ids.
-   * @throws ReferralError `COMMISSION_REJECTED`, `NOT_FOUND`, `INVALID_INPUT`, `DATABASE_UNAVAILABLE`.
+   * @throws ReferralError `COMMISSION_REJECTED`, `COMMISSION_MOVED`, `NOT_FOUND`, `INVALID_INPUT`, `DATABASE_UNAVAILABLE`.
    */
   release(id: RecordRef, options?: StaffOptions): Promise<ReferralCommission>;
   release(ids: readonly RecordRef[], options?: StaffOptions): Promise<ReferralCommission[]>;
@@ -109,7 +119,7 @@ export class CommissionManager extends KeptRecordManager<ReferralCommission, obj
    * nothing back. A repeated call changes nothing. Emits `commissionRejected`.
    *
    * @returns the commissions as they are now, in the order of the ids.
-   * @throws ReferralError `NOT_FOUND`, `INVALID_INPUT`, `DATABASE_UNAVAILABLE`.
+   * @throws ReferralError `COMMISSION_MOVED`, `NOT_FOUND`, `INVALID_INPUT`, `DATABASE_UNAVAILABLE`.
    */
   reject(id: RecordRef, options: ReasonedOptions): Promise<ReferralCommission>;
   reject(ids: readonly RecordRef[], options: ReasonedOptions): Promise<ReferralCommission[]>;
@@ -144,7 +154,8 @@ export class CommissionManager extends KeptRecordManager<ReferralCommission, obj
       ? [recordIdOf('id', given as RecordRef)]
       : listOf('ids', given as readonly RecordRef[], 'an array of ids').map((id) => recordIdOf('id', id));
     const commissions = await this.database.transaction(async (within) => {
-      await this.list(ids, { manager: within }); // refuses missing ones
+      const moved = (await this.list(ids, { manager: within })).find(({ movedAt }) => movedAt !== null); // refuses missing ones
+      if (moved) throw referralError('COMMISSION_MOVED', moved.id);
       await work(ids, within);
       return this.list(ids, { manager: within });
     }, manager);

@@ -35,7 +35,7 @@ export class CommissionRejections {
     this.#takesBack = earnOuts.takeBackCredit;
   }
 
-  /** Rejects commissions that are not rejected yet. Returns them, and keeps a row of the audit for each. */
+  /** Rejects commissions that are not rejected yet, nor moved away. Returns them, and keeps a row of the audit for each. */
   async reject(chosen: Chosen, author: Author, within: EntityManager): Promise<ReferralCommission[]> {
     await this.#takeTurns(chosen, within);
     const rows = await this.#reject(chosen, within);
@@ -98,6 +98,7 @@ export class CommissionRejections {
         reverted_at = coalesce(c.reverted_at, at.now), available_at = coalesce(c.held_from, c.available_at),
         held_for = '{}', held_from = NULL
       FROM locked CROSS JOIN at WHERE c.user_id = locked.user_id AND c.id = locked.id AND locked.rejected_at IS NULL
+        AND locked.moved_at IS NULL
       RETURNING c.*, locked.amount AS back, locked.reverted_at AS reverted_before, locked.available_at AS available_before
     ),
     ${creditTakenBack(tables, 'rejected', $.takesBack)},
@@ -119,7 +120,7 @@ export class CommissionRejections {
     ${periodChanges(tables, 'rejected')},
     -- Subtracts from the totals, after what is counted in periods: otherwise PostgreSQL would execute limited last.
     moves AS (
-      SELECT user_id, coalesce(channel_id, 0) AS channel_id, mode, -back AS amount,
+      SELECT user_id, coalesce(channel_id, 0) AS channel_id, mode, 0 AS commissions, 0 AS revenue, -back AS amount,
         (reverted_before IS NULL)::integer AS reverted, -(reverted_before IS NULL)::integer AS matured,
         -back AS matured_amount, available_before AS matured_at, false AS is_woken
       FROM rejected

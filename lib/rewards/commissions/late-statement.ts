@@ -13,7 +13,7 @@ import {
   refereeAndCommission,
   sharedRows,
 } from './purchase-statement';
-import { quotientInCents } from './quotient';
+import { refundedShares } from './refunded-shares';
 
 /** Those of a purchase that do not come from its row, and its reference. */
 export type LateParameters = Pick<
@@ -51,11 +51,7 @@ export function lateStatement(
   settings: Settings,
   comparesAddresses: boolean,
 ): Statement<LateParameters> {
-  const { tables, currency } = database;
-  // The share of a commission that refunds take back, with the rounding of `refundStatement`. Null for a purchase of 0,
-  // which earns nothing: an amount in another currency can be rounded to 0, and have refunds of 0.
-  const backUpTo = (refunded: string): string =>
-    quotientInCents(`earning.earned * (${refunded})`, 'nullif(w.paid, 0)', currency.digits);
+  const { tables } = database;
   return statement<LateParameters>(
     {
       ...{
@@ -110,12 +106,8 @@ export function lateStatement(
     ${commissionAmount(database, ofPurchase, true)},
     -- The refunds so far that are not undone, each with what it takes back of the commission.
     refunds AS (
-      SELECT r.reference, coalesce(${backUpTo('r.refunded')} - ${backUpTo('r.refunded - r.amount')}, 0) AS back
-      FROM earning CROSS JOIN (SELECT amount AS paid FROM wanted) AS w CROSS JOIN (
-        SELECT r.reference, r.amount, sum(r.amount) OVER (ORDER BY r.created_at, r.reference) AS refunded
-        FROM ${tables.refunds} r
-        WHERE r.user_id = ${$.buyer} AND r.purchase = ${$.reference} AND r.undone_at IS NULL
-      ) AS r
+      SELECT r.reference, r.back FROM earning CROSS JOIN (SELECT amount AS paid FROM wanted) AS w
+      CROSS JOIN LATERAL ${refundedShares(database, { buyer: $.buyer, purchase: $.reference, earned: 'earning.earned', paid: 'w.paid' })} AS r
     ),
     -- What they have left of it.
     netted AS (

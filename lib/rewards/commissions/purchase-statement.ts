@@ -389,5 +389,5 @@ const result = (database: Database, $: Parameters, comparesAddresses: boolean): 
       SELECT * FROM commission
       UNION ALL SELECT m.* FROM recorded JOIN ${database.tables.commissions} m
         ON m.user_id = recorded.referrer_id AND m.referee_id = ${$.buyer} AND m.purchase = ${$.reference}
-          AND m.kind = 'purchase'
+          AND m.kind = 'purchase' AND m.moved_at IS NULL
     ) AS m ON true`;

@@ -1,5 +1,5 @@
 import type { EntityManager } from 'typeorm';
-import { anyCurrency, type Currency, currencyOf, shownAmount } from '../../currency';
+import { type Currency, currencyOf, shownAmount } from '../../currency';
 import type { Clock } from '../../database/clock';
 import type { Database } from '../../database/database';
 import { isOutOfRange, violatedConstraint } from '../../database/driver-errors';
@@ -8,17 +8,14 @@ import { sql, type Statement } from '../../database/named-parameters';
 import { overtaken, retryOvertaken } from '../../database/retry';
 import { ReferralCommission } from '../../entities/referral-commission';
 import { ReferralPurchase } from '../../entities/referral-purchase';
-import { ReferralRefund } from '../../entities/referral-refund';
 import type { ReferralReview } from '../../entities/referral-review';
-import { invalid, ReferralError, referralError } from '../../errors';
+import { ReferralError, referralError } from '../../errors';
 import { amountOf, dateOf, type FieldsOf, isNothing, objectOf, referenceOf, someUserIdOf, textOf } from '../../input';
 import { lengths } from '../../limits';
 import type { Settings } from '../../options';
-import { quoted } from '../../shown';
 import type { Asking } from '../../tracking/same-person';
-import type { PurchaseInput, RefundInput } from '../../types/commissions';
+import type { PurchaseInput } from '../../types/commissions';
 import type { UserRef } from '../../types/common';
-import { takeTurn } from '../records/buyer-turn';
 import { amountFields, type Exchange, shownOf } from '../records/exchange';
 import { isUndecided } from '../records/second-look';
 import type { FraudRules } from '../reviews/fraud-rules';
@@ -32,21 +29,12 @@ import {
   purchaseStatement,
   type PurchaseVariant,
 } from './purchase-statement';
-import { Redemptions } from './redemptions';
 import { isLimitOvertaken } from './referrer-periods';
-import { type RefundParameters, type RefundRow, refundStatement } from './refund-statement';
 
 /** The result of `recordPurchase`. */
 export interface RecordedPurchase {
   purchase: ReferralPurchase;
   /** The commission; null if the purchase earned none: `purchase.noCommission` says why. */
-  commission: ReferralCommission | null;
-}
-
-/** The result of `recordRefund`. */
-export interface RecordedRefund {
-  refund: ReferralRefund;
-  /** The commission of the purchase after the refund; null if the purchase earned none. */
   commission: ReferralCommission | null;
 }
 
@@ -89,7 +77,7 @@ export interface MadePurchase extends RecordedPurchase {
 const goneMeanwhile = new Set<string | null>(['fk_referral_commissions_referral', 'fk_referral_redemptions_channel']);
 
 /**
- * Records purchases and refunds, and what they earn the referrers. The commission is computed in
+ * Records purchases, and what they earn the referrers. The commission is computed in
  * `commission-amount.ts`, as a part of `purchaseStatement`.
  */
 export class Purchases {
@@ -101,10 +89,8 @@ export class Purchases {
   readonly #exchange: Exchange;
   readonly #settings: Settings;
   readonly #fraud: FraudRules;
-  readonly #redemptions: Redemptions;
   readonly #optionTerms: OptionTerms;
   readonly #purchase: (variant: PurchaseVariant) => Statement<PurchaseParameters>;
-  readonly #refund: Statement<RefundParameters>;
 
   constructor(
     database: Database,
@@ -124,7 +110,6 @@ export class Purchases {
     this.#exchange = exchange;
     this.#settings = settings;
     this.#fraud = fraud;
-    this.#redemptions = new Redemptions(database, clock);
     this.#optionTerms = optionTerms(settings);
     const prepared = (variant: PurchaseVariant): Statement<PurchaseParameters> =>
       database.prepared(purchaseStatement(database, variant, fraud.comparesAddresses));
@@ -133,7 +118,6 @@ export class Purchases {
       redeeming: prepared({ redeems: true, isLimited }),
     }));
     this.#purchase = ({ redeems, isLimited }) => (isLimited ? limited! : free!)[redeems ? 'redeeming' : 'plain'];
-    this.#refund = database.prepared(refundStatement(database));
   }
 
   async record(user: UserRef, input: PurchaseInput): Promise<RecordedPurchase> {
@@ -232,32 +216,6 @@ export class Purchases {
   async lookAgain({ userId }: ReferralPurchase, manager: EntityManager | undefined): Promise<void> {
     const asking = { userId, user: userId, req: null, manager };
     await this.#database.nextStep(() => this.#late.arrived(asking), manager);
-  }
-
-  async refund(user: UserRef, input: RefundInput): Promise<RecordedRefund> {
-    const fields = { purchase: true, reference: true, amount: true, manager: true } as const;
-    const { manager, amount } = objectOf('recordRefund', input, fields);
-    const given = {
-      buyer: someUserIdOf('user', user),
-      purchase: referenceOf('purchase', input.purchase),
-      reference: referenceOf('reference', input.reference),
-      amount: isNothing(amount) ? null : amountOf('amount', amount, 'positive', anyCurrency),
-    };
-    return this.#database.transaction(async (within) => {
-      await takeTurn(this.#database, given.buyer, within);
-      if (given.amount !== null) amountOf('amount', amount!, 'positive', await this.#currencyOf(given, within));
-      const coupon = await this.#redemptions.lockRestorable(given.buyer, given.purchase, within);
-      const takesBack = this.#settings.earnOuts.takeBackCredit;
-      const parameters = { ...given, takesBack, now: this.#clock.parameter() };
-      const [row] = await this.#database.query<RefundRow>(this.#refund.with(parameters), within);
-      this.#refuseRefund(row!, given, amount);
-      if (coupon !== null) await this.#redemptions.restore(given.buyer, coupon, within);
-      const refund = this.#database.entity(ReferralRefund, row!, 'refund.');
-      const commission = this.#commissionIn(row!);
-      if (commission) await setPaidAt(this.#database, [commission], within);
-      if (row!.isNew && row!.isLowered) this.#events.emit(within, 'commissionReverted', commission!, refund);
-      return { refund, commission };
-    }, manager);
   }
 
   #planOf(user: UserRef, input: PurchaseInput): PurchasePlan {
@@ -360,50 +318,15 @@ export class Purchases {
     }
   }
 
-  /** Returns the commission of a recorded purchase, which a second look may have made; null if there is none. */
+  /** Returns the commission of a recorded purchase, which a second look may have made, or staff moved; null if there is none. */
   async #commissionOf(
-    { purchase, commission, mayWait }: MadePurchase,
+    { purchase, commission, isNew, mayWait }: MadePurchase,
     manager: EntityManager | undefined,
   ): Promise<ReferralCommission | null> {
-    const found = commission ?? (mayWait ? await this.#late.commissionOf(purchase, manager) : null);
+    const isMoved = !isNew && commission === null && purchase.noCommission === null;
+    const found = commission ?? (mayWait || isMoved ? await this.#late.commissionOf(purchase, manager) : null);
     if (found) await setPaidAt(this.#database, [found], manager);
     return found;
-  }
-
-  /** Throws if the result has no refund, or one with other facts than those of this call. */
-  #refuseRefund(row: RefundRow, given: Omit<RefundParameters, 'now' | 'takesBack'>, amount: unknown): void {
-    const { purchase, reference } = given;
-    if (!row.isNew && row.isSame === false) {
-      const refund = this.#database.entity(ReferralRefund, row, 'refund.');
-      const before = `a refund of ${shownOf(refund)} of the purchase ${quoted(refund.purchase)}`;
-      throw referralError(
-        'REFERENCE_REUSED',
-        reference,
-        before,
-        `${given.amount ?? 'what is left'} of ${quoted(purchase)}`,
-      );
-    }
-    if (row.paid === null) throw referralError('NOT_FOUND', 'purchase', 'reference', [purchase]);
-    if (row['refund.userId'] !== null) return;
-    const isNothingLeft = !/[1-9]/.test(row.left!);
-    if (isNothingLeft) throw referralError('NOTHING_TO_REFUND', purchase);
-    const { digits } = this.#currencyIn(row);
-    const left = shownAmount(row.left!, digits);
-    throw invalid('amount', `an amount up to the ${left} that is left of the purchase`, amount);
-  }
-
-  /** Returns the currency of the purchase that a refund names, which never changes. */
-  async #currencyOf(
-    { buyer, purchase }: Omit<RefundParameters, 'now' | 'takesBack'>,
-    manager: EntityManager,
-  ): Promise<Currency> {
-    const query = sql(
-      { buyer, purchase },
-      ($) => `SELECT currency FROM ${this.#database.tables.purchases}
-        WHERE user_id = ${$.buyer} AND reference = ${$.purchase}`,
-    );
-    const [paid] = await this.#database.query<{ currency: string | null }>(query, manager);
-    return this.#currencyIn(paid ?? { currency: null });
   }
 
   /** Returns the currency of an amount. */

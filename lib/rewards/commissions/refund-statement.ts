@@ -103,6 +103,7 @@ export function refundStatement(database: Database): Statement<RefundParameters>
       FROM made CROSS JOIN wanted w
       JOIN ${tables.commissions} m
         ON m.user_id = w.referrer_id AND m.referee_id = ${$.buyer} AND m.purchase = ${$.purchase} AND m.kind = 'purchase'
+        AND m.moved_at IS NULL
       FOR NO KEY UPDATE OF m
     ),
     -- Lowers the commission. If the purchase is refunded in full, the commission is reverted.
@@ -155,7 +156,8 @@ export function refundStatement(database: Database): Statement<RefundParameters>
     LEFT JOIN (
       SELECT * FROM lowered
       UNION ALL SELECT m.* FROM ${tables.commissions} m JOIN wanted w ON m.user_id = w.referrer_id
-      WHERE m.referee_id = ${$.buyer} AND m.purchase = ${$.purchase} AND m.kind = 'purchase' AND NOT EXISTS (SELECT FROM lowered)
+      WHERE m.referee_id = ${$.buyer} AND m.purchase = ${$.purchase} AND m.kind = 'purchase' AND m.moved_at IS NULL
+        AND NOT EXISTS (SELECT FROM lowered)
     ) AS m ON true`,
   );
 }

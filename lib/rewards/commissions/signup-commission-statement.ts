@@ -119,7 +119,7 @@ export function signupCommissionStatement(
     LEFT JOIN (
       SELECT * FROM commission
       UNION ALL SELECT m.* FROM wanted s JOIN ${tables.commissions} m
-        ON m.referee_id = ${$.user} AND m.kind = 'sign-up' AND m.signup_id = s.id
+        ON m.referee_id = ${$.user} AND m.kind = 'sign-up' AND m.signup_id = s.id AND m.moved_at IS NULL
     ) AS m ON true`,
   );
 }

@@ -7,7 +7,7 @@ import type { Database } from '../../database/database';
  * have moved `matured_until` in the meantime.
  *
  * @param source the CTE with the changes. Its columns: `user_id`, `channel_id` (0 for none) and `mode` of the row;
- * `amount` and `reverted`, to add to the totals; `matured` and `matured_amount`, to add if `matured_at` is not after
+ * `commissions`, `revenue`, `amount` and `reverted`, to add to the totals; `matured` and `matured_amount`, to add if `matured_at` is not after
  * `matured_until`; `is_woken`, whether the next run looks at the user.
  * @param after a CTE of the statement whose locks precede these. Default: none.
  */
@@ -23,12 +23,14 @@ export function totalChanges({ totals }: Database['tables'], source: string, aft
     ),
     -- Adds the changes. A run that has looked at the user before leaves the row as it is: see rescheduleStatement.
     changed_totals AS (
-      UPDATE ${totals} t SET amount = t.amount + by_row.amount, reverted = t.reverted + by_row.reverted,
+      UPDATE ${totals} t SET commissions = t.commissions + by_row.commissions, revenue = t.revenue + by_row.revenue,
+        amount = t.amount + by_row.amount, reverted = t.reverted + by_row.reverted,
         matured = t.matured + by_row.matured, matured_amount = t.matured_amount + by_row.matured_amount,
         due_at = CASE WHEN by_row.is_woken THEN at.now ELSE t.due_at END,
         due_terms = CASE WHEN by_row.is_woken THEN 0 ELSE t.due_terms END
       FROM (
-        SELECT l.user_id, l.channel_id, l.mode, sum(s.amount) AS amount, sum(s.reverted) AS reverted,
+        SELECT l.user_id, l.channel_id, l.mode, sum(s.commissions) AS commissions, sum(s.revenue) AS revenue,
+          sum(s.amount) AS amount, sum(s.reverted) AS reverted,
           coalesce(sum(s.matured) FILTER (WHERE s.matured_at <= l.matured_until), 0) AS matured,
           coalesce(sum(s.matured_amount) FILTER (WHERE s.matured_at <= l.matured_until), 0) AS matured_amount,
           bool_or(s.is_woken) AS is_woken

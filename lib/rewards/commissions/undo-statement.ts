@@ -66,7 +66,7 @@ export function undoStatement(database: Database): Statement<UndoParameters> {
       FROM undone CROSS JOIN wanted w
       JOIN ${tables.commissions} m
         ON m.user_id = w.referrer_id AND m.referee_id = w.user_id AND m.purchase = w.reference
-        AND m.kind = 'purchase'
+        AND m.kind = 'purchase' AND m.moved_at IS NULL
       WHERE m.rejected_at IS NULL
       FOR NO KEY UPDATE OF m
     ),
@@ -116,7 +116,7 @@ export function undoStatement(database: Database): Statement<UndoParameters> {
       SELECT * FROM raised
       UNION ALL SELECT m.* FROM ${tables.commissions} m
       WHERE m.user_id = p.referrer_id AND m.referee_id = p.user_id AND m.purchase = p.reference
-        AND m.kind = 'purchase' AND NOT EXISTS (SELECT FROM raised)
+        AND m.kind = 'purchase' AND m.moved_at IS NULL AND NOT EXISTS (SELECT FROM raised)
     ) AS m ON true`,
   );
 }

@@ -11,7 +11,8 @@ import type { UserRef } from '../../types/common';
 import { type Audit, staffFields, staffOf } from '../records/audit';
 import { takeTurn } from '../records/buyer-turn';
 import { setPaidAt } from './paid-at';
-import type { RecordedRefund } from './purchases';
+import { Redemptions } from './redemptions';
+import type { RecordedRefund } from './refunds';
 import { type UndoParameters, type UndoRow, undoStatement } from './undo-statement';
 
 /** Undoes refunds, such as those of disputes that the host has won. */
@@ -20,6 +21,7 @@ export class UndoneRefunds {
   readonly #clock: Clock;
   readonly #events: Events;
   readonly #audit: Audit;
+  readonly #redemptions: Redemptions;
   readonly #statement: Statement<UndoParameters>;
 
   constructor(database: Database, clock: Clock, events: Events, audit: Audit) {
@@ -27,6 +29,7 @@ export class UndoneRefunds {
     this.#clock = clock;
     this.#events = events;
     this.#audit = audit;
+    this.#redemptions = new Redemptions(database, clock);
     this.#statement = undoStatement(database);
   }
 
@@ -37,9 +40,11 @@ export class UndoneRefunds {
     const reference = referenceOf('reference', given.reference);
     return this.#database.transaction(async (within) => {
       await takeTurn(this.#database, buyer, within);
+      const coupon = await this.#redemptions.lockRestored(buyer, reference, within);
       const query = this.#statement.with({ buyer, reference, now: this.#clock.parameter() });
       const [row] = await this.#database.query<UndoRow>(query, within);
       if (row!['refund.userId'] === null) throw referralError('NOT_FOUND', 'refund', 'reference', [reference]);
+      if (coupon !== null) await this.#redemptions.take(buyer, coupon, within);
       const refund = this.#database.entity(ReferralRefund, row!, 'refund.');
       const hasCommission = row!['commission.id'] !== null;
       const commission = hasCommission ? this.#database.entity(ReferralCommission, row!, 'commission.') : null;

@@ -34,12 +34,12 @@ import type {
 } from '../../types/credits';
 import type { FieldOf, ReadOptions } from '../../types/records';
 import type { Audit } from '../records/audit';
-import { type NoOptions, RecordManager } from '../records/record-manager';
+import { type CheckedSearch, type NoOptions, RecordManager } from '../records/record-manager';
 import { Adjustments } from './adjustments';
 import type { CreditTypeManager } from './credit-type-manager';
 import { type GrantParameters, type GrantRow, grantStatement } from './grant-statement';
 import { Ledger } from './ledger';
-import { OverdueHolds } from './overdue-holds';
+import { currentFields, OverdueHolds } from './overdue-holds';
 import { type RefundedSpend, Settlements } from './settlements';
 
 const inputFields: FieldsOf<CreditInput> = {
@@ -104,9 +104,10 @@ export class CreditManager extends RecordManager<ReferralCredit, CreditInput, Cr
    * Holds credit for a checkout that takes time: call {@link capture} or {@link release} with the same reference
    * afterwards. The errors are those of {@link spend}. Credit on hold does not expire.
    *
-   * With `expiresAt`, the hold ends by itself: from then on the credit is available again in `balance`, `spend` and `hold`,
-   * and {@link capture} is refused. No job is needed. The entry that releases it, and `credit.currentBalance`, are written by
-   * the next call that changes the user's credit.
+   * With `expiresAt`, the hold ends by itself: from then on the credit is available again in `balance`, `spend`, `hold` and
+   * `credit.currentBalance`, and {@link capture} is refused. No job is needed. The entry that releases it is written by the
+   * next call that changes the user's credit. Until then the column `current_balance`, which conditions and orders of
+   * `search` use, has the balance without it.
    */
   async hold(user: UserRef, input: HoldInput): Promise<ReferralCreditSpend> {
     return this.#ledger.spend('hold', user, input);
@@ -174,6 +175,12 @@ export class CreditManager extends RecordManager<ReferralCredit, CreditInput, Cr
    */
   getByName<const O extends ReadOptions<FieldOf<ReferralCredit>> = NoOptions>(name: string, options?: O) {
     return this.getBy('name', name, options);
+  }
+
+  /** Also with the balance that overdue holds have given back. */
+  protected override load({ where, order, select, take, skip }: CheckedSearch, manager?: EntityManager) {
+    const computed = currentFields(this.database, this.#clock);
+    return this.database.find(ReferralCredit, { where, order, select, take, skip, computed }, manager);
   }
 
   /** Gives a user a credit by hand. */

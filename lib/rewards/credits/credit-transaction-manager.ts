@@ -10,6 +10,7 @@ import { lengths } from '../../limits';
 import type { CreditTransactionInput } from '../../types/credits';
 import { RecordManager } from '../records/record-manager';
 import type { CreditManager } from './credit-manager';
+import { OverdueHolds } from './overdue-holds';
 
 const addedOnly =
   'entries of the ledger are only ever added; to correct one, add another with creditTransactions.create';
@@ -43,6 +44,7 @@ interface AdjustmentRow {
 export class CreditTransactionManager extends RecordManager<ReferralCreditTransaction, CreditTransactionInput, object> {
   readonly #clock: Clock;
   readonly #credits: CreditManager;
+  readonly #overdue: OverdueHolds;
 
   /** @internal */
   constructor(database: Database, clock: Clock, credits: CreditManager) {
@@ -50,11 +52,13 @@ export class CreditTransactionManager extends RecordManager<ReferralCreditTransa
     super(database, { record: ReferralCreditTransaction, word: 'credit transaction', inUse: {}, only });
     this.#clock = clock;
     this.#credits = credits;
+    this.#overdue = new OverdueHolds(database, clock);
   }
 
   /** Adjusts a credit by hand. */
   protected async make(input: CreditTransactionInput, manager: EntityManager): Promise<ReferralCreditTransaction> {
     const parameters = await this.#parametersOf(input, manager);
+    await this.#overdue.release(parameters.user, manager);
     const row = await this.#adjust(parameters, manager);
     const { value, reference } = parameters;
     if (row.id === null) {

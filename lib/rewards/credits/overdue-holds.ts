@@ -1,6 +1,7 @@
 import type { EntityManager } from 'typeorm';
 import type { Clock } from '../../database/clock';
 import type { Database } from '../../database/database';
+import type { Computed } from '../../database/find';
 import { type Query, sql } from '../../database/named-parameters';
 import { timeOf } from '../../database/statement-time';
 
@@ -14,7 +15,24 @@ export function isOverdue(now: string, alias = ''): string {
 }
 
 /**
- * Releases overdue holds. Time alone ends a hold: `credits.balance` computes with what is overdue, and each call that
+ * SQL for the fields of a credit that time changes: the balance with what overdue holds have taken from it. For a `find`,
+ * whose text is made anew each time.
+ */
+export function currentFields({ tables }: Database, clock: Clock): Computed {
+  const time = clock.parameter();
+  const now = time === null ? 'now()' : `'${time.toISOString()}'::timestamptz`;
+  return {
+    currentBalance: (credit) => `(${credit}.current_balance + coalesce((
+      SELECT -sum(e.value) FROM ${tables.spends} s
+      JOIN ${tables.transactions} e ON e.user_id = s.user_id AND e.reference = s.reference AND e.kind = 'hold'
+        AND e.credit_id = ${credit}.id
+      WHERE s.user_id = ${credit}.user_id AND ${isOverdue(now, 's')}
+    ), 0))`,
+  };
+}
+
+/**
+ * Releases overdue holds. Time alone ends a hold: what reads balances computes with what is overdue, and each call that
  * changes the user's credit writes it down first, as entries of the time at which the hold ended. A capture at the same
  * moment locks the row of the hold too, so that one of the two happens.
  */

@@ -4,7 +4,6 @@ import type { Database } from '../../database/database';
 import { violatedConstraint } from '../../database/driver-errors';
 import type { Events } from '../../database/events';
 import { sql } from '../../database/named-parameters';
-import { timeInResult } from '../../database/result-types';
 import { overtaken } from '../../database/retry';
 import { nowIn, timeOf } from '../../database/statement-time';
 import { ReferralAccount } from '../../entities/referral-account';
@@ -16,15 +15,13 @@ import { isBaseUrl } from '../../tracking/redirect';
 import type { ReferralCreation, ReferralPlan } from '../../tracking/referral-creation';
 import type { StaffOptions } from '../../types/audit';
 import type { UserRef, WithManager } from '../../types/common';
-import type { AccountChanges, AccountInput, AccountTotals, BlockedEarnings, EarningMode } from '../../types/earn-outs';
+import type { AccountChanges, AccountInput, AccountTotals } from '../../types/earn-outs';
 import type { Totals } from '../commissions/totals';
 import { flatCommission } from '../records/commission-terms';
 import { RecordManager } from '../records/record-manager';
 import type { FraudRules } from '../reviews/fraud-rules';
-import { modes, payableFrom } from './payable-from';
-import { periodEnd, periodStart } from './schedule';
+import { AccountTotalsReader } from './account-totals';
 import type { Suspensions } from './suspensions';
-import { termsOf } from './terms';
 import { Waiting } from './waiting';
 
 /** `referrals.accounts`: the referral settings and totals of users. A plan is null if the user has a referral to use. */
@@ -33,7 +30,7 @@ export class AccountManager extends RecordManager<ReferralAccount, AccountInput,
   readonly #events: Events;
   readonly #creation: ReferralCreation;
   readonly #settings: Settings;
-  readonly #totals: Totals;
+  readonly #accountTotals: AccountTotalsReader;
   readonly #fraud: FraudRules;
   readonly #waiting: Waiting;
   readonly #suspensions: Suspensions;
@@ -54,7 +51,7 @@ export class AccountManager extends RecordManager<ReferralAccount, AccountInput,
     this.#events = events;
     this.#creation = creation;
     this.#settings = settings;
-    this.#totals = totals;
+    this.#accountTotals = new AccountTotalsReader(database, clock, settings, totals);
     this.#fraud = fraud;
     this.#waiting = new Waiting(database, clock);
     this.#suspensions = suspensions;
@@ -95,69 +92,8 @@ export class AccountManager extends RecordManager<ReferralAccount, AccountInput,
   }
 
   /** @internal */
-  async totalsOf(account: ReferralAccount, manager: EntityManager | undefined): Promise<AccountTotals> {
-    const { accounts } = this.database.tables;
-    const sum = (mode: EarningMode, column: string): string =>
-      `coalesce(sum(t."${column}"::numeric) FILTER (WHERE t.mode = '${mode}'), 0)`;
-    const [row] = await this.database.query<AccountTotalsRow>(
-      sql(
-        { user: account.userId, ...termsOf(this.#settings.earnOuts, this.#clock.parameter()) },
-        ($) => `
-        WITH
-        at AS MATERIALIZED (
-          SELECT ${timeOf($.now)} AS now
-        ),
-        -- What the account has earned. earned: what is available and not paid, by mode.
-        summed AS (
-          SELECT a.user_id, coalesce(sum(t.walked), 0) AS walked,
-            ${sum('credits', 'availableAmount')} - a.credits_paid AS credits,
-            ${sum('payout', 'availableAmount')} - a.payouts_paid AS payout,
-            ${sum('credits', 'amount')} AS total_credits, ${sum('payout', 'amount')} AS total_payouts
-          FROM ${accounts} a LEFT JOIN (${this.#totals.currentSql($)}) AS t ON true WHERE a.user_id = ${$.user}
-          GROUP BY a.user_id
-        ),
-        -- The same as rows, with the time from which on each mode can be paid.
-        by_mode AS (
-          SELECT m.mode, earned.amount, ${payableFrom(this.database, 'at.now', $)} AS from_time
-          FROM ${accounts} a CROSS JOIN at CROSS JOIN summed CROSS JOIN ${modes($.isPayoutOffered)}
-          JOIN LATERAL (VALUES ('credits', summed.credits), ('payout', summed.payout)) AS earned (mode, amount)
-            ON earned.mode = m.mode
-          WHERE a.user_id = ${$.user}
-        ),
-        -- What is due, and since when: modes that can be paid now, and debts, which count in any case. Otherwise, when
-        -- the next mode with an amount can be paid: within the period, if it waits after a refusal.
-        due AS (
-          SELECT sum(amount) FILTER (WHERE from_time <= at.now OR amount < 0) AS amount,
-            min(from_time) FILTER (WHERE from_time <= at.now AND amount > 0) AS since,
-            min(from_time) FILTER (WHERE from_time > at.now AND amount > 0) AS next_time
-          FROM by_mode CROSS JOIN at
-        )
-        SELECT a.users_referred AS "usersReferred", a.users_upgraded AS "usersUpgraded", summed.walked,
-          ${timeInResult(`CASE WHEN due.amount >= coalesce(a.minimum, ${$.minimum}::numeric)
-            THEN greatest(${periodStart('a', 'at.now', $.period)}, due.since)
-            ELSE coalesce(due.next_time, ${periodEnd('a', 'at.now', $.period)}) END`)} AS "nextEarnOutAt",
-          summed.credits::text AS "creditsEarned", summed.payout::text AS "payoutsEarned",
-          summed.total_credits::text AS "totalCreditsEarned", summed.total_payouts::text AS "totalPayoutsEarned",
-          CASE WHEN a.suspended_at IS NOT NULL THEN greatest(summed.credits, 0) + greatest(summed.payout, 0)
-            ELSE summed.payout END::text AS "blockedAmount",
-          CASE WHEN a.suspended_at IS NOT NULL AND (summed.credits > 0 OR summed.payout > 0) THEN 'suspended'
-            WHEN summed.payout > 0 AND NOT ${$.isPayoutOffered}::boolean THEN 'no-payout-option'
-            WHEN summed.payout > 0 AND a.payout_email IS NULL THEN 'no-payout-address'
-            WHEN summed.payout > 0 AND a.held_for <> '{}' THEN 'review' END AS "blockedReason"
-        FROM ${accounts} a CROSS JOIN at CROSS JOIN summed CROSS JOIN due WHERE a.user_id = ${$.user}`,
-      ),
-      manager,
-    );
-    const { walked, blockedReason: reason, blockedAmount, ...totals } = row!;
-    if (!manager) await this.#totals.noteWalked(account.userId, Number(walked));
-    return {
-      ...totals,
-      creditsEarned: this.database.shown(totals.creditsEarned),
-      payoutsEarned: this.database.shown(totals.payoutsEarned),
-      totalCreditsEarned: this.database.shown(totals.totalCreditsEarned),
-      totalPayoutsEarned: this.database.shown(totals.totalPayoutsEarned),
-      blocked: reason === null ? null : { amount: this.database.shown(blockedAmount), reason },
-    };
+  totalsOf(account: ReferralAccount, manager: EntityManager | undefined): Promise<AccountTotals> {
+    return this.#accountTotals.of(account, manager);
   }
 
   protected override async plan(
@@ -294,8 +230,9 @@ export class AccountManager extends RecordManager<ReferralAccount, AccountInput,
   }
 
   /**
-   * Suspends the account of a user for good, and rejects all commissions that are not paid. Earn-outs in progress that the
-   * provider was not asked for are `failed`. Idempotent.
+   * Suspends the account of a user for good, and rejects all commissions that are not paid. What staff have added by
+   * `commissions.adjust`, and is not paid, is taken back by adjustments. Earn-outs in progress that the provider was not
+   * asked for are `failed`. Idempotent.
    *
    * @throws ReferralError as {@link suspend}.
    */
@@ -318,12 +255,4 @@ export class AccountManager extends RecordManager<ReferralAccount, AccountInput,
     await this.get(id, { manager });
     throw referralError('IN_USE', this.kind.word, id, 'it keeps what the user has earned and was paid');
   }
-}
-
-/** The totals, with amounts in the format of PostgreSQL. */
-interface AccountTotalsRow extends Omit<AccountTotals, 'blocked'> {
-  blockedReason: BlockedEarnings['reason'] | null;
-  blockedAmount: string;
-  /** How many commissions became available between `matured_until` of the totals and now. */
-  walked: string;
 }

@@ -1,6 +1,7 @@
 import type { EntityManager } from 'typeorm';
 import type { Database } from '../../database/database';
 import { sql } from '../../database/named-parameters';
+import type { AdjustmentRejections } from '../commissions/adjustment-rejections';
 import type { CommissionRejections } from '../commissions/commission-rejections';
 import type { Author } from '../records/audit';
 import type { Key, Transitions } from './transitions';
@@ -24,11 +25,18 @@ export class Bans {
   readonly #database: Database;
   readonly #transitions: Transitions;
   readonly #rejections: CommissionRejections;
+  readonly #adjustments: AdjustmentRejections;
 
-  constructor(database: Database, transitions: Transitions, rejections: CommissionRejections) {
+  constructor(
+    database: Database,
+    transitions: Transitions,
+    rejections: CommissionRejections,
+    adjustments: AdjustmentRejections,
+  ) {
     this.#database = database;
     this.#transitions = transitions;
     this.#rejections = rejections;
+    this.#adjustments = adjustments;
   }
 
   /** Takes the turns of the buyers, before the account is locked. */
@@ -71,17 +79,21 @@ export class Bans {
     }
   }
 
-  /** Rejects the commissions. The caller has limited the totals, so that no purchase adds one. */
+  /**
+   * Rejects the commissions, and takes back what staff have added. The caller has limited the totals, so that no purchase
+   * adds a commission.
+   */
   async reject(userId: string, { buyers }: Rejectable, author: Author, manager: EntityManager): Promise<void> {
     const unpaid = await unpaidCommissions(this.#database, userId, manager);
     if (unpaid.some(({ buyer }) => !buyers.has(buyer))) throw new BanOvertaken();
     await this.#rejections.reject({ ids: unpaid.map(({ id }) => id) }, author, manager);
+    await this.#adjustments.takeBack(userId, author, manager);
   }
 
   /** SQL: whether a commission `c` is not paid, or is in an earn-out that is not. */
   #isUnpaid(): string {
     const { earnOuts } = this.#database.tables;
-    return `c.rejected_at IS NULL AND (c.earn_out_id IS NULL OR c.earn_out_id IN (
+    return `c.rejected_at IS NULL AND c.moved_at IS NULL AND (c.earn_out_id IS NULL OR c.earn_out_id IN (
         SELECT o.id FROM ${earnOuts} o WHERE o.user_id = c.user_id AND o.status = 'processing' AND o.asked_at IS NULL
       ))`;
   }

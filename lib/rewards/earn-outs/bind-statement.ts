@@ -19,6 +19,8 @@ export interface BindRow {
   made: string;
   /** Whether all commissions that the amounts contain are bound. */
   isWhole: boolean;
+  /** The ids of the earn-outs that wait for an approval. */
+  awaiting: string[];
 }
 
 /**
@@ -43,7 +45,8 @@ export function bindStatement(database: Database): Statement<BindParameters> {
     WITH
     ${[openAmounts(database, $), made(tables, $), bound(tables), addedToAccounts(tables)].join(',')}
     SELECT (SELECT count(*) FROM made) AS made,
-      (SELECT coalesce(sum(commissions), 0) FROM made) = (SELECT count(*) FROM bound) AS "isWhole"`,
+      (SELECT coalesce(sum(commissions), 0) FROM made) = (SELECT count(*) FROM bound) AS "isWhole",
+      (SELECT coalesce(array_agg(id::text ORDER BY id), '{}') FROM made WHERE awaits_approval) AS awaiting`,
   );
 }
 

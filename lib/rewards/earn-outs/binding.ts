@@ -1,10 +1,14 @@
+import { type EntityManager, In } from 'typeorm';
 import type { Clock } from '../../database/clock';
 import type { Database } from '../../database/database';
 import { isLockTimeout, isRefusal } from '../../database/driver-errors';
+import type { Events } from '../../database/events';
 import type { Query } from '../../database/named-parameters';
 import { overtaken, retryConflicts, retryOvertaken } from '../../database/retry';
+import { ReferralEarnOut } from '../../entities/referral-earn-out';
 import type { Settings } from '../../options';
 import type { PayoutApproval } from '../../types/earn-outs';
+import type { FraudRules } from '../reviews/fraud-rules';
 import { type BindRow, bindStatement } from './bind-statement';
 import {
   adoptStatement,
@@ -34,14 +38,18 @@ class BindOvertaken extends Error {}
 export class EarnOutBinding {
   readonly #database: Database;
   readonly #clock: Clock;
+  readonly #events: Events;
   readonly #settings: Settings['earnOuts'];
   readonly #onError: Settings['onError'];
+  readonly #fraud: FraudRules;
 
-  constructor(database: Database, clock: Clock, { earnOuts, onError }: Settings) {
+  constructor(database: Database, clock: Clock, events: Events, { earnOuts, onError }: Settings, fraud: FraudRules) {
     this.#database = database;
+    this.#events = events;
     this.#clock = clock;
     this.#settings = earnOuts;
     this.#onError = onError;
+    this.#fraud = fraud;
   }
 
   /** Makes those accounts due that were last looked at with other options. */
@@ -70,13 +78,11 @@ export class EarnOutBinding {
       const due = await this.#rows<DueRow>(query);
       // A user has a row for each channel and mode.
       const users = [...new Set(due.map(({ userId }) => userId))];
-      if (users.length > 0)
-        await this.#bindOrPart(
-          users,
-          due[0]!.now,
-          { lockedAccounts, approve: approve ?? this.#settings.approve },
-          progress,
-        );
+      if (users.length > 0) {
+        await this.#fraud.lookAtAddressesOf(users);
+        const how = { lockedAccounts, approve: approve ?? this.#settings.approve };
+        await this.#bindOrPart(users, due[0]!.now, how, progress);
+      }
       after = due.at(-1);
     }
   }
@@ -121,10 +127,18 @@ export class EarnOutBinding {
       const bind = bindStatement(this.#database).with({ ...terms, users: locked, approve });
       const [row] = await this.#database.query<BindRow>(bind, manager);
       if (!row!.isWhole) throw new BindOvertaken();
+      if (row!.awaiting.length > 0 && this.#events.has('earnOutAwaitsApproval'))
+        await this.#emitAwaiting(row!.awaiting.map(Number), manager);
       const reschedule = rescheduleStatement(this.#database);
       await this.#database.query(reschedule.with({ ...terms, users: locked, terms: hashOf(terms) }), manager);
       return Number(row!.made);
     });
+  }
+
+  async #emitAwaiting(ids: number[], manager: EntityManager): Promise<void> {
+    const search = { where: { id: In(ids) }, order: { id: 'ASC' } } as const;
+    for (const earnOut of await this.#database.find(ReferralEarnOut, search, manager))
+      this.#events.emit(manager, 'earnOutAwaitsApproval', earnOut);
   }
 
   /** Returns the rows of a statement of a run, which has a transaction of its own. */

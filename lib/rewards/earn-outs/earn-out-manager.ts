@@ -5,10 +5,10 @@ import { nowIn } from '../../database/statement-time';
 import { ReferralEarnOut } from '../../entities/referral-earn-out';
 import { referralError } from '../../errors';
 import { objectOf, recordIdOf } from '../../input';
-import type { StaffOptions } from '../../types/audit';
+import type { ReasonedOptions, StaffOptions } from '../../types/audit';
 import type { RecordRef } from '../../types/common';
 import type { EarnOutReport, ProviderPayment, Reconciliation as Result } from '../../types/earn-outs';
-import { type Audit, changedFields, staffFields, staffOf } from '../records/audit';
+import { type Audit, changedFields, reasonedStaffOf, staffFields, staffOf } from '../records/audit';
 import { KeptRecordManager } from '../records/kept-record-manager';
 import { Reconciliation } from './reconciliation';
 import type { Reports } from './reports';
@@ -57,8 +57,8 @@ export class EarnOutManager extends KeptRecordManager<ReferralEarnOut, object> {
 
   /**
    * Approves a payout that waits for that: the next run asks the provider for it. `earnOuts.search` with
-   * `where: { awaitsApproval: true }` finds those that wait. To refuse one, call `settle` with its `idempotencyKey` and the
-   * status `failed`: its amount goes into a later earn-out. A payout that does not wait stays as it is.
+   * `where: { awaitsApproval: true }` finds those that wait; {@link reject} refuses one. A payout that does not wait stays as
+   * it is.
    *
    * @throws ReferralError `NOT_FOUND`; `NOT_CHANGEABLE` if it failed or was returned; `INVALID_INPUT`;
    * `DATABASE_UNAVAILABLE`.
@@ -83,6 +83,36 @@ export class EarnOutManager extends KeptRecordManager<ReferralEarnOut, object> {
           `it is ${approved.status}: a later one pays its amount`,
         );
       return approved;
+    }, manager);
+  }
+
+  /**
+   * Refuses a payout that waits for {@link approve}: it becomes `failed` with the reason. Its amount is free again, and the
+   * account waits for {@link retry}, whose next run makes a new earn-out of it, or for a new payout address. To take the
+   * amount back, call `commissions.reject` or `accounts.ban`. A payout that has failed or was returned stays as it is.
+   *
+   * @throws ReferralError `NOT_FOUND`; `NOT_CHANGEABLE` if it does not wait for an approval, because it may be paid or is;
+   * `INVALID_INPUT`, also without a `reason`; `DATABASE_UNAVAILABLE`.
+   */
+  async reject(earnOut: RecordRef, options: ReasonedOptions): Promise<ReferralEarnOut> {
+    const id = recordIdOf('id', earnOut);
+    const { manager, ...given } = objectOf<StaffOptions>('earnOuts.reject', options, staffFields);
+    const author = reasonedStaffOf(given);
+    return this.database.transaction(async (within) => {
+      const { userId } = await this.get(id, { manager: within });
+      await this.#transitions.lockAccount(userId, within);
+      await this.lock(id, within);
+      const current = await this.get(id, { manager: within });
+      if (current.status === 'failed' || current.status === 'returned') return current;
+      if (!current.awaitsApproval)
+        throw referralError('NOT_CHANGEABLE', this.kind.word, id, 'it does not wait for an approval');
+      const change = { status: 'failed', before: 'processing', claim: null, reference: null, isByStaff: true } as const;
+      const rejected = await this.#transitions.refuse(current, { ...change, reason: author.reason! }, within);
+      const subject = { call: 'earnOuts.reject', subject: this.kind.word, subjectId: id, userId };
+      const before = { status: 'processing', awaitsApproval: true };
+      const after = { status: 'failed', awaitsApproval: false };
+      await this.#audit.record([{ ...subject, before, after }], author, within);
+      return rejected!;
     }, manager);
   }
 
@@ -139,7 +169,8 @@ export class EarnOutManager extends KeptRecordManager<ReferralEarnOut, object> {
     if (status === 'completed') throw referralError('NOT_CHANGEABLE', this.kind.word, id, 'it is completed');
     if (status !== 'processing') return this.#waiting.end(userId, mode, manager);
     if (mode !== 'payout') return; // each run gives the credit of all of them
-    if (awaitsApproval) throw referralError('NOT_CHANGEABLE', this.kind.word, id, 'it waits for earnOuts.approve');
+    if (awaitsApproval)
+      throw referralError('NOT_CHANGEABLE', this.kind.word, id, 'it waits for earnOuts.approve or earnOuts.reject');
     if (claimedUntil !== null && claimedUntil > (await nowIn(this.database, this.#clock, manager)))
       throw referralError('NOT_CHANGEABLE', this.kind.word, id, 'a process is paying it at this moment');
     return this.#waiting.askAgain(userId, id, manager);

@@ -7,6 +7,7 @@ import { objectOf } from '../../input';
 import type { Settings } from '../../options';
 import type { EarnOutProgress, PayoutApproval, RunEarnOutsOptions } from '../../types/earn-outs';
 import type { CreditTypeManager } from '../credits/credit-type-manager';
+import type { FraudRules } from '../reviews/fraud-rules';
 import { EarnOutBinding } from './binding';
 import { CreditPayments } from './credit-payments';
 import { Payouts } from './payouts';
@@ -37,9 +38,10 @@ export class EarnOuts {
     creditTypes: CreditTypeManager,
     transitions: Transitions,
     reports: Reports,
+    fraud: FraudRules,
   ) {
     this.#database = database;
-    this.#binding = new EarnOutBinding(database, clock, settings);
+    this.#binding = new EarnOutBinding(database, clock, events, settings, fraud);
     this.#credits = new CreditPayments(database, clock, events, settings, creditTypes, transitions);
     this.#payouts = new Payouts(database, settings, transitions, reports);
   }

@@ -21,6 +21,8 @@ export interface RefuseParameters {
   reason: string;
   /** The provider's reference, if it is known now. */
   reference: string | null;
+  /** Whether staff have refused it. The account then waits for `earnOuts.retry`, and not for a time. */
+  isByStaff: boolean;
 }
 
 /**
@@ -31,7 +33,10 @@ export function refuseStatement(database: Database): Statement<RefuseParameters>
   const { tables } = database;
   const { earnOuts } = tables;
   return statement<RefuseParameters>(
-    { user: true, id: true, now: true, status: true, before: true, claim: true, reason: true, reference: true },
+    {
+      ...{ user: true, id: true, now: true, status: true, before: true, claim: true, reason: true, reference: true },
+      isByStaff: true,
+    },
     ($) => `
     WITH
     -- The time of the statement.
@@ -53,7 +58,8 @@ export function refuseStatement(database: Database): Statement<RefuseParameters>
     refused AS (
       UPDATE ${earnOuts} e SET status = ${$.status}, error_reason = ${$.reason}, settled_at = at.now,
         refused_at = at.now, refusals = n.number, updated_at = at.now, reference = coalesce(${$.reference}, e.reference),
-        next_attempt_at = at.now + ${refusalWait('n.number', 'e.mode')}, ${unclaimed}
+        next_attempt_at = CASE WHEN NOT ${$.isByStaff}::boolean THEN at.now + ${refusalWait('n.number', 'e.mode')} END,
+        ${unclaimed}
       FROM at CROSS JOIN (SELECT coalesce((SELECT refusals FROM before), 0) + 1 AS number) AS n
       WHERE e.user_id = ${$.user} AND e.id = ${$.id} AND e.status = ${$.before}
         AND ${isClaimedBy($.claim)}

@@ -6,6 +6,7 @@ import { type Query, sql } from '../../database/named-parameters';
 import { retryConflicts } from '../../database/retry';
 import { ReferralEarnOut } from '../../entities/referral-earn-out';
 import type { Settings } from '../../options';
+import type { AdjustmentRejections } from '../commissions/adjustment-rejections';
 import type { CommissionRejections } from '../commissions/commission-rejections';
 import { theProgram } from '../records/audit';
 import type { ReviewHolds } from '../reviews/review-holds';
@@ -52,6 +53,7 @@ export class Transitions {
   readonly #events: Events;
   readonly #period: number;
   readonly #rejections: CommissionRejections;
+  readonly #adjustments: AdjustmentRejections;
   readonly #holds: ReviewHolds;
 
   constructor(
@@ -60,6 +62,7 @@ export class Transitions {
     events: Events,
     { earnOuts }: Settings,
     rejections: CommissionRejections,
+    adjustments: AdjustmentRejections,
     holds: ReviewHolds,
   ) {
     this.#database = database;
@@ -67,6 +70,7 @@ export class Transitions {
     this.#events = events;
     this.#period = earnOuts.everyMs;
     this.#rejections = rejections;
+    this.#adjustments = adjustments;
     this.#holds = holds;
   }
 
@@ -133,10 +137,10 @@ export class Transitions {
   /** An earn-out was not paid, or its money came back. That of a banned account is rejected. */
   refuse(
     key: Key,
-    change: Pick<RefuseParameters, 'status' | 'before' | 'claim' | 'reason' | 'reference'>,
+    change: Pick<RefuseParameters, 'status' | 'before' | 'claim' | 'reason' | 'reference'> & { isByStaff?: boolean },
     manager?: EntityManager,
   ): Promise<ReferralEarnOut | null> {
-    const query = refuseStatement(this.#database).with({ ...this.#parameters(key), ...change });
+    const query = refuseStatement(this.#database).with({ isByStaff: false, ...this.#parameters(key), ...change });
     return this.step(async (within) => {
       const { isBanned } = await this.lockAccount(key.userId, within); // before the commissions, as in bindStatement
       const earnOut = await this.#changed(query, within);
@@ -166,7 +170,9 @@ export class Transitions {
 
   async #rejectUnpaid(userId: string, manager: EntityManager): Promise<void> {
     const ids = (await unpaidCommissions(this.#database, userId, manager)).map(({ id }) => id);
-    await this.#rejections.reject({ ids }, { ...theProgram, reason: 'The account is banned.' }, manager);
+    const author = { ...theProgram, reason: 'The account is banned.' };
+    await this.#rejections.reject({ ids }, author, manager);
+    await this.#adjustments.takeBack(userId, author, manager);
   }
 
   /** Locks an account, and returns its state. */

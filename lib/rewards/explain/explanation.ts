@@ -5,7 +5,7 @@ import type { ReferralReview } from '../../entities/referral-review';
 import type { ReferralSignup } from '../../entities/referral-signup';
 import type { CommissionSource, NoCommission } from '../../types/commissions';
 import type { AccountTotals } from '../../types/earn-outs';
-import type { NoReward, SignupRefusal, Weighed } from '../../types/signups';
+import type { MovedPast, NoReward, SignupRefusal, Weighed } from '../../types/signups';
 
 /** The result of `explain`: why somebody was or was not credited. Lists hold the newest 100, newest first. */
 export interface Explanation {
@@ -28,7 +28,7 @@ export interface RefereeFacts {
   /** The referrals that were weighed at the sign-up, or at the refusal; null if there was neither. */
   weighed: Weighed | null;
   /** The last change of the sign-up's referral by staff; null if there was none. */
-  reassigned: { at: Date; by: string | null; reason: string | null } | null;
+  reassigned: { at: Date; by: string | null; reason: string | null; past: MovedPast | null } | null;
   /** The current code of the sign-up's referral; null without a sign-up, and for a reassignment to nobody. */
   code: string | null;
   /** The name of the program whose terms the sign-up has; null for none. */
@@ -61,7 +61,7 @@ export interface ReferrerFacts {
   addressHeldUntil: Date | null;
   /** How many users have signed up with the user's links and codes. */
   signupCount: number;
-  /** Purchases that were credited to the user and earned nothing, and those whose commissions are held or rejected. */
+  /** Purchases that were credited to the user and earned nothing, and those whose commissions are held, rejected or moved away. */
   purchases: ExplainedPurchase[];
   /** What fraud rules have flagged about the user as a referrer, or about the account. */
   reviews: ReferralReview[];
@@ -102,5 +102,7 @@ export interface ExplainedPurchase {
   noCommission: NoCommission | null;
   /** Whether that was decided later, when the buyer's sign-up or first attribution had arrived. */
   isLate: boolean;
+  /** Whether staff have moved it from an earlier referrer, or to nobody. */
+  isMoved: boolean;
   commission: ReferralCommission | null;
 }

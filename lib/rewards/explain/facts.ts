@@ -1,4 +1,4 @@
-import type { EntityManager } from 'typeorm';
+import { type EntityManager, IsNull } from 'typeorm';
 import type { Clock } from '../../database/clock';
 import type { Database } from '../../database/database';
 import { type Placeholders, sql } from '../../database/named-parameters';
@@ -8,7 +8,9 @@ import { ReferralCommission } from '../../entities/referral-commission';
 import { ReferralCredit } from '../../entities/referral-credit';
 import { ReferralReview } from '../../entities/referral-review';
 import type { Settings } from '../../options';
+import type { MovedPast } from '../../types/signups';
 import { decidedPurchases } from '../commissions/decided-purchases';
+import { currentFields } from '../credits/overdue-holds';
 import type { AccountManager } from '../earn-outs/account-manager';
 import { explainSignup } from '../signups/signup-explanation';
 import type { ExplainedPurchase, ExplainedTouch, RefereeFacts, ReferrerFacts } from './explanation';
@@ -39,15 +41,15 @@ export class ExplanationFacts {
       SELECT (SELECT code FROM ${referrals} WHERE id = ${$.referral}::bigint) AS code,
         (SELECT name FROM ${programs} WHERE id = ${$.program}::bigint) AS program,
         (SELECT count(*) FROM ${purchases} WHERE user_id = ${$.user}) AS "purchaseCount",
-        ${timeInResult('u.created_at')} AS "reassignedAt", u."by", u.reason
+        ${timeInResult('u.created_at')} AS "reassignedAt", u."by", u.reason, u.past
       FROM (SELECT) AS always LEFT JOIN LATERAL (
-        SELECT created_at, "by", reason FROM ${audit}
+        SELECT created_at, "by", reason, "after" -> 'past' AS past FROM ${audit}
         WHERE subject = 'sign-up' AND subject_id = ${$.signup}::bigint::text AND "call" = 'signups.reassign'
         ORDER BY id DESC LIMIT 1
       ) AS u ON true`,
     );
     const [row] = await this.#database.query<RefereeRow>(query, manager);
-    const { code, program, purchaseCount, reassignedAt, by, reason: said } = row!;
+    const { code, program, purchaseCount, reassignedAt, by, reason: said, past } = row!;
     const usage = signup?.rewardCreditAmount
       ? {
           ...{ recorded: signup.recordedUsage, threshold: signup.beforeRewardUsageThreshold },
@@ -56,12 +58,15 @@ export class ExplanationFacts {
       : null;
     return {
       ...{ signup, weighed, code, program, usage },
-      reassigned: reassignedAt && { at: reassignedAt, by, reason: said },
+      reassigned: reassignedAt && { at: reassignedAt, by, reason: said, past },
       refusal: signup || !decidedAt ? null : { reason, at: decidedAt },
       touches: await this.#touches(user, manager),
       credits: await this.#database.find(
         ReferralCredit,
-        { where: { refereeId: user }, order: { id: 'DESC' }, take: most },
+        {
+          ...{ where: { refereeId: user }, order: { id: 'DESC' }, take: most },
+          computed: currentFields(this.#database, this.#clock),
+        },
         manager,
       ),
       purchases: await this.#purchases(
@@ -104,6 +109,16 @@ export class ExplanationFacts {
           AND NOT EXISTS (SELECT FROM ${lateAttributions} l WHERE l.user_id = p.user_id AND l.purchase = p.reference)`,
       manager,
     );
+    const moved = await this.#purchases(
+      { user },
+      ($) => `FROM (
+          SELECT q.*, c.id AS commission_id FROM ${commissions} c
+          JOIN ${purchases} q ON q.user_id = c.referee_id AND q.reference = c.purchase
+          WHERE c.user_id = ${$.user} AND c.kind = 'purchase' AND c.moved_at IS NOT NULL
+        ) p`,
+      manager,
+      'p.commission_id',
+    );
     const stopped = await this.#purchases(
       { user },
       ($) => `FROM ${commissions} c JOIN ${decidedPurchases(this.#database.tables)} p
@@ -117,7 +132,7 @@ export class ExplanationFacts {
       suspension: account && suspensionOf(account, row!),
       addressHeldUntil: account && this.#addressHeldUntil(account),
       signupCount: Number(row!.signupCount),
-      purchases: [...unearned, ...stopped]
+      purchases: [...unearned, ...stopped, ...moved]
         .sort((a, b) => b.purchasedAt.getTime() - a.purchasedAt.getTime())
         .slice(0, most),
       reviews: await this.#reviews({ userId: user }, manager),
@@ -131,7 +146,7 @@ export class ExplanationFacts {
   }
 
   async #signupCommission(signupId: number, manager: EntityManager): Promise<ReferralCommission | null> {
-    const where = { signupId, kind: 'sign-up' };
+    const where = { signupId, kind: 'sign-up' as const, movedAt: IsNull() };
     const [found] = await this.#database.find(ReferralCommission, { where }, manager);
     return found ?? null;
   }
@@ -166,27 +181,29 @@ export class ExplanationFacts {
     });
   }
 
-  /** The newest purchases of a query, which has them as `p`. */
+  /** The newest purchases of a query, which has them as `p`, with the commissions that count, or others of its choice. */
   async #purchases<P extends object>(
     parameters: P,
     from: ($: Placeholders<P>) => string,
     manager: EntityManager,
+    ofCommission = 'NULL',
   ): Promise<ExplainedPurchase[]> {
     const { lateAttributions, referrals, commissions } = this.#database.tables;
     const query = sql({ ...parameters, most }, ($) => {
       return `
       SELECT p.buyer, p.reference, p.amount::text AS amount, ${timeInResult('p.purchased_at')} AS "purchasedAt", p.source,
-        r.code, p.referrer_id AS referrer, p.no_commission AS "noCommission", l.user_id IS NOT NULL AS "isLate",
+        r.code, p.referrer_id AS referrer, p.no_commission AS "noCommission", l.user_id IS NOT NULL AND NOT l.is_moved AS "isLate",
+        coalesce(l.is_moved, false) AS "isMoved",
         ${this.#database.columns(ReferralCommission, 'm', 'commission.')}
       FROM (
         SELECT p.id, p.user_id AS buyer, p.reference, p.amount, p.purchased_at, p.source, p.referral_id, p.referrer_id,
-          p.no_commission
+          p.no_commission, ${ofCommission}::bigint AS commission_id
         ${from($)} ORDER BY p.id DESC LIMIT ${$.most}::integer
       ) AS p
       LEFT JOIN ${lateAttributions} l ON l.user_id = p.buyer AND l.purchase = p.reference
       LEFT JOIN ${referrals} r ON r.id = p.referral_id
-      LEFT JOIN ${commissions} m ON m.user_id = p.referrer_id AND m.referee_id = p.buyer AND m.purchase = p.reference
-        AND m.kind = 'purchase'
+      LEFT JOIN ${commissions} m ON CASE WHEN p.commission_id IS NULL THEN m.moved_at IS NULL ELSE m.id = p.commission_id END
+        AND m.user_id = p.referrer_id AND m.referee_id = p.buyer AND m.purchase = p.reference AND m.kind = 'purchase'
       ORDER BY p.id DESC`;
     });
     const rows = await this.#database.query<PurchaseRow>(query, manager);
@@ -199,6 +216,7 @@ export class ExplanationFacts {
       },
       ...{ source: row.source, code: row.code, referrer: row.referrer, noCommission: row.noCommission },
       isLate: row.isLate,
+      isMoved: row.isMoved,
       commission: row['commission.id'] === null ? null : this.#database.entity(ReferralCommission, row, 'commission.'),
     }));
   }
@@ -209,6 +227,7 @@ interface RefereeRow {
   program: string | null;
   purchaseCount: string;
   reassignedAt: Date | null;
+  past: MovedPast | null;
   by: string | null;
   reason: string | null;
 }

@@ -78,12 +78,15 @@ function signupSentences(user: string, { signup, reassigned, refusal, code, prog
   const signedUp = `${name(user)} signed up on ${day(signup.createdAt)}`;
   const terms = program === null ? 'without a program' : `with the terms of the program ${quoted(program)}`;
   if (reassigned) {
-    const { at, by, reason } = reassigned;
+    const { at, by, reason, past } = reassigned;
     const who = signup.referrerId === null ? 'nobody' : name(signup.referrerId);
     const to = code === null ? who : `${who}, with the code ${quoted(code)}, ${terms}`;
     const author = by === null ? '' : ` (${quoted(by)})`;
     const why = reason === null ? '' : ` The reason: ${quoted(reason)}.`;
-    return [`${signedUp}.`, `Staff${author} changed on ${day(at)} who is credited: ${to}.${why}`];
+    const moved = past
+      ? [`Of what was earned before, ${past.moved} was moved, and ${past.stays} stays as it was.`]
+      : [];
+    return [`${signedUp}.`, `Staff${author} changed on ${day(at)} who is credited: ${to}.${why}`, ...moved];
   }
   const how = signup.source === 'code' ? 'typed' : `came through on ${day(signup.touchedAt!)}`;
   const credited =
@@ -155,6 +158,7 @@ const rules: Record<ReviewRule, string> = {
   sharedPayoutAddress: 'a payout address that others have too',
   sameDevice: 'referrer and referee on one device',
   signupsFromAddress: 'many sign-ups from one address',
+  clicksOfVisitor: 'many clicks of one visitor',
   fastSignup: 'a sign-up right after its click',
   rule: 'what a rule of the site has found',
 };
@@ -181,13 +185,17 @@ const reasons: Record<NoCommission, (who: string) => string> = {
 };
 
 function purchaseSentence(purchase: ExplainedPurchase): string {
-  const { buyer, reference, amount, purchasedAt, source, code, referrer, noCommission, isLate, commission } = purchase;
+  const { buyer, reference, amount, purchasedAt, source, code, referrer, noCommission, isLate, isMoved, commission } =
+    purchase;
   const bought = `${name(buyer)} paid ${amount} on ${day(purchasedAt)} (${quoted(reference)})`;
   const by =
     source === null
       ? ''
       : `, credited by ${sources[source]} ${code === null ? 'of a referral that is deleted' : quoted(code)}`;
-  const late = isLate ? ', which was found out later' : '';
+  const moved = isMoved && commission?.movedAt === null ? ', to which staff have moved it' : '';
+  const late = isLate ? ', which was found out later' : moved;
+  if (isMoved && referrer === null)
+    return `${bought}: what it had earned was taken back by staff, who have moved it to nobody.`;
   if (!commission)
     return `${bought}${by}${late}: it earned nothing, because ${reasons[noCommission ?? 'no-referrer'](name(referrer ?? ''))}.`;
   return `${bought}${by}${late}: it earned ${name(commission.userId)} ${commission.earned}${stateOf(commission)}.`;
@@ -197,12 +205,14 @@ function stateOf({
   earned,
   amount,
   rejectedAt,
+  movedAt,
   revertedAt,
   heldFor,
   availableAt,
   earnOutId,
 }: NonNullable<ExplainedPurchase['commission']>): string {
   if (rejectedAt) return `, which was rejected on ${day(rejectedAt)}`;
+  if (movedAt) return `, which staff have moved away on ${day(movedAt)}`;
   if (revertedAt) return `, which the refund of ${day(revertedAt)} took back`;
   const left = amount === earned ? '' : `, of which refunds have left ${amount}`;
   if (heldFor.length > 0) return `${left}, which is held${heldFor.includes('staff') ? ' by staff' : ' for a review'}`;

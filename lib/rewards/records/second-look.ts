@@ -25,11 +25,21 @@ export interface SecondLook {
   /** SQL: whether purchases of a user wait for a referrer at a time. */
   isDue(user: string, now: string): string;
   /**
-   * Gives the waiting purchases of a buyer a referrer, in a transaction in which the buyer's row is locked
-   * (`takeTurn`).
+   * Asks the host's rule of the option `fraud` about the waiting purchases of a buyer, outside of our transactions. Null
+   * without a rule.
+   *
+   * @param owner the referrer of a buyer who has not signed up before.
    */
-  decide(buyer: string, manager: EntityManager): Promise<void>;
+  ask(buyer: string, owner: string | null, manager: EntityManager | undefined): Promise<RuleAnswers | null>;
+  /**
+   * Gives the waiting purchases of a buyer a referrer, in a transaction in which the buyer's row is locked
+   * (`takeTurn`). With answers, a purchase that is not among them goes on waiting: it is newer.
+   */
+  decide(buyer: string, manager: EntityManager, answers?: RuleAnswers | null): Promise<void>;
 }
+
+/** What the host's rule says about purchases, by their references; null for nothing. */
+export type RuleAnswers = ReadonlyMap<string, string | null>;
 
 /**
  * SQL: the purchases of a user that wait for a referrer at a time. Nobody else was found to have referred them, no second look has

@@ -6,6 +6,7 @@ import { sql } from '../../database/named-parameters';
 import { timeOf } from '../../database/statement-time';
 import { ReferralReview } from '../../entities/referral-review';
 import type { FraudMode, ReviewRule } from '../../types/reviews';
+import { lockedAccount } from '../earn-outs/locked-account';
 import { type Audit, theProgram } from '../records/audit';
 import type { ReviewHolds } from './review-holds';
 
@@ -64,6 +65,8 @@ export class Findings {
   }
 
   async #hold(review: ReferralReview, within: EntityManager): Promise<void> {
+    // There may be no account yet: what it earns is held too.
+    if (review.refereeId === null) await lockedAccount(this.#database, this.#clock, review.userId!, within);
     await this.#holds.hold(review, within);
     const { id, userId, rule, refereeId } = review;
     const change = { call: `fraud.${rule}`, subject: 'review', subjectId: id, userId, before: null };

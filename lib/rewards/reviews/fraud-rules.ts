@@ -1,3 +1,4 @@
+import { LRUCache } from 'lru-cache';
 import type { EntityManager } from 'typeorm';
 import type { Database } from '../../database/database';
 import { folded } from '../../database/folding';
@@ -7,6 +8,7 @@ import type { ReferralReview } from '../../entities/referral-review';
 import type { ReferralSignup } from '../../entities/referral-signup';
 import { dayMs, lengths } from '../../limits';
 import type { Settings } from '../../options';
+import type { ManyClicks } from '../../tracking/click-limit';
 import type { PurchaseFacts, SignupFacts } from '../../types/reviews';
 import type { Finding, Findings } from './findings';
 
@@ -38,6 +40,11 @@ export class FraudRules {
   readonly #settings: Settings['fraud'];
   readonly #onError: Settings['onError'];
   readonly #findings: Findings;
+  /**
+   * The referrals whose owners have a review for `clicksOfVisitor`, so that each further click of a visitor does not ask
+   * the database. Another process, or this one after a restart, finds the review there.
+   */
+  readonly #clickedOften = new LRUCache<number, true>({ max: 10_000 });
 
   constructor(database: Database, { fraud, onError }: Settings, findings: Findings) {
     this.#database = database;
@@ -170,6 +177,50 @@ export class FraudRules {
     );
   }
 
+  /**
+   * Opens the reviews of those of some accounts that share a payout address which no call has looked at: they have had it
+   * since before this rule, or while it was off. Of such accounts, the oldest is not flagged.
+   */
+  async lookAtAddressesOf(users: readonly string[]): Promise<void> {
+    if (!this.comparesAddresses) return;
+    const { accounts, reviews } = this.#database.tables;
+    const query = sql(
+      { users },
+      ($) => `
+      SELECT ours.user_id AS user FROM ${accounts} ours
+      WHERE ours.user_id = ANY(${$.users}::varchar[]) AND ours.payout_email IS NOT NULL AND ${isUnreviewed(reviews, 'ours')}
+        AND EXISTS (
+          SELECT FROM ${accounts} theirs WHERE ${folded('theirs.payout_email')} = ${folded('ours.payout_email')}
+            AND theirs.id < ours.id AND ${isUnreviewed(reviews, 'theirs')}
+        )
+      ORDER BY ours.user_id`,
+    );
+    for (const { user } of await this.#database.query<{ user: string }>(query))
+      await this.#database.transaction((within) => this.lookAtAddress(user, within));
+  }
+
+  /** Opens the reviews of accounts whose referrals a visitor has clicked on too often. */
+  async lookAtClicks(many: readonly ManyClicks[]): Promise<void> {
+    const { do: mode, max } = this.#settings.clicksOfVisitor;
+    const news = many.filter(({ referralId }) => !this.#clickedOften.has(referralId));
+    if (mode === 'off' || news.length === 0) return;
+    const query = sql(
+      { ids: news.map(({ referralId }) => referralId) },
+      ($) => `SELECT id, user_id AS owner FROM ${this.#database.tables.referrals}
+        WHERE id = ANY(${$.ids}::bigint[]) AND user_id IS NOT NULL`,
+    );
+    const rows = await this.#database.query<{ id: string; owner: string }>(query);
+    const owners = new Map(rows.map(({ id, owner }) => [Number(id), owner]));
+    const findings = news.flatMap(({ referralId: referral, visitorId, day }): Finding[] => {
+      const account = owners.get(referral);
+      const evidence = { referral, visitorId, day, moreThan: max };
+      return account === undefined ? [] : [{ rule: 'clicksOfVisitor', mode, subject: { account }, evidence }];
+    });
+    // Each in a transaction of its own: together, they could lock accounts in another order than other calls.
+    for (const finding of findings) await this.#findings.open([finding], undefined);
+    for (const { referralId } of news) this.#clickedOften.set(referralId, true);
+  }
+
   async #sharedBy(referrer: string | null, referee: string, manager: EntityManager | undefined): Promise<Found | null> {
     const mode = this.#settings.sharedPayoutAddress;
     if (mode === 'off' || referrer === null) return null;
@@ -237,6 +288,10 @@ type Found = Omit<Finding, 'subject'>;
 
 /** How many other accounts with the same payout address a review names. */
 const maxShared = 100;
+
+/** SQL: whether an account has no review for a shared payout address, decided or not. */
+const isUnreviewed = (reviews: string, account: string): string =>
+  `NOT EXISTS (SELECT FROM ${reviews} v WHERE v.subject = 'account ' || ${account}.user_id AND v.rule = 'sharedPayoutAddress')`;
 
 /** A sentence as PostgreSQL can store it. */
 function shortened(sentence: string): string {

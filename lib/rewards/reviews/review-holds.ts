@@ -54,6 +54,7 @@ export class ReviewHolds {
         FROM ${referees} e CROSS JOIN unnest(e.held_for) AS h (cause)
         JOIN ${commissions} c ON c.user_id = e.user_id AND c.referee_id = e.referee_id
         WHERE e.user_id = ${$.referrer} AND e.held_for <> '{}' AND c.earn_out_id IS NULL AND c.rejected_at IS NULL
+          AND c.moved_at IS NULL
           AND NOT c.held_for @> ARRAY[cause]`,
     );
     const free = await this.#database.query<{ referee: string; cause: string }>(query, within);

@@ -86,7 +86,8 @@ export function reassignStatement(database: Database): Statement<ReassignParamet
         DELETE FROM ${referees} e USING was CROSS JOIN moved
         WHERE e.user_id = was.referrer_id AND e.referee_id = ${$.user} AND e.earned = 0 AND e.upgraded_at IS NULL
           AND was.referrer_id IS DISTINCT FROM moved.referrer_id AND NOT EXISTS (
-            SELECT FROM ${commissions} WHERE user_id = was.referrer_id AND referee_id = ${$.user}
+            SELECT FROM ${commissions}
+            WHERE user_id = was.referrer_id AND referee_id = ${$.user} AND moved_at IS NULL
           )
         RETURNING e.user_id
       ),

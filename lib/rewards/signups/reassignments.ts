@@ -3,6 +3,7 @@ import type { Clock } from '../../database/clock';
 import { forgetDaysOf } from '../../database/closed-days';
 import type { Database } from '../../database/database';
 import { violatedConstraint } from '../../database/driver-errors';
+import type { Events } from '../../database/events';
 import { sql } from '../../database/named-parameters';
 import { overtaken, retryOvertaken } from '../../database/retry';
 import type { Referral } from '../../entities/referral';
@@ -13,15 +14,17 @@ import { quoted } from '../../shown';
 import type { ReferralLookup } from '../../tracking/referral-lookup';
 import type { SamePerson } from '../../tracking/same-person';
 import type { UserRef } from '../../types/common';
-import type { ReassignInput } from '../../types/signups';
+import type { MovedPast, ReassignInput } from '../../types/signups';
 import { type Audit, type Author, changedFields, reasonedStaffOf, staffFields } from '../records/audit';
 import { takeTurn } from '../records/buyer-turn';
+import type { MovedEarnings } from '../records/moved-earnings';
 import type { SecondLook } from '../records/second-look';
+import { departedRewardStatement, lockCountStatement } from './departed-reward';
 import type { DueGrants } from './due-grants';
 import { reassignStatement } from './reassign-statement';
 import { refusalSentences } from './signup-explanation';
 
-const fields: FieldsOf<ReassignInput> = { code: true, referral: true, ...staffFields };
+const fields: FieldsOf<ReassignInput> = { code: true, referral: true, past: true, ...staffFields };
 
 /** The fields of a sign-up that a reassignment can change, for the audit. */
 const changeable = [
@@ -33,13 +36,21 @@ const changeable = [
   ...['commissionSignup', 'commissionQualify', 'commissionMaxPerReferrer', 'commissionPeriod'],
 ] as const satisfies readonly (keyof ReferralSignup)[];
 
+/** A sign-up that was reassigned. */
+export type ReassignedSignup = ReferralSignup & {
+  /** What was moved of the past commissions; null for `past: 'keep'`, and if the sign-up pointed there before. */
+  readonly past: MovedPast | null;
+};
+
 interface Parts {
   readonly database: Database;
   readonly clock: Clock;
+  readonly events: Events;
   readonly lookup: ReferralLookup;
   readonly samePerson: SamePerson;
   readonly dueGrants: DueGrants;
   readonly secondLook: SecondLook;
+  readonly moves: MovedEarnings;
   readonly audit: Audit;
 }
 
@@ -51,10 +62,11 @@ export class Reassignments {
     this.#parts = parts;
   }
 
-  async reassign(user: UserRef, input: ReassignInput): Promise<ReferralSignup> {
-    const { manager, code, referral, ...said } = objectOf('signups.reassign', input, fields);
+  async reassign(user: UserRef, input: ReassignInput): Promise<ReassignedSignup> {
+    const { manager, code, referral, past, ...said } = objectOf('signups.reassign', input, fields);
     const userId = someUserIdOf('user', user);
     const named = namedBy(code, referral);
+    const isMove = isPastMoved(past);
     const author = reasonedStaffOf(said);
     const { database, samePerson } = this.#parts;
     return retryOvertaken(async () => {
@@ -65,7 +77,7 @@ export class Reassignments {
       const isSelfReferral = isOwn && samePerson.flags;
       try {
         return await database.transaction(
-          (within) => this.#write(userId, target, isSelfReferral, author, within),
+          (within) => this.#write(userId, { target, isSelfReferral, isMove }, author, within),
           manager,
         );
       } catch (error) {
@@ -86,18 +98,17 @@ export class Reassignments {
   /** Overtaken if the referral is deleted, or has another owner than the one about whom `isSamePerson` was asked. */
   async #write(
     userId: string,
-    target: Referral | null,
-    isSelfReferral: boolean,
+    { target, isSelfReferral, isMove }: { target: Referral | null; isSelfReferral: boolean; isMove: boolean },
     author: Author,
     manager: EntityManager,
-  ): Promise<ReferralSignup | typeof overtaken> {
-    const { database, clock, audit, secondLook, dueGrants } = this.#parts;
+  ): Promise<ReassignedSignup | typeof overtaken> {
+    const { database, clock, events, audit, secondLook, dueGrants, moves } = this.#parts;
     await takeTurn(database, userId, manager);
     const before = await this.#locked(userId, manager);
-    if (before.referralId === (target?.id ?? null)) return before;
+    if (before.referralId === (target?.id ?? null)) return Object.assign(before, { past: null });
     const ids = [before.referralId, target?.id].filter((id) => typeof id === 'number');
     const owners = [before.referrerId, target?.userId].filter((owner) => typeof owner === 'string');
-    const { referrals, suspended } = await this.#lockReferrals(ids, owners, manager);
+    const { referrals, suspended } = await this.#lockReferrals(userId, ids, owners, manager);
     if (target) {
       const now = referrals.find(({ id }) => Number(id) === target.id);
       if (now?.owner !== target.userId) return overtaken;
@@ -106,16 +117,28 @@ export class Reassignments {
       if (suspended.has(target.userId)) throw referralError('SIGNUP_REFUSED', refusalSentences.suspended);
     }
     await forgetDaysOf(database, owners, manager);
+    await database.query(departedRewardStatement(database).with({ user: userId }), manager);
     const parameters = { user: userId, referral: target?.id ?? null, isSelfReferral, now: clock.parameter() };
     const [row] = await database.query<object>(reassignStatement(database).with(parameters), manager);
     const after = database.entity(ReferralSignup, row!);
+    const reassigned = {
+      ...{ user: userId, signupId: after.id, from: before.referrerId, isSelfReferral },
+      to: target && target.userId !== null ? { user: target.userId, referral: target.id } : null,
+    };
+    const past = isMove ? await moves.move(reassigned, author, manager) : null;
     // The reward, if the usage so far has reached the threshold of the new terms; a credit that has waited for a review.
     await dueGrants.grant(userId, manager);
     if (target?.userId) await secondLook.decide(userId, manager);
     const picked = (signup: ReferralSignup) => Object.fromEntries(changeable.map((name) => [name, signup[name]]));
     const change = { call: 'signups.reassign', subject: 'sign-up', subjectId: after.id, userId };
-    await audit.record([{ ...change, ...changedFields(picked(before), picked(after))! }], author, manager);
-    return after;
+    const changed = changedFields(picked(before), picked(after))!;
+    await audit.record(
+      [{ ...change, ...changed, ...(past && { after: { ...changed.after, past } }) }],
+      author,
+      manager,
+    );
+    events.emit(manager, 'signupReassigned', after, { referrerId: before.referrerId, past });
+    return Object.assign(after, { past });
   }
 
   /** Locks the sign-up, so that usage of the user waits. */
@@ -132,10 +155,10 @@ export class Reassignments {
   }
 
   /**
-   * Locks both referrals, then the accounts of their owners, each in the order of the key, after the rows of a sign-up.
+   * Locks both referrals, then the count of a limited reward, then the accounts of their owners, each in the order of the key, after the rows of a sign-up.
    * Returns the referrals, and the owners whose accounts are suspended.
    */
-  async #lockReferrals(ids: readonly number[], owners: readonly string[], manager: EntityManager) {
+  async #lockReferrals(user: string, ids: readonly number[], owners: readonly string[], manager: EntityManager) {
     const { referrals, accounts } = this.#parts.database.tables;
     const locked = await this.#parts.database.query<{ id: string; owner: string | null; isUsedUp: boolean }>(
       sql(
@@ -145,6 +168,7 @@ export class Reassignments {
       ),
       manager,
     );
+    await this.#parts.database.query(lockCountStatement(this.#parts.database).with({ user }), manager);
     const accountsOfOwners = await this.#parts.database.query<{ user: string; isSuspended: boolean }>(
       sql(
         { owners },
@@ -168,4 +192,10 @@ function namedBy(code: unknown, referral: ReassignInput['referral']): Named | nu
   if (referral !== undefined) return ['referral', recordIdOf('referral', referral)];
   if (typeof code !== 'string' || code === '') throw invalid('code', 'a code, as a string, or null for nobody', code);
   return ['code', typedCode(code)];
+}
+
+/** Checks the option `past`. */
+function isPastMoved(past: ReassignInput['past']): boolean {
+  if (past !== undefined && past !== 'keep' && past !== 'move') throw invalid('past', "'keep' or 'move'", past);
+  return past === 'move';
 }

@@ -14,7 +14,7 @@ import type { Author } from '../records/audit';
 import { takeTurn } from '../records/buyer-turn';
 import { RecordManager } from '../records/record-manager';
 import type { SignupEarnings } from '../records/signup-earnings';
-import type { Reassignments } from './reassignments';
+import type { ReassignedSignup, Reassignments } from './reassignments';
 import { explainSignup } from './signup-explanation';
 import { signupRemoval } from './signup-removal';
 import type { SignupPlan, Signups } from './signups';
@@ -35,7 +35,12 @@ export class SignupManager extends RecordManager<ReferralSignup, SignupInput, ob
 
   /**
    * Makes the sign-up of a user point to another referral, or to nobody, with the terms of its program at this time, where
-   * the attribution was wrong. Later purchases are credited to it; the commissions so far stay. The credits that the
+   * the attribution was wrong. Later purchases are credited to it. The commissions so
+   * far stay, or with `past: 'move'` those of the sign-up and its purchases that are not paid: they are taken back by entries
+   * and made again for the new referrer, with their terms, from the same time on and whatever the limits of the new one, to
+   * which they count; to nobody, they are taken back only. `past` of the answer says how much was moved, and how much
+   * stays. Those of coupons stay, and rejected ones stay rejected; what staff hold stays held, and the reviews of the new pair hold
+   * what is moved, not those of the old one. Later refunds change what the new referrer has. The credits that the
    * sign-up has granted stay with those who have them, as credits by hand. A reward that is not granted yet is due by the
    * new terms, to which the usage so far counts; it is granted once, whoever gets the sign-up. A credit of the user's that
    * waits for a review goes on waiting, and is granted if no review holds the new pair. An expired code is taken; one without uses left is not. A repeated call
@@ -44,8 +49,9 @@ export class SignupManager extends RecordManager<ReferralSignup, SignupInput, ob
    * @throws ReferralError `INVALID_INPUT` naming the field, before anything is written; `NOT_FOUND` for a user without a
    * sign-up (`signups.create` makes one) and for a referral that does not exist; `SIGNUP_REFUSED` for the user's own code,
    * for one that has no uses left, and for one of a suspended or banned account; `DATABASE_UNAVAILABLE`.
+   * Emits `signupReassigned`, and `commissionEarned` for each commission that the new referrer gets.
    */
-  reassign(user: UserRef, input: ReassignInput): Promise<ReferralSignup> {
+  reassign(user: UserRef, input: ReassignInput): Promise<ReassignedSignup> {
     return this.#reassignments.reassign(user, input);
   }
 

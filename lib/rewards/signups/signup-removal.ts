@@ -35,7 +35,10 @@ export function signupRemoval(
         unmet AS (
           DELETE FROM ${referees}
           WHERE user_id = ${$.referrerId} AND referee_id = ${$.userId} AND earned = 0 AND upgraded_at IS NULL
-            AND NOT EXISTS (SELECT FROM ${commissions} WHERE user_id = ${$.referrerId} AND referee_id = ${$.userId})
+            AND NOT EXISTS (
+              SELECT FROM ${commissions}
+              WHERE user_id = ${$.referrerId} AND referee_id = ${$.userId} AND moved_at IS NULL
+            )
             AND EXISTS (SELECT FROM given_back)
           RETURNING *
         ),

@@ -14,7 +14,7 @@ import { requestSource } from '../../tracking/request-facts';
 import type { UserRef } from '../../types/common';
 import type { RecordSignupOptions } from '../../types/signups';
 import { takeTurn } from '../records/buyer-turn';
-import type { SecondLook } from '../records/second-look';
+import type { RuleAnswers, SecondLook } from '../records/second-look';
 import type { SignupEarnings } from '../records/signup-earnings';
 import type { FraudRules, SignupEvidence } from '../reviews/fraud-rules';
 import type { SignupSide } from './granted-cte';
@@ -28,6 +28,8 @@ export interface SignupPlan {
   readonly weighing: Weighing;
   /** What the rules of the option `fraud` know of it. */
   readonly evidence: SignupEvidence;
+  /** What the host's rule says about purchases that wait for a referrer; null without a rule. */
+  readonly answers: RuleAnswers | null;
 }
 
 /** Records sign-ups. A sign-up binds a referee to one referral permanently. */
@@ -84,7 +86,10 @@ export class Signups {
     const { manager, code } = objectOf('recordSignup', options, { code: true, manager: true });
     const userId = someUserIdOf('user', user);
     const weighing = await this.#choice.weigh({ req, user, userId, typed: typedCodeOf(code), manager });
-    return { userId, weighing, evidence: await this.#evidence(req, userId, weighing.chosen, manager) };
+    const { chosen } = weighing;
+    const evidence = await this.#evidence(req, userId, chosen, manager);
+    const answers = chosen && (await this.#secondLook.ask(userId, chosen.referral.userId, manager));
+    return { userId, weighing, evidence, answers };
   }
 
   async #evidence(
@@ -109,12 +114,12 @@ export class Signups {
    * referral has changed, or the referral is deleted.
    */
   async make(
-    { userId, weighing, evidence }: SignupPlan,
+    { userId, weighing, evidence, answers }: SignupPlan,
     manager: EntityManager | undefined,
   ): Promise<ReferralSignup | null | typeof overtaken> {
     const { chosen } = weighing;
     if (!chosen) return this.#refuse(userId, weighing, manager);
-    const row = await this.#bind(userId, chosen, weighing, evidence, manager);
+    const row = await this.#bind(userId, chosen, weighing, { ...evidence, answers }, manager);
     if (row['signup.id'] !== null) {
       const signup = this.#database.entity(ReferralSignup, row, 'signup.');
       if (!row.isNew) this.earlier.add(signup);
@@ -138,7 +143,7 @@ export class Signups {
     userId: string,
     { referral, source, touchedAt, isSelfReferral }: ChosenReferral,
     { weighed }: Weighing,
-    evidence: SignupEvidence,
+    { answers, ...evidence }: SignupEvidence & Pick<SignupPlan, 'answers'>,
     manager: EntityManager | undefined,
   ): Promise<SignupRow> {
     const parameters = {
@@ -197,7 +202,7 @@ export class Signups {
     const withEarnings = async (within: EntityManager): Promise<SignupRow> => {
       await takeTurn(this.#database, userId, within);
       const row = await reviewed(true, within);
-      if (row['signup.id'] !== null) await this.#secondLook.decide(userId, within);
+      if (row['signup.id'] !== null) await this.#secondLook.decide(userId, within, answers);
       if (row.isNew) await this.#earnings.earn(userId, within);
       return row;
     };

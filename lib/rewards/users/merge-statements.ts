@@ -271,7 +271,7 @@ const rewardCounts =
       WHERE f.user_id = ${$.from} AND i.user_id = ${$.into} AND i.program_id = f.program_id AND i.period = f.period
       RETURNING f.*
     )
-    UPDATE ${table} n SET rewards = n.rewards + gone.rewards FROM gone
+    UPDATE ${table} n SET rewards = n.rewards + gone.rewards, departed = n.departed + gone.departed FROM gone
     WHERE n.user_id = ${$.into} AND n.program_id = gone.program_id AND n.period = gone.period`;
 
 const refusals =

@@ -10,6 +10,7 @@ import { wakeStatement } from '../earn-outs/due-accounts';
 import type { Suspensions } from '../earn-outs/suspensions';
 import type { Author } from '../records/audit';
 import type { ReviewHolds } from '../reviews/review-holds';
+import { departedRewardStatement } from '../signups/departed-reward';
 import { signupRemoval } from '../signups/signup-removal';
 import { undoneGrants } from '../signups/undone-grants';
 import { accountState } from './account-state';
@@ -106,7 +107,7 @@ export class Merges {
       (
         $,
       ) => `SELECT id FROM ${commissions} WHERE user_id IN (${$.from}, ${$.into}) AND referee_id IN (${$.from}, ${$.into})
-        AND earn_out_id IS NULL AND rejected_at IS NULL AND NOT is_self_referral`,
+        AND earn_out_id IS NULL AND rejected_at IS NULL AND moved_at IS NULL AND NOT is_self_referral`,
     );
     const ids = (await this.#database.query<{ id: string }>(between, manager)).map(({ id }) => Number(id));
     if (ids.length > 0) await this.#rejections.reject({ ids }, author, manager);
@@ -128,8 +129,10 @@ export class Merges {
     const isOwn = ({ referrerId, isSelfReferral }: ReferralSignup): boolean =>
       (referrerId === from || referrerId === into) && !isSelfReferral;
     const kept = both.find((signup) => !isOwn(signup));
-    for (const signup of both) {
-      if (signup === kept) continue;
+    const dropped = both.filter((signup) => signup !== kept);
+    if (kept) await this.#rewardOnce(kept, dropped, manager);
+    for (const signup of dropped) {
+      await this.#database.query(departedRewardStatement(this.#database).with({ user: signup.userId }), manager);
       const grants = sql(
         { user: signup.userId },
         ($) => `WITH ${undoneGrants(this.#database, `c.referee_id = ${$.user}`)} SELECT`,
@@ -140,13 +143,41 @@ export class Merges {
     }
   }
 
+  /** The reward is granted once for a user: if that of a dropped sign-up was, the one that stays has none to grant. */
+  async #rewardOnce(
+    { userId: kept }: ReferralSignup,
+    dropped: readonly ReferralSignup[],
+    manager: EntityManager,
+  ): Promise<void> {
+    const { signups, credits } = this.#database.tables;
+    const users = dropped.map(({ userId }) => userId);
+    const query = sql(
+      { kept, users },
+      ($) => `
+      SELECT FROM ${signups} s WHERE s.user_id = ANY (${$.users}::varchar[])
+        AND (s.was_rewarded OR EXISTS (SELECT FROM ${credits} WHERE referee_id = s.user_id AND kind = 'reward'))
+        AND NOT EXISTS (SELECT FROM ${credits} WHERE referee_id = ${$.kept} AND kind = 'reward')`,
+    );
+    if ((await this.#database.query(query, manager)).length === 0) return;
+    await this.#database.query(departedRewardStatement(this.#database).with({ user: kept }), manager);
+    const none = ['amount', 'duration', 'type_id'].map((part) => `reward_credit_${part} = NULL`).join(', ');
+    const rewarded = sql(
+      { kept },
+      ($) => `UPDATE ${signups} SET was_rewarded = true, no_reward = NULL, reward_limit_count = NULL,
+          reward_limit_period = NULL, ${none}
+        WHERE user_id = ${$.kept}`,
+    );
+    await this.#database.query(rewarded, manager);
+  }
+
   /** Takes back what a sign-up has earned by itself, as far as it is not paid: one person signs up once. */
   async #rejectUnpaid({ id }: ReferralSignup, author: Author, manager: EntityManager): Promise<void> {
     const { commissions } = this.#database.tables;
     const query = sql(
       { id },
       ($) => `SELECT id FROM ${commissions}
-        WHERE kind = 'sign-up' AND signup_id = ${$.id} AND earn_out_id IS NULL AND rejected_at IS NULL`,
+        WHERE kind = 'sign-up' AND signup_id = ${$.id} AND earn_out_id IS NULL AND rejected_at IS NULL
+          AND moved_at IS NULL`,
     );
     const ids = (await this.#database.query<{ id: string }>(query, manager)).map(({ id: found }) => Number(found));
     if (ids.length > 0) await this.#rejections.reject({ ids }, author, manager);

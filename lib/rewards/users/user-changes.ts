@@ -1,6 +1,7 @@
 import type { EntityManager } from 'typeorm';
 import type { Database } from '../../database/database';
 import { isLockTimeout } from '../../database/driver-errors';
+import type { Events } from '../../database/events';
 import { sql } from '../../database/named-parameters';
 import { retryConflicts } from '../../database/retry';
 import { clickTables, userColumns } from '../../entities/user-columns';
@@ -29,9 +30,11 @@ export class UserChanges {
   readonly #lookup: ReferralLookup;
   readonly #audit: Audit;
   readonly #merges: Merges;
+  readonly #events: Events;
 
-  constructor(database: Database, lookup: ReferralLookup, audit: Audit, merges: Merges) {
+  constructor(database: Database, events: Events, lookup: ReferralLookup, audit: Audit, merges: Merges) {
     this.#database = database;
+    this.#events = events;
     this.#lookup = lookup;
     this.#audit = audit;
     this.#merges = merges;
@@ -87,6 +90,7 @@ export class UserChanges {
       const change = { call: 'mergeUsers', subject: 'user', subjectId: users.from, userId: users.to };
       const after = { userId: users.to, rows, account: null, intoAccount: await stateOf(users.to) };
       await this.#audit.record([{ ...change, before, after }], author, within);
+      this.#events.emit(within, 'usersMerged', { from: users.from, into: users.to, rows });
       return { rows };
     }, manager);
   }

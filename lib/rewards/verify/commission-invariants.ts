@@ -43,8 +43,8 @@ export function commissionInvariants(tables: Tables, { digits } = currencyOf(und
         OR (referrer_id IS NULL AND (is_revenue OR num_nonnulls(bought_channel_id, bought_rate, bought_flat,
           bought_terms_from, bought_room, bought_referrer_room, purchases_left, term_until) > 0))
         OR (is_revenue AND bought_channel_id IS NULL) OR bought_mode NOT IN ('credits', 'payout')
-        OR bought_terms_from NOT IN ('account', 'channel', 'program', 'option')
-        OR (bought_terms_from = 'channel' AND bought_channel_id IS NULL)`,
+        OR bought_terms_from NOT IN (${termSources})
+        OR (bought_terms_from = 'channel' AND bought_channel_id IS NULL AND NOT is_moved)`,
       expected: 'referrer_id',
       found: `concat_ws('/', source, bought_referral_id, bought_channel_id, bought_mode, bought_rate, bought_flat,
         bought_terms_from, bought_room, bought_referrer_room, purchases_left, term_until)`,
@@ -72,13 +72,13 @@ export function commissionInvariants(tables: Tables, { digits } = currencyOf(und
           terms_from, CASE WHEN channel IS NULL AND signup_rate IS NOT NULL THEN 'program' END
         ) = 'program' AND (rate, flat_amount, months, purchases, max_per_referee)
           IS DISTINCT FROM (signup_rate, signup_flat, signup_months, signup_purchases, signup_max)
-          AND NOT ${isOfEarlierReferrer(tables)}`,
+          AND NOT is_moved AND NOT ${isOfEarlierReferrer(tables)}`,
       expected: `concat_ws('/', signup_rate, signup_flat, signup_months, signup_purchases, signup_max)`,
       found: `concat_ws('/', rate, flat_amount, months, purchases, max_per_referee)`,
     }),
     ofCommission('a commission of a sign-up says whether that was a self-referral', {
       isBroken: `id IS NOT NULL AND source = 'sign-up' AND is_self_referral <> signup_is_self_referral
-        AND NOT ${isOfEarlierReferrer(tables)}`,
+        AND NOT is_moved AND NOT ${isOfEarlierReferrer(tables)}`,
       expected: 'signup_is_self_referral',
       found: 'is_self_referral',
     }),
@@ -163,10 +163,10 @@ export function commissionInvariants(tables: Tables, { digits } = currencyOf(und
       found: 'coalesce(refunds_count, 0)',
     }),
     ofLate('what is decided later is of a purchase without a referrer', {
-      isBroken: `(no_commission IN ('no-referrer', 'own-referral')) IS NOT TRUE
+      isBroken: `NOT is_moved AND ((no_commission IN ('no-referrer', 'own-referral')) IS NOT TRUE
         OR (bought_referrer_id IS NULL) <> (no_commission = 'no-referrer')
         OR source NOT IN ('sign-up', 'attribution') OR decided_no_commission = 'no-referrer'
-        OR decided_at < created_at`,
+        OR decided_at < created_at)`,
       expected: `'no-referrer, or own-referral'`,
       found: `concat_ws('/', bought_referrer_id, no_commission)`,
     }),
@@ -183,12 +183,15 @@ const unrejectedOf = (digits: number): string => `(earned - ${takenOf(digits)})`
 /** Whether a purchase is refunded as a whole: in its currency, of which less than half a cent of the program's can be left. */
 const isWhole = 'coalesce(original_refunded >= original_amount, refunded >= paid)';
 
+/** SQL: where terms can come from, as a list. */
+export const termSources = `'account', 'channel', 'program', 'option'`;
+
 /** What a purchase earns by a rate or a flat amount, without limits. */
-const wholeOf = (rate: string, flat: string, digits: number): string =>
+export const wholeOf = (rate: string, flat: string, digits: number): string =>
   `CASE WHEN ${flat} IS NULL THEN round(${rate} * paid, ${digits}) WHEN paid > 0 THEN round(${flat}, ${digits}) ELSE 0 END`;
 
 /** When a commission is available; null if its purchase has an impossible time, or it an impossible number of days. */
-const availableAt = `CASE WHEN pending_days BETWEEN 0 AND 36500 AND purchased_at BETWEEN '0001-01-01' AND '9999-12-31 23:59:59.999'
+export const availableAt = `CASE WHEN pending_days BETWEEN 0 AND 36500 AND purchased_at BETWEEN '0001-01-01' AND '9999-12-31 23:59:59.999'
   THEN purchased_at + pending_days * interval '24 hours' END`;
 
 /** The latest end of the months of a commission's terms: they count from its purchase, or from an earlier one. */
@@ -227,7 +230,7 @@ const isDecided = (tables: Tables): string => `source IS NULL
       WHEN 'coupon' THEN redeemed_by IS NOT NULL
       WHEN 'earlier-coupon' THEN redeemed_by <> reference
       WHEN 'sign-up' THEN id IS NULL OR (signup_referral_id = bought_referral_id AND signup_referrer_id = referrer_id) IS TRUE
-        OR ${isOfEarlierReferrer(tables)}
+        OR is_moved OR ${isOfEarlierReferrer(tables)}
       ELSE true
     END IS TRUE
   )`;
@@ -239,7 +242,7 @@ const purchasesAndCommissions = (tables: Tables): string => {
   SELECT * FROM (
     SELECT p.id AS purchase_id, p.user_id AS buyer_id, p.reference, p.amount AS paid, p.refunded, p.refund_count, p.currency,
       p.original_amount, p.original_refunded, p.exchange_rate,
-      p.purchased_at, p.decided_at, p.source, p.referral_id AS bought_referral_id,
+      p.purchased_at, p.decided_at, p.is_moved, p.source, p.referral_id AS bought_referral_id,
       p.channel_id AS bought_channel_id, p.referrer_id, p.mode AS bought_mode, p.rate AS bought_rate,
       p.room AS bought_room, p.flat_amount AS bought_flat, p.terms_from AS bought_terms_from,
       p.referrer_room AS bought_referrer_room, p.purchases_left, p.term_until, p.is_revenue, p.no_commission,
@@ -272,14 +275,14 @@ const purchasesAndCommissions = (tables: Tables): string => {
     LEFT JOIN (
       SELECT user_id, commission_id, sum(amount) AS amount FROM ${commissionEntries} GROUP BY 1, 2
     ) e ON e.user_id = c.user_id AND e.commission_id = c.id
-    WHERE c.kind = 'purchase'
+    WHERE c.kind = 'purchase' AND c.moved_at IS NULL
   ) AS earning ON referee_id = buyer_id AND purchase = reference AND user_id = referrer_id
   ) AS checked`;
 };
 
 /** What second looks have decided, with what was decided about the purchase at first. */
 const lateWithPurchases = ({ lateAttributions, purchases }: Tables): string => `(
-  SELECT l.user_id, l.purchase, l.source, l.no_commission AS decided_no_commission, l.decided_at, p.no_commission,
+  SELECT l.user_id, l.purchase, l.is_moved, l.source, l.no_commission AS decided_no_commission, l.decided_at, p.no_commission,
     p.referrer_id AS bought_referrer_id, p.created_at
   FROM ${lateAttributions} l LEFT JOIN ${purchases} p ON p.user_id = l.user_id AND p.reference = l.purchase
   ) AS late`;

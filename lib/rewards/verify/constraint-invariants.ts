@@ -6,11 +6,8 @@ import type { Invariant } from './invariant';
 
 type TableName = keyof Database['tables'];
 
-/**
- * What holds no books: responses, whose rows may be deleted, what is counted of them, and whose they are; names; and the
- * audit, on which nothing depends.
- */
-const isNoBook = new Set<string>(['responses', 'dailyCounts', 'visitors', 'aliases', 'refusals', 'audit']);
+/** What holds no books: responses, whose rows may be deleted, what is counted of them, and whose they are; and names. */
+const isNoBook = new Set<string>(['responses', 'dailyCounts', 'visitorClicks', 'visitors', 'aliases', 'refusals']);
 
 /** The tables that hold books: those whose rows are checked. */
 export const books = (Object.keys(entityOf) as TableName[]).filter((name) => !isNoBook.has(name));

@@ -82,7 +82,8 @@ export function earnOutInvariants(tables: Tables): Invariant[] {
       table: 'commissions',
       sql: `SELECT c.id, a.banned_at AS expected, c.rejected_at AS found
        FROM ${accounts} a JOIN ${commissions} c ON c.user_id = a.user_id
-       WHERE a.banned_at IS NOT NULL AND c.earn_out_id IS NULL AND c.rejected_at IS NULL`,
+       WHERE a.banned_at IS NOT NULL AND c.earn_out_id IS NULL AND c.rejected_at IS NULL
+         AND c.moved_at IS NULL`,
     },
     ofCommission('an earn-out waits for what is available', {
       isBroken: 'bound_at < available_at',

@@ -13,14 +13,14 @@ export function refundInvariants(tables: Database['tables'], { digits } = curren
       r.currency, r.original_amount, r.undone_at, p.currency AS paid_in, p.exchange_rate,
       p.id AS purchase_id, p.amount AS paid, e.id AS entry_id, e.kind, e.refund, e.amount, e.created_at,
       coalesce(c.id, m.id) AS commission_id, c.purchase, coalesce(c.created_at, m.created_at) AS earned_at,
-      coalesce(c.earned, m.earned) AS earned, coalesce(c.rejected_at, m.rejected_at) AS rejected_at
+      coalesce(c.earned, m.earned) AS earned, coalesce(c.rejected_at, m.rejected_at) AS rejected_at, c.moved_at
     FROM (
       ${entries} e LEFT JOIN ${commissions} c ON c.user_id = e.user_id AND c.id = e.commission_id
     ) FULL JOIN (
       ${refunds} r LEFT JOIN ${decidedPurchases(tables)} p ON p.user_id = r.user_id AND p.reference = r.purchase
     ) ON r.user_id = c.referee_id AND r.reference = e.refund
     LEFT JOIN ${commissions} m ON e.id IS NULL AND m.referee_id = r.user_id AND m.purchase = r.purchase
-      AND m.user_id = p.referrer_id AND m.kind = 'purchase'
+      AND m.user_id = p.referrer_id AND m.kind = 'purchase' AND m.moved_at IS NULL
     ) AS entry`;
   const ofRefund = conditionsOn('refunds', { rows, id: 'refund_id' });
   const ofEntry = conditionsOn('commissionEntries', { rows, id: 'entry_id' });
@@ -47,7 +47,7 @@ export function refundInvariants(tables: Database['tables'], { digits } = curren
       isBroken: `entry_id IS NOT NULL AND CASE
         WHEN purchase IS NULL THEN true
         WHEN kind IN ('refund', 'undo') THEN purchase IS DISTINCT FROM refunded OR (kind = 'undo') <> (amount > 0)
-        WHEN kind = 'reject' THEN refund <> '' OR amount >= 0
+        WHEN kind IN ('reject', 'move') THEN refund <> '' OR amount >= 0
       END`,
     }),
     ofEntry('an entry takes back the share of its refund', {
@@ -59,12 +59,13 @@ export function refundInvariants(tables: Database['tables'], { digits } = curren
     }),
     ofEntry('an entry was made with its refund', {
       // A refund before a second look got its entry with the commission.
-      expected: `CASE kind WHEN 'refund' THEN greatest(back_at, earned_at) WHEN 'undo' THEN undone_at ELSE rejected_at END`,
+      expected: `CASE kind WHEN 'refund' THEN greatest(back_at, earned_at) WHEN 'undo' THEN undone_at WHEN 'move' THEN moved_at ELSE rejected_at END`,
       found: 'created_at',
       isBroken: `entry_id IS NOT NULL AND CASE kind
         WHEN 'refund' THEN created_at <> back_at AND (created_at <> earned_at OR back_at > earned_at)
         WHEN 'undo' THEN created_at IS DISTINCT FROM undone_at
         WHEN 'reject' THEN created_at IS DISTINCT FROM rejected_at
+        WHEN 'move' THEN created_at IS DISTINCT FROM moved_at
       END`,
     }),
     ofRefund('a refund is undone after it was made', {

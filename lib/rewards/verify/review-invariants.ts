@@ -37,7 +37,8 @@ export function reviewInvariants({
       'commissions',
       commissions,
       't.id',
-      `t.user_id = r.user_id AND t.referee_id = r.referee_id AND t.earn_out_id IS NULL AND t.rejected_at IS NULL`,
+      `t.user_id = r.user_id AND t.referee_id = r.referee_id AND t.earn_out_id IS NULL AND t.rejected_at IS NULL
+        AND t.moved_at IS NULL`,
     ),
   ];
 }

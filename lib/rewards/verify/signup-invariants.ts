@@ -1,7 +1,7 @@
 import { currencyOf } from '../../currency';
 import type { Database } from '../../database/database';
 import { folded } from '../../database/folding';
-import { periodAt } from '../records/calendar-period';
+import { isRewardCounted, rewardPeriod } from '../signups/departed-reward';
 import { conditionsOn, type Invariant } from './invariant';
 
 /** The invariants of sign-ups, of usage, and of the credits that sign-ups give. */
@@ -159,30 +159,27 @@ function signupPass({ signups, referrals, usages, credits, accounts, buyers }: D
 
 /** The counts of limited rewards, with the sign-ups that they count; and those that are above the limit, with the counts. */
 function limitPass({ rewardCounts, signups }: Database['tables']): Invariant[] {
-  const period = periodAt('reward_limit_period', 'threshold_reached_at');
-  const counted = `reward_limit_count IS NOT NULL AND threshold_reached_at IS NOT NULL AND referrer_id IS NOT NULL
-        AND reward_credit_amount IS NOT NULL`;
   const ofCount = conditionsOn('rewardCounts', {
     rows: `${rewardCounts} n FULL JOIN (
-        SELECT referrer_id AS user_id, program_id, ${period} AS period, count(*) AS rewards
-        FROM ${signups} WHERE ${counted} AND no_reward IS NULL GROUP BY 1, 2, 3
+        SELECT s.referrer_id AS user_id, s.program_id, ${rewardPeriod} AS period, count(*) AS rewards
+        FROM ${signups} s WHERE ${isRewardCounted} GROUP BY 1, 2, 3
       ) s ON s.user_id = n.user_id AND s.program_id = n.program_id AND s.period = n.period`,
     id: `concat_ws('/', coalesce(n.user_id, s.user_id), coalesce(n.program_id, s.program_id), coalesce(n.period, s.period))`,
   });
   const ofSignup = conditionsOn('signups', {
     rows: `${signups} s LEFT JOIN ${rewardCounts} n
-        ON n.user_id = s.referrer_id AND n.program_id = s.program_id AND n.period = ${period}`,
+        ON n.user_id = s.referrer_id AND n.program_id = s.program_id AND n.period = ${rewardPeriod}`,
     id: 's.id',
   });
   return [
     ofCount('each reward with a limit is counted', {
-      // A sign-up that was reassigned, or dropped by a merge of users, has left its reward to the referrer.
-      isBroken: `coalesce(n.rewards, 0) < coalesce(s.rewards, 0) OR n.rewards IS NULL`,
-      expected: 's.rewards',
+      isBroken: `n.rewards IS DISTINCT FROM coalesce(s.rewards, 0) + coalesce(n.departed, 0) OR n.departed < 0`,
+      expected: `concat_ws(' + ', coalesce(s.rewards, 0), n.departed)`,
       found: 'n.rewards',
     }),
     ofSignup('only at the limit there is no reward', {
-      isBroken: `s.no_reward = 'limit-reached' AND ((${counted}) IS NOT TRUE
+      isBroken: `s.no_reward = 'limit-reached' AND ((s.reward_limit_count IS NOT NULL AND s.threshold_reached_at IS NOT NULL AND s.referrer_id IS NOT NULL
+          AND s.reward_credit_amount IS NOT NULL) IS NOT TRUE
         OR (n.rewards >= s.reward_limit_count) IS NOT TRUE)`,
       expected: 's.reward_limit_count',
       found: 'n.rewards',

@@ -1,6 +1,7 @@
 import { currencyOf } from '../../currency';
 import type { Database } from '../../database/database';
 import { periodsAt } from '../commissions/chosen-terms';
+import { termSources } from './commission-invariants';
 import { conditionsOn, type Invariant } from './invariant';
 
 type Tables = Database['tables'];
@@ -19,7 +20,7 @@ export function termInvariants(tables: Tables, { digits } = currencyOf(undefined
       isBroken: `id IS NOT NULL AND CASE WHEN signed_up_id IS NULL THEN rejected_at IS NULL
         ELSE (user_id, referee_id, referral_id, purchase, created_at, false)
           IS DISTINCT FROM (referrer_id, signed_up_user, signed_up_with, qualification, qualified_at, is_self_referral) END
-        AND NOT ${isOfEarlierReferrer(tables)}`,
+        AND moved_from IS NULL AND NOT ${isOfEarlierReferrer(tables)}`,
       expected: `concat_ws('/', referrer_id, signed_up_user, signed_up_with, qualification, qualified_at)`,
       found: `concat_ws('/', user_id, referee_id, referral_id, purchase, created_at)`,
     }),
@@ -31,15 +32,15 @@ export function termInvariants(tables: Tables, { digits } = currencyOf(undefined
     ofCommission('a sign-up earned the amount of its terms, or less at a limit', {
       isBroken: `id IS NOT NULL AND (
         earned <> least(round(flat_amount, ${digits}), room, referrer_room) OR num_nonnulls(rate, months, purchases) > 0
-        OR flat_amount IS NULL OR room > max_per_referee OR (max_per_referee IS NULL) <> (room IS NULL)
+        OR flat_amount IS NULL OR terms_from NOT IN (${termSources}) OR room > max_per_referee OR (max_per_referee IS NULL) <> (room IS NULL)
         OR (terms_from = 'program' AND flat_amount IS DISTINCT FROM commission_signup AND signed_up_id IS NOT NULL
-          AND NOT ${isOfEarlierReferrer(tables)})
+          AND moved_from IS NULL AND NOT ${isOfEarlierReferrer(tables)})
       )`,
       expected: `least(round(flat_amount, ${digits}), room, referrer_room)`,
       found: 'earned',
     }),
     ofCommission('a commission of a sign-up is available some whole days after it', {
-      isBroken: `id IS NOT NULL AND coalesce(held_from, available_at) IS DISTINCT FROM ${available}`,
+      isBroken: `id IS NOT NULL AND moved_from IS NULL AND coalesce(held_from, available_at) IS DISTINCT FROM ${available}`,
       expected: available,
       found: 'coalesce(held_from, available_at)',
     }),
@@ -77,8 +78,8 @@ export function termInvariants(tables: Tables, { digits } = currencyOf(undefined
     }),
     ofPeriod('a referrer earns no more in a period than the limit', {
       // If there are several limits, the highest one counts. A refund that was undone puts back what others may have used, and
-      // two users who were merged had a limit each.
-      isBroken: `earned > max + undone AND NOT EXISTS (
+      // two users who were merged had a limit each. What was moved to the referrer counts, and the limit did not lower it.
+      isBroken: `earned > max + undone + moved AND NOT EXISTS (
         SELECT FROM ${tables.buyers} b WHERE b.user_id = counted.user_id AND b.reassigned_at IS NOT NULL
       )`,
       expected: 'max',
@@ -102,10 +103,10 @@ const signupCommissions = ({ commissions, commissionEntries, signups, channels }
   FROM (
     SELECT c.id, c.signup_id, c.user_id, c.referee_id, c.referral_id, c.channel_id, c.purchase, c.rate, c.flat_amount,
       c.terms_from, c.months, c.purchases, c.max_per_referee, c.room, c.referrer_room, c.pending_days, c.earned, c.amount,
-      c.available_at, c.held_from, c.rejected_at, c.reverted_at, c.created_at, c.updated_at, (
+      c.available_at, c.held_from, c.rejected_at, c.reverted_at, c.created_at, c.updated_at, c.moved_from, (
         SELECT sum(e.amount) FROM ${commissionEntries} e WHERE e.user_id = c.user_id AND e.commission_id = c.id
       ) AS entered
-    FROM ${commissions} c WHERE c.kind = 'sign-up'
+    FROM ${commissions} c WHERE c.kind = 'sign-up' AND c.moved_at IS NULL
   ) AS m
   FULL JOIN (SELECT * FROM ${signups}) AS s ON s.id = m.signup_id
   LEFT JOIN ${channels} h ON h.id = m.referral_id
@@ -117,15 +118,16 @@ const limitedCommissions = ({ commissions, purchases }: Tables): string => `(
     CASE c.kind WHEN 'purchase' THEN p.purchased_at ELSE c.created_at END AS at
   FROM ${commissions} c LEFT JOIN ${purchases} p ON p.user_id = c.referee_id AND p.reference = c.purchase
     AND c.kind = 'purchase'
-  WHERE num_nonnulls(c.max_per_referrer, c.period, c.referrer_room) > 0
+  WHERE num_nonnulls(c.max_per_referrer, c.period, c.referrer_room) > 0 AND (c.kind = 'purchase' OR c.moved_from IS NULL)
   ) AS limited`;
 
 /** Each referrer and period with the sum of the commissions that count there, or such commissions without a row. */
 const periods = ({ referrerPeriods, commissions, commissionEntries }: Tables): string => `(
-  SELECT user_id, period, o.earned, c.sum, c.max, c.undone
+  SELECT user_id, period, o.earned, c.sum, c.max, c.undone, c.moved
   FROM ${referrerPeriods} o
   FULL JOIN (
-    SELECT c.user_id, c.period, sum(c.amount), max(c.max_per_referrer), coalesce(sum(e.amount), 0) AS undone
+    SELECT c.user_id, c.period, sum(c.amount), max(c.max_per_referrer), coalesce(sum(e.amount), 0) AS undone,
+      coalesce(sum(c.earned) FILTER (WHERE c.moved_from IS NOT NULL), 0) AS moved
     FROM ${commissions} c LEFT JOIN (
       SELECT user_id, commission_id, sum(amount) AS amount FROM ${commissionEntries} WHERE kind = 'undo' GROUP BY 1, 2
     ) e ON e.user_id = c.user_id AND e.commission_id = c.id

@@ -10,6 +10,9 @@ export function totalInvariants(tables: Database['tables']): Invariant[] {
     rows: totalsWithSums(tables),
     id: `user_id || '/' || channel_id || '/' || mode`,
   });
+  const wasReassigned = `EXISTS (
+            SELECT FROM ${tables.buyers} b WHERE b.user_id = referee_id AND b.reassigned_at >= created_at
+          )`;
   return [
     referees('a referee earns the referrer the sum of the commissions', {
       expected: 'coalesce(sum, 0)',
@@ -19,9 +22,10 @@ export function totalInvariants(tables: Database['tables']): Invariant[] {
     referees('a referee earns the referrer no more than the limit', {
       // If the limit has changed, the highest one counts. If a commission has no limit, there is none. An undone refund
       // gives back what it took, also if later purchases have used the room that it made.
-      expected: 'max + undone',
+      // What was moved here counts, and limits did not lower it.
+      expected: 'max + undone + moved',
       found: 'earned',
-      isBroken: 'earned > max + undone AND merged_at IS NULL',
+      isBroken: 'earned > max + undone + moved AND merged_at IS NULL',
     }),
     referees('every sign-up of a referrer has its referee', {
       expected: 'referee_id',
@@ -35,11 +39,9 @@ export function totalInvariants(tables: Database['tables']): Invariant[] {
       // the referee is also older than a later sign-up.
       // If staff have changed who referred the referee, the pair of the earlier referrer stays, if it has a purchase.
       isBroken: `met_by IS NOT NULL AND merged_at IS NULL AND CASE met_by
-        WHEN 'purchase' THEN created_at = ANY(times)
+        WHEN 'purchase' THEN created_at = ANY(times) OR ${wasReassigned}
         WHEN 'sign-up' THEN signed_up_at = created_at OR (upgraded_at IS NOT NULL AND NOT has_first_earned) IS TRUE
-          OR ((upgraded_at IS NOT NULL OR signups > 0) AND EXISTS (
-            SELECT FROM ${tables.buyers} b WHERE b.user_id = referee_id AND b.reassigned_at >= created_at
-          ))
+          OR ((upgraded_at IS NOT NULL OR signups > 0) AND ${wasReassigned})
           OR (first_signup IS NOT NULL AND (signup_id IS NULL OR first_signup < signup_id))
       END IS NOT TRUE`,
     }),
@@ -92,17 +94,18 @@ const refereesWithSums = (tables: Database['tables']): string => {
   return `(
   SELECT coalesce(r.user_id, c.user_id, s.referrer_id, p.referrer_id) AS user_id,
     coalesce(r.referee_id, c.referee_id, s.user_id, p.user_id) AS referee_id,
-    r.met_by, r.earned, r.purchases, r.first_purchase_at, r.upgraded_at, r.created_at, r.merged_at, c.sum, c.max, c.undone, s.created_at AS signed_up_at, s.id AS signup_id,
+    r.met_by, r.earned, r.purchases, r.first_purchase_at, r.upgraded_at, r.created_at, r.merged_at, c.sum, c.max, c.undone, c.moved, s.created_at AS signed_up_at, s.id AS signup_id,
     c.signups, c.first_signup, p.times, p.paid_times, p.paid_count, p.first_purchased_at, p.first_bought_at, p.first_paid_at, p.has_first_earned
   FROM ${referees} r
   FULL JOIN (
     SELECT c.user_id, c.referee_id, sum(c.amount), max(coalesce(c.max_per_referee, 'Infinity')) AS max,
-      coalesce(sum(e.amount), 0) AS undone, count(*) FILTER (WHERE c.kind = 'sign-up') AS signups,
+      coalesce(sum(e.amount), 0) AS undone,
+      coalesce(sum(c.earned) FILTER (WHERE c.moved_from IS NOT NULL), 0) AS moved, count(*) FILTER (WHERE c.kind = 'sign-up') AS signups,
       min(c.signup_id) FILTER (WHERE c.kind = 'sign-up') AS first_signup
     FROM ${commissions} c LEFT JOIN (
       SELECT user_id, commission_id, sum(amount) AS amount FROM ${commissionEntries} WHERE kind = 'undo' GROUP BY 1, 2
     ) e ON e.user_id = c.user_id AND e.commission_id = c.id
-    GROUP BY 1, 2
+    WHERE c.moved_at IS NULL GROUP BY 1, 2
   ) c ON c.user_id = r.user_id AND c.referee_id = r.referee_id
   FULL JOIN (SELECT referrer_id, user_id, id, created_at FROM ${signups} WHERE referrer_id IS NOT NULL) s
     ON s.referrer_id = coalesce(r.user_id, c.user_id) AND s.user_id = coalesce(r.referee_id, c.referee_id)

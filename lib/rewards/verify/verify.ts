@@ -16,6 +16,7 @@ import { dayInvariants } from './day-invariants';
 import { earnOutInvariants } from './earn-out-invariants';
 import type { Invariant } from './invariant';
 import { type InvariantQuery, invariantQueries, withProblems } from './invariant-queries';
+import { moveInvariants } from './move-invariants';
 import { compareWithProvider } from './provider-comparison';
 import { refundInvariants } from './refund-invariants';
 import { reviewInvariants } from './review-invariants';
@@ -85,6 +86,7 @@ const subjects = [
   signupInvariants,
   commissionInvariants,
   termInvariants,
+  moveInvariants,
   refundInvariants,
   totalInvariants,
   couponInvariants,

@@ -71,7 +71,7 @@
   }
 
   function follow(event, href) {
-    if (!document.getElementById('rf-main')) return;
+    if (!document.querySelector('main#rf-main')) return; // a part of the host's page is not ours to replace
     event.preventDefault();
     history.replaceState({ rf: true }, '');
     show(href).then((isShown) => {

@@ -12,12 +12,14 @@ export interface Series {
 
 interface LineChartProps {
   title: string;
-  /** Calendar days without a gap, `'2026-03-01'`, oldest first. */
+  /** Calendar days without a gap, `'2026-03-01'`, oldest first; of months, their first days. */
   days: readonly string[];
+  /** What a day stands for. Default `'day'`. */
+  unit?: 'day' | 'month';
   /** Up to three. */
   series: readonly Series[];
-  /** Writes a value. Default: as a number. */
-  format?: (value: number) => string;
+  /** Writes a value: that of a day by its place, or one of the scale. Default: as a number. */
+  format?: (value: number, index?: number) => string;
 }
 
 const width = 1000;
@@ -29,13 +31,18 @@ const maxPointed = 400;
  * One or more lines over days, with a table of the same values. The drawing is stretched to the width there is, and its words
  * are HTML around it, so that they have their own size on a phone too.
  */
-export function LineChart({ title, days, series, format }: LineChartProps) {
+export function LineChart({ title, days, unit = 'day', series, format }: LineChartProps) {
   const view = useView();
   const { texts } = view;
   const shown = format ?? ((value: number) => formatNumber(view, value));
-  const most = Math.max(1, ...series.flatMap(({ values }) => values));
-  const y = scaleLinear().domain([0, most]).nice(4).range([height, 0]);
-  const ticks = y.ticks(4).filter((tick) => Number.isInteger(tick) || most < 4);
+  const dayName = (day: string): string => formatDay(view, day, unit === 'day' ? 'day' : 'month');
+  const values = series.flatMap((one) => one.values);
+  const isWhole = values.every(Number.isInteger);
+  const least = Math.min(0, ...values);
+  const most = Math.max(least + 1, ...values);
+  const steps = isWhole ? Math.min(4, most - least) : 4;
+  const y = scaleLinear().domain([least, most]).nice(steps).range([height, 0]);
+  const ticks = y.ticks(steps);
   const x = scalePoint<number>().domain(days.keys()).range([0, width]);
   const drawn = line<number>(
     (_value, index) => x(index)!,
@@ -43,7 +50,7 @@ export function LineChart({ title, days, series, format }: LineChartProps) {
   );
   const filled = area<number>(
     (_value, index) => x(index)!,
-    height,
+    y(0),
     (value) => y(value),
   );
   const labels = [days[0], days[Math.floor((days.length - 1) / 2)], days.at(-1)].filter((day) => day !== undefined);
@@ -90,7 +97,7 @@ export function LineChart({ title, days, series, format }: LineChartProps) {
                 <title>
                   {[
                     formatDay(view, day),
-                    ...series.map(({ name, values }) => `${name}: ${shown(values[index]!)}`),
+                    ...series.map(({ name, values }) => `${name}: ${shown(values[index]!, index)}`),
                   ].join('\n')}
                 </title>
               </rect>
@@ -98,7 +105,7 @@ export function LineChart({ title, days, series, format }: LineChartProps) {
         </svg>
         <div class="rf-axis-x">
           {labels.map((day) => (
-            <span key={day}>{formatDay(view, day, 'short-day')}</span>
+            <span key={day}>{formatDay(view, day, unit === 'day' ? 'short-day' : 'month')}</span>
           ))}
         </div>
       </div>
@@ -108,12 +115,16 @@ export function LineChart({ title, days, series, format }: LineChartProps) {
           caption={title}
           rows={[...days.keys()].reverse()}
           columns={[
-            { key: 'day', title: texts.kit.day, cell: (index) => formatDay(view, days[index]!) },
+            {
+              key: 'day',
+              title: unit === 'day' ? texts.kit.day : texts.kit.month,
+              cell: (index) => dayName(days[index]!),
+            },
             ...series.map(({ name, values }, place) => ({
               key: String(place),
               title: name,
               align: 'end' as const,
-              cell: (index: number) => shown(values[index]!),
+              cell: (index: number) => shown(values[index]!, index),
             })),
           ]}
         />

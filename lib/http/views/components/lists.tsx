@@ -62,11 +62,11 @@ export function Filters({ action, kept = {}, children }: FiltersProps) {
 }
 
 /** The link to a list as CSV. */
-export function DownloadCsv({ href }: { href: string }) {
+export function DownloadCsv({ href, children }: { href: string; children?: ComponentChildren }) {
   const { texts } = useView();
   return (
     <a class="rf-download" href={href} download>
-      {texts.kit.downloadCsv}
+      {children ?? texts.kit.downloadCsv}
     </a>
   );
 }

@@ -6,8 +6,11 @@ import { Notice, type NoticeTone } from './notice';
 export interface PageProps {
   /** The heading of the page, and the first part of its title. */
   title: string;
-  /** What is around the content: that of users or staff, or nothing for a page that another page shows. */
-  frame: 'user' | 'staff' | 'none';
+  /**
+   * What is around the content: that of users or of staff; `'none'` for a page that another one shows in a frame, and `'part'`
+   * for a part of another page.
+   */
+  frame: 'user' | 'staff' | 'none' | 'part';
   /** The name of the whole, beside the places to go to. */
   name: string;
   nav: readonly NavItem[];
@@ -40,27 +43,32 @@ export function Page(props: PageProps) {
 /** What is inside of the body: for a whole document, and for a page of the host's. */
 export function Frame({ title, frame, name, nav, notice, aside, children }: PageProps) {
   const { texts, path } = useView();
+  const hasFrame = frame === 'user' || frame === 'staff';
+  const isPart = frame === 'part';
+  const Main = isPart ? 'div' : 'main'; // a page has one
   const content = (
-    <main class="rf-main" id="rf-main" tabIndex={-1}>
-      <header class="rf-heading">
-        <h1>{title}</h1>
-        {aside && <div class="rf-heading-aside">{aside}</div>}
-      </header>
+    <Main class="rf-main" id="rf-main" tabIndex={isPart ? undefined : -1}>
+      {!isPart && (
+        <header class="rf-heading">
+          <h1>{title}</h1>
+          {aside && <div class="rf-heading-aside">{aside}</div>}
+        </header>
+      )}
       {notice && <Notice tone={notice.tone}>{notice.text}</Notice>}
       {children}
       <Zone />
-    </main>
+    </Main>
   );
   return (
     <>
-      {frame !== 'none' && (
+      {hasFrame && (
         <a class="rf-skip" href="#rf-main">
           {texts.kit.skip}
         </a>
       )}
       <div class="rf-shell">
         <header class="rf-top">
-          {frame !== 'none' && <p class="rf-name">{name}</p>}
+          {hasFrame && name !== title && <p class="rf-name">{name}</p>}
           <Nav items={nav} path={path} label={name} />
         </header>
         {content}

@@ -19,11 +19,11 @@ export function Section({ title, lead, aside, id, isPlain = false, children }: S
     <section class={isPlain ? 'rf-section' : 'rf-section rf-box'} id={id}>
       {(title || aside) && (
         <div class="rf-section-head">
-          {title && <h2>{title}</h2>}
+          {title ? <h2>{title}</h2> : lead && <p class="rf-lead">{lead}</p>}
           {aside && <div class="rf-section-aside">{aside}</div>}
         </div>
       )}
-      {lead && <p class="rf-lead">{lead}</p>}
+      {lead && (title || !aside) && <p class="rf-lead">{lead}</p>}
       {children}
     </section>
   );
