@@ -33,7 +33,6 @@ import { MoveCommissions1818000000000 } from './1818000000000-move-commissions';
 import { ReviewClicks1819000000000 } from './1819000000000-review-clicks';
 import { UserDays1820000000000 } from './1820000000000-user-days';
 import { AdminSearch1821000000000 } from './1821000000000-admin-search';
-import { locked } from './once';
 
 /** The migrations, in order, for the host's DataSource: `migrations: [...migrations, /* yours *\/]`. */
 export const migrations: (new () => MigrationInterface)[] = [

@@ -10,8 +10,6 @@ import { HttpError } from '../http-error';
 import { assetsOf } from '../views/assets';
 import { colorsCss } from '../views/colors';
 import { CsrfTokens } from '../views/csrf';
-import { sendCsv } from '../views/csv';
-import { setPageHeaders } from '../views/headers';
 import { type Answer, type PageCall, pageRouter, type Reader, type Route } from '../views/page-router';
 import type { Texts } from '../views/texts/texts';
 import { readFilters } from './lists/filter';
@@ -45,7 +43,7 @@ export function admin(tracking: Tracking, rewards: Rewards, texts: ReadonlyMap<s
     now: () => clock.now(),
     reader: async (req) => readerOf(await staff(req)),
     refuse: (view) => ({ status: 403, page: staffFailure(view, view.texts.admin.refused, null) }),
-    failurePage: staffFailure,
+    failurePage: (view, failure, reader) => ({ page: staffFailure(view, failure, reader) }),
     routes: routesOf(tracking, rewards),
   });
 }
@@ -84,11 +82,8 @@ function routesOfList({ stories }: Rewards, list: List): Route[] {
 }
 
 /** @throws HttpError 400 for filters without a meaning: a file with other rows would be taken for the one that was meant. */
-async function listCsv(from: Lists, list: List, { view, res }: PageCall): Promise<Answer> {
+function listCsv(from: Lists, list: List, { view }: PageCall): Answer {
   const { conditions, wrong } = readFilters(list.filters, view);
   if (wrong.size > 0) throw new HttpError(400, { detail: 'A filter has no meaning.' });
-  setPageHeaders(res);
-  const rows = csvRowsOf(from, list, conditions);
-  await sendCsv(res, { name: list.path.slice(1), columns: csvColumnsOf(list), rows });
-  return { html: '' }; // is sent already
+  return { csv: { name: list.path.slice(1), columns: csvColumnsOf(list), rows: csvRowsOf(from, list, conditions) } };
 }

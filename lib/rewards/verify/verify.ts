@@ -68,7 +68,7 @@ export interface VerifyProgress {
 const maxProblems = 1000;
 
 /** How many queries a step of a check has whose progress is told. */
-const queriesOfStep = 8;
+const queriesOfStep = 16;
 
 /**
  * Settings of our own transaction, for queries that read whole tables: they join and group in memory, and are not

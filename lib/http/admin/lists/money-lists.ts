@@ -90,6 +90,8 @@ export const commissions: List<'commissions'> = {
     commission.texts('heldFor', ({ heldFor }) => heldFor),
     commission.id('earnOut', ({ earnOutId }) => earnOutId),
     commission.time('paidAt', ({ paidAt }) => paidAt),
+    commission.time('movedAt', ({ movedAt }) => movedAt),
+    commission.id('movedFrom', ({ movedFrom }) => movedFrom),
     commission.time('createdAt', ({ createdAt }) => createdAt),
   ],
   filters: [
