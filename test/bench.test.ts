@@ -40,7 +40,7 @@ describe('the arguments of the benchmark', () => {
     }
   });
 
-  const wrong = ['--nodes 22', 'pages', 'toString', '--rounds 0', '--rounds x', '--rounds', '--node', '--quick=1'];
+  const wrong = ['--nodes 22', 'page', 'toString', '--rounds 0', '--rounds x', '--rounds', '--node', '--quick=1'];
   test.each([...wrong, '--node=', '--node 22,', '--node 22;ls', '--node ../22'])(
     '%s is refused with the list of what there is',
     (line) => {

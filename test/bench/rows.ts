@@ -73,6 +73,16 @@ export const rowsOf = ({ responses, connections, commissions }: Numbers) =>
       'renewals': { measured: 'renewals/s, distinct referrers, against prepared statements', atLeast: 0.8 },
       'renewals, hot': { measured: 'renewals/s, one hot referrer, against prepared statements', atLeast: 0.8 },
     },
+    pages: {
+      'overview': {
+        measured: `a user's overview of 30 days, 1000 links and ${commissions} commissions against 10`,
+        atMost: 2,
+      },
+      'overview, all time': { measured: 'the same of all time', atMost: 2 },
+      'links page': { measured: 'the links of these users', atMost: 2 },
+      'friends page': { measured: 'their friends', atMost: 2 },
+      'commissions page': { measured: 'their commissions', atMost: 2 },
+    },
   }) satisfies Record<Part, Record<string, Row>>;
 
 type Rows = ReturnType<typeof rowsOf>;
