@@ -19,6 +19,8 @@ const onRouter = { 20: 1.05, 22: 1.05, 24: 1.4 };
 export const rowsOf = ({ responses, connections, commissions }: Numbers) =>
   ({
     requests: {
+      'node redirect cpu': { measured: `server CPU of a redirect by node:http alone ${toBare(64)}` },
+      'node click cpu': { measured: `server CPU of a click that node:http and a batched INSERT commit ${toBare(64)}` },
       'listener cpu, 64': { measured: cpuOf('listener', 64), atMost: onListener },
       'listener cpu, 512': { measured: cpuOf('listener', 512), atMost: onListener },
       'router cpu, 64': { measured: cpuOf('router', 64), atMost: onRouter },
@@ -90,7 +92,11 @@ export type RowId = { [P in Part]: keyof Rows[P] }[Part];
 
 function cpuOf(way: string, connections: number, who = ''): string {
   const click = who === '' ? 'a click' : `a click of a visitor ${who}`;
-  return `server CPU of ${click} through the ${way} against a bare redirect, ${connections} connections`;
+  return `server CPU of ${click} through the ${way} ${toBare(connections)}`;
+}
+
+function toBare(connections: number): string {
+  return `against a bare redirect, ${connections} connections`;
 }
 
 function rateOf(way: string, other: string): string {
