@@ -21,7 +21,7 @@ const onTypeorm = suites(
   'connections',
 );
 /** Also run on the Citus cluster that CITUS_URL names. */
-const onCluster = suites('journey', 'sign-in', 'responses', 'attribution', 'own-links');
+const onCluster = suites('journey', 'click', 'sign-in', 'responses', 'attribution', 'late-attribution', 'own-links');
 const cluster = {
   ...shared,
   displayName: 'Citus',

@@ -40,7 +40,7 @@ describe('the arguments of the benchmark', () => {
     }
   });
 
-  const wrong = ['--nodes 22', 'pages', 'toString', '--rounds 0', '--rounds x', '--rounds', '--node', '--quick=1'];
+  const wrong = ['--nodes 22', 'page', 'toString', '--rounds 0', '--rounds x', '--rounds', '--node', '--quick=1'];
   test.each([...wrong, '--node=', '--node 22,', '--node 22;ls', '--node ../22'])(
     '%s is refused with the list of what there is',
     (line) => {
@@ -53,6 +53,7 @@ describe('the arguments of the benchmark', () => {
 describe('the table', () => {
   const options = optionsOf(['recorder', 'requests']);
   const reached = {
+    ...{ 'node redirect cpu': 0.2, 'node click cpu': 0.4 },
     ...{ 'listener cpu, 64': 0.5, 'listener cpu, 512': 0.4, 'router cpu, 64': 1, 'router cpu, 512': 1 },
     ...{ 'listener cpu, back': 0.5, 'router cpu, back': 1 },
     ...{ 'listener rate': 1.2, 'router rate': 1, 'by hand': 3, 'by hand, prepared': 2, 'big table': 1 },

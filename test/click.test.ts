@@ -375,11 +375,11 @@ test('a referral that is being deleted takes no other click down with it', async
     await manager.delete(Referral, doomed.id);
     const clicks = [doomed, other, other, other].map((link) => request(host.app).get(`/r/${link.code}`).then());
     const { schema } = host.dataSource.options as { schema: string };
-    // The clicks wait for this transaction, because their foreign key refers to the row that it deletes.
+    // The clicks wait for this transaction, because their batch locks the row that it deletes.
     await waitFor(async () => {
       const [{ waiting }] = await host.dataSource.query(
         `SELECT count(*)::int AS waiting FROM pg_stat_activity
-         WHERE wait_event_type = 'Lock' AND query LIKE '%unnest%"' || $1 || '"%'`,
+         WHERE wait_event_type = 'Lock' AND query LIKE '%"' || $1 || '"%'`,
         [schema],
       );
       return waiting > 0;

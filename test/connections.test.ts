@@ -287,7 +287,7 @@ const calledBy: Record<string, string[]> = {
   refundUndone: ['referrals.undoRefund'],
   earnOut: [
     ...['referrals.runEarnOuts', 'referrals.earnOuts.reconcile'],
-    ...['referrals.earnOuts.settle', 'referrals.earnOuts.retry'],
+    ...['referrals.earnOuts.settle', 'referrals.earnOuts.retry', 'referrals.earnOuts.reject'],
   ],
 };
 

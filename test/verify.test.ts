@@ -1,4 +1,8 @@
+import type { EntityManager } from 'typeorm';
 import { PayoutRefused, Referral, type Problem } from '../lib';
+import { Database } from '../lib/database/database';
+import type { Settings } from '../lib/options';
+import { constraintInvariants } from '../lib/rewards/verify/constraint-invariants';
 import { earnOutInvariants } from '../lib/rewards/verify/earn-out-invariants';
 import { couponOf, type EarningsHost, refer, startEarnings } from './support/earnings';
 import { closeAll, type Host } from './support/host';
@@ -309,6 +313,37 @@ async function expectFound(
 }
 
 test.each(broken)('finds %s', (_what, sql, problem) => expectFound(host, sql, problem));
+
+test('reads the rows of a table again only for a constraint that it has lost, or that was not validated', async () => {
+  const { dataSource } = host;
+  const database = new Database({ dataSource, preparedStatements: true } as unknown as Settings, 60_000);
+  const read = async (manager: EntityManager): Promise<string[]> =>
+    (await constraintInvariants(database, manager)).flatMap((invariant) =>
+      invariant.name === 'every reference leads to a row' || !('sql' in invariant)
+        ? []
+        : `${invariant.table}: ${/'(\w+)' AS expected/.exec(invariant.sql)![1]}`,
+    );
+  expect(await read(dataSource.manager)).toEqual([]);
+  const [{ version }] = await dataSource.query<[{ version: number }]>(
+    `SELECT current_setting('server_version_num')::integer AS version`,
+  );
+  const rolledBack = dataSource.transaction(async (manager) => {
+    const change = (sql: string): Promise<unknown> => manager.query(`ALTER TABLE ${table('referral_credits')} ${sql}`);
+    await change('ALTER start_date DROP NOT NULL');
+    expect(await read(manager)).toEqual(['credits: start_date']);
+    if (version >= 180_000) {
+      await change('ADD CONSTRAINT late NOT NULL start_date NOT VALID');
+      expect(await read(manager)).toEqual(['credits: start_date']);
+    }
+    await change('ALTER start_date SET NOT NULL');
+    expect(await read(manager)).toEqual([]);
+    await change('DROP CONSTRAINT ck_referral_credits_dates');
+    await change('DROP CONSTRAINT pk_referral_credits CASCADE');
+    expect(await read(manager)).toEqual(['credits: 1', 'credits: ck_referral_credits_dates']);
+    throw new Error('as it was');
+  });
+  await expect(rolledBack).rejects.toThrow('as it was');
+});
 
 test('sees one moment, also while others write', async () => {
   const { referrals } = host;

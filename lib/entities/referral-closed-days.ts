@@ -18,11 +18,11 @@ export class ReferralClosedDays {
   @Column({ name: 'until', type: 'date', nullable: true })
   readonly until!: string | null;
 
-  /** Up to which day the next ones are to be closed, once all transactions before `closingXid` have ended. */
+  /** Up to which day the next ones are to be closed, once all transactions with an id below `closingXid` have ended. */
   @Column({ name: 'closing_until', type: 'date', nullable: true })
   readonly closingUntil!: string | null;
 
-  /** The first id of a transaction that began later than that was decided. */
+  /** The id of the transaction that decided that. */
   @Column({ name: 'closing_xid', type: 'bigint', nullable: true, transformer: bigintAsNumber })
   readonly closingXid!: number | null;
 }

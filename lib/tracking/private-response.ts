@@ -1,8 +1,8 @@
 import type { ServerResponse } from 'node:http';
 import onHeaders from 'on-headers';
 
-/** Headers that tell a shared cache more than `Cache-Control` does, and count before it. */
-const forSharedCaches = ['CDN-Cache-Control', 'Cloudflare-CDN-Cache-Control', 'Surrogate-Control'];
+/** Headers that tell a shared cache more than `Cache-Control` does, and count before it. In lower case, as Node.js looks them up. */
+const forSharedCaches = ['cdn-cache-control', 'cloudflare-cdn-cache-control', 'surrogate-control'];
 
 /** Keeps a response out of all caches. Nothing else may set its headers after that. */
 export function storeNowhere(res: ServerResponse): void {

@@ -52,7 +52,9 @@ export class ReferralLookup {
     this.#settings = settings;
     this.#columns = database.columns(Referral, 'r');
     const { max, ttlMs: ttl } = settings.linkCache;
-    const options = { max, ttl, noDeleteOnStaleGet: true }; // a stale link is used while the database is away
+    // A stale link is used while the database is away. The time is read again after a hundredth of the age that a link may
+    // reach: the default, a millisecond, is a timer for every few clicks.
+    const options = { max, ttl, ttlResolution: Math.ceil(ttl / 100), noDeleteOnStaleGet: true };
     this.#links = new LRUCache(options);
     this.#ids = new LRUCache(options);
   }

@@ -22,7 +22,7 @@ export class RequestUser {
 
   /** Returns the signed-in user. It calls the option `user` each time, because a handler may have signed a user in. */
   signedIn(): SignedIn | null | Promise<SignedIn | null> {
-    return signedInUser(this.#settings, this.#req, this.#reportOnce);
+    return signedInUser(this.#settings, this.#req, (error) => this.#reportOnce(error));
   }
 
   /**
@@ -57,8 +57,8 @@ export class RequestUser {
   }
 
   /** Reports what the option `user` has returned: once, though it is called several times. */
-  readonly #reportOnce = (error: unknown): void => {
+  #reportOnce(error: unknown): void {
     if (!this.#isReported) this.#settings.onError(error);
     this.#isReported = true;
-  };
+  }
 }

@@ -266,8 +266,8 @@ export function insertedValue(column: string): string {
  */
 function batchOf(responses: readonly NewResponse[]): Batch {
   const arrays = responseColumns.map(([, field]) => {
-    const values = responses.map((response) => response[field]);
-    return [field, arrayLiteral(values.some((value) => value !== null) ? values : [])];
+    const hasValues = responses.some((response) => response[field] !== null);
+    return [field, hasValues ? arrayLiteral(responses.map((response) => response[field])) : '{}'];
   });
   return Object.fromEntries(arrays) as Batch;
 }

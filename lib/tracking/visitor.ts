@@ -118,11 +118,10 @@ export class Visitor {
   async click({ referral, isSuspended }: Link): Promise<void> {
     if (this.#clickedOn === referral.id) return;
     const { attributedUsers, lookup, samePerson, settings, store, visitorClock } = this.#parts;
-    const notCounted = (reason: NoClick): void => debug('%s: not counted: %s', referral.code, reason);
     const reason = noClickReason(this.#req, settings);
-    if (reason) return notCounted(reason);
-    if (isSuspended) return notCounted('suspended');
-    if (settings.consent && !(await this.consents())) return notCounted('consent');
+    if (reason) return notCounted(referral, reason);
+    if (isSuspended) return notCounted(referral, 'suspended');
+    if (settings.consent && !(await this.consents())) return notCounted(referral, 'consent');
     this.#clickedOn = referral.id;
     const time = visitorClock.parameter();
     const arrivedAt = time ?? visitorClock.ofDatabase();
@@ -130,19 +129,19 @@ export class Visitor {
     const found = this.#user.signedInOrNobody();
     const signedIn = isPromise(found) ? await found : found;
     const isOwn = signedIn !== null && samePerson.refuses && (await this.#user.isOwn(referral.userId, signedIn));
-    if (isOwn) return notCounted('own');
+    if (isOwn) return notCounted(referral, 'own');
     // A signed-in user's click has a visitor id too: if the click can't be recorded, the stored touch needs one.
     const known = this.touch?.visitorId;
     const visitorId = known ?? newVisitorId();
     const recordedAt = await this.#recordClick(referral, idOf(signedIn), visitorId, time);
     if (recordedAt === null) {
-      notCounted('expired'); // or deleted
+      notCounted(referral, 'expired'); // or deleted
       // The database decides. If this process has cached the referral as valid, the cache is outdated.
       if (!isExpired) lookup.forget(referral.id);
       return;
     }
     const isRecorded = recordedAt !== 'failed';
-    if (!isRecorded && isExpired) return notCounted('expired');
+    if (!isRecorded && isExpired) return notCounted(referral, 'expired');
     if (isRecorded && signedIn) await attributedUsers.arrived(this.#user.asking(signedIn)).catch(this.#report);
     if (isRecorded && !signedIn && known) await this.settle(referral.id, known, recordedAt).catch(this.#report);
     this.touched();
@@ -155,25 +154,25 @@ export class Visitor {
     await this.carry(referral, visitorId, isRecorded ? recordedAt : arrivedAt, owner);
   }
 
-  /** Returns the time of the click once it is committed; null if the referral has expired or is deleted. */
-  async #recordClick(
+  /**
+   * Returns the time of the click once it is committed; null if the referral has expired or is deleted. Not `async`: under
+   * load thousands of clicks wait here, and what each keeps is memory.
+   */
+  #recordClick(
     referral: Referral,
     userId: string | null,
     visitorId: string,
     time: Date | null,
-  ): Promise<Date | 'failed' | null> {
+  ): Promise<Date | 'failed' | null> | 'failed' {
     if (!this.#hasDatabase) return 'failed';
-    const { recorder } = this.#parts;
     const about = { referralId: referral.id, userId, action: RESPONDED, target: null, touchedAt: null };
     const click = this.facts(about, this.touch);
     click.visitorId = visitorId;
     click.createdAt = time;
-    try {
-      return await recorder.record(click);
-    } catch (error) {
+    return this.#parts.recorder.record(click).catch((error: unknown) => {
       this.#report(error);
       return 'failed';
-    }
+    });
   }
 
   /**
@@ -226,11 +225,19 @@ export class Visitor {
 
   /**
    * Returns the visitor's attribution. It is cached for the request and user. With a manager, it is read in that
-   * transaction and not cached.
+   * transaction and not cached. Of most visitors, it is known without a promise.
    */
-  async attributed(manager?: EntityManager): Promise<Attributed | null> {
+  attributed(manager?: EntityManager): Attributed | null | Promise<Attributed | null> {
     const found = this.#user.signedIn();
-    const signedIn = isPromise(found) ? await found : found;
+    return isPromise(found)
+      ? found.then((signedIn) => this.#attributedAs(signedIn, manager))
+      : this.#attributedAs(found, manager);
+  }
+
+  #attributedAs(
+    signedIn: SignedIn | null,
+    manager: EntityManager | undefined,
+  ): Attributed | null | Promise<Attributed | null> {
     if (manager) return this.#attribute(signedIn, manager);
     const userId = idOf(signedIn);
     if (this.#attributed?.userId !== userId) {
@@ -290,4 +297,8 @@ export class Visitor {
       return false;
     }
   }
+}
+
+function notCounted({ code }: Referral, reason: NoClick): void {
+  debug('%s: not counted: %s', code, reason);
 }

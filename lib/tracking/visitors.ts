@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Request, Response } from 'express';
 import { referralError } from '../errors';
+import { isPromise } from './signed-in-user';
 import { Visitor, type VisitorParts } from './visitor';
 
 /** Finds the visitor of a request. Each instance of the package stores its own visitor on a request. */
@@ -18,7 +19,8 @@ export class Visitors {
     this.#parts = parts;
     const visitorOf = (req: Request): Visitor => this.seen(req, 'req.referralForRequest');
     this.attached = async function (this: Request) {
-      const attributed = await visitorOf(this).attributed();
+      const found = visitorOf(this).attributed();
+      const attributed = isPromise(found) ? await found : found;
       return attributed && attributed.referral;
     };
   }

@@ -3,10 +3,20 @@ import express, { type Express } from 'express';
 import { createReferrals, entities, migrations, type Referrals } from 'express-referrals';
 import pg from 'pg';
 import { DataSource, type Logger } from 'typeorm';
+import { nodeClick, nodeRedirect } from './floors';
 
 /** The apps that are measured: bare ones, ones that a host could write by hand, and ours. */
 export type AppName =
-  'bare redirect' | 'by hand' | 'by hand, prepared' | 'router' | 'listener' | 'no-op page' | 'page' | 'referred page';
+  | 'node redirect'
+  | 'node click'
+  | 'bare redirect'
+  | 'by hand'
+  | 'by hand, prepared'
+  | 'router'
+  | 'listener'
+  | 'no-op page'
+  | 'page'
+  | 'referred page';
 
 export interface App {
   server: Server;
@@ -17,6 +27,8 @@ export interface App {
 const destination = 'https://shop.example/welcome?from=friend';
 
 const servers: Record<AppName, (app: Express, place: Place) => Promise<RequestListener> | RequestListener> = {
+  'node redirect': () => nodeRedirect(),
+  'node click': (_app, { databaseUrl, schema }) => nodeClick(databaseUrl, schema),
   'bare redirect': (app) => app.get('/r/:code', (_req, res) => res.redirect(destination)),
   'by hand': (app, place) => byHand(app, place, false),
   'by hand, prepared': (app, place) => byHand(app, place, true),

@@ -5,11 +5,20 @@ import { credits } from './credits';
 import { crowd } from './crowd';
 import { lists } from './lists';
 import type { Part } from './options';
+import { pagesOfUsers as pages } from './pages';
 import { recorder } from './recorder';
 import { requests } from './requests';
 import type { Column } from './scores';
 
-const measures: Record<Part, (bench: Bench) => Promise<void>> = { requests, recorder, lists, crowd, credits, api };
+const measures: Record<Part, (bench: Bench) => Promise<void>> = {
+  requests,
+  recorder,
+  lists,
+  crowd,
+  credits,
+  api,
+  pages,
+};
 
 /** Measures the parts that are asked for on the Node that runs this. */
 async function measure(): Promise<void> {

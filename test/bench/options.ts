@@ -8,6 +8,7 @@ export const parts = {
   crowd: 'thousands of connections at once',
   credits: 'sign-ups and spends',
   api: "the API's pages, purchases and earn-outs",
+  pages: "what a user's own pages show",
 };
 
 export type Part = keyof typeof parts;

@@ -38,6 +38,8 @@ function contender(app: AppName, schema: Schema, visitors: readonly Visitors[], 
 }
 
 const contenders = [
+  contender('node redirect', 'empty', ['new']),
+  contender('node click', 'empty', ['new']),
   contender('bare redirect', 'empty', ['new']),
   contender('listener', 'empty', ['new', 'back']),
   contender('listener', 'big', ['new'], 'listener, big table'),
@@ -134,6 +136,8 @@ function score({ scores }: Bench, measured: ReadonlyMap<string, readonly Figures
     const [ours, theirs] = [some, others].map((key) => measured.get(key)!.map((one) => one[figure]));
     scores.addRatio(id, ours!, theirs!);
   };
+  compare('node redirect cpu', 'cpu', 'node redirect, 64', 'bare redirect, 64');
+  compare('node click cpu', 'cpu', 'node click, 64', 'bare redirect, 64');
   compare('listener cpu, 64', 'cpu', 'listener, 64', 'bare redirect, 64');
   compare('listener cpu, 512', 'cpu', 'listener, 512', 'bare redirect, 512');
   compare('router cpu, 64', 'cpu', 'router, 64', 'bare redirect, 64');

@@ -19,6 +19,8 @@ const onRouter = { 20: 1.05, 22: 1.05, 24: 1.4 };
 export const rowsOf = ({ responses, connections, commissions }: Numbers) =>
   ({
     requests: {
+      'node redirect cpu': { measured: `server CPU of a redirect by node:http alone ${toBare(64)}` },
+      'node click cpu': { measured: `server CPU of a click that node:http and a batched INSERT commit ${toBare(64)}` },
       'listener cpu, 64': { measured: cpuOf('listener', 64), atMost: onListener },
       'listener cpu, 512': { measured: cpuOf('listener', 512), atMost: onListener },
       'router cpu, 64': { measured: cpuOf('router', 64), atMost: onRouter },
@@ -73,6 +75,16 @@ export const rowsOf = ({ responses, connections, commissions }: Numbers) =>
       'renewals': { measured: 'renewals/s, distinct referrers, against prepared statements', atLeast: 0.8 },
       'renewals, hot': { measured: 'renewals/s, one hot referrer, against prepared statements', atLeast: 0.8 },
     },
+    pages: {
+      'overview': {
+        measured: `a user's overview of 30 days, 1000 links and ${commissions} commissions against 10`,
+        atMost: 2,
+      },
+      'overview, all time': { measured: 'the same of all time', atMost: 2 },
+      'links page': { measured: 'the links of these users', atMost: 2 },
+      'friends page': { measured: 'their friends', atMost: 2 },
+      'commissions page': { measured: 'their commissions', atMost: 2 },
+    },
   }) satisfies Record<Part, Record<string, Row>>;
 
 type Rows = ReturnType<typeof rowsOf>;
@@ -80,7 +92,11 @@ export type RowId = { [P in Part]: keyof Rows[P] }[Part];
 
 function cpuOf(way: string, connections: number, who = ''): string {
   const click = who === '' ? 'a click' : `a click of a visitor ${who}`;
-  return `server CPU of ${click} through the ${way} against a bare redirect, ${connections} connections`;
+  return `server CPU of ${click} through the ${way} ${toBare(connections)}`;
+}
+
+function toBare(connections: number): string {
+  return `against a bare redirect, ${connections} connections`;
 }
 
 function rateOf(way: string, other: string): string {

@@ -66,6 +66,6 @@ async function* from(first: IteratorResult<string>, rest: AsyncGenerator<string>
   yield* rest;
 }
 
-/** Whether the client has closed the connection before the end. */
-const hasLeft = (error: unknown): boolean =>
-  error instanceof Error && 'code' in error && error.code === 'ERR_STREAM_PREMATURE_CLOSE';
+/** Whether the client has closed the connection before the end, or before the start. */
+const hasLeft = (error: unknown): boolean => left.has((error as { code?: unknown } | null)?.code);
+const left = new Set<unknown>(['ERR_STREAM_PREMATURE_CLOSE', 'ERR_STREAM_UNABLE_TO_PIPE']);

@@ -11,7 +11,10 @@ const maxWalked = 1000;
  * A day can be closed so long after its end: what is written with a time of that day has begun to be written by then, also on
  * a machine whose option `clock` is behind, and by a statement that waits for a lock.
  */
-const graceMinutes = 60;
+const graceMs = 60 * 60 * 1000;
+
+/** The day before which days can be closed at a time, `YYYY-MM-DD`. */
+export const closableUntil = (now: Date): string => new Date(now.getTime() - graceMs).toISOString().slice(0, 10);
 
 /** SQL: until which day a user's days are closed; null if none are, also if the clock was set back before it. */
 export function closedUntil({ closedDays }: Database['tables'], user: string, now: string): string {
@@ -23,8 +26,8 @@ export function closedUntil({ closedDays }: Database['tables'], user: string, no
  * no call that counts something takes part in it.
  *
  * A day is over once every transaction that may have written something on it has ended. So it takes two steps. The first
- * notes, when the day has ended, which transactions exist by then: those with an id below the next one. The second sums it up once they
- * have all ended, which any later statement sees in its snapshot. Whatever changes a closed day undoes that: see
+ * notes, when the day has ended, the id of its own transaction: those that write by then have lower ones. The second sums the
+ * day up once they have all ended, which any later statement sees in its snapshot. Whatever changes a closed day undoes that: see
  * `forgetDays`.
  */
 export class DayClosing {
@@ -37,7 +40,7 @@ export class DayClosing {
   }
 
   /**
-   * Takes the number of rows that a page had to read, and goes on with closing days if it is large. An error goes to `onError`,
+   * Takes the number of rows that a page had to read of days that can be closed, and goes on with closing them if it is large. An error goes to `onError`,
    * because the page has its result already.
    */
   async noteWalked(user: string, now: Date, count: number): Promise<void> {
@@ -50,19 +53,23 @@ export class DayClosing {
     await this.#database.transaction((manager) => this.#sumUp(user, manager));
   }
 
-  /** Notes which days are to be closed next, unless some are already, or ids of transactions begin anew after a restore. */
+  /**
+   * Notes which days are to be closed next, unless some are already; also if ids of transactions begin anew, as after a restore.
+   * If the clock was set back, days that were closed go on: they are opened again.
+   */
   async #note(user: string, now: Date): Promise<void> {
     const { closedDays } = this.#database.tables;
+    const isSetBack = 'coalesce(d.until > excluded.closing_until + 1, false)';
     await this.#database.query(
       sql(
-        { user, now },
+        { user, until: closableUntil(now) },
         ($) => `
         INSERT INTO ${closedDays} AS d (user_id, closing_until, closing_xid)
-        SELECT ${$.user}, (${$.now}::timestamptz AT TIME ZONE 'UTC' - interval '${graceMinutes} minutes')::date,
-          pg_snapshot_xmax(pg_current_snapshot())::text::bigint
-        ON CONFLICT (user_id) DO UPDATE SET closing_until = excluded.closing_until, closing_xid = excluded.closing_xid
-        WHERE (d.closing_until IS NULL OR d.closing_xid > excluded.closing_xid)
-          AND (d.until < excluded.closing_until) IS NOT FALSE`,
+        SELECT ${$.user}, ${$.until}::date, pg_current_xact_id()::text::bigint
+        ON CONFLICT (user_id) DO UPDATE SET closing_until = excluded.closing_until, closing_xid = excluded.closing_xid,
+          until = CASE WHEN ${isSetBack} THEN NULL ELSE d.until END
+        WHERE ((d.closing_until IS NULL OR d.closing_xid > excluded.closing_xid)
+          AND (d.until < excluded.closing_until) IS NOT FALSE) OR ${isSetBack}`,
       ),
     );
   }

@@ -4,7 +4,7 @@ import { sql } from '../../database/named-parameters';
 import { timeInResult } from '../../database/result-types';
 import { timeOf } from '../../database/statement-time';
 import type { LinkFigures, OwnLink } from '../../types/figures';
-import { closedUntil, type DayClosing } from './day-closing';
+import { closableUntil, closedUntil, type DayClosing } from './day-closing';
 import { belowOf, idOf, pageOf, type Reader } from './rows';
 
 /** SQL: the columns of {@link OwnLink}, of a referral `r`. */
@@ -49,9 +49,11 @@ export function linkReader(database: Database, clock: Clock, closing: DayClosing
     // A statement of its own, because the counts may be on other nodes.
     const counted = await database.query<{ id: string; clicks: string; visitors: string; days: string }>(
       sql(
-        { ids: read.slice(0, wanted.take).map(({ id }) => id), since },
+        { ids: read.slice(0, wanted.take).map(({ id }) => id), since, closable: closableUntil(now) },
         ($) => `
-        SELECT referral_id AS id, sum(clicks) AS clicks, sum(visitors) AS visitors, count(*) AS days FROM ${dailyCounts}
+        SELECT referral_id AS id, sum(clicks) AS clicks, sum(visitors) AS visitors,
+          count(*) FILTER (WHERE day < ${$.closable}::date) AS days
+        FROM ${dailyCounts}
         WHERE referral_id = ANY(${$.ids}::bigint[]) AND day >= ${$.since}::date GROUP BY referral_id`,
       ),
     );

@@ -3,7 +3,7 @@ import { type Statement, statement } from '../../database/named-parameters';
 import { dayMs } from '../../limits';
 import type { Counted, CountedDay, FigureDays, Overview } from '../../types/figures';
 import { bookedDays } from './booked-days';
-import { closedUntil, type DayClosing } from './day-closing';
+import { closableUntil, closedUntil, type DayClosing } from './day-closing';
 
 /** The figures of a period. */
 type PeriodFigures = Pick<Overview, 'figures' | 'series'>;
@@ -12,6 +12,8 @@ type Unit = PeriodFigures['series']['unit'];
 interface DaysParameters {
   user: string;
   now: Date;
+  /** The day before which days can be closed. */
+  closable: string;
   /** The first and the last day; null for any. */
   from: string | null;
   until: string | null;
@@ -39,6 +41,7 @@ interface ClickParameters {
   links: readonly string[];
   since: string;
   until: string | null;
+  closable: string;
 }
 
 type ClickRow = Pick<DayRow, 'day' | 'clicks' | 'visitors'> & { walked: string };
@@ -96,14 +99,17 @@ export class UserDays {
   }
 
   /** Returns the sums by day or month, and those of the whole period for null. */
-  async #read(unit: Unit, parameters: DaysParameters): Promise<Map<string | null, Counted>> {
-    const { user, now, until } = parameters;
-    const booked = await this.#database.query<DayRow>(this.#books[unit].with(parameters));
+  async #read(unit: Unit, given: Omit<DaysParameters, 'closable'>): Promise<Map<string | null, Counted>> {
+    const { user, now, until } = given;
+    const closable = closableUntil(now);
+    const booked = await this.#database.query<DayRow>(this.#books[unit].with({ ...given, closable }));
     const byDay = new Map(booked.map((row) => [row.day, this.#shown(row)]));
     const total = booked.find(({ day }) => day === null) as TotalRow;
     const { since, links } = total;
     // A statement of its own, because the counts may be on other nodes.
-    const clicks = await this.#database.query<ClickRow>(this.#clicks[unit].with({ links: links ?? [], since, until }));
+    const clicks = await this.#database.query<ClickRow>(
+      this.#clicks[unit].with({ links: links ?? [], since, until, closable }),
+    );
     for (const row of clicks) {
       const counted = byDay.get(row.day) ?? this.#shown(nothing);
       byDay.set(row.day, {
@@ -131,7 +137,7 @@ const bucket = (day: string, unit: Unit): string => `to_char(date_trunc('${unit}
 function bookStatement({ tables }: Database, unit: Unit): Statement<DaysParameters> {
   const { userDays, referrals } = tables;
   return statement<DaysParameters>(
-    { user: true, now: true, from: true, until: true },
+    { user: true, now: true, closable: true, from: true, until: true },
     ($) => `
         WITH
         -- Until when days are closed, and since when rows are read themselves: as a day and as a time.
@@ -150,7 +156,7 @@ function bookStatement({ tables }: Database, unit: Unit): Statement<DaysParamete
         )
         SELECT ${bucket('day', unit)} AS day, coalesce(sum(clicks), 0) AS clicks, coalesce(sum(visitors), 0) AS visitors,
           coalesce(sum(signups), 0) AS signups, coalesce(sum(customers), 0) AS customers, coalesce(sum(earned), 0) AS earned,
-          count(*) FILTER (WHERE is_read) AS walked, (SELECT since::text FROM closed) AS since,
+          count(*) FILTER (WHERE is_read AND day < ${$.closable}::date) AS walked, (SELECT since::text FROM closed) AS since,
           CASE WHEN grouping(${bucket('day', unit)}) = 1
             THEN (SELECT array_agg(id) FROM ${referrals} WHERE user_id = ${$.user}) END AS links
         FROM counted WHERE (day <= ${$.until}::date) IS NOT FALSE
@@ -160,9 +166,10 @@ function bookStatement({ tables }: Database, unit: Unit): Statement<DaysParamete
 
 function clickStatement({ tables }: Database, unit: Unit): Statement<ClickParameters> {
   return statement<ClickParameters>(
-    { links: true, since: true, until: true },
+    { links: true, since: true, until: true, closable: true },
     ($) => `
-        SELECT ${bucket('day', unit)} AS day, sum(clicks) AS clicks, sum(visitors) AS visitors, count(*) AS walked
+        SELECT ${bucket('day', unit)} AS day, sum(clicks) AS clicks, sum(visitors) AS visitors,
+          count(*) FILTER (WHERE day < ${$.closable}::date) AS walked
         FROM ${tables.dailyCounts}
         WHERE referral_id = ANY(${$.links}::bigint[]) AND day >= ${$.since}::date
           AND (day <= ${$.until}::date) IS NOT FALSE

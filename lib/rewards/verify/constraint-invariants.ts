@@ -48,19 +48,25 @@ export async function constraintInvariants(database: Database, manager: EntityMa
   });
 }
 
-/** The names of the constraints and unique indexes that PostgreSQL keeps for every row, and the columns with NOT NULL. */
+/**
+ * The names of the constraints and unique indexes that PostgreSQL keeps for every row, and the columns with NOT NULL. Since
+ * PostgreSQL 18, NOT NULL may be not validated too.
+ */
 async function constraintsInPlace(database: Database, manager: EntityManager): Promise<Set<string>> {
   const tables = Object.values(database.tables);
   const rows = await database.query<{ name: string }>(
     sql(
       { tables },
+      // Cast to text: `name` would cut a table with its column off after 63 bytes.
       ($) => `
-      SELECT conname AS name FROM pg_constraint
-      WHERE conrelid = ANY (${$.tables}::regclass[]) AND contype = 'c' AND convalidated
-      UNION ALL SELECT c.relname FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
-      WHERE i.indrelid = ANY (${$.tables}::regclass[]) AND i.indisunique AND i.indisvalid
-      UNION ALL SELECT t.name || '.' || a.attname FROM unnest(${$.tables}::text[]) AS t (name)
-      JOIN pg_attribute a ON a.attrelid = t.name::regclass WHERE a.attnotnull`,
+      WITH t AS (SELECT quoted, quoted::regclass AS id FROM unnest(${$.tables}::text[]) AS given (quoted))
+      SELECT conname::text AS name FROM t JOIN pg_constraint ON conrelid = t.id AND contype = 'c' AND convalidated
+      UNION ALL SELECT c.relname::text FROM t
+      JOIN pg_index i ON i.indrelid = t.id AND i.indisunique AND i.indisvalid JOIN pg_class c ON c.oid = i.indexrelid
+      UNION ALL SELECT quoted || '.' || a.attname FROM t
+      JOIN pg_attribute a ON a.attrelid = t.id AND a.attnotnull AND a.attnum > 0
+      WHERE NOT EXISTS (SELECT FROM pg_constraint n
+        WHERE n.conrelid = t.id AND n.contype = 'n' AND n.conkey = ARRAY[a.attnum] AND NOT n.convalidated)`,
     ),
     manager,
   );

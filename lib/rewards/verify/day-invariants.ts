@@ -11,7 +11,7 @@ export function dayInvariants(tables: Database['tables']): Invariant[] {
   const isClosed = (alias: string): string =>
     `JOIN ${closedDays} c ON c.user_id = ${alias}.user_id AND ${alias}.day < c.until`;
   const figures = (alias: string): string =>
-    `concat_ws(' ', coalesce(${alias}.signups, 0), coalesce(${alias}.customers, 0), coalesce(${alias}.earned, 0.0000))`;
+    `concat_ws(' ', coalesce(${alias}.signups, 0), coalesce(${alias}.customers, 0), coalesce(${alias}.earned, 0)::numeric(28,4))`;
   const clicks = (alias: string): string => `coalesce(${alias}.clicks, 0), coalesce(${alias}.visitors, 0)`;
   const counted = (key: string): string => `(
         SELECT c.user_id, ${key}, sum(n.clicks) AS clicks, sum(n.visitors) AS visitors
