@@ -16,7 +16,7 @@ export const deStaff: Words<StaffTexts> = {
     programs: 'Programme',
     creditTypes: 'Guthabenarten',
     credits: 'Guthaben',
-    creditEntries: 'Guthabenbuchungen',
+    creditEntries: 'Buchungen',
     adjustments: 'Korrekturen',
     accounts: 'Konten',
     leaders: 'Rangliste',
