@@ -2,7 +2,6 @@ import { type DataSource, Migration, MigrationExecutor, type MigrationInterface,
 import { refuseNames, tableOfMigrations } from '../lib/database/names';
 import { invalid } from '../lib/errors';
 import { describe } from '../lib/shown';
-import { locked } from './once';
 import { CreateReferrals1790000000000 } from './1790000000000-create-referrals';
 import { CreateRewards1791000000000 } from './1791000000000-create-rewards';
 import { CreateCommissions1792000000000 } from './1792000000000-create-commissions';
@@ -33,6 +32,7 @@ import { MoveCommissions1818000000000 } from './1818000000000-move-commissions';
 import { ReviewClicks1819000000000 } from './1819000000000-review-clicks';
 import { UserDays1820000000000 } from './1820000000000-user-days';
 import { AdminSearch1821000000000 } from './1821000000000-admin-search';
+import { locked } from './once';
 
 /** The migrations, in order, for the host's DataSource: `migrations: [...migrations, /* yours *\/]`. */
 export const migrations: (new () => MigrationInterface)[] = [

@@ -1,7 +1,7 @@
 import type { EntityManager } from 'typeorm';
 import type { Clock } from '../../database/clock';
-import { takeCode } from '../../database/codes';
 import { forgetDaysOfOwner } from '../../database/closed-days';
+import { takeCode } from '../../database/codes';
 import type { Database } from '../../database/database';
 import { violatedConstraint } from '../../database/driver-errors';
 import { sql } from '../../database/named-parameters';

@@ -123,7 +123,11 @@ export function isEmpty(value: Value): boolean {
       return value.time === null;
     case 'word':
       return value.word === null;
-    default:
+    case 'id':
+    case 'user':
+    case 'referral':
+    case 'program':
+    case 'creditType':
       return value.id === null;
   }
 }
