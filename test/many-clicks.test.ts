@@ -158,7 +158,7 @@ test.each([false, true])(
     const servers = [host.app, second.listener(host.app)];
     await Promise.all(
       Array.from({ length: 40 }, (_, n) =>
-        browserOf(servers[n % 2]!)
+        browserOf(servers[n % 2])
           .get(`/r/${(n % 4 < 2 ? to : other).code}`)
           .set('Cookie', cookie)
           .expect(302),

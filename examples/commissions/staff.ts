@@ -30,11 +30,11 @@ export const governance = {
 
 /** A purchase in another currency: what it is in the program's, and at which rate. */
 export async function buyAbroad(
-  { recordPurchase }: Referrals,
+  referrals: Referrals,
   buyer: User,
   order: { reference: string; amount: string; currency: string },
 ): Promise<string> {
-  const { purchase } = await recordPurchase(buyer, order);
+  const { purchase } = await referrals.recordPurchase(buyer, order);
   return `${purchase.originalAmount} ${purchase.currency} at ${purchase.exchangeRate} is ${purchase.amount}`;
 }
 
@@ -77,8 +77,8 @@ export async function correct({ signups }: Referrals, user: User, code: string |
 }
 
 /** Why somebody was or was not credited, in sentences. */
-export async function answer({ explain }: Referrals, user: User): Promise<readonly string[]> {
-  return (await explain(user)).sentences;
+export async function answer(referrals: Referrals, user: User): Promise<readonly string[]> {
+  return (await referrals.explain(user)).sentences;
 }
 
 /** A coupon with conditions. A purchase that is refunded as a whole gives it back. */
