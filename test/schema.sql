@@ -57,6 +57,7 @@ CREATE TABLE referral_accounts (
   CONSTRAINT ck_referral_accounts_mode CHECK (mode::text = 'credits'::text OR mode::text = 'payout'::text AND payout_email IS NOT NULL),
   CONSTRAINT ck_referral_accounts_suspended CHECK ((suspended_at IS NULL OR suspensions > 0) AND (banned_at IS NULL OR suspended_at IS NOT NULL))
 ) WITH (fillfactor=70);
+CREATE INDEX ix_referral_accounts_address ON referral_accounts USING btree (lower(payout_email::text COLLATE "C"));
 CREATE INDEX ix_referral_accounts_id ON referral_accounts USING btree (id);
 CREATE INDEX ix_referral_accounts_payout_email ON referral_accounts USING btree (lower(payout_email::text COLLATE "C")) WHERE payout_email IS NOT NULL;
 CREATE INDEX ix_referral_accounts_referral ON referral_accounts USING btree (referral_id);

@@ -11,6 +11,7 @@ import { Referral } from './referral';
 @Index('ix_referral_accounts_referral', ['referralId'])
 @Index('ix_referral_accounts_suspended', ['id'], { where: '(suspended_at IS NOT NULL)' })
 @Index('ix_referral_accounts_payout_email', { synchronize: false }) // on lower(payout_email COLLATE "C")
+@Index('ix_referral_accounts_address', { synchronize: false }) // the same, of all accounts
 @Check('ck_referral_accounts_mode', `"mode" = 'credits' OR ("mode" = 'payout' AND "payout_email" IS NOT NULL)`)
 @Check('ck_referral_accounts_counts', '"users_upgraded" BETWEEN 0 AND "users_referred"')
 @Check('ck_referral_accounts_commission', isRatedCommission)

@@ -13,6 +13,7 @@ async function main() {
     secret: 'a secret of at least thirty-two characters',
     user: () => null,
     staff: () => ({ id: 'staff' }),
+    onError: (error) => console.error(error),
     queryTimeoutMs: Number(TEST_QUERY_TIMEOUT_MS),
   });
   const app = express();

@@ -64,10 +64,7 @@ let parameters = 0;
 function beginning(text: string): FindOperator<unknown> {
   const parameter = `referral_beginning_${++parameters}`;
   const pattern = folded(`:${parameter}`);
-  // The index on payout addresses has no row without one.
-  return Raw((column) => `${column} IS NOT NULL AND ${folded(column)} LIKE ${pattern}`, {
-    [parameter]: prefixPattern(text),
-  });
+  return Raw((column) => `${folded(column)} LIKE ${pattern}`, { [parameter]: prefixPattern(text) });
 }
 
 /** A pattern of LIKE for texts that begin with a text. */

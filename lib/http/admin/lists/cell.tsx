@@ -28,7 +28,7 @@ export function Cell({ value, names }: { value: Value; names: Names }) {
       if (value.id === null) return <None />;
       return <>{names.creditTypes.get(value.id) ?? `#${value.id}`}</>;
     case 'id':
-      return value.id === null ? <None /> : <>{value.id}</>;
+      return value.id === null ? <None /> : <>#{value.id}</>;
     case 'money':
       if (value.amount === null) return <None />;
       return <Money amount={value.amount} currency={value.currency ?? undefined} />;
@@ -123,11 +123,11 @@ export function isEmpty(value: Value): boolean {
       return value.time === null;
     case 'word':
       return value.word === null;
-    case 'id':
     case 'user':
     case 'referral':
     case 'program':
     case 'creditType':
+    case 'id':
       return value.id === null;
   }
 }

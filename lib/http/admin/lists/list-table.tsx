@@ -1,6 +1,6 @@
 import type { ComponentChildren } from 'preact';
 import type { ListName, ListRecords, Lists, Names } from '../../../rewards/stories/lists';
-import { type Column, Table } from '../../views/components';
+import { type Column, None, Table } from '../../views/components';
 import { useView } from '../../views/view';
 import { actionUrl } from '../actions/action-url';
 import { Cell, isEmpty, isNumeric } from './cell';
@@ -30,7 +30,7 @@ export async function shownRows(
 }
 
 /** A table of more columns shows each row as a card, at every width: its words would break, or it would not fit. */
-const mostColumns = 6;
+const mostColumns = 5;
 
 interface ListTableProps {
   shown: ShownRows;
@@ -58,10 +58,10 @@ export function ListTable({ shown: { list, rows, names }, caption, empty, withou
     columns.push({
       key: 'actions',
       title: admin.list.actions,
-      cell: ({ actions }) => <RowActions actions={actions} />,
+      cell: ({ actions }) => (actions.length === 0 ? <None /> : <RowActions actions={actions} />),
     });
   const table = <Table columns={columns} rows={rows} caption={caption} empty={empty} />;
-  return columns.length > mostColumns ? <div class="rf-records">{table}</div> : table;
+  return <div class={columns.length > mostColumns ? 'rf-records' : 'rf-rows'}>{table}</div>;
 }
 
 /** A cell whose words keep together, unless one of them is so long that the table would not fit. */
