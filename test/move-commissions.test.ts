@@ -154,7 +154,7 @@ test('what is paid stays, and so does what a coupon has earned, and what is reje
 });
 
 test('to nobody it is only taken back, and from nobody it is earned again', async () => {
-  const { referrals } = host;
+  const { referrals, clock } = host;
   const before = await signedUp({ commissionRatio: '0.2', commissionSignup: '3' });
   const after = await signedUp();
   const user = before.referee;
@@ -168,10 +168,17 @@ test('to nobody it is only taken back, and from nobody it is earned again', asyn
   await referrals.signups.reassign(user, { code: after.code.code, ...said });
   expect(await become(first)).toBeUndefined();
   await referrals.signups.reassign(user, { code: null, ...said });
+  // An earn-out that has it with its entry has paid nothing for it.
+  const rich = fresh();
+  await refer(host, before.owner, rich, { commissionRatio: '0.2' });
+  await buy(rich, 1000);
+  clock.advanceDays(40);
+  await referrals.runEarnOuts();
+  expect((await again(first)).earnOutId).not.toBeNull();
   const back = await referrals.signups.reassign(user, { code: before.code.code, ...move });
   expect(back.past).toEqual({ moved: '4.00', commissions: 2, stays: '0.00' });
   expect(await become(first)).toMatchObject({ userId: before.owner, earned: '2.00', amount: '1.00' });
-  expect(await totalsOf(before.owner)).toMatchObject({ totalCreditsEarned: '4.00', usersReferred: 1 });
+  expect(await totalsOf(before.owner)).toMatchObject({ totalCreditsEarned: '204.00', usersReferred: 2 });
 });
 
 test('there and back again', async () => {

@@ -8,6 +8,8 @@ export interface ModelTerms {
 }
 
 export interface ModelOptions extends ModelTerms {
+  /** How many decimals the currency of the program has. */
+  digits: number;
   pendingDays: number;
   everyDays: number;
   minimum: number;
@@ -53,7 +55,8 @@ interface Buyer {
   isRedeemed: boolean;
   lastChannel: number | null;
   firstAt: number | null;
-  redeemed: Set<number>;
+  /** The coupons, with the purchases that redeemed them, by number. */
+  redeemed: Map<number, number>;
 }
 
 export interface Commission {
@@ -71,6 +74,10 @@ export interface Commission {
   isReverted: boolean;
   isRejected: boolean;
   earnOut: EarnOut | null;
+  /** Whether it was taken back to be moved. */
+  isMoved: boolean;
+  /** What it was with an earlier referrer. */
+  movedFrom: Commission | null;
 }
 
 interface Purchase {
@@ -88,7 +95,9 @@ interface Purchase {
 /** A purchase as it was recorded. */
 interface Recorded extends Purchase {
   at: number;
-  /** What a second look has decided about one without a referrer. */
+  /** The number of the purchase. */
+  nth: number;
+  /** What was decided later: by a second look at one without a referrer, or by a move of its commission. */
   late: Purchase | null;
 }
 
@@ -127,8 +136,13 @@ interface Entry {
 
 interface Choice {
   source: string;
-  code: number;
+  /** Null for a sign-up that was given to nobody. */
+  code: number | null;
   terms: ModelTerms | null;
+}
+
+interface Signup extends Choice {
+  at: number;
 }
 
 /** What a call answers: something to compare, or the code of an error. */
@@ -136,7 +150,6 @@ export type Outcome = string;
 
 const dayMs = 86_400_000;
 const minuteMs = 60_000;
-const cent = 100;
 
 /** After so many minutes a payout without a clear result is asked for again. */
 const attemptWaits = [1, 5, 30, 120, 720, 1440];
@@ -151,6 +164,8 @@ const share = (a: number, b: number, c: number): number =>
 
 export class EarningsModel {
   now = 0;
+  /** The smallest amount of the currency. */
+  readonly #cent: number;
   readonly commissions: Commission[] = [];
   readonly earnOuts: EarnOut[] = [];
   /** What the host was told of payouts: the codes of the errors. */
@@ -158,8 +173,11 @@ export class EarningsModel {
   readonly #entries: Entry[] = [];
   readonly #accounts = new Map<string, Account>();
   readonly #buyers = new Map<string, Buyer>();
-  readonly #signups = new Map<string, Choice>();
-  readonly #touches = new Map<string, number>();
+  readonly #signups = new Map<string, Signup>();
+  /** The codes that each user has come through, with when. */
+  readonly #touches = new Map<string, { code: number; at: number; nth: number }[]>();
+  #touchCount = 0;
+  #bought = 0;
   readonly #purchases = new Map<string, Recorded>();
   readonly #refunds = new Map<string, { purchase: string; amount: number; isUndone: boolean }>();
   readonly #adjustments = new Map<string, { amount: number; mode: Mode }>();
@@ -173,6 +191,7 @@ export class EarningsModel {
     readonly start: number,
   ) {
     this.now = start;
+    this.#cent = 10 ** (4 - options.digits);
     this.#redemptions = codes.map(() => 0);
   }
 
@@ -188,18 +207,23 @@ export class EarningsModel {
   }
 
   click(user: string, code: number): Outcome {
-    const before = this.#touches.get(user);
-    const isOwn = (one: number): boolean => this.codes[one]!.owner === user;
-    // One's own link does not take the place of somebody else's.
-    if (before === undefined || isOwn(before) || !isOwn(code)) this.#touches.set(user, code);
+    const touch = { code, at: this.now, nth: (this.#touchCount += 1) };
+    this.#touches.set(user, [...(this.#touches.get(user) ?? []), touch]);
     return 'ok';
+  }
+
+  /** What a user came through last: one's own link does not take the place of somebody else's. */
+  #touch(user: string): number | null {
+    const touches = [...(this.#touches.get(user) ?? [])].sort((a, b) => a.at - b.at || a.nth - b.nth);
+    const others = touches.filter(({ code }) => this.codes[code]!.owner !== user);
+    return (others.at(-1) ?? touches.at(-1))?.code ?? null;
   }
 
   signUp(user: string, code: number): Outcome {
     if (this.#signups.has(user)) return 'signed up';
     const { owner, terms } = this.codes[code]!;
     if (owner === user) return 'own-code';
-    this.#signups.set(user, { source: 'sign-up', code, terms: terms && { ...terms } });
+    this.#signups.set(user, { source: 'sign-up', code, terms: terms && { ...terms }, at: this.now });
     this.#meet(owner, user);
     this.#lookAgain(user);
     return 'signed up';
@@ -233,12 +257,12 @@ export class EarningsModel {
     const buyer = this.#buyer(user);
     const purchase = this.#priced(this.#choose(user, at, buyer), user, reference, amount, at, buyer);
     const isFirstCredited = this.#isFirstCredited(purchase, user);
-    this.#purchases.set(`${user}/${reference}`, { ...purchase, at, late: null });
+    this.#purchases.set(`${user}/${reference}`, { ...purchase, at, nth: (this.#bought += 1), late: null });
     this.#credit(purchase, user);
     if (purchase.source === 'coupon' && !buyer.isRedeemed) {
       const code = buyer.channel!;
       const { isRecurring } = this.codes[code]!.channel!;
-      buyer.redeemed.add(code);
+      buyer.redeemed.set(code, this.#purchases.get(`${user}/${reference}`)!.nth);
       this.#redemptions[code]!++;
       Object.assign(buyer, { lastChannel: code, isRedeemed: isRecurring, channel: isRecurring ? code : null });
     }
@@ -264,10 +288,192 @@ export class EarningsModel {
     if (commission) this.commissions.push(commission);
   }
 
+  /** Gives a sign-up to another referrer, or to nobody, and with `'move'` what it has earned. */
+  reassign(user: string, code: number | null, past: 'keep' | 'move'): Outcome {
+    const to = code === null ? null : this.codes[code]!.owner;
+    if (to === user) return 'SIGNUP_REFUSED';
+    const signup = this.#signups.get(user);
+    if (!signup) return 'NOT_FOUND';
+    if (signup.code === code) return JSON.stringify([to, null]);
+    const from = signup.code === null ? null : this.codes[signup.code]!.owner;
+    const terms = code === null ? null : this.codes[code]!.terms;
+    this.#signups.set(user, { ...signup, code, terms: terms && { ...terms } });
+    if (from !== null && from !== to) this.#forget(from, user);
+    if (to !== null) this.#meet(to, user);
+    const moved = past === 'move' ? this.#movePast(user, from, to, code) : null;
+    if (to !== null) this.#lookAgain(user);
+    return JSON.stringify([to, moved]);
+  }
+
+  #movePast(user: string, from: string | null, to: string | null, code: number | null): number[] {
+    const isDone = new Set(this.commissions.map(({ movedFrom }) => movedFrom));
+    const past = this.commissions.filter((one) => {
+      const { late, ...first } = this.#purchases.get(`${one.referee}/${one.purchase}`)!;
+      const { source, referrer } = late ?? first;
+      if (one.referee !== user) return false;
+      if (from === null) return one.isMoved && !isDone.has(one) && referrer === null;
+      return (
+        !one.isMoved && one.owner === from && referrer === from && (source === 'sign-up' || source === 'attribution')
+      );
+    });
+    const movable = past.filter((one) => (one.earnOut === null || one.isMoved) && !one.isRejected && from !== to);
+    const stays = total(past.filter((one) => !movable.includes(one)));
+    const took = total(movable);
+    const made = movable.map((one) => this.#move(one, to, code));
+    const owners = [from, to].filter((owner) => owner !== null);
+    if (movable.length > 0) for (const owner of owners) this.#recount(owner, user);
+    const moved = from === null ? made.reduce((sum, one) => sum + (one?.amount ?? 0), 0) : took;
+    return [moved, movable.length, stays];
+  }
+
+  /** Takes a commission back, and makes it again for another referrer, with what its refunds have left. */
+  #move(one: Commission, to: string | null, code: number | null): Commission | null {
+    const purchase = this.#purchases.get(`${one.referee}/${one.purchase}`)!;
+    const base = one.heldFrom ?? one.availableAt;
+    const isHeld = one.heldFrom !== null;
+    if (!one.isMoved) {
+      this.#take(one, one.amount);
+      Object.assign(one, { heldFrom: null, availableAt: base, isReverted: true, isMoved: true });
+    }
+    const channel = code !== null && this.codes[code]!.channel ? code : null;
+    const mode = to === null ? null : this.#account(to).mode;
+    const decided = {
+      source: to === null ? null : 'sign-up',
+      referrer: to,
+      mode,
+      channel,
+      isRevenue: channel !== null,
+    };
+    const made: Commission | null =
+      to === null ? null : { ...one, owner: to, mode: mode!, channel, movedFrom: one, isMoved: false, earnOut: null };
+    purchase.late = { ...purchase, ...decided, refusal: to === null ? 'no-referrer' : null, commission: made };
+    purchase.commission = made;
+    if (!made) return null;
+    Object.assign(made, { amount: made.earned, isReverted: false });
+    Object.assign(made, isHeld ? { heldFrom: base, availableAt: Infinity } : { heldFrom: null, availableAt: base });
+    this.#meet(made.owner, made.referee).earned += made.earned;
+    this.commissions.push(made);
+    if (purchase.refunded > 0) this.#settle(purchase, made);
+    return made;
+  }
+
+  /** Whether somebody has paid, by what is credited to a referrer by now. */
+  #recount(owner: string, user: string): void {
+    const referee = this.#account(owner).referees.get(user);
+    if (!referee) return;
+    referee.isUpgraded = [...this.#purchases].some(([key, { late, ...first }]) => {
+      const { referrer, refusal, amount } = late ?? first;
+      return key.startsWith(`${user}/`) && referrer === owner && refusal !== 'own-referral' && amount > 0;
+    });
+    const { code } = this.#signups.get(user)!;
+    if (code === null || this.codes[code]!.owner !== owner) this.#forget(owner, user);
+  }
+
+  /** A referrer of whom nothing is left: neither a commission nor a payment. */
+  #forget(owner: string, user: string): void {
+    const { referees } = this.#account(owner);
+    const referee = referees.get(user);
+    const isLeft = this.commissions.some((one) => one.owner === owner && one.referee === user && !one.isMoved);
+    if (referee && referee.earned === 0 && !referee.isUpgraded && !isLeft) referees.delete(user);
+  }
+
+  /** Makes everything of a user that of another one. */
+  merge(from: string, into: string): Outcome {
+    if (this.earnOuts.some(({ owner, status }) => owner === from && status === 'processing'))
+      return 'EARN_OUT_IN_PROGRESS';
+    const isClash = (keys: Iterable<string>): boolean => {
+      const all = new Set(keys);
+      return [...all].some((key) => key.startsWith(`${from}/`) && all.has(into + key.slice(from.length)));
+    };
+    if ([this.#purchases, this.#refunds, this.#adjustments].some((of) => isClash(of.keys()))) return 'REFERENCES_CLASH';
+    const isOne = (user: string | null): boolean => user === from || user === into;
+    for (const one of this.commissions)
+      if (isOne(one.owner) && isOne(one.referee) && !one.earnOut && !one.isRejected && !one.isMoved) this.reject(one);
+    this.#keepFirstSignup(from, into);
+    this.#mergeBuyers(from, into);
+    const to = <T extends string | null>(user: T): T => (user === from ? (into as T) : user);
+    for (const one of this.commissions) Object.assign(one, { owner: to(one.owner), referee: to(one.referee) });
+    for (const one of [...this.#entries, ...this.earnOuts, ...this.codes]) Object.assign(one, { owner: to(one.owner) });
+    for (const one of this.#purchases.values()) {
+      one.referrer = to(one.referrer);
+      if (one.late) one.late.referrer = to(one.late.referrer);
+    }
+    for (const map of [this.#purchases, this.#refunds, this.#adjustments] as Map<string, unknown>[])
+      for (const [key, value] of [...map]) {
+        if (!key.startsWith(`${from}/`)) continue;
+        map.delete(key);
+        map.set(into + key.slice(from.length), value);
+      }
+    this.#touches.set(into, [...(this.#touches.get(into) ?? []), ...(this.#touches.get(from) ?? [])]);
+    this.#touches.delete(from);
+    this.#takenBack.set(into, (this.#takenBack.get(into) ?? 0) + (this.#takenBack.get(from) ?? 0));
+    this.#takenBack.delete(from);
+    this.#mergeAccounts(from, into);
+    return 'merged';
+  }
+
+  /** One person signs up once, and never with a code of their own. */
+  #keepFirstSignup(from: string, into: string): void {
+    const both = [into, from].flatMap((user) => {
+      const signup = this.#signups.get(user);
+      return signup ? [{ user, signup }] : [];
+    });
+    const ownerOf = ({ code }: Signup): string | null => (code === null ? null : this.codes[code]!.owner);
+    const isOwn = (owner: string | null): boolean => owner === from || owner === into;
+    const kept = both.sort((a, b) => a.signup.at - b.signup.at).find(({ signup }) => !isOwn(ownerOf(signup)));
+    for (const { user, signup } of both) {
+      this.#signups.delete(user);
+      const owner = ownerOf(signup);
+      if (user !== kept?.user && owner !== null) this.#forget(owner, user);
+    }
+    if (kept) this.#signups.set(into, kept.signup);
+  }
+
+  /** The coupons of both: one that both have redeemed counts once, and their own come off. */
+  #mergeBuyers(from: string, into: string): void {
+    const [gone, kept] = [this.#buyers.get(from), this.#buyers.get(into)];
+    const one = kept ?? gone;
+    if (!one) return;
+    if (gone && kept) {
+      if (kept.channel === null) Object.assign(kept, { channel: gone.channel, isRedeemed: gone.isRedeemed });
+      kept.firstAt = Math.min(kept.firstAt ?? Infinity, gone.firstAt ?? Infinity);
+      if (kept.firstAt === Infinity) kept.firstAt = null;
+      for (const [code, nth] of gone.redeemed) {
+        const other = kept.redeemed.get(code);
+        if (other !== undefined) this.#redemptions[code]!--;
+        kept.redeemed.set(code, Math.min(other ?? nth, nth));
+      }
+    }
+    const isOwn = (code: number): boolean => [from, into].includes(this.codes[code]!.owner);
+    const { channel, isRedeemed, redeemed } = one;
+    if (channel !== null && (isOwn(channel) || isRedeemed !== redeemed.has(channel)))
+      Object.assign(one, { channel: null, isRedeemed: false });
+    const last = [...redeemed].sort(([, a], [, b]) => a - b).at(-1)?.[0];
+    one.lastChannel = last === undefined || isOwn(last) ? null : last;
+    this.#buyers.delete(from);
+    this.#buyers.set(into, one);
+  }
+
+  #mergeAccounts(from: string, into: string): void {
+    for (const { referees } of this.#accounts.values()) {
+      const gone = referees.get(from);
+      if (!gone) continue;
+      referees.delete(from);
+      addPair(referees, into, gone);
+    }
+    const gone = this.#accounts.get(from);
+    if (!gone) return;
+    this.#accounts.delete(from);
+    const kept = this.#accounts.get(into);
+    if (!kept) return void this.#accounts.set(into, gone);
+    kept.createdAt = Math.min(kept.createdAt, gone.createdAt);
+    for (const [user, pair] of gone.referees) addPair(kept.referees, user, pair);
+  }
+
   /** Decides what a user bought without a referrer in the last 30 days, oldest first, once there is a referrer. */
   #lookAgain(user: string): void {
     const choice = this.#referral(user);
-    if (!choice || this.codes[choice.code]!.owner === user) return; // one's own link decides nothing
+    if (!choice || this.codes[choice.code!]!.owner === user) return; // one's own link decides nothing
     const waiting = [...this.#purchases].filter(([key, recorded]) => {
       const { late, at, amount, refunded } = recorded;
       const isWaiting = isUndecided(recorded) && late === null && at > this.now - 30 * dayMs;
@@ -316,6 +522,7 @@ export class EarningsModel {
 
   hold(commission: Commission | undefined): Outcome {
     if (!commission) return 'NOT_FOUND';
+    if (commission.isMoved) return 'COMMISSION_MOVED';
     if (commission.isRejected) return 'COMMISSION_REJECTED';
     if (commission.earnOut) return 'COMMISSION_BOUND';
     const heldFrom = commission.heldFrom ?? commission.availableAt;
@@ -325,6 +532,7 @@ export class EarningsModel {
 
   release(commission: Commission | undefined): Outcome {
     if (!commission) return 'NOT_FOUND';
+    if (commission.isMoved) return 'COMMISSION_MOVED';
     if (commission.isRejected) return 'COMMISSION_REJECTED';
     const { heldFrom, availableAt } = commission;
     Object.assign(commission, { heldFrom: null, availableAt: heldFrom ?? availableAt });
@@ -333,6 +541,7 @@ export class EarningsModel {
 
   reject(commission: Commission | undefined): Outcome {
     if (!commission) return 'NOT_FOUND';
+    if (commission.isMoved) return 'COMMISSION_MOVED';
     const { heldFrom, availableAt, amount } = commission;
     Object.assign(commission, { heldFrom: null, availableAt: heldFrom ?? availableAt });
     Object.assign(commission, { isReverted: true, isRejected: true });
@@ -648,16 +857,18 @@ export class EarningsModel {
         ...{ ...none, source: null, referrer: null, mode: null, channel: null, isRevenue: false },
         refusal: 'no-referrer',
       };
-    const { owner, channel } = this.codes[choice.code]!;
+    const { owner, channel } = this.codes[choice.code!]!;
     const terms = choice.terms ?? this.options;
     const isFirst = at < Math.min(buyer.firstAt ?? at, at) + (channel?.initialDays ?? 0) * dayMs;
     const rate = channel ? (isFirst ? channel.initialRate : channel.ongoingRate) : terms.ratio;
     const max = channel ? channel.max : terms.max;
     const account = this.#accounts.get(owner);
+    const cent = this.#cent;
     const room = Math.trunc(((max ?? Infinity) - (account?.referees.get(user)?.earned ?? 0)) / cent) * cent;
     const whole = share(amount, rate, 10_000 * cent) * cent;
     const isOwn = choice.source === 'attribution' && owner === user;
-    const otherwise = this.#signups.get(user)?.code ?? this.#touches.get(user);
+    const signup = this.#signups.get(user);
+    const otherwise = signup ? signup.code : this.#touch(user);
     const channelCode = channel ? choice.code : null;
     const facts = { source: choice.source, referrer: owner, mode: account?.mode ?? 'credits', channel: channelCode };
     const refusal = isOwn
@@ -673,9 +884,9 @@ export class EarningsModel {
     const commission: Commission = {
       ...{ owner, referee: user, purchase: reference, mode: facts.mode, channel: channelCode },
       ...{ earned, amount: earned, availableAt: at + this.options.pendingDays * dayMs },
-      ...{ heldFrom: null, isReverted: false, isRejected: false, earnOut: null },
+      ...{ heldFrom: null, isReverted: false, isRejected: false, earnOut: null, isMoved: false, movedFrom: null },
     };
-    const isRevenue = channel !== null && !isOwn && (otherwise === undefined || this.codes[otherwise]!.owner === owner);
+    const isRevenue = channel !== null && !isOwn && (otherwise === null || this.codes[otherwise]!.owner === owner);
     return { ...none, ...facts, isRevenue, refusal, commission: refusal === null ? commission : null };
   }
 
@@ -694,15 +905,16 @@ export class EarningsModel {
   /** What a user signed up with, or else came through. */
   #referral(user: string): Choice | null {
     const signup = this.#signups.get(user);
-    if (signup) return signup;
-    const touch = this.#touches.get(user);
-    return touch === undefined ? null : { source: 'attribution', code: touch, terms: this.codes[touch]!.terms };
+    if (signup) return signup.code === null ? null : signup;
+    const touch = this.#touch(user);
+    return touch === null ? null : { source: 'attribution', code: touch, terms: this.codes[touch]!.terms };
   }
 
   /** What is taken back in all is in proportion to all that is refunded. */
-  #settle({ amount, refunded }: Purchase, commission: Commission): void {
+  #settle(purchase: Purchase, commission: Commission): void {
     if (commission.isRejected) return;
-    const taken = share(commission.earned, refunded, amount * cent) * cent;
+    const { amount, refunded } = purchase;
+    const taken = this.#takenBy(purchase, commission.earned);
     commission.isReverted = refunded === amount;
     this.#take(commission, taken - (commission.earned - commission.amount));
   }
@@ -717,6 +929,10 @@ export class EarningsModel {
     this.#takenBack.set(owner, (this.#takenBack.get(owner) ?? 0) + taken);
     const amount = taken - back;
     if (back !== 0) this.#entries.push({ owner, mode, amount, commission, isAdjustment: false, earnOut: null });
+  }
+
+  #takenBy({ amount, refunded }: Purchase, earned: number): number {
+    return share(earned, refunded, amount * this.#cent) * this.#cent;
   }
 
   #isOpen({ endDays }: ModelChannel, at: number): boolean {
@@ -743,11 +959,27 @@ export class EarningsModel {
   }
 
   #buyer(user: string): Buyer {
-    const fresh = { channel: null, isRedeemed: false, lastChannel: null, firstAt: null, redeemed: new Set<number>() };
+    const fresh = {
+      channel: null,
+      isRedeemed: false,
+      lastChannel: null,
+      firstAt: null,
+      redeemed: new Map<number, number>(),
+    };
     const buyer = this.#buyers.get(user) ?? fresh;
     this.#buyers.set(user, buyer);
     return buyer;
   }
+}
+
+/** Adds what a referee has earned a referrer to what the same referee has earned already. */
+function addPair(
+  referees: Account['referees'],
+  user: string,
+  { earned, isUpgraded }: { earned: number; isUpgraded: boolean },
+): void {
+  const pair = referees.get(user) ?? { earned: 0, isUpgraded: false };
+  referees.set(user, { earned: pair.earned + earned, isUpgraded: pair.isUpgraded || isUpgraded });
 }
 
 /** Whether a purchase has no referrer, or only the buyer. */

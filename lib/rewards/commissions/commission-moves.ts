@@ -36,6 +36,8 @@ export class CommissionMoves implements MovedEarnings {
 
   async move(reassigned: Reassigned, author: Author, manager: EntityManager): Promise<MovedPast> {
     const { user, from, to, isSelfReferral } = reassigned;
+    const owners = [from, to?.user].filter((owner) => typeof owner === 'string');
+    await this.#lockPairs(user, owners, manager);
     const { ids, stays } = await this.#chosen(reassigned, manager);
     if (ids.length === 0) return { moved: this.#database.shown('0'), commissions: 0, stays };
     const parameters = {
@@ -47,7 +49,6 @@ export class CommissionMoves implements MovedEarnings {
     };
     if (to) await this.#database.query(this.#room.with(parameters), manager);
     const rows = await this.#database.query<MoveRow>(this.#move.with({ ...parameters, isSelfReferral }), manager);
-    const owners = [from, to?.user].filter((owner) => typeof owner === 'string');
     await this.#database.query(this.#recount.with({ user, owners }), manager);
     const changes = rows.map((row) => this.#changeOf(row, this.#madeIn(row)));
     await this.#audit.record(changes, author, manager);
@@ -56,6 +57,20 @@ export class CommissionMoves implements MovedEarnings {
       if (made) this.#events.emit(manager, 'commissionEarned', made);
     }
     return { moved: this.#database.shown(rows[0]!.movedInAll), commissions: rows.length, stays };
+  }
+
+  /**
+   * Locks the pairs of both referrers, before the commissions, as a review does that begins to hold them. So what is moved is
+   * held by it, or it waits and finds what was moved.
+   */
+  async #lockPairs(user: string, owners: readonly string[], manager: EntityManager): Promise<void> {
+    const { referees } = this.#database.tables;
+    const query = sql(
+      { user, owners },
+      ($) => `SELECT FROM ${referees} WHERE referee_id = ${$.user} AND user_id = ANY(${$.owners}::varchar[])
+        ORDER BY user_id FOR NO KEY UPDATE`,
+    );
+    await this.#database.query(query, manager);
   }
 
   /** Locks the commissions in question. Returns those that can be moved, and the sum of what the earlier referrer keeps. */
@@ -68,9 +83,10 @@ export class CommissionMoves implements MovedEarnings {
       { user, signup: signupId, from, to: to?.user ?? null },
       ($) => `
       WITH
-      -- What the sign-up has earned the earlier referrer; without one, what was moved to nobody, and nowhere since.
+      -- What the sign-up has earned the earlier referrer; without one, what was moved to nobody, and nowhere since. An earn-out
+      -- that has one of those pays nothing for it.
       locked AS (
-        SELECT c.id, c.amount, c.earn_out_id IS NULL AND c.rejected_at IS NULL
+        SELECT c.id, c.amount, (c.earn_out_id IS NULL OR c.moved_at IS NOT NULL) AND c.rejected_at IS NULL
           AND ${$.from}::varchar IS DISTINCT FROM ${$.to}::varchar AS is_movable
         FROM ${tables.commissions} c
         WHERE c.referee_id = ${$.user} AND CASE WHEN ${$.from}::varchar IS NULL
