@@ -1,8 +1,8 @@
 import { And, type EntityManager, Equal, FindOperator, MoreThan } from 'typeorm';
 import { csvCell } from '../../csv';
 import type { Clock } from '../../database/clock';
-import { takeCode } from '../../database/codes';
 import { forgetDaysOfOwner } from '../../database/closed-days';
+import { takeCode } from '../../database/codes';
 import type { Database } from '../../database/database';
 import { violatedConstraint } from '../../database/driver-errors';
 import { sql } from '../../database/named-parameters';
