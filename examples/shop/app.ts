@@ -12,12 +12,9 @@ import { shopReferrals, type ShopReferralsOptions } from './referrals';
 import { accountRoutes } from './routes/account';
 import { bankRoutes } from './routes/bank';
 import { couponRoutes } from './routes/coupons';
-import { creditRoutes } from './routes/credits';
-import { earningRoutes } from './routes/earnings';
 import { orderRoutes } from './routes/orders';
+import { pageRoutes } from './routes/pages';
 import { productRoutes } from './routes/products';
-import { referralRoutes } from './routes/referrals';
-import { staffRoutes } from './routes/staff';
 import { secretOf } from './secrets';
 import { securityHeaders } from './security-headers';
 import { loadUser, sessions } from './sessions';
@@ -72,8 +69,7 @@ function createApp({ pool, sessionSecret, trustProxy }: ShopOptions, shop: Shop)
   app.use('/api/v2/referral', shop.referrals.api);
   app.use(loadUser(shop.dataSource));
   app.use(express.urlencoded({ extended: false, limit: '10kb' }), checkCsrfToken);
-  app.use(productRoutes(shop), couponRoutes(shop), orderRoutes(shop), accountRoutes(shop));
-  app.use(referralRoutes(shop), creditRoutes(shop), earningRoutes(shop), staffRoutes(shop));
+  app.use(productRoutes(shop), couponRoutes(shop), orderRoutes(shop), accountRoutes(shop), pageRoutes(shop));
   app.use(notFound, errorPage);
   return app;
 }

@@ -1,7 +1,7 @@
 import { createReferrals, type Referrals } from 'express-referrals';
 import type { DataSource } from 'typeorm';
 import type { Bank } from './bank';
-import { Product } from './entities';
+import { Product, User } from './entities';
 import { payouts } from './payouts';
 import { secretOf } from './secrets';
 
@@ -26,6 +26,7 @@ export function shopReferrals({ dataSource, baseUrl, bank, referralsSecret, cloc
     clock,
     secret: referralsSecret ?? secretOf('REFERRALS_SECRET'),
     user: (req) => req.session.userId,
+    currency: 'EUR',
     targetTypes: [Product],
     actionDisplay: {
       RESPONDED: 'Opened the link',
@@ -33,8 +34,13 @@ export function shopReferrals({ dataSource, baseUrl, bank, referralsSecret, cloc
       REGISTERED: 'Signed up',
       BOUGHT: 'Bought',
     },
-    // The staff decide about what looks wrong, on the page /staff.
+    // The staff decide about what looks wrong, on the pages that the package brings for them.
+    staff: (req) => staffMember(dataSource, req.session.userId),
     fraud: { sharedPayoutAddress: 'hold' },
+    pages: {
+      signInPath: '/login?next=/referrals',
+      userName: async (id) => (await dataSource.manager.findOneBy(User, { id }))?.name,
+    },
     // For the demo, commissions are available immediately, and accounts are due a minute after they were created. A
     // real shop waits until goods can't be returned any more, for example 30 days, and pays once a week.
     commission: { ratio: '0.25', maxPerReferee: '100', pendingDays: 0 },
@@ -46,4 +52,13 @@ export function shopReferrals({ dataSource, baseUrl, bank, referralsSecret, cloc
       creditDurationDays: 365,
     },
   });
+}
+
+/** Returns who of the staff has this id; null for a customer. */
+async function staffMember(
+  dataSource: DataSource,
+  id: string | undefined,
+): Promise<{ id: string; name: string } | null> {
+  const user = id === undefined ? null : await dataSource.manager.findOneBy(User, { id, isStaff: true });
+  return user && { id: user.id, name: user.name };
 }

@@ -1,9 +1,8 @@
 import { Router } from 'express';
 import { Referral } from 'express-referrals';
-import { Product, User } from '../entities';
+import { Product } from '../entities';
 import { showProduct } from '../product-page';
 import { findProduct } from '../products';
-import { currentUser } from '../sessions';
 import type { Shop } from '../shop';
 
 /** The list of products, and the page of one product. */
@@ -13,14 +12,10 @@ export function productRoutes(shop: Shop): Router {
 
   router.get('/', async (req, res) => {
     const products = await dataSource.manager.find(Product, { order: { id: 'ASC' } });
-    const referrerId = (await req.referralForRequest())?.userId ?? null;
-    const isOwnLink = referrerId === currentUser(res)?.id;
-    const inviter =
-      referrerId === null || isOwnLink ? null : await dataSource.manager.findOneBy(User, { id: referrerId });
     // Loaded for each page, because staff may have renamed or closed the coupon.
     const fields = ['code', 'description', 'isActive'] as const;
     const coupon = await referrals.channels.get(shop.coupon.id, { fields, optional: true });
-    res.render('home', { products, inviter, coupon });
+    res.render('home', { products, coupon, banner: await referrals.referralBanner(req) });
   });
 
   router.get('/products/:id', async (req, res) => {
