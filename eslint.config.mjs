@@ -32,7 +32,7 @@ const apart = [
 ].map(([target, from]) => ({ target, from, message: 'The two meet only where they are wired.' }));
 
 export default tseslint.config(
-  { ignores: ['dist/', 'node_modules/', '.postgres/', '.scratch/'] },
+  { ignores: ['dist/', 'node_modules/', '.postgres/', '.pictures/', '.scratch/'] },
   tseslint.configs.recommendedTypeChecked,
   {
     languageOptions: {

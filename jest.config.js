@@ -42,6 +42,7 @@ module.exports = {
       ...shared,
       displayName: 'express 5, typeorm 1',
       testMatch: ['<rootDir>/test/**/*.test.ts', '<rootDir>/examples/testing/*.test.ts'],
+      testPathIgnorePatterns: ['/node_modules/', '<rootDir>/test/browser/'], // `npm run test:browser`
     },
     {
       ...shared,

@@ -11,11 +11,6 @@ export const describeInBrowser = executablePath === null ? describe.skip : descr
 const userAgent =
   'Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36';
 
-/** What a page must not do: each time that it did. */
-export interface Watched {
-  readonly problems: string[];
-}
-
 /** People with a browser each, who look at one site. */
 export class Visitors {
   readonly #browser: Browser;
@@ -54,7 +49,8 @@ export class Visitors {
   #watch(page: Page): void {
     const note = (text: string): void => void this.problems.push(`${page.url()}: ${text}`);
     page.on('console', (message) => {
-      if (['error', 'warning'].includes(message.type())) note(`${message.type()}: ${message.text()}`);
+      if (['error', 'warning'].includes(message.type()))
+        note(`${message.type()}: ${message.text()} ${message.location().url}`);
     });
     page.on('pageerror', (error) => note(`error: ${error.message}`));
     page.on('dialog', (dialog) => {
