@@ -23,11 +23,11 @@ async function main() {
   const response = await fetch(`http://127.0.0.1:${server.address().port}/staff/${process.argv[2]}`);
   let lines = 0;
   for await (const piece of response.body) for (const byte of piece) if (byte === 10) lines++;
-  console.log(JSON.stringify({ status: response.status, lines }));
   server.closeAllConnections();
   server.close();
   await referrals.close();
   await dataSource.destroy();
+  process.send({ status: response.status, lines }, () => process.disconnect());
 }
 
 main().catch((error) => {
