@@ -151,9 +151,13 @@ describe('earnOuts.approve', () => {
 
   test('a payout of a new account waits until it is approved; the next one does not', async () => {
     const { referrer, buy, earnOuts } = await earned(host, 'payout');
+    const told: unknown[] = [];
+    const listen = (earnOut: unknown): void => void told.push(earnOut);
+    host.referrals.on('earnOutAwaitsApproval', listen);
     await run(host);
     expect(asked).toEqual([]);
     const [first] = await waiting(referrer);
+    expect(told).toEqual([first]);
     expect(first).toMatchObject({ userId: referrer, status: 'processing', amount: '25.00', nextAttemptAt: null });
     await run(host);
     expect(asked).toEqual([]);
@@ -164,7 +168,9 @@ describe('earnOuts.approve', () => {
     expect(asked).toEqual([referrer]);
     await buy('next');
     await run(host);
+    host.referrals.off('earnOutAwaitsApproval', listen);
     expect(asked).toEqual([referrer, referrer]);
+    expect(told).toHaveLength(1);
     expect((await earnOuts()).map(({ status }) => status)).toEqual(['completed', 'completed']);
     const audited = await host.dataSource.getRepository(ReferralAudit).findBy({ userId: referrer, by: 'eve' });
     expect(audited).toMatchObject([{ call: 'earnOuts.approve', subjectId: String(first!.id), by: 'eve' }]);
