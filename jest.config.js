@@ -8,7 +8,7 @@ const shared = {
 /** The suites that also run on the oldest supported majors: the main journey, and those that use a peer the most. */
 const suites = (...names) => names.map((name) => `<rootDir>/test/${name}.test.ts`);
 const compatibility = suites('compatibility');
-const onExpress = suites('api', 'api-input', 'create-route', 'admin');
+const onExpress = suites('api', 'api-input', 'create-route', 'admin', 'pages', 'pages-attacks', 'pages-hosts');
 const onTypeorm = suites(
   'managers',
   'managers-records',

@@ -102,6 +102,47 @@ export type {
   TargetRef,
 } from './types/referrals';
 
+export type {
+  CommissionsAsked,
+  Counted,
+  CountedDay,
+  CouponFigures,
+  CreditEntry,
+  CreditOffer,
+  FigureDays,
+  Friend,
+  FriendState,
+  LinkFigures,
+  OfferedTerms,
+  Overview,
+  OwnAdjustment,
+  OwnCommission,
+  OwnCredit,
+  OwnCredits,
+  OwnEarnings,
+  OwnLink,
+  OwnPayout,
+  OwnSettings,
+  PaidStatus,
+  Rows,
+  RowsAsked,
+} from './types/figures';
+export type {
+  CreditsData,
+  Named,
+  OverviewData,
+  PageColor,
+  PageColors,
+  PagesData,
+  PageTemplates,
+  StaffMember,
+  TemplateName,
+  TemplatePage,
+  WithUrl,
+} from './types/pages';
+export type { Pages } from './http/pages/pages';
+export type { SomeTexts } from './http/views/texts/texts';
+
 export { entities } from './entities';
 export { Referral } from './entities/referral';
 export { ReferralAccount } from './entities/referral-account';

@@ -71,7 +71,7 @@ describe('recordPurchase', () => {
     expect({ ...commission }).toEqual({
       ...{ id: expect.any(Number), userId: referrer, refereeId: buyer, purchase: 'a', referralId: code.id },
       ...{ channelId: null, mode: 'credits', rate: '0.25', maxPerReferee: null, earned: '25.00', amount: '25.00' },
-      isSelfReferral: false,
+      ...{ isSelfReferral: false, movedAt: null, movedFrom: null },
       ...{ availableAt: new Date(now.getTime() + 30 * day), revertedAt: null, earnOutId: null, paidAt: null },
       ...{ room: null, pendingDays: 30, heldFor: [], heldFrom: null, rejectedAt: null },
       ...{ kind: 'purchase', signupId: 0, flatAmount: null, termsFrom: 'option', months: null, purchases: null },

@@ -31,8 +31,8 @@ export class Mapping {
   readonly currency: Currency;
   /** The tables, quoted and with the host's schema. */
   readonly tables: Readonly<Record<keyof typeof entityOf, string>>;
-  /** The columns of rows without a selection, by entity. */
-  readonly #loaded = new Map<new () => object, EntityMetadata['columns']>();
+  /** How rows without a selection are read, by entity and prefix. */
+  readonly #readers = new Map<new () => object, Map<string, readonly Reader[]>>();
   readonly #format: ReturnType<typeof currencyFormat>;
 
   constructor(dataSource: DataSource, currency = currencyOf(undefined)) {
@@ -70,15 +70,13 @@ export class Mapping {
   /** Makes an entity of this DataSource from a row of the package's SQL, with the values that TypeORM would load. */
   entity<T extends object>(entity: new () => T, row: object, prefix = '', selected?: Selected): T {
     const values = row as Record<string, unknown>;
-    const loaded: Record<string, unknown> = {};
-    const columns = selected ? loadedColumns(this.dataSource, entity, selected) : this.#columnsOf(entity);
-    for (const { propertyName, transformer } of columns) {
-      const value = values[prefix + propertyName];
-      const isPlain = transformer === undefined || Array.isArray(transformer);
-      loaded[propertyName] = isPlain ? value : (transformer.from(value) as unknown);
-    }
-    this.#format(loaded, columns);
-    return registry.own(Object.assign(new entity(), loaded), this.dataSource);
+    const made = new entity();
+    const loaded = made as Record<string, unknown>;
+    const readers = selected ? readersOf(this.dataSource, entity, prefix, selected) : this.#readersOf(entity, prefix);
+    for (const { propertyName, name, from } of readers)
+      loaded[propertyName] = from === null ? values[name] : from(values[name]);
+    this.#format(made, readers);
+    return registry.own(made, this.dataSource);
   }
 
   /** Formats an amount from the database, with the decimals of the currency. */
@@ -91,9 +89,35 @@ export class Mapping {
     return registry.own(Object.assign(new entity(), loaded), this.dataSource);
   }
 
-  #columnsOf(entity: new () => object): EntityMetadata['columns'] {
-    let columns = this.#loaded.get(entity);
-    if (!columns) this.#loaded.set(entity, (columns = loadedColumns(this.dataSource, entity)));
-    return columns;
+  #readersOf(entity: new () => object, prefix: string): readonly Reader[] {
+    let ofEntity = this.#readers.get(entity);
+    if (!ofEntity) this.#readers.set(entity, (ofEntity = new Map<string, readonly Reader[]>()));
+    let readers = ofEntity.get(prefix);
+    if (!readers) ofEntity.set(prefix, (readers = readersOf(this.dataSource, entity, prefix)));
+    return readers;
   }
+}
+
+/** How a column of a row becomes a property of an entity. */
+interface Reader {
+  readonly propertyName: string;
+  /** Its name in the row. */
+  readonly name: string;
+  /** Null if the value stays as it is. */
+  readonly from: ((value: unknown) => unknown) | null;
+  readonly transformer: unknown;
+}
+
+function readersOf(
+  dataSource: DataSource,
+  entity: new () => object,
+  prefix: string,
+  selected?: Selected,
+): readonly Reader[] {
+  return loadedColumns(dataSource, entity, selected).map(({ propertyName, transformer }) => ({
+    propertyName,
+    name: prefix + propertyName,
+    from: transformer && !Array.isArray(transformer) ? (value) => transformer.from(value) as unknown : null,
+    transformer,
+  }));
 }

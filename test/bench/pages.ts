@@ -82,7 +82,7 @@ async function store(dataSource: DataSource, links: number, commissions: number)
       generate_series((now() AT TIME ZONE 'UTC')::date - ${days - 1}, (now() AT TIME ZONE 'UTC')::date, '1 day') day
     WHERE r.user_id = 'many' ORDER BY day, r.id`);
   await sql(`INSERT INTO @referral_daily_counts (referral_id, day, clicks, visitors)
-    SELECT id, (now() AT TIME ZONE 'UTC')::date - row_number() OVER (), 1, 1 FROM @referrals WHERE user_id = 'few'`);
+    SELECT id, (now() AT TIME ZONE 'UTC')::date - (row_number() OVER ())::integer, 1, 1 FROM @referrals WHERE user_id = 'few'`);
   await dataSource.query('VACUUM ANALYZE');
   await dataSource.query('CHECKPOINT');
 }

@@ -132,7 +132,7 @@ export function pageRouter<R extends Reader>(parts: PageRouterParts<R>): Request
   }
 
   async function fail(error: unknown, view: View, reader: R, res: Response): Promise<void> {
-    const failure = failureOf(error, view);
+    const failure = failureOf(error, view, res.req.method === 'POST');
     if (failure.status >= 500) settings.onError(error);
     if (failure.status === 503 && !res.headersSent) res.set('Retry-After', '5');
     await send(view, { ...(await parts.failurePage(view, failure, reader)), status: failure.status }, res);
@@ -170,14 +170,15 @@ function notAllowed(route: Route<never>, res: Response): HttpError {
   return new HttpError(405, { detail: '' });
 }
 
-function failureOf(error: unknown, { texts: { kit } }: View): Failure {
+/** @param isForm an address with something wrong in it, such as a mark of another list, is one of no page. */
+function failureOf(error: unknown, { texts: { kit } }: View, isForm: boolean): Failure {
   if (error instanceof HttpError) {
     const { status, body } = error;
     if (status === 404) return { status, title: kit.notFound, text: kit.notFoundText };
     if (status === 403) return { status, title: kit.notSent, text: body['detail'] as string };
     return { status, title: kit.notSent, text: kit.unreadable };
   }
-  if (error instanceof ReferralError && error.status === 404)
+  if (error instanceof ReferralError && (error.status === 404 || (error.status === 400 && !isForm)))
     return { status: 404, title: kit.notFound, text: kit.notFoundText };
   if (error instanceof ReferralError && error.status < 500)
     return { status: error.status, title: kit.notSent, text: kit.wrongText };

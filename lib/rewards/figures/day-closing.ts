@@ -20,9 +20,12 @@ const lockTimeoutMs = 100;
 /** The day before which days can be closed at a time, `YYYY-MM-DD`. */
 export const closableUntil = (now: Date): string => new Date(now.getTime() - graceMs).toISOString().slice(0, 10);
 
-/** SQL: until which day a user's days are closed; null if none are, also if the clock was set back before it. */
+/** What stands for no closed days, in the place of the day until which they are. */
+export const nothingClosed = '-infinity';
+
+/** SQL: until which day a user's days are closed, `YYYY-MM-DD`; null if none are, also if the clock was set back before it. */
 export function closedUntil({ closedDays }: Database['tables'], user: string, now: string): string {
-  return `(SELECT until FROM ${closedDays} WHERE user_id = ${user} AND until <= (${now}::timestamptz AT TIME ZONE 'UTC')::date)`;
+  return `(SELECT to_char(until, 'YYYY-MM-DD') FROM ${closedDays} WHERE user_id = ${user} AND until <= (${now}::timestamptz AT TIME ZONE 'UTC')::date)`;
 }
 
 /**
@@ -104,7 +107,8 @@ export class DayClosing {
       sql(
         { user },
         ($) => `
-        SELECT coalesce(d.until, '-infinity')::text AS since, d.closing_until::text AS until, d.until IS NULL AS "isFirst",
+        SELECT coalesce(to_char(d.until, 'YYYY-MM-DD'), '${nothingClosed}') AS since,
+          to_char(d.closing_until, 'YYYY-MM-DD') AS until, d.until IS NULL AS "isFirst",
           (SELECT array_agg(id) FROM ${referrals} WHERE user_id = ${$.user}) AS links
         FROM ${closedDays} d
         WHERE d.user_id = ${$.user} AND d.closing_xid <= pg_snapshot_xmin(pg_current_snapshot())::text::bigint

@@ -96,11 +96,12 @@ export class Figures {
     const offering = await this.#terms.of(userId, referralId!);
     // A referral can't be deleted while it is that of an account.
     if (!offering) throw referralError('NOT_FOUND', 'referral', 'id', [referralId!]);
-    const figures = await this.#days.figures(userId, days, offering.now);
+    const { closed, ...shown } = offering;
+    const figures = await this.#days.figures(userId, days, shown.now, closed);
     const totals = await this.#accounts.totalsOf(account, undefined);
     const { creditsEarned: credits, payoutsEarned: payout, nextEarnOutAt, blocked } = totals;
     return {
-      ...{ ...offering, isSuspended: account.suspendedAt !== null, days, ...figures },
+      ...{ ...shown, isSuspended: account.suspendedAt !== null, days, ...figures },
       earnings: { credits, payout, nextEarnOutAt, blocked },
     };
   }

@@ -4,7 +4,7 @@ import { sql } from '../../database/named-parameters';
 import { timeInResult } from '../../database/result-types';
 import { timeOf } from '../../database/statement-time';
 import type { LinkFigures, OwnLink } from '../../types/figures';
-import { closableUntil, closedUntil, type DayClosing } from './day-closing';
+import { closableUntil, closedUntil, type DayClosing, nothingClosed } from './day-closing';
 import { belowOf, idOf, pageOf, type Reader } from './rows';
 
 /** SQL: the columns of {@link OwnLink}, of a referral `r`. */
@@ -36,7 +36,7 @@ export function linkReader(database: Database, clock: Clock, closing: DayClosing
         { user, below: belowOf(wanted.after), limit: wanted.take + 1, now: clock.parameter() },
         ($) => `
         SELECT ${linkColumns(timeOf($.now))}, r.uses, coalesce(l.clicks, 0) AS clicks, coalesce(l.visitors, 0) AS visitors,
-          coalesce(closed.until, '-infinity')::text AS since, ${timeInResult(timeOf($.now))} AS now
+          coalesce(closed.until, '${nothingClosed}') AS since, ${timeInResult(timeOf($.now))} AS now
         FROM ${referrals} r CROSS JOIN (SELECT ${closedUntil(database.tables, $.user, timeOf($.now))} AS until) AS closed
         LEFT JOIN ${userLinks} l ON l.user_id = r.user_id AND l.referral_id = r.id AND closed.until IS NOT NULL
         WHERE r.user_id = ${$.user} AND r.id < ${$.below}::bigint

@@ -8,6 +8,7 @@ import type { Settings } from '../../options';
 import type { LimitPeriod } from '../../types/commissions';
 import type { OfferedTerms, OwnLink } from '../../types/figures';
 import { limitOfReferrer, optionTerms, termsOfPurchase, termsOfSignup } from '../commissions/chosen-terms';
+import { closedUntil, nothingClosed } from './day-closing';
 import { linkColumns, linkOf, type LinkRow } from './links';
 
 /** A link, and what it offers at a time. */
@@ -15,10 +16,13 @@ export interface OfferingLink {
   now: Date;
   link: OwnLink;
   terms: OfferedTerms;
+  /** Until when the user's days are closed. */
+  closed: string;
 }
 
 interface OfferRow extends LinkRow {
   now: Date;
+  closed: string;
   friendAmount: string | null;
   friendDays: number | null;
   rewardAmount: string | null;
@@ -61,6 +65,7 @@ export class OfferedTermsReader {
         { user, referral, now: this.#clock.parameter(), ...optionTerms(this.#settings) },
         ($) => `
         SELECT ${timeInResult(timeOf($.now))} AS now, ${linkColumns(timeOf($.now))},
+          coalesce(${closedUntil(this.#database.tables, $.user, timeOf($.now))}, '${nothingClosed}') AS closed,
           p.referral_credit_amount AS "friendAmount", p.referral_credit_duration AS "friendDays",
           p.reward_credit_amount AS "rewardAmount", p.reward_credit_duration AS "rewardDays",
           p.before_reward_usage_threshold AS threshold, p.reward_limit_count AS "limitCount",
@@ -75,7 +80,7 @@ export class OfferedTermsReader {
         WHERE r.id = ${$.referral} AND r.user_id = ${$.user}`,
       ),
     );
-    return row ? { now: row.now, link: linkOf(row), terms: this.#termsOf(row) } : null;
+    return row ? { now: row.now, link: linkOf(row), terms: this.#termsOf(row), closed: row.closed } : null;
   }
 
   #termsOf(row: OfferRow): OfferedTerms {

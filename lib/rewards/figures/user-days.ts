@@ -3,7 +3,7 @@ import { type Statement, statement } from '../../database/named-parameters';
 import { dayMs } from '../../limits';
 import type { Counted, CountedDay, FigureDays, Overview } from '../../types/figures';
 import { bookedDays } from './booked-days';
-import { closableUntil, closedUntil, type DayClosing } from './day-closing';
+import { closableUntil, closedUntil, type DayClosing, nothingClosed } from './day-closing';
 
 /** The figures of a period. */
 type PeriodFigures = Pick<Overview, 'figures' | 'series'>;
@@ -14,6 +14,8 @@ interface DaysParameters {
   now: Date;
   /** The day before which days can be closed. */
   closable: string;
+  /** The day from which on rows are read themselves: a value, so that PostgreSQL knows how few they are. */
+  since: string;
   /** The first and the last day; null for any. */
   from: string | null;
   until: string | null;
@@ -31,9 +33,9 @@ interface DayRow {
   walked: string;
 }
 
-/** The row of the whole period also says which clicks are to be added: those on these links since a day. */
+/** The row of the whole period also says until when days are closed, and of which links clicks are to be added. */
 interface TotalRow extends DayRow {
-  since: string;
+  closedUntil: string;
   links: string[] | null;
 }
 
@@ -76,12 +78,16 @@ export class UserDays {
     this.#clicks = both((unit) => clickStatement(database, unit));
   }
 
-  /** Returns the figures of the last days before a time, that day included; null for all time. */
-  async figures(user: string, days: FigureDays, now: Date): Promise<PeriodFigures> {
+  /**
+   * Returns the figures of the last days before a time, that day included; null for all time.
+   *
+   * @param closed until when the caller has found days closed.
+   */
+  async figures(user: string, days: FigureDays, now: Date, closed: string): Promise<PeriodFigures> {
     const unit = days === null ? 'month' : 'day';
     const today = dayOf(now);
     const from = days === null ? null : dayOf(new Date(now.getTime() - (days - 1) * dayMs));
-    const byDay = await this.#read(unit, { user, now, from, until: days === null ? null : today });
+    const byDay = await this.#read(unit, { user, now, from, until: days === null ? null : today }, closed);
     const counted = [...byDay.keys()].flatMap((day) => day ?? []).sort();
     const first = from ?? counted[0] ?? startOf(today, unit);
     const last = [today, ...counted].sort().at(-1)!;
@@ -93,19 +99,26 @@ export class UserDays {
 
   /** Returns all days with anything, newest first. */
   async all(user: string, now: Date): Promise<CountedDay[]> {
-    const byDay = await this.#read('day', { user, now, from: null, until: null });
+    const byDay = await this.#read('day', { user, now, from: null, until: null }, nothingClosed);
     const days = [...byDay].flatMap(([day, counted]) => (day === null ? [] : { day, ...counted }));
     return days.sort((a, b) => (a.day < b.day ? 1 : -1));
   }
 
   /** Returns the sums by day or month, and those of the whole period for null. */
-  async #read(unit: Unit, given: Omit<DaysParameters, 'closable'>): Promise<Map<string | null, Counted>> {
+  async #read(
+    unit: Unit,
+    given: Omit<DaysParameters, 'closable' | 'since'>,
+    closed: string,
+  ): Promise<Map<string | null, Counted>> {
     const { user, now, until } = given;
     const closable = closableUntil(now);
-    const booked = await this.#database.query<DayRow>(this.#books[unit].with({ ...given, closable }));
+    const since = given.from !== null && (closed === nothingClosed || given.from > closed) ? given.from : closed;
+    const booked = await this.#database.query<DayRow>(this.#books[unit].with({ ...given, since, closable }));
     const byDay = new Map(booked.map((row) => [row.day, this.#shown(row)]));
     const total = booked.find(({ day }) => day === null) as TotalRow;
-    const { since, links } = total;
+    // Somebody has closed or opened days in the meantime.
+    if (total.closedUntil !== closed) return this.#read(unit, given, total.closedUntil);
+    const { links } = total;
     // A statement of its own, because the counts may be on other nodes.
     const clicks = await this.#database.query<ClickRow>(
       this.#clicks[unit].with({ links: links ?? [], since, until, closable }),
@@ -137,26 +150,20 @@ const bucket = (day: string, unit: Unit): string => `to_char(date_trunc('${unit}
 function bookStatement({ tables }: Database, unit: Unit): Statement<DaysParameters> {
   const { userDays, referrals } = tables;
   return statement<DaysParameters>(
-    { user: true, now: true, closable: true, from: true, until: true },
+    { user: true, now: true, closable: true, since: true, from: true, until: true },
     ($) => `
         WITH
-        -- Until when days are closed, and since when rows are read themselves: as a day and as a time.
-        closed AS MATERIALIZED (
-          SELECT until, greatest(until, ${$.from}::date) AS since,
-            greatest(until, ${$.from}::date)::timestamp AT TIME ZONE 'UTC' AS since_time
-          FROM (SELECT coalesce(${closedUntil(tables, $.user, $.now)}, '-infinity'::date) AS until) AS c
-        ),
         -- The sums of closed days, and the rows of the others.
         counted AS (
           SELECT day, clicks, visitors, signups, customers, earned, false AS is_read FROM ${userDays}
-          WHERE user_id = ${$.user} AND day >= coalesce(${$.from}::date, '-infinity') AND day < (SELECT until FROM closed)
+          WHERE user_id = ${$.user} AND day >= coalesce(${$.from}::date, '-infinity') AND day < ${$.since}::date
           UNION ALL
           SELECT day, 0, 0, signups, customers, earned, true
-          FROM (${bookedDays(tables, { user: `${$.user}::varchar`, time: '(SELECT since_time FROM closed)' })}) AS booked
+          FROM (${bookedDays(tables, { user: `${$.user}::varchar`, time: `(${$.since}::timestamp AT TIME ZONE 'UTC')` })}) AS booked
         )
         SELECT ${bucket('day', unit)} AS day, coalesce(sum(clicks), 0) AS clicks, coalesce(sum(visitors), 0) AS visitors,
           coalesce(sum(signups), 0) AS signups, coalesce(sum(customers), 0) AS customers, coalesce(sum(earned), 0) AS earned,
-          count(*) FILTER (WHERE is_read AND day < ${$.closable}::date) AS walked, (SELECT since::text FROM closed) AS since,
+          count(*) FILTER (WHERE is_read AND day < ${$.closable}::date) AS walked, coalesce(${closedUntil(tables, $.user, $.now)}, '${nothingClosed}') AS "closedUntil",
           CASE WHEN grouping(${bucket('day', unit)}) = 1
             THEN (SELECT array_agg(id) FROM ${referrals} WHERE user_id = ${$.user}) END AS links
         FROM counted WHERE (day <= ${$.until}::date) IS NOT FALSE

@@ -35,17 +35,19 @@ export function VerificationResult({ run }: { run: VerificationRun }) {
       />
       {problems.length > maxShown && <p>{words.mostProblems}</p>}
       {problems.length > 0 && (
-        <Table
-          caption={words.problems(problems.length)}
-          rows={problems.slice(0, maxShown)}
-          columns={[
-            { key: 'invariant', title: words.invariant, cell: ({ invariant }) => invariant },
-            { key: 'table', title: words.table, cell: ({ table }) => <Code>{table}</Code> },
-            { key: 'row', title: words.row, cell: ({ id }) => id },
-            { key: 'expected', title: words.expected, cell: ({ expected }) => expected ?? <None /> },
-            { key: 'found', title: words.found, cell: ({ found }) => found ?? <None /> },
-          ]}
-        />
+        <div class="rf-records">
+          <Table
+            caption={words.problems(problems.length)}
+            rows={problems.slice(0, maxShown)}
+            columns={[
+              { key: 'invariant', title: words.invariant, cell: ({ invariant }) => invariant },
+              { key: 'table', title: words.table, cell: ({ table }) => <Code>{table}</Code> },
+              { key: 'row', title: words.row, cell: ({ id }) => id },
+              { key: 'expected', title: words.expected, cell: ({ expected }) => expected ?? <None /> },
+              { key: 'found', title: words.found, cell: ({ found }) => found ?? <None /> },
+            ]}
+          />
+        </div>
       )}
     </>
   );
