@@ -114,6 +114,19 @@ describe('credit that is taken back', () => {
     expect(Number((await totals()).creditsEarned)).toBe(-spent);
   });
 
+  test.each(['a refund', 'a rejection'])('%s also takes what a hold had that has ended by itself', async (by) => {
+    const { referrer, id, refund, balance, totals, taken } = await earned(host);
+    await run(host);
+    const hold = { amount: 20, reference: fresh(), expiresAt: new Date(host.clock.time.getTime() + 60_000) };
+    await host.referrals.credits.hold(referrer, hold);
+    host.clock.advanceDays(1);
+    expect(await balance()).toBe('25.00');
+    await (by === 'a refund' ? refund('all') : host.referrals.commissions.reject(id, staff));
+    expect(await balance()).toBe('0.00');
+    expect(await taken()).toEqual(['-25.00 25.00']);
+    expect(await totals()).toMatchObject({ creditsEarned: '0.00' });
+  });
+
   test('not with takeBackCredit: false, which leaves a debt', async () => {
     const other = await startEarnings({ earnOuts: { takeBackCredit: false } });
     const { id, refund, balance, taken, totals } = await earned(other);
