@@ -163,7 +163,8 @@ test.each([Number(process.env['SEED'] ?? Math.floor(Math.random() * 1e9))])(
       },
       async () => {
         const friend = pick(friends);
-        if (friend) await referrals.signups.reassign(friend, { code: pick(codes)!.code, ...staff });
+        const code = random(4) ? pick(codes)!.code : null;
+        if (friend) await referrals.signups.reassign(friend, { code, past: random(2) ? 'move' : 'keep', ...staff });
       },
       async () => {
         const friend = pick(friends);
