@@ -348,6 +348,27 @@ describe('for the host’s own pages', () => {
   });
 });
 
+test('a banner never shows an id, and the landing page stands without it while the database is away', async () => {
+  const userName = (): string => {
+    throw new Error('no names today');
+  };
+  const host = await startPages({ pages: { userName } }, (app, get) => {
+    app.get('/landing', async (req, res) => void res.send(`<main>${await get().referrals.referralBanner(req)}</main>`));
+  });
+  const owner = { user: 'nora@home.example', redirectTo: '/landing' };
+  const link = await Referral.create(owner, { manager: host.dataSource.manager });
+  const visitor = host.browser();
+  await visitor.get(`/r/${link.code}`).expect(302);
+  const { text } = await visitor.get('/landing').expect(200);
+  expect(said(text)).toContain('A friend has invited you');
+  expect(text).not.toMatch(/home\.example|n\*\*\*/);
+  expect(host.errors).toEqual([expect.objectContaining({ message: 'no names today' })]);
+
+  await host.referrals.close();
+  expect((await visitor.get('/landing').expect(200)).text).toBe('<main></main>');
+  expect(host.errors.at(-1)).toMatchObject({ status: 503 });
+});
+
 test('an error of the database is reported, and the page says nothing about it', async () => {
   const broken = await startPages();
   const sue = await signedIn(broken, 'sue');
