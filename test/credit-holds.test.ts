@@ -85,6 +85,17 @@ test('ends at its time for every reader of the balance, and by hand for what it 
   await isSound();
 });
 
+test('what it gives back is in the result of a repeated credits.create', async () => {
+  const { credits } = host.referrals;
+  const input = { user: fresh(), creditType: type, initialBalance: 5, durationDays: 30, reference: fresh('gift') };
+  expect(await credits.create(input)).toMatchObject({ currentBalance: '5.00' });
+  await held(input.user, 2, 15);
+  expect(await credits.create(input)).toMatchObject({ currentBalance: '3.00' });
+  advance(15);
+  expect(await credits.create(input)).toMatchObject({ currentBalance: '5.00' });
+  await isSound();
+});
+
 test('a capture afterwards is refused, a release changes nothing and says so', async () => {
   const { credits } = host.referrals;
   for (const isWritten of [false, true]) {

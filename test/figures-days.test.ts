@@ -233,7 +233,7 @@ test('a day is not closed while a transaction that may have written on it is in 
   expect(await referrals.verify()).toMatchObject({ ok: true, problems: [] });
 });
 
-test('a transaction that opens days again waits for a page that closes them, and the other way round', async () => {
+test('while a transaction opens days again, none is closed, and no page waits for it', async () => {
   const host = await startEarnings();
   const { referrals, clock, dataSource } = host;
   for (const [code, user] of [
@@ -243,18 +243,61 @@ test('a transaction that opens days again waits for a page that closes them, and
     await referrals.referralCodes.create({ code, label: 'x', user });
   await referrals.signups.create({ user: 'ivan', code: 'GINA' });
   clock.advanceDays(2);
-  const { closing } = await dataSource.transaction(async (manager) => {
+  await dataSource.transaction(async (manager) => {
     await referrals.signups.reassign('ivan', { code: 'HUGO', ...staff, manager });
-    const closing = close(host, 'gina');
-    await new Promise((resolve) => setImmediate(resolve));
-    await expect(Promise.race([closing.then(() => 'closed'), Promise.resolve('waits')])).resolves.toBe('waits');
-    return { closing };
+    await close(host, 'gina'); // there is no row yet
+    expect(await closedUntil(host, 'gina')).toBeNull();
   });
-  await closing;
+  await closeAtLast(host, 'gina');
+  expect((await figuresOf(host, options).overview('gina', { days: null })).figures.signups).toBe(0);
+  clock.advanceDays(2);
+  await dataSource.transaction(async (manager) => {
+    await referrals.signups.reassign('ivan', { code: 'GINA', ...staff, manager });
+    await close(host, 'gina');
+  });
+  expect((await figuresOf(host, options).overview('gina', { days: null })).figures.signups).toBe(1);
+  await referrals.signups.reassign('ivan', { code: 'HUGO', ...staff });
   for (const user of ['gina', 'hugo']) await closeAtLast(host, user);
   const figures = figuresOf(host, options);
   expect((await figures.overview('gina', { days: null })).figures.signups).toBe(0);
   expect((await figures.overview('hugo', { days: null })).figures.signups).toBe(1);
+  expect(await referrals.verify()).toMatchObject({ ok: true, problems: [] });
+});
+
+test('a click that is made up for at sign-in counts on its day, also if that is closed', async () => {
+  const host = await startEarnings();
+  const { referrals, clock, dataSource, schema } = host;
+  const { id } = await referrals.referralCodes.create({ code: 'NOA', label: 'n', user: 'noa' });
+  const browser = host.browser();
+  await host.browser().get('/r/NOA').expect(302);
+  await dataSource.query(`ALTER TABLE ${schema}.referral_responses RENAME TO away`);
+  await browser.get('/r/NOA').expect(302); // the visitor carries it
+  await dataSource.query(`ALTER TABLE ${schema}.away RENAME TO referral_responses`);
+  clock.advanceDays(2);
+  await closeAtLast(host, 'noa');
+  await browser.post('/login/otto');
+  await browser.get('/whose');
+  const figures = figuresOf(host, options);
+  expect((await figures.overview('noa', { days: null })).figures).toMatchObject({ clicks: 2, visitors: 2 });
+  expect((await figures.links('noa')).rows).toMatchObject([{ id, clicks: 2 }]);
+  expect(await referrals.verify()).toMatchObject({ ok: true, problems: [] });
+  await closeAtLast(host, 'noa');
+  expect((await figures.overview('noa', { days: null })).figures).toMatchObject({ clicks: 2, visitors: 2 });
+});
+
+test('an id of which only forgotten days are left is free for another user', async () => {
+  const host = await startEarnings();
+  const { referrals } = host;
+  for (const [code, user] of [
+    ['PIA', 'pia'],
+    ['QUIN', 'quin'],
+  ] as const)
+    await referrals.referralCodes.create({ code, label: 'x', user });
+  const { id } = await referrals.referralCodes.getByCode('QUIN');
+  await referrals.referralCodes.delete(id);
+  await close(host, 'pia');
+  expect((await referrals.renameUser('pia', 'quin', staff)).rows).toBeGreaterThan(0);
+  expect((await figuresOf(host, options).links('quin')).rows).toMatchObject([{ code: 'PIA' }]);
   expect(await referrals.verify()).toMatchObject({ ok: true, problems: [] });
 });
 

@@ -85,6 +85,23 @@ test('what was counted: clicks, sign-ups, customers, and what was earned by whom
   expect((await figures.overview('anna', { days: 7 })).figures.earned).toBe('79.00');
 });
 
+test('credit that a hold had until it ended is left, as in the balance', async () => {
+  const host = await startEarnings();
+  const { referrals, clock } = host;
+  const { id: creditType } = await referrals.creditTypes.create({ name: 'vouchers' });
+  await referrals.credits.create({ user: 'anna', creditType, initialBalance: 5, durationDays: 30 });
+  const expiresAt = new Date(clock.time.getTime() + 60_000);
+  await referrals.credits.hold('anna', { amount: 5, reference: 'cart', expiresAt });
+  const figures = figuresOf(host, ratio);
+  expect(await figures.credits('anna')).toMatchObject({
+    ...{ available: '0.00', held: '5.00', rows: [{ left: '0.00', state: 'used-up' }] },
+  });
+  clock.advanceDays(1);
+  expect(await figures.credits('anna')).toMatchObject({
+    ...{ available: '5.00', held: '0.00', rows: [{ left: '5.00', state: 'open' }] },
+  });
+});
+
 test('payouts with the reason of a refusal, and what was paid', async () => {
   let refusals = 1;
   const host = await startPaying(() => {

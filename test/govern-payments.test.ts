@@ -114,6 +114,19 @@ describe('credit that is taken back', () => {
     expect(Number((await totals()).creditsEarned)).toBe(-spent);
   });
 
+  test.each(['a refund', 'a rejection'])('%s also takes what a hold had that has ended by itself', async (by) => {
+    const { referrer, id, refund, balance, totals, taken } = await earned(host);
+    await run(host);
+    const hold = { amount: 20, reference: fresh(), expiresAt: new Date(host.clock.time.getTime() + 60_000) };
+    await host.referrals.credits.hold(referrer, hold);
+    host.clock.advanceDays(1);
+    expect(await balance()).toBe('25.00');
+    await (by === 'a refund' ? refund('all') : host.referrals.commissions.reject(id, staff));
+    expect(await balance()).toBe('0.00');
+    expect(await taken()).toEqual(['-25.00 25.00']);
+    expect(await totals()).toMatchObject({ creditsEarned: '0.00' });
+  });
+
   test('not with takeBackCredit: false, which leaves a debt', async () => {
     const other = await startEarnings({ earnOuts: { takeBackCredit: false } });
     const { id, refund, balance, taken, totals } = await earned(other);
@@ -151,9 +164,13 @@ describe('earnOuts.approve', () => {
 
   test('a payout of a new account waits until it is approved; the next one does not', async () => {
     const { referrer, buy, earnOuts } = await earned(host, 'payout');
+    const told: unknown[] = [];
+    const listen = (earnOut: unknown): void => void told.push(earnOut);
+    host.referrals.on('earnOutAwaitsApproval', listen);
     await run(host);
     expect(asked).toEqual([]);
     const [first] = await waiting(referrer);
+    expect(told).toEqual([first]);
     expect(first).toMatchObject({ userId: referrer, status: 'processing', amount: '25.00', nextAttemptAt: null });
     await run(host);
     expect(asked).toEqual([]);
@@ -164,7 +181,9 @@ describe('earnOuts.approve', () => {
     expect(asked).toEqual([referrer]);
     await buy('next');
     await run(host);
+    host.referrals.off('earnOutAwaitsApproval', listen);
     expect(asked).toEqual([referrer, referrer]);
+    expect(told).toHaveLength(1);
     expect((await earnOuts()).map(({ status }) => status)).toEqual(['completed', 'completed']);
     const audited = await host.dataSource.getRepository(ReferralAudit).findBy({ userId: referrer, by: 'eve' });
     expect(audited).toMatchObject([{ call: 'earnOuts.approve', subjectId: String(first!.id), by: 'eve' }]);

@@ -70,6 +70,30 @@ test('ledgers, purchases, earnings and counts add up', async () => {
   ]);
 });
 
+test('usersMerged is emitted once the merge is committed, and for users who had something', async () => {
+  const { referrals, dataSource } = host;
+  const [from, into] = [fresh(), fresh()];
+  await buy(from, '10');
+  const told: unknown[] = [];
+  const listen = (users: unknown): void => void told.push(users);
+  referrals.on('usersMerged', listen);
+  const undone = dataSource.transaction(async (manager) => {
+    await referrals.mergeUsers(from, into, { ...said, manager });
+    throw new Error('the host rolls back');
+  });
+  await expect(undone).rejects.toThrow('the host rolls back');
+  expect(told).toEqual([]);
+  const { rows } = await dataSource.transaction(async (manager) => {
+    const change = await referrals.mergeUsers(from, into, { ...said, manager });
+    expect(told).toEqual([]);
+    return change;
+  });
+  expect(rows).toBeGreaterThan(0);
+  await referrals.mergeUsers(from, into, said); // nothing is left of it
+  referrals.off('usersMerged', listen);
+  expect(told).toEqual([{ from, into, rows }]);
+});
+
 test('the first sign-up stays, and the other code gets its use back', async () => {
   const { referrals, clock } = host;
   const [anna, bea, first, second] = [fresh(), fresh(), fresh(), fresh()];

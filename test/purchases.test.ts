@@ -75,7 +75,7 @@ describe('recordPurchase', () => {
       ...{ availableAt: new Date(now.getTime() + 30 * day), revertedAt: null, earnOutId: null, paidAt: null },
       ...{ room: null, pendingDays: 30, heldFor: [], heldFrom: null, rejectedAt: null },
       ...{ kind: 'purchase', signupId: 0, flatAmount: null, termsFrom: 'option', months: null, purchases: null },
-      ...{ maxPerReferrer: null, period: null, referrerRoom: null },
+      ...{ maxPerReferrer: null, period: null, referrerRoom: null, movedAt: null, movedFrom: null },
       ...{ createdAt: now, updatedAt: now },
     });
     expect(commission!.status).toBe('pending');

@@ -159,7 +159,10 @@ test('a reward whose sign-up has left its referrer stays counted, and one that w
 });
 
 test('a reward that waits for a review leaves no trace when the sign-up is reassigned', async () => {
-  const held = await startEarnings({ fraud: { rule: { do: 'hold', find: () => 'a robot' } } });
+  const isRobot = (user: string): boolean => user.startsWith('robot');
+  const held = await startEarnings({
+    fraud: { rule: { do: 'hold', find: ({ referee }) => (isRobot(referee) ? 'a robot' : null) } },
+  });
   const { referrals } = held;
   const type = await referrals.creditTypes.create({ name: 'reward' });
   const program = await referrals.programs.create({
@@ -167,10 +170,13 @@ test('a reward that waits for a review leaves no trace when the sign-up is reass
     rewardCredit: { amount: 10, durationDays: 1000, type },
   });
   const { code } = await referrals.referralCodes.create({ code: 'LIMITED', user: 'anna', program });
-  const [one, two] = [fresh(), fresh()];
+  const [one, two, three] = [fresh('robot'), fresh(), fresh()];
   await referrals.signups.create({ user: one, code });
+  expect((await referrals.signups.create({ user: two, code })).noReward).toBe('limit-reached');
   await referrals.signups.reassign(one, { code: null, reason: 'mistyped' });
-  expect((await referrals.signups.create({ user: two, code })).noReward).toBeNull();
+  // What the limit has refused meanwhile stays refused.
+  expect(await referrals.verify()).toMatchObject({ problems: [] });
+  expect((await referrals.signups.create({ user: three, code })).noReward).toBeNull();
   expect(await referrals.verify()).toMatchObject({ problems: [] });
 });
 

@@ -54,3 +54,13 @@ export const otherIdColumns = {
  * whose their rows are.
  */
 export const clickTables = ['responses', 'visitors'] as const satisfies readonly (keyof typeof userColumns)[];
+
+/**
+ * The tables with sums of what other tables hold. A row that is left over there makes nobody a user: the days of one whose
+ * only link was deleted, for example.
+ */
+export const dayTables = [
+  'userDays',
+  'userLinks',
+  'closedDays',
+] as const satisfies readonly (keyof typeof userColumns)[];

@@ -1,5 +1,6 @@
 import type { EntityManager } from 'typeorm';
 import type { VisitorClock } from '../database/clock';
+import { forgetDaysOfOwner } from '../database/closed-days';
 import type { Database } from '../database/database';
 import type { Events } from '../database/events';
 import { sql } from '../database/named-parameters';
@@ -109,7 +110,8 @@ export class Responses {
 
   /**
    * Inserts the click that the visitor carries, if it could not be inserted at the time of the click. Concurrent
-   * sign-ins (two tabs) take a lock on the referral's row, so that only one of them inserts it.
+   * sign-ins (two tabs) take a lock on the referral's row, so that only one of them inserts it. It counts on the day of the
+   * click, which is opened again if it is closed.
    */
   async restoreClick(touch: Touch, referral: Referral, userId: string): Promise<void> {
     const { referrals, responses } = this.#database.tables;
@@ -136,6 +138,7 @@ export class Responses {
       };
       await this.record(click, manager);
       await this.link(visitorId, userId, referral.id, manager);
+      await forgetDaysOfOwner(this.#database, referral.id, clickedAt.toISOString().slice(0, 10), manager);
     });
   }
 

@@ -1,4 +1,5 @@
 import type { Request } from 'express';
+import { askHost } from '../database/host-answers';
 import type { Settings, SignupContext } from '../options';
 
 /** The user of a call, and what the option `isSamePerson` is told of it. */
@@ -36,7 +37,10 @@ export class SamePerson {
   }
 
   async #ask(owner: string, { userId, req, user, manager }: Asking): Promise<boolean> {
-    return Boolean(await this.#settings.isSamePerson(owner, userId, { req, user, manager }));
+    const key = `isSamePerson ${JSON.stringify([owner, userId])}`;
+    return askHost(key, manager, async (within) =>
+      Boolean(await this.#settings.isSamePerson(owner, userId, { req, user, manager: within })),
+    );
   }
 
   /** Whether a self-referral makes no sign-up, applies no coupon, counts no click and earns nothing. */

@@ -148,7 +148,10 @@ export interface MovedPast {
   moved: string;
   /** How many commissions that were. */
   commissions: number;
-  /** What the earlier referrer keeps, because an earn-out has paid it, or is paying it. */
+  /**
+   * What the earlier referrer keeps, because an earn-out has paid it, or is paying it; all of it if the new referral has the
+   * same owner.
+   */
   stays: string;
 }
 

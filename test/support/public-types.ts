@@ -75,6 +75,28 @@ export class PublicTypes {
     return ofType(this.#type(name), 1);
   }
 
+  /**
+   * The calls of a type, and with a dot those of its properties, that have a parameter with all of these fields, as in
+   * `channels.update`.
+   */
+  callsWith(name: string, fields: readonly string[]): string[] {
+    const isTaken = (method: ts.Type): boolean =>
+      method
+        .getCallSignatures()
+        .flatMap(({ parameters }) => parameters)
+        .map((parameter) => this.#checker.getNonNullableType(this.#checker.getTypeOfSymbol(parameter)))
+        .some((type) => fields.every((field) => this.#checker.getPropertyOfType(type, field) !== undefined));
+    const ofType = (type: ts.Type, depth: number): string[] =>
+      this.#checker.getPropertiesOfType(type).flatMap((property) => {
+        if (isHidden(property) || property.name.includes('#')) return [];
+        const inner = this.#checker.getTypeOfSymbol(property);
+        if (inner.getCallSignatures().length > 0) return isTaken(inner) ? [property.name] : [];
+        if (depth === 0 || !inner.isClass()) return [];
+        return ofType(inner, depth - 1).map((call) => `${property.name}.${call}`);
+      });
+    return ofType(this.#type(name), 1);
+  }
+
   #symbol(name: string): ts.Symbol {
     const symbol = this.#exports.get(name);
     if (!symbol) throw new Error(`lib/index.ts exports no ${name}`);

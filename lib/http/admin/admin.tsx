@@ -12,6 +12,7 @@ import { colorsCss } from '../views/colors';
 import { CsrfTokens } from '../views/csrf';
 import { type Answer, type PageCall, pageRouter, type Reader, type Route } from '../views/page-router';
 import type { Texts } from '../views/texts/texts';
+import { actionRoutes } from './actions/action-routes';
 import { readFilters } from './lists/filter';
 import type { List } from './lists/list';
 import { csvColumnsOf, csvRowsOf } from './lists/list-csv';
@@ -69,6 +70,7 @@ function routesOf({ settings }: Tracking, rewards: Rewards): Route[] {
     { path: '/health/verify', post: (call) => verifyPage(stories, settings.onError, call, staffFrame) },
     { path: '/referrals/:id', get: (call) => referralPage(stories, call, staffFrame) },
     { path: '/users/:user', get: (call) => userPage(stories, call, staffFrame) },
+    ...actionRoutes({ rewards, settings, frame: staffFrame }),
     // The story of a referral has a path of its own below that of the list; Express takes the first that matches.
     ...Object.values(lists).flatMap((list) => routesOfList(rewards, list)),
   ];

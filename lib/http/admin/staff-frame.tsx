@@ -2,6 +2,7 @@ import type { VNode } from 'preact';
 import { type NavItem, Page, type PageProps } from '../views/components';
 import type { Reader } from '../views/page-router';
 import type { View } from '../views/view';
+import { doneNotice } from './actions/done-notice';
 import { lists } from './lists/lists';
 
 /** The parts of a page of staff that the page itself says. */
@@ -12,7 +13,8 @@ export type StaffFrame = (page: StaffPage, call: { readonly view: View }) => VNo
 
 export const staffFrame: StaffFrame = (page, { view }) => {
   const { admin } = view.texts;
-  return <Page {...page} frame="staff" name={admin.title} nav={navOf(view)} />;
+  const notice = page.notice ?? doneNotice(view);
+  return <Page {...page} notice={notice} frame="staff" name={admin.title} nav={navOf(view)} />;
 };
 
 /** The page of an error; without places to go to for who is not of the staff. */

@@ -3,6 +3,7 @@ import type { Clock } from '../../database/clock';
 import type { Database } from '../../database/database';
 import { violatedConstraint } from '../../database/driver-errors';
 import { folded } from '../../database/folding';
+import { askHost } from '../../database/host-answers';
 import { sql } from '../../database/named-parameters';
 import { overtaken, retryOvertaken } from '../../database/retry';
 import { nowIn } from '../../database/statement-time';
@@ -55,7 +56,8 @@ export class ChannelBatches {
     let tries = 0;
     return retryOvertaken(async () => {
       if (tries++ === maxTries) throw referralError('CODES_EXHAUSTED', maxTries, [...codes.values()].at(-1)!);
-      await this.#fill(codes, batch);
+      const more = await askHost(`generateCode ${tries}`, manager, () => this.#more(codes, batch));
+      for (const code of more) codes.set(code.toLowerCase(), code);
       try {
         return await this.#database.transaction(async (within) => {
           const rows = await this.#insert([...codes.values()], batch, within);
@@ -75,16 +77,22 @@ export class ChannelBatches {
     });
   }
 
-  /** Adds codes until there are enough different ones. The keys are without regard to case. */
-  async #fill(codes: Map<string, string>, { count, prefix, user, redirectTo }: Batch): Promise<void> {
+  /** Returns the codes that are missing until there are enough different ones. The keys are without regard to case. */
+  async #more(
+    codes: ReadonlyMap<string, string>,
+    { count, prefix, user, redirectTo }: Batch,
+  ): Promise<readonly string[]> {
     const draft = { userId: user, label: '', redirectTo, targetType: null, targetId: null };
+    const more = new Map<string, string>();
     let failures = 0;
-    while (codes.size < count) {
+    while (codes.size + more.size < count) {
       const code = codeOf('generateCode', prefix + (await this.#generateCode(draft)));
-      if (codes.has(code.toLowerCase()) && ++failures > count + maxTries)
-        throw referralError('CODES_EXHAUSTED', codes.size + failures, code);
-      codes.set(code.toLowerCase(), code);
+      const key = code.toLowerCase();
+      if ((codes.has(key) || more.has(key)) && ++failures > count + maxTries)
+        throw referralError('CODES_EXHAUSTED', codes.size + more.size + failures, code);
+      if (!codes.has(key)) more.set(key, code);
     }
+    return [...more.values()];
   }
 
   /** Returns the ids of the new channels, or, if nothing is made, the codes that are taken. */

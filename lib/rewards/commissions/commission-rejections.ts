@@ -7,6 +7,7 @@ import { timeInResult } from '../../database/result-types';
 import { timeOf } from '../../database/statement-time';
 import { ReferralCommission } from '../../entities/referral-commission';
 import type { Settings } from '../../options';
+import { OverdueHolds } from '../credits/overdue-holds';
 import type { Audit, Author } from '../records/audit';
 import { type Chosen, isChosen } from './chosen-commissions';
 import { creditTakenBack } from './credit-taken-back';
@@ -26,6 +27,7 @@ export class CommissionRejections {
   readonly #events: Events;
   readonly #audit: Audit;
   readonly #takesBack: boolean;
+  readonly #overdue: OverdueHolds;
 
   constructor(database: Database, clock: Clock, events: Events, audit: Audit, { earnOuts }: Settings) {
     this.#database = database;
@@ -33,11 +35,13 @@ export class CommissionRejections {
     this.#events = events;
     this.#audit = audit;
     this.#takesBack = earnOuts.takeBackCredit;
+    this.#overdue = new OverdueHolds(database, clock);
   }
 
   /** Rejects commissions that are not rejected yet, nor moved away. Returns them, and keeps a row of the audit for each. */
   async reject(chosen: Chosen, author: Author, within: EntityManager): Promise<ReferralCommission[]> {
     await this.#takeTurns(chosen, within);
+    if (this.#takesBack) await this.#overdue.releaseFor(chosen, ($) => isChosen(chosen, $), within);
     const rows = await this.#reject(chosen, within);
     const rejected = rows.map((row) => ({
       commission: this.#database.entity(ReferralCommission, row),

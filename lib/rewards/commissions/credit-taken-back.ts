@@ -4,8 +4,8 @@ import type { Database } from '../../database/database';
  * Returns the CTEs that take back unspent credit of earn-outs whose commissions are lowered after they were paid. They need
  * the CTE `at`. The CTE `taken_back` has the `amount` that was taken back for each `user_id` and `commission_id`.
  *
- * What is spent or held is not in the balance of a credit, so it is never taken. Credit that has run out is: it makes no
- * debt either. An earn-out in progress has given no credit yet.
+ * What is spent or held is not in the balance of a credit, so it is never taken; what overdue holds had is, if the caller has
+ * written them down (`OverdueHolds.releaseFor`). Credit that has run out is: it makes no debt either. An earn-out in progress has given no credit yet.
  *
  * Locks: the accounts, then the credits, in the order of spends. A statement that also locks totals does so after `unpaid`,
  * as a purchase does.

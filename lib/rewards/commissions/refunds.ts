@@ -12,8 +12,10 @@ import type { Settings } from '../../options';
 import { quoted } from '../../shown';
 import type { RefundInput } from '../../types/commissions';
 import type { UserRef } from '../../types/common';
+import { OverdueHolds } from '../credits/overdue-holds';
 import { takeTurn } from '../records/buyer-turn';
 import { shownOf } from '../records/exchange';
+import { decidedPurchases } from './decided-purchases';
 import { setPaidAt } from './paid-at';
 import { Redemptions } from './redemptions';
 import { type RefundParameters, type RefundRow, refundStatement } from './refund-statement';
@@ -31,6 +33,7 @@ export class Refunds {
   readonly #clock: Clock;
   readonly #events: Events;
   readonly #takesBack: boolean;
+  readonly #overdue: OverdueHolds;
   readonly #redemptions: Redemptions;
   readonly #statement: Statement<RefundParameters>;
 
@@ -39,6 +42,7 @@ export class Refunds {
     this.#clock = clock;
     this.#events = events;
     this.#takesBack = earnOuts.takeBackCredit;
+    this.#overdue = new OverdueHolds(database, clock);
     this.#redemptions = new Redemptions(database, clock);
     this.#statement = database.prepared(refundStatement(database));
   }
@@ -57,6 +61,7 @@ export class Refunds {
       if (given.amount !== null) amountOf('amount', amount!, 'positive', await this.#currencyOf(given, within));
       const coupon = await this.#redemptions.lockRestorable(given.buyer, given.purchase, within);
       const takesBack = this.#takesBack;
+      if (takesBack) await this.#releaseHolds(given, within);
       const parameters = { ...given, takesBack, now: this.#clock.parameter() };
       const [row] = await this.#database.query<RefundRow>(this.#statement.with(parameters), within);
       this.#refuseRefund(row!, given, amount);
@@ -68,6 +73,18 @@ export class Refunds {
       if (row!.isNew && row!.isLowered) this.#events.emit(within, 'commissionReverted', commission!, refund);
       return { refund, commission };
     }, manager);
+  }
+
+  /** Writes down the holds that have ended, whose credit may be taken back. */
+  async #releaseHolds({ buyer, purchase }: { buyer: string; purchase: string }, within: EntityManager): Promise<void> {
+    await this.#overdue.releaseFor(
+      { buyer, purchase },
+      ($) => `c.user_id = (
+          SELECT p.referrer_id FROM ${decidedPurchases(this.#database.tables)} AS p
+          WHERE p.user_id = ${$.buyer} AND p.reference = ${$.purchase}
+        ) AND c.referee_id = ${$.buyer} AND c.purchase = ${$.purchase} AND c.kind = 'purchase'`,
+      within,
+    );
   }
 
   /** Throws if the result has no refund, or one with other facts than those of this call. */

@@ -4,6 +4,7 @@ import { timeOf } from '../../database/statement-time';
 import { ReferralCredit } from '../../entities/referral-credit';
 import { addCounts } from '../records/user-counts';
 import { grantEntriesCte } from './entries';
+import { balanceAt } from './overdue-holds';
 
 /** A credit that the host's staff gives. */
 export interface GrantParameters {
@@ -37,7 +38,8 @@ export interface GrantRow {
 
 /** Gives a user a credit, once for each reference. */
 export function grantStatement(database: Database, parameters: GrantParameters): Query {
-  const { credits } = database.tables;
+  const { tables } = database;
+  const { credits } = tables;
   return sql(
     parameters,
     ($) => `
@@ -70,7 +72,7 @@ export function grantStatement(database: Database, parameters: GrantParameters):
       )
       SELECT EXISTS (SELECT FROM given) AS "isNew",
         c.initial_balance = ${$.initialBalance}::numeric AND c.type_id = ${$.type} AS "isSame",
-        ${database.columns(ReferralCredit, 'c')}
+        ${database.columns(ReferralCredit, 'c', '', undefined, { currentBalance: (c) => balanceAt(tables, c, 'at.now') })}
       FROM at LEFT JOIN (SELECT * FROM given UNION ALL SELECT * FROM known) c ON true`,
   );
 }

@@ -2,7 +2,7 @@ import type { EntityManager } from 'typeorm';
 import type { Clock } from '../../database/clock';
 import type { Database } from '../../database/database';
 import type { Computed } from '../../database/find';
-import { type Query, sql } from '../../database/named-parameters';
+import { type Placeholders, type Query, sql } from '../../database/named-parameters';
 import { timeOf } from '../../database/statement-time';
 
 /**
@@ -14,21 +14,21 @@ export function isOverdue(now: string, alias = ''): string {
   return `(${of}captured IS NULL AND ${of}expires_at IS NOT NULL AND ${of}expires_at <= ${now})`;
 }
 
-/**
- * SQL for the fields of a credit that time changes: the balance with what overdue holds have taken from it. For a `find`,
- * whose text is made anew each time.
- */
-export function currentFields({ tables }: Database, clock: Clock): Computed {
-  const time = clock.parameter();
-  const now = time === null ? 'now()' : `'${time.toISOString()}'::timestamptz`;
-  return {
-    currentBalance: (credit) => `(${credit}.current_balance + coalesce((
-      SELECT -sum(e.value) FROM ${tables.spends} s
-      JOIN ${tables.transactions} e ON e.user_id = s.user_id AND e.reference = s.reference AND e.kind = 'hold'
+/** SQL: the balance of a credit at a time: with what overdue holds have taken from it. */
+export function balanceAt({ spends, transactions }: Database['tables'], credit: string, now: string): string {
+  return `(${credit}.current_balance + coalesce((
+      SELECT -sum(e.value) FROM ${spends} s
+      JOIN ${transactions} e ON e.user_id = s.user_id AND e.reference = s.reference AND e.kind = 'hold'
         AND e.credit_id = ${credit}.id
       WHERE s.user_id = ${credit}.user_id AND ${isOverdue(now, 's')}
-    ), 0))`,
-  };
+    ), 0))`;
+}
+
+/** The fields of a credit that time changes. For a `find`, whose text is made anew each time. */
+export function currentFields({ tables }: Database, clock: Clock): Computed {
+  const time = clock.parameter();
+  const now = timeOf(time === null ? 'NULL' : `'${time.toISOString()}'`);
+  return { currentBalance: (credit) => balanceAt(tables, credit, now) };
 }
 
 /**
@@ -43,6 +43,33 @@ export class OverdueHolds {
   constructor(database: Database, clock: Clock) {
     this.#database = database;
     this.#clock = clock;
+  }
+
+  /**
+   * Writes down the overdue holds of those accounts whose credit is to be taken back for commissions, so that what they
+   * held is taken too. It locks these accounts first, as what takes credit back does.
+   *
+   * @param condition SQL: which commissions `c`.
+   */
+  async releaseFor<P extends object>(
+    parameters: P,
+    condition: ($: Placeholders<P>) => string,
+    manager: EntityManager,
+  ): Promise<void> {
+    const { accounts, commissions, earnOuts, spends } = this.#database.tables;
+    const query = sql(
+      { ...parameters, releasedAt: this.#clock.parameter() },
+      ($) => `
+      SELECT a.user_id AS user FROM ${accounts} a
+      WHERE a.user_id IN (
+        SELECT c.user_id FROM ${commissions} c JOIN ${earnOuts} o
+          ON o.user_id = c.user_id AND o.id = c.earn_out_id AND o.mode = 'credits' AND o.status = 'completed'
+        WHERE ${condition($)}
+      ) AND EXISTS (SELECT FROM ${spends} s WHERE s.user_id = a.user_id AND ${isOverdue(timeOf($.releasedAt), 's')})
+      ORDER BY a.user_id FOR NO KEY UPDATE OF a`,
+    );
+    for (const { user } of await this.#database.query<{ user: string }>(query, manager))
+      await this.release(user, manager);
   }
 
   /** Writes down the overdue holds of a user. */

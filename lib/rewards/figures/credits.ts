@@ -4,7 +4,7 @@ import { sql } from '../../database/named-parameters';
 import { timeInResult } from '../../database/result-types';
 import { timeOf } from '../../database/statement-time';
 import type { CreditEntry, OwnCredit } from '../../types/figures';
-import { isOverdue } from '../credits/overdue-holds';
+import { balanceAt, isOverdue } from '../credits/overdue-holds';
 import { belowOf, idOf, notAMark, pageOf, type Reader, type Wanted } from './rows';
 
 type CreditRow = Omit<OwnCredit, 'id'> & { id: string };
@@ -12,18 +12,19 @@ type EntryRow = Omit<CreditEntry, 'id' | 'creditId'> & { id: string; creditId: s
 
 /** A user's credits, newest first. */
 export function creditReader(database: Database, clock: Clock): Reader<OwnCredit> {
-  const { credits } = database.tables;
+  const { tables } = database;
   return async (user, wanted) => {
     const read = await database.query<CreditRow>(
       sql(
         { user, below: belowOf(wanted.after), limit: wanted.take + 1, now: clock.parameter() },
         ($) => `
         SELECT c.id, c.kind, CASE WHEN c.kind = 'reward' THEN c.referee_id END AS "friendId",
-          c.initial_balance AS initial, c.current_balance AS "left", ${timeInResult('c.start_date')} AS "from",
+          c.initial_balance AS initial, b.balance AS "left", ${timeInResult('c.start_date')} AS "from",
           ${timeInResult('c.expiry_date')} AS until, ${timeInResult('c.created_at')} AS "createdAt",
-          CASE WHEN c.is_used_up THEN 'used-up' WHEN c.expiry_date <= ${timeOf($.now)} THEN 'expired'
+          CASE WHEN b.balance = 0 THEN 'used-up' WHEN c.expiry_date <= ${timeOf($.now)} THEN 'expired'
             WHEN c.start_date > ${timeOf($.now)} THEN 'early' ELSE 'open' END AS state
-        FROM ${credits} c WHERE c.user_id = ${$.user} AND c.id < ${$.below}::bigint
+        FROM ${tables.credits} c CROSS JOIN LATERAL (SELECT ${balanceAt(tables, 'c', timeOf($.now))} AS balance) AS b
+        WHERE c.user_id = ${$.user} AND c.id < ${$.below}::bigint
         ORDER BY c.id DESC LIMIT ${$.limit}::integer`,
       ),
     );

@@ -1,5 +1,6 @@
 import type { EntityManager } from 'typeorm';
 import type { Database } from '../../database/database';
+import { isLockTimeout } from '../../database/driver-errors';
 import { sql } from '../../database/named-parameters';
 import type { Settings } from '../../options';
 import { bookedDays } from './booked-days';
@@ -12,6 +13,9 @@ const maxWalked = 1000;
  * a machine whose option `clock` is behind, and by a statement that waits for a lock.
  */
 const graceMs = 60 * 60 * 1000;
+
+/** So long a page waits at most for a transaction of somebody who changes what was, such as one of the host's. */
+const lockTimeoutMs = 100;
 
 /** The day before which days can be closed at a time, `YYYY-MM-DD`. */
 export const closableUntil = (now: Date): string => new Date(now.getTime() - graceMs).toISOString().slice(0, 10);
@@ -50,17 +54,31 @@ export class DayClosing {
     if (count > maxWalked) await this.close(user, now).catch(this.#onError);
   }
 
-  /** Goes on with closing the days of a user. Does nothing while transactions from before are in progress. */
+  /**
+   * Goes on with closing the days of a user. Does nothing while transactions from before are in progress, or while one opens
+   * the days again.
+   */
   async close(user: string, now: Date): Promise<void> {
-    await this.#note(user, now);
-    await this.#database.transaction((manager) => this.#sumUp(user, manager));
+    try {
+      await this.#withoutWaiting((manager) => this.#note(user, now, manager));
+      await this.#withoutWaiting((manager) => this.#sumUp(user, manager));
+    } catch (error) {
+      if (!isLockTimeout(error)) throw error;
+    }
+  }
+
+  #withoutWaiting(work: (manager: EntityManager) => Promise<void>): Promise<void> {
+    return this.#database.transaction(async (manager) => {
+      await this.#database.query(`SELECT set_config('lock_timeout', '${lockTimeoutMs}', true)`, manager);
+      await work(manager);
+    });
   }
 
   /**
    * Notes which days are to be closed next, unless some are already; also if ids of transactions begin anew, as after a restore.
    * If the clock was set back, days that were closed go on: they are opened again.
    */
-  async #note(user: string, now: Date): Promise<void> {
+  async #note(user: string, now: Date, manager: EntityManager): Promise<void> {
     const { closedDays } = this.#database.tables;
     const isSetBack = 'coalesce(d.until > excluded.closing_until + 1, false)';
     await this.#database.query(
@@ -74,6 +92,7 @@ export class DayClosing {
         WHERE ((d.closing_until IS NULL OR d.closing_xid > excluded.closing_xid)
           AND (d.until < excluded.closing_until) IS NOT FALSE) OR ${isSetBack}`,
       ),
+      manager,
     );
   }
 

@@ -1,4 +1,4 @@
-import type { EntityManager } from 'typeorm';
+import type { EntityManager, QueryRunner } from 'typeorm';
 import type { Clock } from '../../database/clock';
 import type { Database } from '../../database/database';
 import { sql } from '../../database/named-parameters';
@@ -70,10 +70,22 @@ export function reasonedStaffOf(options: StaffOptions): Author {
 export class Audit {
   readonly #database: Database;
   readonly #clock: Clock;
+  /** The ids of what is written in transactions that are listened to. */
+  readonly #heard = new WeakMap<QueryRunner, number[]>();
 
   constructor(database: Database, clock: Clock) {
     this.#database = database;
     this.#clock = clock;
+  }
+
+  /**
+   * Returns the list to which the ids of all rows are added that are inserted in the transaction of a manager from now on, also
+   * of those that a savepoint takes back later.
+   */
+  listen({ queryRunner }: EntityManager): readonly number[] {
+    const ids: number[] = [];
+    this.#heard.set(queryRunner!, ids);
+    return ids;
   }
 
   /** Inserts the rows of changes in their transaction. */
@@ -90,8 +102,11 @@ export class Audit {
         jsonb_to_recordset(${$.changes}::jsonb)
           AS ("call" text, subject text, "subjectId" text, "userId" text, "before" jsonb, "after" jsonb)
       ) WITH ORDINALITY AS c ("call", subject, "subjectId", "userId", "before", "after", position)
-      ORDER BY c.position`,
+      ORDER BY c.position
+      RETURNING id`,
     );
-    await this.#database.query(query, manager);
+    const rows = await this.#database.query<{ id: string }>(query, manager);
+    const heard = manager.queryRunner && this.#heard.get(manager.queryRunner);
+    heard?.push(...rows.map(({ id }) => Number(id)));
   }
 }

@@ -37,9 +37,9 @@ export class SignupManager extends RecordManager<ReferralSignup, SignupInput, ob
    * Makes the sign-up of a user point to another referral, or to nobody, with the terms of its program at this time, where
    * the attribution was wrong. Later purchases are credited to it. The commissions so
    * far stay, or with `past: 'move'` those of the sign-up and its purchases that are not paid: they are taken back by entries
-   * and made again for the new referrer, with their terms, from the same time on and whatever the limits of the new one, to
-   * which they count; to nobody, they are taken back only. `past` of the answer says how much was moved, and how much
-   * stays. Those of coupons stay, and rejected ones stay rejected; what staff hold stays held, and the reviews of the new pair hold
+   * and made again for the new referrer, with their terms, from the same time on and whatever the limits of the new one. They
+   * count to the limit for the referee, and in the period of their own terms to that for the referrer; to nobody, they are
+   * taken back only. `past` of the answer says how much was moved, and how much stays. Those of coupons stay, and rejected ones stay rejected; what staff hold stays held, and the reviews of the new pair hold
    * what is moved, not those of the old one. Later refunds change what the new referrer has. The credits that the
    * sign-up has granted stay with those who have them, as credits by hand. A reward that is not granted yet is due by the
    * new terms, to which the usage so far counts; it is granted once, whoever gets the sign-up. A credit of the user's that

@@ -4,7 +4,7 @@ import { isLockTimeout } from '../../database/driver-errors';
 import type { Events } from '../../database/events';
 import { sql } from '../../database/named-parameters';
 import { retryConflicts } from '../../database/retry';
-import { clickTables, userColumns } from '../../entities/user-columns';
+import { clickTables, dayTables, userColumns } from '../../entities/user-columns';
 import { invalid, referralError } from '../../errors';
 import { objectOf, someUserIdOf } from '../../input';
 import type { ReferralLookup } from '../../tracking/referral-lookup';
@@ -22,7 +22,11 @@ import { reviewSubjects } from './review-subjects';
 const maxTries = 5;
 
 type Table = keyof typeof userColumns;
-const allTables = Object.keys(userColumns) as Table[];
+
+/** The tables whose rows make somebody a user, and the books among them. */
+const isOfUsers = (name: Table): boolean => !(dayTables as readonly string[]).includes(name);
+const userTables = (Object.keys(userColumns) as Table[]).filter(isOfUsers);
+const userBooks = bookTables.filter(isOfUsers);
 
 /** Changes the ids of users, where the host has changed them. */
 export class UserChanges {
@@ -47,11 +51,12 @@ export class UserChanges {
     const users = { from: someUserIdOf('from', from), to: someUserIdOf('to', to) };
     if (users.from === users.to) throw invalid('to', 'another id than from', to);
     return this.#inTurn(async (within) => {
-      if (!(await this.#hasRows(users.from, allTables, within))) return { rows: 0 };
-      if (await this.#hasRows(users.to, allTables, within)) throw referralError('USER_EXISTS', users.to);
+      if (!(await this.#hasRows(users.from, userTables, within))) return { rows: 0 };
+      if (await this.#hasRows(users.to, userTables, within)) throw referralError('USER_EXISTS', users.to);
       const clicks = await this.#rename(users, clickTables, within);
       await lockBooks(this.#database, within);
-      if (await this.#hasRows(users.to, bookTables, within)) throw referralError('USER_EXISTS', users.to);
+      if (await this.#hasRows(users.to, userBooks, within)) throw referralError('USER_EXISTS', users.to);
+      for (const name of dayTables) await this.#deleteRows(users.to, name, within);
       await refuseInProgress(this.#database, users.from, within);
       const rows = clicks + (await this.#rename(users, bookTables, within));
       await this.#nameReviews(users.to, within);
@@ -76,7 +81,7 @@ export class UserChanges {
     const users = { from: someUserIdOf('from', from), to: someUserIdOf('into', into) };
     if (users.from === users.to) throw invalid('into', 'another id than from', into);
     return this.#inTurn(async (within) => {
-      if (!(await this.#hasRows(users.from, allTables, within))) return { rows: 0 };
+      if (!(await this.#hasRows(users.from, userTables, within))) return { rows: 0 };
       const clicks = await this.#rename(users, clickTables, within);
       await lockBooks(this.#database, within);
       const stateOf = (user: string): Promise<AccountState | null> => accountState(this.#database, user, within);
@@ -111,6 +116,14 @@ export class UserChanges {
     const query = hasRowsStatement(this.#database, tables).with({ user });
     const [row] = await this.#database.query<{ hasRows: boolean }>(query, manager);
     return row!.hasRows;
+  }
+
+  async #deleteRows(user: string, name: (typeof dayTables)[number], manager: EntityManager): Promise<void> {
+    const { tables } = this.#database;
+    await this.#database.query(
+      sql({ user }, ($) => `DELETE FROM ${tables[name]} WHERE user_id = ${$.user}`),
+      manager,
+    );
   }
 
   #rename(users: RenameParameters, tables: readonly Table[], manager: EntityManager): Promise<number> {

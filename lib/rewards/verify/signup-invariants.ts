@@ -158,7 +158,9 @@ function signupPass({ signups, referrals, usages, credits, accounts, buyers }: D
 }
 
 /** The counts of limited rewards, with the sign-ups that they count; and those that are above the limit, with the counts. */
-function limitPass({ rewardCounts, signups }: Database['tables']): Invariant[] {
+function limitPass({ rewardCounts, signups, buyers }: Database['tables']): Invariant[] {
+  // A reward that has waited for a review, and left with its sign-up, has made room only for later ones.
+  const hasMadeRoom = `EXISTS (SELECT FROM ${buyers} b WHERE b.reassigned_at >= s.threshold_reached_at)`;
   const ofCount = conditionsOn('rewardCounts', {
     rows: `${rewardCounts} n FULL JOIN (
         SELECT s.referrer_id AS user_id, s.program_id, ${rewardPeriod} AS period, count(*) AS rewards
@@ -180,7 +182,7 @@ function limitPass({ rewardCounts, signups }: Database['tables']): Invariant[] {
     ofSignup('only at the limit there is no reward', {
       isBroken: `s.no_reward = 'limit-reached' AND ((s.reward_limit_count IS NOT NULL AND s.threshold_reached_at IS NOT NULL AND s.referrer_id IS NOT NULL
           AND s.reward_credit_amount IS NOT NULL) IS NOT TRUE
-        OR (n.rewards >= s.reward_limit_count) IS NOT TRUE)`,
+        OR n.rewards IS NULL OR (n.rewards < s.reward_limit_count AND NOT ${hasMadeRoom}))`,
       expected: 's.reward_limit_count',
       found: 'n.rewards',
     }),

@@ -1,3 +1,4 @@
+import { deActions } from './de-actions';
 import { deStaff } from './de-staff';
 import type { enAdmin } from './en-admin';
 import type { Words } from './words';
@@ -6,4 +7,5 @@ import type { Words } from './words';
 export const deAdmin: Words<typeof enAdmin> = {
   title: 'Empfehlungen',
   ...deStaff,
+  actions: deActions,
 };
