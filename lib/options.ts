@@ -303,7 +303,8 @@ export interface ReferralsOptions {
      */
     locale?: (req: Request) => string | null | undefined;
     /**
-     * Returns the reader's time zone, such as `'Europe/Berlin'`, or null. Default: the browser's; UTC without a script.
+     * Returns the reader's time zone, such as `'Europe/Berlin'`, or null. Default: the browser's; UTC without a script, and on
+     * staff's pages.
      */
     timeZone?: (req: Request) => string | null | undefined;
     /**
