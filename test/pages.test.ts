@@ -162,6 +162,7 @@ describe('forms', () => {
     const response = await send(anna, '/referrals/links', { ...formIn(await page('/links')), ...typed }).expect(400);
     expect(response.text).toMatch(new RegExp(`id="rf-${field}"[^>]*aria-invalid="true"`));
     expect(said(response.text)).toContain(message);
+    expect(response.text).toMatch(/<div class="rf-notice rf-bad" role="alert">Nothing was saved\. [^]*<form/);
     if (typed.label !== '') expect(response.text).toContain(`value="${typed.label}"`);
     expect(await host.dataSource.getRepository(Referral).count()).toBe(before);
   });
