@@ -239,6 +239,20 @@ describe('the pages of a small world', () => {
     expect(host.errors).toEqual([]);
   });
 
+  test('all times are of the zone in which the server reads those that staff type', async () => {
+    for (const path of ['/signups', '/actions/channels.create']) {
+      const html = await read(browser, path);
+      expect(html).not.toContain('data-rf-time');
+      expect(html).not.toContain('data-rf-zone');
+      expect(textOf(html)).toContain('Times are shown in UTC');
+    }
+  });
+
+  test('an unknown path is not found, whatever the method', async () => {
+    await browser.put(`${adminPath}/nothing`).expect(404);
+    expect((await browser.put(`${adminPath}/signups`).expect(405)).headers['allow']).toBe('GET, HEAD');
+  });
+
   test('the CSV of a list has its rows and values', async () => {
     for (const { path, columns } of Object.values(lists)) {
       const { text, headers } = await browser.get(`${adminPath}${path}.csv`).expect(200);
