@@ -37,6 +37,7 @@ import { Audit } from './records/audit';
 import { AuditManager } from './records/audit-manager';
 import { Exchange } from './records/exchange';
 import { type AnyManager, recordCalls } from './records/records';
+import { Rehearsals } from './rehearsals/rehearsals';
 import { Findings } from './reviews/findings';
 import { FraudRules } from './reviews/fraud-rules';
 import { ReviewHolds } from './reviews/review-holds';
@@ -115,6 +116,7 @@ export interface Rewards {
   readonly figures: Figures;
   /** What the pages of staff show. */
   readonly stories: Stories;
+  readonly rehearsals: Rehearsals;
   /** Refuses new work, and waits for the work in progress. */
   close(): Promise<void>;
 }
@@ -200,6 +202,7 @@ export function wireRewards(settings: Settings, tracking: Tracking): Rewards {
     explanations,
     figures: new Figures(database, clock, settings, { accounts, credits }),
     stories: new Stories(database, clock, settings, managers, explanations),
+    rehearsals: new Rehearsals({ database, audit, managers }),
     close: () => database.close(),
   };
 }
