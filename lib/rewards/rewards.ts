@@ -37,7 +37,6 @@ import { Audit } from './records/audit';
 import { AuditManager } from './records/audit-manager';
 import { Exchange } from './records/exchange';
 import { type AnyManager, recordCalls } from './records/records';
-import { Rehearsals } from './rehearsals/rehearsals';
 import { Findings } from './reviews/findings';
 import { FraudRules } from './reviews/fraud-rules';
 import { ReviewHolds } from './reviews/review-holds';
@@ -116,7 +115,6 @@ export interface Rewards {
   readonly figures: Figures;
   /** What the pages of staff show. */
   readonly stories: Stories;
-  readonly rehearsals: Rehearsals;
   /** Refuses new work, and waits for the work in progress. */
   close(): Promise<void>;
 }
@@ -129,8 +127,7 @@ export function wireRewards(settings: Settings, tracking: Tracking): Rewards {
   const rejections = new CommissionRejections(database, clock, events, audit, settings);
   const reviewHolds = new ReviewHolds(database, holds, new Waiting(database, clock));
   const fraud = new FraudRules(database, settings, new Findings(database, clock, events, reviewHolds, audit));
-  // Also of the clicks that close() has waited for.
-  clickLimit.listen((many) => database.finish(() => fraud.lookAtClicks(many)));
+  clickLimit.listen((many) => fraud.lookAtClicks(many));
   const creditTypes = new CreditTypeManager(database);
   const programs = new ProgramManager(database, creditTypes);
   const choice = new SignupChoice(lookup, attribution, visitors, samePerson, settings);
@@ -202,7 +199,6 @@ export function wireRewards(settings: Settings, tracking: Tracking): Rewards {
     explanations,
     figures: new Figures(database, clock, settings, { accounts, credits }),
     stories: new Stories(database, clock, settings, managers, explanations),
-    rehearsals: new Rehearsals({ database, audit, managers }),
     close: () => database.close(),
   };
 }
