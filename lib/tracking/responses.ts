@@ -1,5 +1,6 @@
 import type { EntityManager } from 'typeorm';
 import type { VisitorClock } from '../database/clock';
+import { forgetDaysOfOwner } from '../database/closed-days';
 import type { Database } from '../database/database';
 import type { Events } from '../database/events';
 import { sql } from '../database/named-parameters';
@@ -109,7 +110,7 @@ export class Responses {
 
   /**
    * Inserts the click that the visitor carries, if it could not be inserted at the time of the click. Concurrent
-   * sign-ins (two tabs) take a lock on the referral's row, so that only one of them inserts it.
+   * sign-ins (two tabs) take a lock on the referral's row, so that only one of them inserts it. The day of the click may be closed.
    */
   async restoreClick(touch: Touch, referral: Referral, userId: string): Promise<void> {
     const { referrals, responses } = this.#database.tables;
@@ -135,6 +136,7 @@ export class Responses {
         ...{ createdAt: clickedAt, touchedAt: clickedAt, isNewVisitor: newest === undefined },
       };
       await this.record(click, manager);
+      await forgetDaysOfOwner(this.#database, referral.id, clickedAt.toISOString().slice(0, 10), manager);
       await this.link(visitorId, userId, referral.id, manager);
     });
   }
