@@ -50,11 +50,11 @@ export class DayClosing {
   }
 
   /**
-   * Takes the number of rows that a page had to read of days that can be closed, and goes on with closing them if it is large. An error goes to `onError`,
-   * because the page has its result already.
+   * Takes the number of rows that a page had to read of days that can be closed, and goes on with closing them if it is large, or if
+   * the clock was set back before closed days. An error goes to `onError`, because the page has its result already.
    */
-  async noteWalked(user: string, now: Date, count: number): Promise<void> {
-    if (count > maxWalked) await this.close(user, now).catch(this.#onError);
+  async noteWalked(user: string, now: Date, count: number, isSetBack = false): Promise<void> {
+    if (count > maxWalked || isSetBack) await this.close(user, now).catch(this.#onError);
   }
 
   /**

@@ -52,8 +52,8 @@ interface OfferRow extends LinkRow {
 }
 
 /**
- * Reads the link of a user's account with the terms that apply to somebody who comes through it now: those of the account, else of the program,
- * else of the option `commission`, as a purchase and a sign-up choose them.
+ * Reads the link of a user's account with the terms that apply to somebody who comes through it now: those of the account, else
+ * of the program, else of the option `commission`, as a purchase and a sign-up choose them.
  */
 export class OfferedTermsReader {
   readonly #database: Database;
@@ -74,6 +74,7 @@ export class OfferedTermsReader {
     const [row] = await this.#database.query<OfferRow>(this.#statement.with(parameters));
     return row ? { now: row.now, link: linkOf(row), terms: this.#termsOf(row), isSuspended: row.isSuspended } : null;
   }
+
   #termsOf(row: OfferRow): OfferedTerms {
     const shown = (amount: string): string => this.#database.shown(amount);
     const isZero = (amount: string | null): boolean => amount === null || Number(amount) === 0;

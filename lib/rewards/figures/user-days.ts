@@ -34,6 +34,8 @@ interface DayRow {
 /** The row of the whole period also says since when, and of which links, clicks are to be added. */
 interface TotalRow extends DayRow {
   since: string;
+  /** Whether days are closed that the clock has yet to reach again. */
+  isSetBack: boolean;
   /** As PostgreSQL writes them: nobody here reads them. */
   links: string | null;
 }
@@ -105,7 +107,7 @@ export class UserDays {
     const closable = closableUntil(now);
     const booked = await this.#database.query<DayRow>(this.#books[unit].with({ ...given, closable }));
     const byDay = new Map(booked.map((row) => [row.day, this.#shown(row)]));
-    const { since, links, walked: read } = booked.find(({ day }) => day === null) as TotalRow;
+    const { since, links, isSetBack, walked: read } = booked.find(({ day }) => day === null) as TotalRow;
     // A statement of its own, because the counts may be on other nodes.
     const clicks = await this.#database.query<ClickRow>(
       this.#clicks[unit].with({ links: links ?? '{}', since, until, closable }),
@@ -119,7 +121,7 @@ export class UserDays {
       });
     }
     const walked = Number(read) + Number(clicks.find(({ day }) => day === null)?.walked ?? 0);
-    await this.#closing.noteWalked(user, now, walked);
+    await this.#closing.noteWalked(user, now, walked, isSetBack);
     return byDay;
   }
 
@@ -139,7 +141,7 @@ const bucket = (day: string, unit: Unit): string => `to_char(date_trunc('${unit}
  * rows for granted, plans the look-up by index once, and keeps that plan for users with few rows and with many.
  */
 function bookStatement({ tables }: Database, unit: Unit): Statement<DaysParameters> {
-  const { userDays, referrals } = tables;
+  const { userDays, closedDays, referrals } = tables;
   const asked = (column: string): string => `(SELECT ${column} FROM asked)`;
   return statement<DaysParameters>(
     { user: true, now: true, closable: true, from: true, until: true },
@@ -169,6 +171,9 @@ function bookStatement({ tables }: Database, unit: Unit): Statement<DaysParamete
           coalesce(sum(signups), 0) AS signups, coalesce(sum(customers), 0) AS customers, coalesce(sum(earned), 0) AS earned,
           coalesce(sum(read) FILTER (WHERE day < ${$.closable}::date), 0) AS walked,
           CASE WHEN grouping(${bucket('day', unit)}) = 1 THEN ${closedAsText(asked(`nullif(since, '-infinity')`))} END AS since,
+          EXISTS (
+            SELECT FROM ${closedDays} d WHERE d.user_id = ${asked('user_id')} AND d.until > ${$.closable}::date + 1
+          ) AS "isSetBack",
           CASE WHEN grouping(${bucket('day', unit)}) = 1
             THEN (SELECT array_agg(id)::text FROM ${referrals} WHERE user_id = ${asked('user_id')}) END AS links
         FROM by_day GROUP BY GROUPING SETS ((${bucket('day', unit)}), ())`,
