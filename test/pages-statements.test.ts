@@ -1,4 +1,3 @@
-import { browserOf } from './support/browser';
 import { couponOf } from './support/earnings';
 import { closeAll } from './support/host';
 import { type RewardsHost, startRewards } from './support/rewards';
