@@ -1,4 +1,5 @@
 import { Referral, type ReferralsOptions } from '../lib';
+import { browserOf } from './support/browser';
 import { couponOf, type EarningsHost, startEarnings } from './support/earnings';
 import { closeAtLast, closedUntil, figuresOf } from './support/figures';
 import { closeAll, startHost } from './support/host';
@@ -75,7 +76,7 @@ test('a coupon that is deleted with its clicks', async () => {
 });
 
 test('clicks on the own link, once its owner signs in', async () => {
-  const browser = host.browser();
+  const browser = browserOf(host.referrals.listener(host.app)); // which can't know who is signed in
   await click('ANNA', browser);
   await click('ANNA');
   await expectOpened(['anna'], () => signIn('anna', browser));
@@ -129,18 +130,18 @@ test('days that the clock has yet to reach again, once a page is read', async ()
 
 test('what a host records in its transaction is of the time of the statement, not of the start: that day may be closed', async () => {
   let before = '';
-  const { dataSource, browser, referrals } = await startHost({}, (app) =>
+  const started = await startHost({}, (app) =>
     app.post('/buy', async (req, res) => {
-      await dataSource.transaction(async (manager) => {
-        await manager.query('SELECT now()');
+      await started.dataSource.transaction(async (manager) => {
         [{ before }] = await manager.query<[{ before: string }]>('SELECT clock_timestamp()::text AS before');
         await Referral.recordResponse(req, 'BOUGHT', { manager });
       });
       res.sendStatus(204);
     }),
   );
+  const { dataSource, referrals } = started;
   await referrals.referralCodes.create({ code: 'OLGA', label: 'o', user: 'olga' });
-  const visitor = browser();
+  const visitor = started.browser();
   await click('OLGA', visitor);
   await visitor.post('/buy').expect(204);
   const { schema } = dataSource.options as { schema: string };
