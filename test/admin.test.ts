@@ -3,7 +3,7 @@ import request from 'supertest';
 import type { Referrals } from '../lib';
 import { lists } from '../lib/http/admin/lists/lists';
 import type { EarningsHost } from './support/earnings';
-import { baseUrl, closeAll, startHost } from './support/host';
+import { baseUrl, closeAll, startHost, StatementLog } from './support/host';
 import { adminPath, attack, startStaffWorld } from './support/staff-world';
 
 afterAll(closeAll);
@@ -165,6 +165,18 @@ describe('the pages of a small world', () => {
     // Each thing found leads to a page that exists.
     for (const [, href] of html.matchAll(/<th scope="row"[^>]*><a href="([^"]+)"/g))
       await browser.get(href!.replaceAll('&amp;', '&')).expect(200);
+  });
+
+  test('what the records of a story are called is read in one statement', async () => {
+    const { dataSource } = host;
+    const { logger } = dataSource;
+    const [code] = await referrals.referralCodes.search({ where: { code: 'ANNA' } });
+    for (const path of [`/referrals/${code!.id}`, '/users/anna']) {
+      const log = new StatementLog();
+      Object.assign(dataSource, { logger: log });
+      await read(browser, path).finally(() => Object.assign(dataSource, { logger }));
+      expect(log.statements.filter((one) => one.includes(`'creditTypes', id::text`))).toHaveLength(1);
+    }
   });
 
   test('the search finds a payout by its key, and nothing with a hint', async () => {
