@@ -225,6 +225,10 @@ describe('the pages of a small world', () => {
     expect(await read(browser, '/payouts?waits=provider')).toContain('Nothing found');
     expect(await read(browser, '/accounts?payoutEmail=ANNA%40')).toContain('anna@example.org');
     expect(await read(browser, '/responses?action=subscribed')).toContain('subscribed');
+    // The last part of an address is not stored.
+    for (const address of ['127.0.0.0', '127.0.0.77', '::ffff:127.0.0.1'])
+      expect(textOf(await read(browser, `/responses?ipAddress=${address}`))).toContain('subscribed');
+    expect(await read(browser, '/responses?ipAddress=127.0.1.0')).toContain('Nothing found');
     expect(await read(browser, '/referrals?from=2026-03-01&until=2026-03-01')).toContain('ANNA');
     expect(await read(browser, '/referrals?until=2026-02-28')).toContain('Nothing found');
     for (const [path, says] of [
