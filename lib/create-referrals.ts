@@ -94,9 +94,9 @@ export interface Referrals extends Managers {
   embed(req: Request): Promise<string>;
   /**
    * Returns HTML for landing pages: who has invited the visitor, and what the visitor gets. Empty for a visitor who came through no
-   * referral, on the own link, and after the sign-up.
+   * referral, on the own link, after the sign-up, and while the database is away, which the option `onError` is told.
    *
-   * @throws ReferralError `MIDDLEWARE_MISSING`; `DATABASE_UNAVAILABLE`.
+   * @throws ReferralError `MIDDLEWARE_MISSING`.
    */
   referralBanner(req: Request): Promise<string>;
   /**

@@ -292,8 +292,9 @@ export interface ReferralsOptions {
     /** Where a visitor goes who is not signed in, a path of this site. Default: the pages answer 401, and ask to sign in. */
     signInPath?: string;
     /**
-     * Returns how a friend is named to the user who invited them. May be async. It is called for each friend that a page shows;
-     * null or an empty text leaves the name out. Default: the id, masked, as in `a***@example.com`.
+     * Returns how a friend is named to the user who invited them, and in `referralBanner` who has invited, to everybody who follows
+     * the link. May be async. It is called for each friend that a page shows, for all of them at once; null or an empty text leaves
+     * the name out. Default: the id, masked, as in `a***@example.com`; in the banner no name.
      */
     userName?: (id: string, req: Request) => Awaitable<string | null | undefined>;
     /**
@@ -302,7 +303,8 @@ export interface ReferralsOptions {
      */
     locale?: (req: Request) => string | null | undefined;
     /**
-     * Returns the reader's time zone, such as `'Europe/Berlin'`, or null. Default: the browser's; UTC without a script.
+     * Returns the reader's time zone, such as `'Europe/Berlin'`, or null. Default: the browser's; UTC without a script, and on
+     * staff's pages.
      */
     timeZone?: (req: Request) => string | null | undefined;
     /**

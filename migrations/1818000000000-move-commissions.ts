@@ -72,6 +72,12 @@ export class MoveCommissions1818000000000 implements MigrationInterface {
           SELECT "user_id", coalesce("channel_id", 0) AS "channel_id", "mode", count(*) FROM ${commissions}
           WHERE "moved_at" IS NOT NULL GROUP BY 1, 2, 3
         ) m WHERE m."user_id" = t."user_id" AND m."channel_id" = t."channel_id" AND m."mode" = t."mode"`,
+      // An earn-out can have them with their entries, which is a sum of 0.
+      `UPDATE ${table('referral_earn_outs')} o SET "commissions" = o."commissions" - m."count"
+        FROM (
+          SELECT "user_id", "earn_out_id", count(*) FROM ${commissions}
+          WHERE "moved_at" IS NOT NULL AND "earn_out_id" IS NOT NULL GROUP BY 1, 2
+        ) m WHERE m."user_id" = o."user_id" AND m."earn_out_id" = o."id"`,
       `DELETE FROM ${commissions} WHERE "moved_at" IS NOT NULL`,
       `DROP INDEX ${table('uq_referral_commissions_moved_from')}`,
       `DROP INDEX ${table('uq_referral_commissions_purchase')}`,

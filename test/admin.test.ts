@@ -3,7 +3,7 @@ import request from 'supertest';
 import type { Referrals } from '../lib';
 import { lists } from '../lib/http/admin/lists/lists';
 import type { EarningsHost } from './support/earnings';
-import { baseUrl, closeAll, startHost } from './support/host';
+import { baseUrl, closeAll, startHost, StatementLog } from './support/host';
 import { adminPath, attack, startStaffWorld } from './support/staff-world';
 
 afterAll(closeAll);
@@ -167,6 +167,18 @@ describe('the pages of a small world', () => {
       await browser.get(href!.replaceAll('&amp;', '&')).expect(200);
   });
 
+  test('what the records of a story are called is read in one statement', async () => {
+    const { dataSource } = host;
+    const { logger } = dataSource;
+    const [code] = await referrals.referralCodes.search({ where: { code: 'ANNA' } });
+    for (const path of [`/referrals/${code!.id}`, '/users/anna']) {
+      const log = new StatementLog();
+      Object.assign(dataSource, { logger: log });
+      await read(browser, path).finally(() => Object.assign(dataSource, { logger }));
+      expect(log.statements.filter((one) => one.includes(`'creditTypes', id::text`))).toHaveLength(1);
+    }
+  });
+
   test('the search finds a payout by its key, and nothing with a hint', async () => {
     const [earnOut] = await referrals.earnOuts.search();
     expect(textOf(await read(browser, `/search?q=${earnOut!.idempotencyKey}`))).toContain('Payout');
@@ -213,6 +225,10 @@ describe('the pages of a small world', () => {
     expect(await read(browser, '/payouts?waits=provider')).toContain('Nothing found');
     expect(await read(browser, '/accounts?payoutEmail=ANNA%40')).toContain('anna@example.org');
     expect(await read(browser, '/responses?action=subscribed')).toContain('subscribed');
+    // The last part of an address is not stored.
+    for (const address of ['127.0.0.0', '127.0.0.77', '::ffff:127.0.0.1'])
+      expect(textOf(await read(browser, `/responses?ipAddress=${address}`))).toContain('subscribed');
+    expect(await read(browser, '/responses?ipAddress=127.0.1.0')).toContain('Nothing found');
     expect(await read(browser, '/referrals?from=2026-03-01&until=2026-03-01')).toContain('ANNA');
     expect(await read(browser, '/referrals?until=2026-02-28')).toContain('Nothing found');
     for (const [path, says] of [
@@ -237,6 +253,20 @@ describe('the pages of a small world', () => {
     ])
       expect(await read(browser, path)).toContain('<tbody');
     expect(host.errors).toEqual([]);
+  });
+
+  test('all times are of the zone in which the server reads those that staff type', async () => {
+    for (const path of ['/signups', '/actions/channels.create']) {
+      const html = await read(browser, path);
+      expect(html).not.toContain('data-rf-time');
+      expect(html).not.toContain('data-rf-zone');
+      expect(textOf(html)).toContain('Times are shown in UTC');
+    }
+  });
+
+  test('an unknown path is not found, whatever the method', async () => {
+    await browser.put(`${adminPath}/nothing`).expect(404);
+    expect((await browser.put(`${adminPath}/signups`).expect(405)).headers['allow']).toBe('GET, HEAD');
   });
 
   test('the CSV of a list has its rows and values', async () => {

@@ -247,6 +247,7 @@ const unseen: Record<string, [reason: string, where: (row: Damage['row']) => boo
   'refunds.reference': ['the host’s own name; an entry names it, if there is one', always],
   'refunds.created_at': ['only entries and commissions are as old', always],
   'commissions.max_per_referee': ['the room says what counted', always],
+  'redemptions.is_restored': ['who gave it back, if anybody did', ({ given_back_at: at }) => at === null],
   'buyers.user_id': ['a buyer who has only applied a coupon', ({ purchase_count: count }) => count === '0'],
   'buyers.': ['a buyer who has only applied a coupon', ({ purchase_count: count }) => count === '0'],
   'commissions.is_self_referral': ['the host said so, but for a sign-up', always],

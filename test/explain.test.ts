@@ -197,7 +197,7 @@ test('a reassigned sign-up: who was credited at first is not told from the code 
   clock.advanceDays(1);
   await referrals.signups.reassign('carl', { code: 'BORIS', reason: 'Asked by phone.' });
   const { asReferee } = await referrals.explain('carl');
-  expect(asReferee.reassigned).toEqual({ at: clock.time, by: null, reason: 'Asked by phone.' });
+  expect(asReferee.reassigned).toEqual({ at: clock.time, by: null, reason: 'Asked by phone.', past: null });
   expect((await referrals.explain('carl')).sentences).toEqual(
     expect.arrayContaining([
       '"carl" signed up on 2026-03-01.',

@@ -2,10 +2,9 @@ import type { ReferralsOptions } from '../lib';
 import { Database } from '../lib/database/database';
 import { settingsOf } from '../lib/options';
 import { bookedDays } from '../lib/rewards/figures/booked-days';
-import { closableUntil, DayClosing } from '../lib/rewards/figures/day-closing';
 import { couponOf, type EarningsHost, fresh, startEarnings } from './support/earnings';
-import { figuresOf } from './support/figures';
-import { baseUrl, closeAll, secret, waitFor } from './support/host';
+import { close, closeAtLast, closedUntil, figuresOf } from './support/figures';
+import { baseUrl, closeAll, secret } from './support/host';
 import { launch } from './support/rewards';
 
 afterAll(closeAll);
@@ -13,25 +12,6 @@ afterAll(closeAll);
 const staff = { reason: 'A mistake.', by: 'staff-7' };
 const options: Partial<ReferralsOptions> = { commission: { ratio: '0.25' } };
 const referrers = ['anna', 'bert', 'cleo'];
-
-/** Closes what can be closed of a user's days, however little there is to read. */
-async function close({ dataSource, clock }: EarningsHost, user: string): Promise<void> {
-  const settings = settingsOf({ dataSource, secret, baseUrl, user: () => null, clock: clock.read });
-  await new DayClosing(new Database(settings, 60_000), settings).close(user, clock.read());
-}
-
-/** Closes a user's days once no transaction on the server, also of another test, is in the way. */
-const closeAtLast = (host: EarningsHost, user: string): Promise<void> =>
-  waitFor(async () => {
-    await close(host, user);
-    return (await closedUntil(host, user)) === closableUntil(host.clock.read());
-  });
-
-const closedUntil = async ({ dataSource, schema }: EarningsHost, user: string): Promise<string | null> => {
-  const query = `SELECT until::text FROM ${schema}.referral_closed_days WHERE user_id = $1`;
-  const [row] = await dataSource.query<{ until: string | null }[]>(query, [user]);
-  return row?.until ?? null;
-};
 
 /** What the books say about a user, summed up by PostgreSQL from the rows themselves. */
 async function fromBooks({ dataSource, schema }: EarningsHost, user: string): Promise<object> {
@@ -163,7 +143,8 @@ test.each([Number(process.env['SEED'] ?? Math.floor(Math.random() * 1e9))])(
       },
       async () => {
         const friend = pick(friends);
-        if (friend) await referrals.signups.reassign(friend, { code: pick(codes)!.code, ...staff });
+        const code = random(4) ? pick(codes)!.code : null;
+        if (friend) await referrals.signups.reassign(friend, { code, past: random(2) ? 'move' : 'keep', ...staff });
       },
       async () => {
         const friend = pick(friends);

@@ -222,16 +222,6 @@ test('a flag that a process has lost is opened by the next click above the limit
   await second.close();
 });
 
-test('a flag of the last clicks is opened before close() is done', async () => {
-  await begin('flag', 1);
-  const to = await link();
-  await click(host.browser(), to, 2);
-  await referrals.close();
-  const { schema } = host.dataSource.options as { schema: string };
-  const reviews: unknown[] = await host.dataSource.query(`SELECT FROM "${schema}".referral_reviews`);
-  expect([reviews.length, host.errors]).toEqual([1, []]);
-});
-
 test('a deleted referral takes its counts along', async () => {
   await begin('flag', 1);
   const [to, other] = [await link(), await link()];

@@ -94,6 +94,20 @@ test('usersMerged is emitted once the merge is committed, and for users who had 
   expect(told).toEqual([{ from, into, rows }]);
 });
 
+test('if the books stay busy, it gives up with an error that says so, and nothing has happened', async () => {
+  const { referrals, dataSource, schema } = host;
+  const [from, into] = [fresh(), fresh()];
+  await buy(from, '10');
+  const before = await everyRow(host);
+  await dataSource.transaction(async (manager) => {
+    await manager.query(`LOCK TABLE ${schema}.referral_buyers IN ROW EXCLUSIVE MODE`);
+    await expect(referrals.mergeUsers(from, into, said)).rejects.toMatchObject({
+      ...{ name: 'ReferralError', code: 'DATABASE_UNAVAILABLE', outcome: 'none', cause: { code: '55P03' } },
+    });
+  });
+  expect(await everyRow(host)).toEqual(before);
+}, 300_000);
+
 test('the first sign-up stays, and the other code gets its use back', async () => {
   const { referrals, clock } = host;
   const [anna, bea, first, second] = [fresh(), fresh(), fresh(), fresh()];

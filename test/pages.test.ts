@@ -162,6 +162,7 @@ describe('forms', () => {
     const response = await send(anna, '/referrals/links', { ...formIn(await page('/links')), ...typed }).expect(400);
     expect(response.text).toMatch(new RegExp(`id="rf-${field}"[^>]*aria-invalid="true"`));
     expect(said(response.text)).toContain(message);
+    expect(response.text).toMatch(/<div class="rf-notice rf-bad" role="alert">Nothing was saved\. [^]*<form/);
     if (typed.label !== '') expect(response.text).toContain(`value="${typed.label}"`);
     expect(await host.dataSource.getRepository(Referral).count()).toBe(before);
   });
@@ -346,6 +347,27 @@ describe('for the host’s own pages', () => {
     await visitor.post('/login/rita');
     expect((await visitor.get('/landing')).text).toBe('');
   });
+});
+
+test('a banner never shows an id, and the landing page stands without it while the database is away', async () => {
+  const userName = (): string => {
+    throw new Error('no names today');
+  };
+  const host = await startPages({ pages: { userName } }, (app, get) => {
+    app.get('/landing', async (req, res) => void res.send(`<main>${await get().referrals.referralBanner(req)}</main>`));
+  });
+  const owner = { user: 'nora@home.example', redirectTo: '/landing' };
+  const link = await Referral.create(owner, { manager: host.dataSource.manager });
+  const visitor = host.browser();
+  await visitor.get(`/r/${link.code}`).expect(302);
+  const { text } = await visitor.get('/landing').expect(200);
+  expect(said(text)).toContain('A friend has invited you');
+  expect(text).not.toMatch(/home\.example|n\*\*\*/);
+  expect(host.errors).toEqual([expect.objectContaining({ message: 'no names today' })]);
+
+  await host.referrals.close();
+  expect((await visitor.get('/landing').expect(200)).text).toBe('<main></main>');
+  expect(host.errors.at(-1)).toMatchObject({ status: 503 });
 });
 
 test('an error of the database is reported, and the page says nothing about it', async () => {

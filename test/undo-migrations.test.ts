@@ -1,7 +1,8 @@
-import type { QueryRunner } from 'typeorm';
+import type { MigrationInterface, QueryRunner } from 'typeorm';
 import type { Referrals } from '../lib';
 import { AddReviews1816000000001 } from '../migrations/1816000000001-add-reviews';
 import { CountVisitors1816000000000 } from '../migrations/1816000000000-count-visitors';
+import { MoveCommissions1818000000000 } from '../migrations/1818000000000-move-commissions';
 import { ReviewClicks1819000000000 } from '../migrations/1819000000000-review-clicks';
 import { couponOf, type EarningsHost, fresh, refer, startEarnings } from './support/earnings';
 import { closeAll } from './support/host';
@@ -15,7 +16,7 @@ const clean = async (referrals: Referrals): Promise<void> =>
 /** Undoes a migration and runs it again, each in a transaction. Returns the statements of the second run. */
 async function again(
   { dataSource, schema }: EarningsHost,
-  migration: AddReviews1816000000001 | CountVisitors1816000000000 | ReviewClicks1819000000000,
+  migration: { name: string } & MigrationInterface,
   between: (runner: QueryRunner) => Promise<void> = () => Promise.resolve(),
 ): Promise<string[]> {
   const runner = dataSource.createQueryRunner();
@@ -113,5 +114,49 @@ test('coupons that refunds gave back before are known: undoing the refund takes 
   for (const { buyer } of [byRefund, byStaff]) await referrals.undoRefund(buyer, { reference: 'back' });
   expect((await byRefund.channel.refresh()).totalUses).toBe(1);
   expect((await byStaff.channel.refresh()).totalUses).toBe(0);
+  await clean(referrals);
+});
+
+test('what was moved is its new referrer’s, and rewards whose sign-ups have left are counted', async () => {
+  const host = await startEarnings();
+  const { referrals, clock } = host;
+  const type = await referrals.creditTypes.create({ name: 'reward' });
+  const limited = async (user: string, period: 'all' | 'month' | 'quarter' | 'year') => {
+    const program = await referrals.programs.create({
+      ...{ name: fresh('program'), rewardLimit: { count: 3, period }, commission: { ratio: '0.2', signup: '3' } },
+      rewardCredit: { amount: 10, durationDays: 100, type },
+    });
+    return referrals.referralCodes.create({ code: fresh('CODE'), label: fresh(), user, program });
+  };
+  const [anna, otto] = [await limited('anna', 'all'), await limited('otto', 'month')];
+  const users = { there: [otto], back: [otto, anna], nobody: [null], again: [null, otto] };
+  for (const user of Object.keys(users)) {
+    await referrals.signups.create({ user, code: anna.code });
+    await referrals.recordPurchase(user, { reference: 'order', amount: 100 });
+    await referrals.recordRefund(user, { purchase: 'order', reference: 'back', amount: 30 });
+  }
+  for (const period of ['quarter', 'year'] as const) {
+    const { code } = await limited('anna', period);
+    const [gone, stays] = [fresh(), fresh()];
+    for (const user of [gone, stays]) await referrals.signups.create({ user, code });
+    await referrals.signups.reassign(gone, { code: null, ...staff });
+  }
+  for (const [user, way] of Object.entries(users))
+    for (const referral of way) await referrals.signups.reassign(user, { referral, past: 'move', ...staff });
+  await referrals.recordPurchase('back', { reference: 'more', amount: 100 });
+  clock.advanceDays(40);
+  await referrals.runEarnOuts(); // what was moved away is in the earn-outs, with its entries
+  await clean(referrals);
+  const earned = async () => {
+    const where = { movedAt: null };
+    const rows = await referrals.commissions.search({ where, order: { id: 'ASC' }, take: 100 });
+    return rows.map(({ id, userId, amount, earnOutId }) => [id, userId, amount, earnOutId]);
+  };
+  const before = await earned();
+  await again(host, new MoveCommissions1818000000000());
+  await clean(referrals);
+  expect(await earned()).toEqual(before);
+  const refund = await referrals.recordRefund('there', { purchase: 'order', reference: 'rest' });
+  expect(refund.commission).toMatchObject({ userId: 'otto', amount: '0.00' });
   await clean(referrals);
 });

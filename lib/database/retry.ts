@@ -26,14 +26,25 @@ export async function retryOvertaken<T>(attempt: () => Promise<T | typeof overta
 
 const maxConflicts = 10;
 
-/** Runs a transaction of our own, up to ten times in all: retries it after a deadlock or a serialization failure. */
-export async function retryConflicts<T>(work: () => Promise<T>): Promise<T> {
+/**
+ * Runs a transaction of our own, up to ten times in all: retries it after a deadlock or a serialization failure. Throws
+ * `DATABASE_UNAVAILABLE` after ten: nothing of it has happened.
+ *
+ * @param isBusy which other errors say that it can succeed once others have ended. Default: none.
+ */
+export async function retryConflicts<T>(
+  work: () => Promise<T>,
+  isBusy: (error: unknown) => boolean = () => false,
+): Promise<T> {
   for (let tries = 1; ; tries++) {
     try {
       return await work();
     } catch (error) {
-      if (!isConflict(error) || tries === maxConflicts) throw error;
-      debug('retry %d after a conflict: %s', tries, quoted((error as Error).message));
+      if (!isConflict(error) && !isBusy(error)) throw error;
+      const { message } = error as Error;
+      if (tries === maxConflicts)
+        throw databaseUnavailable(`other calls were in the way, ${tries} times in a row: ${message}`, 'none', error);
+      debug('retry %d after a conflict: %s', tries, quoted(message));
     }
   }
 }

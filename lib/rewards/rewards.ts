@@ -129,8 +129,7 @@ export function wireRewards(settings: Settings, tracking: Tracking): Rewards {
   const rejections = new CommissionRejections(database, clock, events, audit, settings);
   const reviewHolds = new ReviewHolds(database, holds, new Waiting(database, clock));
   const fraud = new FraudRules(database, settings, new Findings(database, clock, events, reviewHolds, audit));
-  // Also of the clicks that close() has waited for.
-  clickLimit.listen((many) => database.finish(() => fraud.lookAtClicks(many)));
+  clickLimit.listen((many) => fraud.lookAtClicks(many));
   const creditTypes = new CreditTypeManager(database);
   const programs = new ProgramManager(database, creditTypes);
   const choice = new SignupChoice(lookup, attribution, visitors, samePerson, settings);

@@ -171,7 +171,7 @@ export class DistributedInsert implements ResponseInsert {
       WITH links AS (
         SELECT id, expired_at FROM ${referrals} WHERE id = ANY(${$.referralIds}::bigint[]) ORDER BY id FOR KEY SHARE
       )
-      SELECT ${timeInResult('now()')} AS now, n, ${timeAsText(insertedValue('created_at'))} AS "createdAt",
+      SELECT ${timeInResult('statement_timestamp()')} AS now, n, ${timeAsText(insertedValue('created_at'))} AS "createdAt",
         ${timeAsText(insertedValue('touched_at'))} AS "touchedAt",
         ${timeAsText(`(${insertedValue('created_at')} AT TIME ZONE 'UTC')::date`)} AS day
       FROM (SELECT) AS always LEFT JOIN (

@@ -17,7 +17,7 @@ export interface NewResponse {
   action: string;
   targetType: string | null;
   targetId: string | null;
-  /** Null for the database's `now()`. */
+  /** Null for the time of the statement: that of the host's transaction may be of a day that is closed by now. */
   createdAt: Date | null;
   /** The time of the touch that it is attributed by; null if the response is a touch itself. */
   touchedAt: Date | null;
@@ -87,7 +87,7 @@ export class BatchInsert implements ResponseInsert {
     this.#database = database;
     const insertAnd = (returned: string, select: string): Statements => {
       const isNewVisitor = isFirstClick(database.tables);
-      const now = `SELECT ${timeInResult('now()')} AS now`;
+      const now = `SELECT ${timeInResult('statement_timestamp()')} AS now`;
       const made = (isNew: string): Statement<Batch> =>
         database.prepared(
           statement<Batch>(
@@ -255,8 +255,8 @@ export function isOpen(referral: string): string {
 
 /** SQL: the value of a column of a given response. Times have a default. */
 export function insertedValue(column: string): string {
-  if (column === 'created_at') return 'coalesce(g.created_at, now())';
-  if (column === 'touched_at') return 'coalesce(g.touched_at, g.created_at, now())';
+  if (column === 'created_at') return 'coalesce(g.created_at, statement_timestamp())';
+  if (column === 'touched_at') return 'coalesce(g.touched_at, g.created_at, statement_timestamp())';
   return `g.${column}`;
 }
 

@@ -18,6 +18,7 @@ async function main(): Promise<void> {
   });
   const app = express();
   app.use('/api/v2/referral', referrals.api);
+  app.use('/referrals', referrals.pages);
   const server = app.listen(0, '127.0.0.1', () => {
     tell({ url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` });
   });

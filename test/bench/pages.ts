@@ -5,8 +5,9 @@ import type * as Databases from '../../lib/database/database';
 import type * as Options from '../../lib/options';
 import type * as FiguresModule from '../../lib/rewards/figures/figures';
 import type { Bench } from './bench';
+import { Connections } from './load';
 import { openSchema, requireOf, thisCheckout } from './open-schema';
-import { price, rate, storePast } from './purchased';
+import { type Place, price, rate, storePast } from './purchased';
 import type { RowId } from './rows';
 import { median } from './scores';
 
@@ -16,46 +17,81 @@ const few = 10;
 const clicksOfMany = 10_000_000;
 
 type Figures = FiguresModule.Figures;
-type Page = (figures: Figures, user: string) => Promise<unknown>;
 
-/** The pages of a signed-in user, each with its row. */
-const pages: readonly (readonly [RowId, Page])[] = [
-  ['overview', (figures, user) => figures.overview(user, { days: 30 })],
-  ['overview, all time', (figures, user) => figures.overview(user, { days: null })],
-  ['links page', (figures, user) => figures.links(user)],
-  ['friends page', (figures, user) => figures.friends(user)],
-  ['commissions page', (figures, user) => figures.commissions(user)],
+/** A page of a signed-in user: where it is, and what it reads, each with its row. */
+interface Page {
+  id: RowId;
+  path: string;
+  dataId: RowId;
+  data: (figures: Figures, user: string) => Promise<unknown>;
+}
+
+const pages: readonly Page[] = [
+  {
+    ...{ id: 'overview', path: '/', dataId: 'overview data' },
+    data: (figures, user) => figures.overview(user, { days: 30 }),
+  },
+  {
+    ...{ id: 'overview, all time', path: '/?days=all', dataId: 'overview data, all time' },
+    data: (figures, user) => figures.overview(user, { days: null }),
+  },
+  { id: 'links page', path: '/links', dataId: 'links data', data: (figures, user) => figures.links(user) },
+  { id: 'friends page', path: '/friends', dataId: 'friends data', data: (figures, user) => figures.friends(user) },
+  {
+    ...{ id: 'commissions page', path: '/commissions', dataId: 'commissions data' },
+    data: (figures, user) => figures.commissions(user),
+  },
 ];
 
-/** What the data of a page costs of a user with very much, against one with ten of each. */
+const users = ['many', 'few'] as const;
+type User = (typeof users)[number];
+
+/** What a page costs of a user with very much, against one with ten of each: over HTTP, and what it reads alone. */
 export async function pagesOfUsers(bench: Bench): Promise<void> {
   bench.become('app');
-  const { commissions, isQuick, rounds, seconds } = bench.options;
+  const { commissions, isQuick } = bench.options;
   const dataSource = await openSchema(bench.databaseUrl, schema);
   await store(dataSource, isQuick ? 50 : 1000, commissions);
   const { figures, close } = wired(dataSource);
-  for (const [id, page] of pages) {
-    const medians: [number[], number[]] = [[], []];
-    const users = ['many', 'few'] as const;
-    // Closes the days that are over, and warms up.
-    for (let i = 0; i < 20; i++) for (const user of users) await page(figures, user);
-    for (let round = 0; round < rounds; round++) {
-      const times: [number[], number[]] = [[], []];
-      const end = performance.now() + seconds * 1000;
-      do
-        for (const side of round % 2 === 0 ? ([0, 1] as const) : ([1, 0] as const)) {
-          const start = performance.now();
-          await page(figures, users[side]);
-          times[side].push(performance.now() - start);
-        }
-      while (performance.now() < end);
-      for (const side of [0, 1] as const) medians[side].push(median(times[side]));
-    }
-    console.log(`  ${id}: ${median(medians[0]).toFixed(2)} ms, against ${median(medians[1]).toFixed(2)} ms`);
-    bench.scores.addRatio(id, ...medians);
-  }
+  for (const { dataId, data } of pages)
+    await compare(bench, dataId, async (user) => {
+      await data(figures, user);
+    });
   await close();
   await dataSource.destroy();
+  const server = bench.start('api-server.ts', { databaseUrl: bench.databaseUrl, schema } satisfies Place);
+  const { url } = await server.next<{ url: string }>();
+  const single = await Connections.open(url, 1);
+  for (const { id, path } of pages)
+    await compare(bench, id, async (user) => {
+      const requests = { paths: [`/referrals${path}`], headers: { 'x-user': user } };
+      const { failures } = await single.load(requests, { requests: 1 });
+      if (failures.length > 0) throw new Error(`${path} of ${user}: ${failures[0]}`);
+    });
+  single.close();
+  await server.stop();
+}
+
+/** Reads a page of both users in turn. */
+async function compare(bench: Bench, id: RowId, read: (user: User) => Promise<void>): Promise<void> {
+  const { rounds, seconds } = bench.options;
+  // Closes the days that are over, and warms up.
+  for (let i = 0; i < 20; i++) for (const user of users) await read(user);
+  const medians: Record<User, number[]> = { many: [], few: [] };
+  for (let round = 0; round < rounds; round++) {
+    const times: Record<User, number[]> = { many: [], few: [] };
+    const end = performance.now() + seconds * 1000;
+    do
+      for (const user of round % 2 === 0 ? users : [...users].reverse()) {
+        const start = performance.now();
+        await read(user);
+        times[user].push(performance.now() - start);
+      }
+    while (performance.now() < end);
+    for (const user of users) medians[user].push(median(times[user]));
+  }
+  console.log(`  ${id}: ${median(medians.many).toFixed(2)} ms, against ${median(medians.few).toFixed(2)} ms`);
+  bench.scores.addRatio(id, medians.many, medians.few);
 }
 
 /**

@@ -236,6 +236,11 @@ const calls: Record<string, Entry> = {
   },
   'referrals.formatAmount': { alone: ({ host }) => host.referrals.formatAmount('12.50', 'de') },
   'formatAmount': { alone: () => formatAmount('12.50', 'de', 'EUR') },
+  'referrals.pages': { alone: ({ host }) => ask(host, 'get', '/referrals', { as: fresh() }).expect(200) },
+  'referrals.embed': { alone: ({ host, inPage, world }) => inPage(world.cookie, (req) => host.referrals.embed(req)) },
+  'referrals.referralBanner': {
+    alone: ({ host, inPage, world }) => inPage(world.cookie, (req) => host.referrals.referralBanner(req)),
+  },
   // Whether it lets the request pass or not.
   'referrals.limitCouponTries': {
     alone: ({ host, inPage, world }) =>

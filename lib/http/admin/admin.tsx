@@ -41,6 +41,8 @@ export function admin(tracking: Tracking, rewards: Rewards, texts: ReadonlyMap<s
     texts,
     tokens: new CsrfTokens(settings.secrets, 'admin'),
     assets: assetsOf('admin', { css: ['views.css', 'admin.css'], js: ['views.js'] }, colorsCss(settings.pages.colors)),
+    // Staff type times into forms and filters, which the server reads in the zone that it knows: all others are shown in it too.
+    followsBrowser: false,
     now: () => clock.now(),
     reader: async (req) => readerOf(await staff(req)),
     refuse: (view) => ({ status: 403, page: staffFailure(view, view.texts.admin.refused, null) }),

@@ -14,6 +14,14 @@ const notices: Readonly<Record<string, keyof Texts['notices']>> = {
   'settings-saved': 'settingsSaved',
 };
 
+/** What is in a document. */
+interface Content {
+  title: string;
+  content: VNode;
+  nav?: readonly NavItem[];
+  notice?: PageProps['notice'] | undefined;
+}
+
 /** Makes the documents of the users' pages, where a host's templates stand in for ours. */
 export class Documents {
   readonly #templates: PageTemplates;
@@ -31,7 +39,10 @@ export class Documents {
     data: Data,
     status = 200,
   ): Promise<Answer> {
-    return this.#document(view, title, await this.part(view, { name, title, Body }, data), data, status);
+    const content = await this.part(view, { name, title, Body }, data);
+    // The field with the error may be far below what a browser shows at first.
+    const notice = status === 400 ? { tone: 'bad' as const, text: view.texts.notices.refused } : noticeOf(view);
+    return this.#document(view, { title, content, notice }, data, status);
   }
 
   /** The content of a page alone. */
@@ -48,7 +59,7 @@ export class Documents {
   /** The page for nobody: it asks to sign in. */
   signIn(view: View): Promise<Answer> {
     const { title, text } = view.texts.signIn;
-    return this.#document(view, title, <p class="rf-lead">{text}</p>, null, 401, []);
+    return this.#document(view, { title, content: <p class="rf-lead">{text}</p>, nav: [] }, null, 401);
   }
 
   /** The page of an error. */
@@ -61,18 +72,15 @@ export class Documents {
         </p>
       </>
     );
-    return this.#document(view, title, content, null, status);
+    return this.#document(view, { title, content }, null, status);
   }
 
   async #document(
     view: View,
-    title: string,
-    content: VNode,
+    { title, content, nav = navOf(view.texts), notice = null }: Content,
     data: unknown,
     status: number,
-    nav = navOf(view.texts),
   ): Promise<Answer> {
-    const notice = noticeOf(view);
     const props = { title, name: view.texts.name, frame: this.#frame, nav, notice };
     const { frame } = this.#templates;
     if (!frame || this.#frame !== 'user') return { page: <Page {...props}>{content}</Page>, status };

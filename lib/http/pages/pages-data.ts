@@ -8,7 +8,7 @@ import type { PagesData, WithUrl } from '../../types/pages';
 
 /** Returns the data of a signed-in user. */
 export function pagesData(figures: Figures, settings: Settings, userId: string, req: Request): PagesData {
-  const nameOf = friendNames(settings, req);
+  const nameOf = userNames(settings, req);
   const withUrl = <L extends OwnLink>(link: L): WithUrl<L> => ({ ...link, url: linkUrl(settings, link.code) });
 
   return {
@@ -62,17 +62,25 @@ export type NameOf = (id: string) => Promise<string | null>;
 /** Longer names are cut: a page names 25 friends. */
 const maxName = 100;
 
-/** Names friends in a request, each of a thousand once. An error of the host's is reported, and the name is masked then. */
-export function friendNames({ pages: { userName }, onError }: Settings, req: Request): NameOf {
+/**
+ * Names users in a request, each of a thousand once. An error of the host's is reported.
+ *
+ * @param unnamed names a user whom the host does not, or could not. Default: by the id, masked, for who knows the user.
+ */
+export function userNames(
+  { pages: { userName }, onError }: Settings,
+  req: Request,
+  unnamed: (id: string) => string | null = maskedId,
+): NameOf {
   const known = new LRUCache<string, Promise<string | null>>({ max: 1000 });
   async function ask(id: string): Promise<string | null> {
-    if (!userName) return maskedId(id);
+    if (!userName) return unnamed(id);
     try {
       const name: unknown = await userName(id, req);
       return typeof name === 'string' && name.trim() !== '' ? name.trim().slice(0, maxName) : null;
     } catch (error) {
       onError(error);
-      return maskedId(id);
+      return unnamed(id);
     }
   }
   return (id) => {

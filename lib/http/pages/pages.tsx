@@ -1,4 +1,5 @@
 import { type Request, type RequestHandler, Router } from 'express';
+import { isAway } from '../../database/unavailable';
 import { invitationOf } from '../../rewards/figures/invitation';
 import { theUser } from '../../rewards/records/audit';
 import type { Rewards } from '../../rewards/rewards';
@@ -23,7 +24,7 @@ import { Documents } from './document';
 import { friends } from './friends';
 import { links } from './links';
 import { overview } from './overview';
-import { friendNames, linkUrl, pagesData } from './pages-data';
+import { linkUrl, pagesData, userNames } from './pages-data';
 import { payouts } from './payouts';
 import { qrFile } from './qr';
 import type { PagesReader, Screen } from './screen';
@@ -109,7 +110,7 @@ export function userPages(tracking: Tracking, rewards: Rewards, texts: ReadonlyM
   const statementRoutes = statementKinds.map((kind): Route<PagesReader> => ({
     path: `/${kind}.csv`,
     get: ({ req, reader: { id }, view }) => ({
-      csv: statementFile({ figures, settings }, kind, id, friendNames(settings, req), view.texts),
+      csv: statementFile({ figures, settings }, kind, id, userNames(settings, req), view.texts),
     }),
   }));
 
@@ -140,7 +141,18 @@ export function userPages(tracking: Tracking, rewards: Rewards, texts: ReadonlyM
     );
   }
 
+  /** A landing page is of more use without its banner than not at all. */
   async function banner(req: Request): Promise<string> {
+    try {
+      return await bannerOf(req);
+    } catch (error) {
+      if (!isAway(error)) throw error;
+      settings.onError(error);
+      return '';
+    }
+  }
+
+  async function bannerOf(req: Request): Promise<string> {
     const referral = await calls.referralForRequest(req, {});
     if (!referral) return '';
     const user = idOf(await signedInUser(settings, req, settings.onError));
@@ -148,7 +160,8 @@ export function userPages(tracking: Tracking, rewards: Rewards, texts: ReadonlyM
     if (!invitation || (invitation.inviter === null && invitation.friend === null)) return '';
     const { inviter, friend } = invitation;
     const view = partView(req, user ?? '');
-    const name = inviter === null || !settings.pages.userName ? null : await friendNames(settings, req)(inviter);
+    // Strangers see it, and to them an id is no name, masked or not.
+    const name = inviter === null ? null : await userNames(settings, req, () => null)(inviter);
     const data = { inviter: name, amount: friend?.amount ?? null, isPersonal: inviter !== null };
     const content = { name: 'banner' as const, title: view.texts.banner.label, Body: Banner };
     return renderPart(

@@ -97,6 +97,7 @@ export function pageRouter<R extends Reader>(parts: PageRouterParts<R>): Request
     const view = viewFor(req, res, reader?.id ?? '');
     if (!reader) return send(view, await parts.refuse(view, req), res);
     try {
+      if (route === elsewhere) throw notFound();
       const handler =
         req.method === 'POST' ? route.post : req.method === 'GET' || req.method === 'HEAD' ? route.get : undefined;
       if (!handler) throw notAllowed(route, res);
@@ -162,8 +163,8 @@ function pathOf({ path }: Request): string {
   return path.replace(/(?<=.)\/$/, '');
 }
 
-/** Every other path. */
-const elsewhere = { path: '', get: () => Promise.reject(notFound()), post: () => Promise.reject(notFound()) };
+/** Every other path, whatever the method. */
+const elsewhere = { path: '' } as const;
 
 function notAllowed(route: Route<never>, res: Response): HttpError {
   res.set('Allow', [...(route.get ? ['GET', 'HEAD'] : []), ...(route.post ? ['POST'] : [])].join(', '));

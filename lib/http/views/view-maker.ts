@@ -14,6 +14,8 @@ export interface ViewParts {
   readonly texts: ReadonlyMap<string, Texts>;
   readonly tokens: CsrfTokens;
   readonly assets: { readonly css: string; readonly js: string };
+  /** Whether the script shows times in the browser's time zone where the host says none. Default: yes. */
+  readonly followsBrowser?: boolean;
 }
 
 /** What a view is made for. */
@@ -30,7 +32,7 @@ export interface ViewPlace {
 
 /** Makes the view of a request. */
 export function viewOf(parts: ViewParts, req: Request, res: Response, place: ViewPlace): View {
-  const { settings, texts, tokens, assets } = parts;
+  const { settings, texts, tokens, assets, followsBrowser = true } = parts;
   const { mount, path, id, now, query = new URLSearchParams(queryOf(req.originalUrl)) } = place;
   const locale = localeOf(parts, req);
   const zone = zoneOf(settings, req);
@@ -42,7 +44,7 @@ export function viewOf(parts: ViewParts, req: Request, res: Response, place: Vie
     texts: texts.get(languageOf(locale))!,
     locale,
     timeZone: zone ?? 'UTC',
-    isZoneKnown: zone !== null,
+    isZoneKnown: zone !== null || !followsBrowser,
     currency: settings.currency.code,
     now,
     base,

@@ -14,7 +14,7 @@ export interface View {
   readonly locale: string;
   /** The time zone in which times are shown: a name of IANA, such as `'Europe/Berlin'`. */
   readonly timeZone: string;
-  /** Whether the host has chosen {@link timeZone}. If not, it is UTC, and the script shows the browser's instead. */
+  /** Whether times are only of {@link timeZone}. If not, it is UTC, and the script shows the browser's instead. */
   readonly isZoneKnown: boolean;
   /** The program's currency, a code of ISO 4217. */
   readonly currency: string;

@@ -244,7 +244,7 @@ const redemption = (tables: Tables, $: Parameters): string => `
       FROM earning CROSS JOIN at CROSS JOIN purchased WHERE earning.is_redeeming
       ON CONFLICT (user_id, channel_id) DO UPDATE SET
         reference = CASE WHEN d.given_back_at IS NOT NULL THEN excluded.reference END,
-        is_kept = excluded.is_kept, created_at = excluded.created_at, given_back_at = NULL
+        is_kept = excluded.is_kept, created_at = excluded.created_at, given_back_at = NULL, is_restored = false
     )`;
 
 /**

@@ -92,7 +92,7 @@ export class AccountManager extends RecordManager<ReferralAccount, AccountInput,
   }
 
   /** @internal */
-  totalsOf(account: ReferralAccount, manager: EntityManager | undefined): Promise<AccountTotals> {
+  totalsOf(account: Pick<ReferralAccount, 'userId'>, manager: EntityManager | undefined): Promise<AccountTotals> {
     return this.#accountTotals.of(account, manager);
   }
 

@@ -3,20 +3,22 @@ import type { Database } from '../../database/database';
 type Tables = Database['tables'];
 type Column = 'signups' | 'customers' | 'earned';
 
-/** Which rows: those of a user since a time. */
-interface Since {
+/** Which rows: those of a user in a period. */
+interface Period {
   /** SQL: the user's id. */
   user: string;
-  /** SQL: the start of a UTC day. */
-  time: string;
+  /** SQL: the time at which the first day starts. */
+  start: string;
+  /** SQL: the time at which the last day has ended. */
+  end: string;
 }
 
 /**
  * SQL: what the books say about each UTC day, as rows to be summed, with the columns `user_id`, `day`, `signups`, `customers`
- * and `earned`; of everybody, or of one user since a time, by the index on both. A commission is earned on its day, and what
+ * and `earned`; of everybody, or of one user in a period, by the index on both. A commission is earned on its day, and what
  * is taken back of it counts on the day of its entry. So a day that is over changes only by what {@link forgetDays} names.
  */
-export function bookedDays(tables: Tables, since: Since | null = null): string {
+export function bookedDays(tables: Tables, period: Period | null = null): string {
   const of = (
     table: string,
     user: string,
@@ -28,7 +30,7 @@ export function bookedDays(tables: Tables, since: Since | null = null): string {
           SELECT ${user} AS user_id, (${time} AT TIME ZONE 'UTC')::date AS day,
             ${columns.map((name) => `${name === column ? amount : nothing[name]} AS ${name}`).join(', ')}
           FROM ${table} WHERE ${condition}
-            ${since === null ? '' : `AND ${user} = ${since.user} AND ${time} >= ${since.time}`}`;
+            ${period === null ? '' : `AND ${user} = ${period.user} AND ${time} >= ${period.start} AND ${time} < ${period.end}`}`;
   return [
     of(tables.signups, 'referrer_id', 'created_at', 'signups', '1', 'referrer_id IS NOT NULL'),
     of(tables.referees, 'user_id', 'upgraded_at', 'customers', '1', 'upgraded_at IS NOT NULL'),

@@ -23,10 +23,13 @@ export const closableUntil = (now: Date): string => new Date(now.getTime() - gra
 /** What stands for no closed days, in the place of the day until which they are. */
 export const nothingClosed = '-infinity';
 
-/** SQL: until which day a user's days are closed, `YYYY-MM-DD`; null if none are, also if the clock was set back before it. */
+/** SQL: the day until which a user's days are closed; null if none are, also if the clock was set back before it. */
 export function closedUntil({ closedDays }: Database['tables'], user: string, now: string): string {
-  return `(SELECT to_char(until, 'YYYY-MM-DD') FROM ${closedDays} WHERE user_id = ${user} AND until <= (${now}::timestamptz AT TIME ZONE 'UTC')::date)`;
+  return `(SELECT until FROM ${closedDays} WHERE user_id = ${user} AND until <= (${now}::timestamptz AT TIME ZONE 'UTC')::date)`;
 }
+
+/** SQL: such a day as text, `YYYY-MM-DD` or {@link nothingClosed}. */
+export const closedAsText = (until: string): string => `coalesce(to_char(${until}, 'YYYY-MM-DD'), '${nothingClosed}')`;
 
 /**
  * Closes days that are over: sums up what was counted on them, so that pages need not read it again. Nobody waits for it, and
@@ -47,11 +50,11 @@ export class DayClosing {
   }
 
   /**
-   * Takes the number of rows that a page had to read of days that can be closed, and goes on with closing them if it is large. An error goes to `onError`,
-   * because the page has its result already.
+   * Takes the number of rows that a page had to read of days that can be closed, and goes on with closing them if it is large, or if
+   * the clock was set back before closed days. An error goes to `onError`, because the page has its result already.
    */
-  async noteWalked(user: string, now: Date, count: number): Promise<void> {
-    if (count > maxWalked) await this.close(user, now).catch(this.#onError);
+  async noteWalked(user: string, now: Date, count: number, isSetBack = false): Promise<void> {
+    if (count > maxWalked || isSetBack) await this.close(user, now).catch(this.#onError);
   }
 
   /**
@@ -107,7 +110,7 @@ export class DayClosing {
       sql(
         { user },
         ($) => `
-        SELECT coalesce(to_char(d.until, 'YYYY-MM-DD'), '${nothingClosed}') AS since,
+        SELECT ${closedAsText('d.until')} AS since,
           to_char(d.closing_until, 'YYYY-MM-DD') AS until, d.until IS NULL AS "isFirst",
           (SELECT array_agg(id) FROM ${referrals} WHERE user_id = ${$.user}) AS links
         FROM ${closedDays} d
@@ -147,9 +150,10 @@ export class DayClosing {
         SELECT ${$.user}, day, sum(signups), sum(customers), sum(earned)
         FROM (${bookedDays(tables, {
           user: `${$.user}::varchar`,
-          time: `(${$.since}::timestamp AT TIME ZONE 'UTC')`,
+          start: `(${$.since}::timestamp AT TIME ZONE 'UTC')`,
+          end: `(${$.until}::timestamp AT TIME ZONE 'UTC')`,
         })}) AS booked
-        WHERE day < ${$.until}::date GROUP BY day`,
+        GROUP BY day`,
       ),
       manager,
     );

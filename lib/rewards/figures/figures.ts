@@ -31,7 +31,7 @@ import { DayClosing } from './day-closing';
 import { adjustmentReader, commissionReader, commissionsAsked, payoutReader } from './earnings';
 import { friendReader } from './friends';
 import { linkReader } from './links';
-import { OfferedTermsReader } from './offered-terms';
+import { OfferedTermsReader, type OfferingLink } from './offered-terms';
 import { type Reader, rowsFields, wantedOf } from './rows';
 import { UserDays } from './user-days';
 
@@ -91,19 +91,24 @@ export class Figures {
   async overview(user: UserRef, options: { days: FigureDays }): Promise<Overview> {
     const { days } = objectOf<{ days: FigureDays }>('overview', options, { days: true });
     if (!periods.includes(days)) throw invalid('days', '7, 30, 90 or null', days);
-    const account = await this.#accounts.of(user);
-    const { userId, referralId } = account;
-    const offering = await this.#terms.of(userId, referralId!);
-    // A referral can't be deleted while it is that of an account.
-    if (!offering) throw referralError('NOT_FOUND', 'referral', 'id', [referralId!]);
-    const { closed, ...shown } = offering;
-    const figures = await this.#days.figures(userId, days, shown.now, closed);
-    const totals = await this.#accounts.totalsOf(account, undefined);
+    const userId = someUserIdOf('user', user);
+    const offering = (await this.#terms.of(userId)) ?? (await this.#firstOffering(userId));
+    const figures = await this.#days.figures(userId, days, offering.now);
+    const totals = await this.#accounts.totalsOf({ userId }, undefined);
     const { creditsEarned: credits, payoutsEarned: payout, nextEarnOutAt, blocked } = totals;
     return {
-      ...{ ...shown, isSuspended: account.suspendedAt !== null, days, ...figures },
+      ...{ ...offering, days, ...figures },
       earnings: { credits, payout, nextEarnOutAt, blocked },
     };
+  }
+
+  /** Creates the account of a user who has none. */
+  async #firstOffering(user: string): Promise<OfferingLink> {
+    const { referralId } = await this.#accounts.of(user);
+    const offering = await this.#terms.of(user);
+    // A referral can't be deleted while it is that of an account.
+    if (!offering) throw referralError('NOT_FOUND', 'referral', 'id', [referralId!]);
+    return offering;
   }
 
   /** Returns the user's links, newest first, without coupons. @throws ReferralError as {@link overview}. */

@@ -4,7 +4,7 @@ import { sql } from '../../database/named-parameters';
 import { timeInResult } from '../../database/result-types';
 import { timeOf } from '../../database/statement-time';
 import type { LinkFigures, OwnLink } from '../../types/figures';
-import { closableUntil, closedUntil, type DayClosing, nothingClosed } from './day-closing';
+import { closableUntil, closedAsText, closedUntil, type DayClosing } from './day-closing';
 import { belowOf, idOf, pageOf, type Reader } from './rows';
 
 /** SQL: the columns of {@link OwnLink}, of a referral `r`. */
@@ -36,9 +36,13 @@ export function linkReader(database: Database, clock: Clock, closing: DayClosing
         { user, below: belowOf(wanted.after), limit: wanted.take + 1, now: clock.parameter() },
         ($) => `
         SELECT ${linkColumns(timeOf($.now))}, r.uses, coalesce(l.clicks, 0) AS clicks, coalesce(l.visitors, 0) AS visitors,
-          coalesce(closed.until, '${nothingClosed}') AS since, ${timeInResult(timeOf($.now))} AS now
+          ${closedAsText('closed.until')} AS since, ${timeInResult(timeOf($.now))} AS now
         FROM ${referrals} r CROSS JOIN (SELECT ${closedUntil(database.tables, $.user, timeOf($.now))} AS until) AS closed
-        LEFT JOIN ${userLinks} l ON l.user_id = r.user_id AND l.referral_id = r.id AND closed.until IS NOT NULL
+        -- Aggregates, so that each row of the page is looked up, and not all that the user has are read for each.
+        CROSS JOIN LATERAL (
+          SELECT sum(l.clicks) AS clicks, sum(l.visitors) AS visitors FROM ${userLinks} l
+          WHERE l.user_id = r.user_id AND l.referral_id = r.id AND closed.until IS NOT NULL
+        ) AS l
         WHERE r.user_id = ${$.user} AND r.id < ${$.below}::bigint
           AND NOT EXISTS (SELECT FROM ${channels} c WHERE c.id = r.id)
         ORDER BY r.id DESC LIMIT ${$.limit}::integer`,

@@ -1,28 +1,38 @@
 import { shownRatio } from '../../currency';
 import type { Clock } from '../../database/clock';
 import type { Database } from '../../database/database';
-import { sql } from '../../database/named-parameters';
+import { type Statement, statement } from '../../database/named-parameters';
 import { timeInResult } from '../../database/result-types';
 import { timeOf } from '../../database/statement-time';
 import type { Settings } from '../../options';
 import type { LimitPeriod } from '../../types/commissions';
 import type { OfferedTerms, OwnLink } from '../../types/figures';
-import { limitOfReferrer, optionTerms, termsOfPurchase, termsOfSignup } from '../commissions/chosen-terms';
-import { closedUntil, nothingClosed } from './day-closing';
+import {
+  limitOfReferrer,
+  optionTermNames,
+  type OptionTerms,
+  optionTerms,
+  termsOfPurchase,
+  termsOfSignup,
+} from '../commissions/chosen-terms';
 import { linkColumns, linkOf, type LinkRow } from './links';
 
-/** A link, and what it offers at a time. */
+/** The link of an account, and what it offers at a time. */
 export interface OfferingLink {
   now: Date;
   link: OwnLink;
   terms: OfferedTerms;
-  /** Until when the user's days are closed. */
-  closed: string;
+  isSuspended: boolean;
+}
+
+interface OfferParameters extends OptionTerms {
+  user: string;
+  now: Date | null;
 }
 
 interface OfferRow extends LinkRow {
   now: Date;
-  closed: string;
+  isSuspended: boolean;
   friendAmount: string | null;
   friendDays: number | null;
   rewardAmount: string | null;
@@ -42,45 +52,27 @@ interface OfferRow extends LinkRow {
 }
 
 /**
- * Reads a link of a user's with the terms that apply to somebody who comes through it now: those of the account, else of the program,
- * else of the option `commission`, as a purchase and a sign-up choose them.
+ * Reads the link of a user's account with the terms that apply to somebody who comes through it now: those of the account, else
+ * of the program, else of the option `commission`, as a purchase and a sign-up choose them.
  */
 export class OfferedTermsReader {
   readonly #database: Database;
   readonly #clock: Clock;
-  readonly #settings: Settings;
+  readonly #optionTerms: OptionTerms;
+  readonly #statement: Statement<OfferParameters>;
 
   constructor(database: Database, clock: Clock, settings: Settings) {
     this.#database = database;
     this.#clock = clock;
-    this.#settings = settings;
+    this.#optionTerms = optionTerms(settings);
+    this.#statement = database.prepared(offerStatement(database, settings));
   }
 
-  /** Returns the link; null if it was deleted meanwhile. */
-  async of(user: string, referral: number): Promise<OfferingLink | null> {
-    const { referrals, programs, channels, accounts } = this.#database.tables;
-    const places = { account: 'a', channel: 'c', program: 'p' };
-    const [row] = await this.#database.query<OfferRow>(
-      sql(
-        { user, referral, now: this.#clock.parameter(), ...optionTerms(this.#settings) },
-        ($) => `
-        SELECT ${timeInResult(timeOf($.now))} AS now, ${linkColumns(timeOf($.now))},
-          coalesce(${closedUntil(this.#database.tables, $.user, timeOf($.now))}, '${nothingClosed}') AS closed,
-          p.referral_credit_amount AS "friendAmount", p.referral_credit_duration AS "friendDays",
-          p.reward_credit_amount AS "rewardAmount", p.reward_credit_duration AS "rewardDays",
-          p.before_reward_usage_threshold AS threshold, p.reward_limit_count AS "limitCount",
-          p.reward_limit_period AS "limitPeriod", s.flat_amount AS "signupAmount", s.is_later AS "isLater", b.rate,
-          b.flat_amount AS "flatAmount", b.months, b.purchases, b.max, m.max_per_referrer AS "maxPerReferrer",
-          m.period_kind AS period
-        FROM ${referrals} r LEFT JOIN ${programs} p ON p.id = r.program_id LEFT JOIN ${channels} c ON c.id = r.id
-        LEFT JOIN ${accounts} a ON a.user_id = ${$.user}
-        LEFT JOIN LATERAL ${termsOfPurchase(places, 'c.initial_rate', $)} AS b ON true
-        LEFT JOIN LATERAL ${termsOfSignup(places, this.#settings)} AS s ON true
-        LEFT JOIN LATERAL ${limitOfReferrer(places, timeOf($.now), $)} AS m ON true
-        WHERE r.id = ${$.referral} AND r.user_id = ${$.user}`,
-      ),
-    );
-    return row ? { now: row.now, link: linkOf(row), terms: this.#termsOf(row), closed: row.closed } : null;
+  /** Returns the link of a user's account; null if the user has none yet. */
+  async of(user: string): Promise<OfferingLink | null> {
+    const parameters = { user, now: this.#clock.parameter(), ...this.#optionTerms };
+    const [row] = await this.#database.query<OfferRow>(this.#statement.with(parameters));
+    return row ? { now: row.now, link: linkOf(row), terms: this.#termsOf(row), isSuspended: row.isSuspended } : null;
   }
 
   #termsOf(row: OfferRow): OfferedTerms {
@@ -107,4 +99,27 @@ export class OfferedTermsReader {
       limit: maxPerReferrer === null ? null : { amount: shown(maxPerReferrer), period: row.period! },
     };
   }
+}
+
+function offerStatement({ tables }: Database, settings: Settings): Statement<OfferParameters> {
+  const { referrals, programs, channels, accounts } = tables;
+  const places = { account: 'a', channel: 'c', program: 'p' };
+  return statement<OfferParameters>(
+    { user: true, now: true, ...optionTermNames },
+    ($) => `
+        SELECT ${timeInResult(timeOf($.now))} AS now, ${linkColumns(timeOf($.now))},
+          a.suspended_at IS NOT NULL AS "isSuspended",
+          p.referral_credit_amount AS "friendAmount", p.referral_credit_duration AS "friendDays",
+          p.reward_credit_amount AS "rewardAmount", p.reward_credit_duration AS "rewardDays",
+          p.before_reward_usage_threshold AS threshold, p.reward_limit_count AS "limitCount",
+          p.reward_limit_period AS "limitPeriod", s.flat_amount AS "signupAmount", s.is_later AS "isLater", b.rate,
+          b.flat_amount AS "flatAmount", b.months, b.purchases, b.max, m.max_per_referrer AS "maxPerReferrer",
+          m.period_kind AS period
+        FROM ${accounts} a JOIN ${referrals} r ON r.id = a.referral_id AND r.user_id = a.user_id
+        LEFT JOIN ${programs} p ON p.id = r.program_id LEFT JOIN ${channels} c ON c.id = r.id
+        LEFT JOIN LATERAL ${termsOfPurchase(places, 'c.initial_rate', $)} AS b ON true
+        LEFT JOIN LATERAL ${termsOfSignup(places, settings)} AS s ON true
+        LEFT JOIN LATERAL ${limitOfReferrer(places, timeOf($.now), $)} AS m ON true
+        WHERE a.user_id = ${$.user}`,
+  );
 }

@@ -3,7 +3,7 @@ import { type Statement, statement } from '../../database/named-parameters';
 import { dayMs } from '../../limits';
 import type { Counted, CountedDay, FigureDays, Overview } from '../../types/figures';
 import { bookedDays } from './booked-days';
-import { closableUntil, closedUntil, type DayClosing, nothingClosed } from './day-closing';
+import { closableUntil, closedAsText, closedUntil, type DayClosing } from './day-closing';
 
 /** The figures of a period. */
 type PeriodFigures = Pick<Overview, 'figures' | 'series'>;
@@ -14,8 +14,6 @@ interface DaysParameters {
   now: Date;
   /** The day before which days can be closed. */
   closable: string;
-  /** The day from which on rows are read themselves: a value, so that PostgreSQL knows how few they are. */
-  since: string;
   /** The first and the last day; null for any. */
   from: string | null;
   until: string | null;
@@ -33,14 +31,17 @@ interface DayRow {
   walked: string;
 }
 
-/** The row of the whole period also says until when days are closed, and of which links clicks are to be added. */
+/** The row of the whole period also says since when, and of which links, clicks are to be added. */
 interface TotalRow extends DayRow {
-  closedUntil: string;
-  links: string[] | null;
+  since: string;
+  /** Whether days are closed that the clock has yet to reach again. */
+  isSetBack: boolean;
+  /** As PostgreSQL writes them: nobody here reads them. */
+  links: string | null;
 }
 
 interface ClickParameters {
-  links: readonly string[];
+  links: string;
   since: string;
   until: string | null;
   closable: string;
@@ -78,16 +79,12 @@ export class UserDays {
     this.#clicks = both((unit) => clickStatement(database, unit));
   }
 
-  /**
-   * Returns the figures of the last days before a time, that day included; null for all time.
-   *
-   * @param closed until when the caller has found days closed.
-   */
-  async figures(user: string, days: FigureDays, now: Date, closed: string): Promise<PeriodFigures> {
+  /** Returns the figures of the last days before a time, that day included; null for all time. */
+  async figures(user: string, days: FigureDays, now: Date): Promise<PeriodFigures> {
     const unit = days === null ? 'month' : 'day';
     const today = dayOf(now);
     const from = days === null ? null : dayOf(new Date(now.getTime() - (days - 1) * dayMs));
-    const byDay = await this.#read(unit, { user, now, from, until: days === null ? null : today }, closed);
+    const byDay = await this.#read(unit, { user, now, from, until: days === null ? null : today });
     const counted = [...byDay.keys()].flatMap((day) => day ?? []).sort();
     const first = from ?? counted[0] ?? startOf(today, unit);
     const last = [today, ...counted].sort().at(-1)!;
@@ -99,29 +96,21 @@ export class UserDays {
 
   /** Returns all days with anything, newest first. */
   async all(user: string, now: Date): Promise<CountedDay[]> {
-    const byDay = await this.#read('day', { user, now, from: null, until: null }, nothingClosed);
+    const byDay = await this.#read('day', { user, now, from: null, until: null });
     const days = [...byDay].flatMap(([day, counted]) => (day === null ? [] : { day, ...counted }));
     return days.sort((a, b) => (a.day < b.day ? 1 : -1));
   }
 
   /** Returns the sums by day or month, and those of the whole period for null. */
-  async #read(
-    unit: Unit,
-    given: Omit<DaysParameters, 'closable' | 'since'>,
-    closed: string,
-  ): Promise<Map<string | null, Counted>> {
+  async #read(unit: Unit, given: Omit<DaysParameters, 'closable'>): Promise<Map<string | null, Counted>> {
     const { user, now, until } = given;
     const closable = closableUntil(now);
-    const since = given.from !== null && (closed === nothingClosed || given.from > closed) ? given.from : closed;
-    const booked = await this.#database.query<DayRow>(this.#books[unit].with({ ...given, since, closable }));
+    const booked = await this.#database.query<DayRow>(this.#books[unit].with({ ...given, closable }));
     const byDay = new Map(booked.map((row) => [row.day, this.#shown(row)]));
-    const total = booked.find(({ day }) => day === null) as TotalRow;
-    // Somebody has closed or opened days in the meantime.
-    if (total.closedUntil !== closed) return this.#read(unit, given, total.closedUntil);
-    const { links } = total;
+    const { since, links, isSetBack, walked: read } = booked.find(({ day }) => day === null) as TotalRow;
     // A statement of its own, because the counts may be on other nodes.
     const clicks = await this.#database.query<ClickRow>(
-      this.#clicks[unit].with({ links: links ?? [], since, until, closable }),
+      this.#clicks[unit].with({ links: links ?? '{}', since, until, closable }),
     );
     for (const row of clicks) {
       const counted = byDay.get(row.day) ?? this.#shown(nothing);
@@ -131,8 +120,8 @@ export class UserDays {
         visitors: counted.visitors + Number(row.visitors ?? 0),
       });
     }
-    const walked = Number(total.walked) + Number(clicks.find(({ day }) => day === null)?.walked ?? 0);
-    await this.#closing.noteWalked(user, now, walked);
+    const walked = Number(read) + Number(clicks.find(({ day }) => day === null)?.walked ?? 0);
+    await this.#closing.noteWalked(user, now, walked, isSetBack);
     return byDay;
   }
 
@@ -147,27 +136,47 @@ export class UserDays {
 /** SQL: the start of the unit in which a day is, as text. */
 const bucket = (day: string, unit: Unit): string => `to_char(date_trunc('${unit}', ${day}::timestamp), 'YYYY-MM-DD')`;
 
+/**
+ * What is asked for is read through `asked`, and each range of times has two ends: so PostgreSQL, which knows neither, takes few
+ * rows for granted, plans the look-up by index once, and keeps that plan for users with few rows and with many.
+ */
 function bookStatement({ tables }: Database, unit: Unit): Statement<DaysParameters> {
-  const { userDays, referrals } = tables;
+  const { userDays, closedDays, referrals } = tables;
+  const asked = (column: string): string => `(SELECT ${column} FROM asked)`;
   return statement<DaysParameters>(
-    { user: true, now: true, closable: true, since: true, from: true, until: true },
+    { user: true, now: true, closable: true, from: true, until: true },
     ($) => `
         WITH
-        -- The sums of closed days, and the rows of the others.
-        counted AS (
-          SELECT day, clicks, visitors, signups, customers, earned, false AS is_read FROM ${userDays}
-          WHERE user_id = ${$.user} AND day >= coalesce(${$.from}::date, '-infinity') AND day < ${$.since}::date
+        -- Of whom, and the days.
+        given AS (
+          SELECT ${$.user}::varchar AS user_id, coalesce(${$.from}::date, '-infinity') AS first_day,
+            coalesce(${$.until}::date, 'infinity') AS last_day, ${closedUntil(tables, $.user, $.now)} AS closed
+        ),
+        -- The same, with the day and the times from and until which rows are read themselves.
+        asked AS MATERIALIZED (
+          SELECT *, greatest(first_day, closed) AS since, greatest(first_day, closed)::timestamp AT TIME ZONE 'UTC' AS start_time,
+            (last_day + 1)::timestamp AT TIME ZONE 'UTC' AS end_time
+          FROM given
+        ),
+        -- The sums of closed days, and of the rows of the others.
+        by_day AS (
+          SELECT day, clicks, visitors, signups, customers, earned, 0 AS read FROM ${userDays}
+          WHERE user_id = ${asked('user_id')} AND day >= ${asked('first_day')} AND day < ${asked('least(since, last_day + 1)')}
           UNION ALL
-          SELECT day, 0, 0, signups, customers, earned, true
-          FROM (${bookedDays(tables, { user: `${$.user}::varchar`, time: `(${$.since}::timestamp AT TIME ZONE 'UTC')` })}) AS booked
+          SELECT day, 0, 0, sum(signups), sum(customers), sum(earned), count(*)
+          FROM (${bookedDays(tables, { user: asked('user_id'), start: asked('start_time'), end: asked('end_time') })}) AS booked
+          GROUP BY day
         )
         SELECT ${bucket('day', unit)} AS day, coalesce(sum(clicks), 0) AS clicks, coalesce(sum(visitors), 0) AS visitors,
           coalesce(sum(signups), 0) AS signups, coalesce(sum(customers), 0) AS customers, coalesce(sum(earned), 0) AS earned,
-          count(*) FILTER (WHERE is_read AND day < ${$.closable}::date) AS walked, coalesce(${closedUntil(tables, $.user, $.now)}, '${nothingClosed}') AS "closedUntil",
+          coalesce(sum(read) FILTER (WHERE day < ${$.closable}::date), 0) AS walked,
+          CASE WHEN grouping(${bucket('day', unit)}) = 1 THEN ${closedAsText(asked(`nullif(since, '-infinity')`))} END AS since,
+          EXISTS (
+            SELECT FROM ${closedDays} d WHERE d.user_id = ${asked('user_id')} AND d.until > ${$.closable}::date + 1
+          ) AS "isSetBack",
           CASE WHEN grouping(${bucket('day', unit)}) = 1
-            THEN (SELECT array_agg(id) FROM ${referrals} WHERE user_id = ${$.user}) END AS links
-        FROM counted WHERE (day <= ${$.until}::date) IS NOT FALSE
-        GROUP BY GROUPING SETS ((${bucket('day', unit)}), ())`,
+            THEN (SELECT array_agg(id)::text FROM ${referrals} WHERE user_id = ${asked('user_id')}) END AS links
+        FROM by_day GROUP BY GROUPING SETS ((${bucket('day', unit)}), ())`,
   );
 }
 
@@ -175,12 +184,17 @@ function clickStatement({ tables }: Database, unit: Unit): Statement<ClickParame
   return statement<ClickParameters>(
     { links: true, since: true, until: true, closable: true },
     ($) => `
+        WITH
+        -- Few rows, whose days are written out below.
+        by_day AS (
+          SELECT day, sum(clicks) AS clicks, sum(visitors) AS visitors, count(*) AS read FROM ${tables.dailyCounts}
+          WHERE referral_id = ANY(${$.links}::bigint[]) AND day >= ${$.since}::date
+            AND day <= coalesce(${$.until}::date, 'infinity')
+          GROUP BY day
+        )
         SELECT ${bucket('day', unit)} AS day, sum(clicks) AS clicks, sum(visitors) AS visitors,
-          count(*) FILTER (WHERE day < ${$.closable}::date) AS walked
-        FROM ${tables.dailyCounts}
-        WHERE referral_id = ANY(${$.links}::bigint[]) AND day >= ${$.since}::date
-          AND (day <= ${$.until}::date) IS NOT FALSE
-        GROUP BY GROUPING SETS ((${bucket('day', unit)}), ())`,
+          sum(read) FILTER (WHERE day < ${$.closable}::date) AS walked
+        FROM by_day GROUP BY GROUPING SETS ((${bucket('day', unit)}), ())`,
   );
 }
 

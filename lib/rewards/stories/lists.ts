@@ -4,6 +4,8 @@ import { sql } from '../../database/named-parameters';
 import type { RecordsByManager } from '../../entities/instance';
 import type { ReferralRecord } from '../../entities/record';
 import type { ReferralResponse } from '../../entities/referral-response';
+import type { Settings } from '../../options';
+import { storedIp } from '../../tracking/ip';
 import type { AnyManager } from '../records/records';
 import { type Condition, whereOf } from './conditions';
 import { responsePage } from './response-pages';
@@ -44,9 +46,16 @@ export type NamedIds = Readonly<Record<keyof Names, readonly number[]>>;
 export class Lists {
   readonly #database: Database;
   readonly #clock: Clock;
+  readonly #ip: Settings['ip'];
   readonly #managers: Readonly<Partial<Record<ListName, AnyManager>>>;
 
-  constructor(database: Database, clock: Clock, managers: Readonly<Record<keyof RecordsByManager, unknown>>) {
+  constructor(
+    database: Database,
+    clock: Clock,
+    { ip }: Settings,
+    managers: Readonly<Record<keyof RecordsByManager, unknown>>,
+  ) {
+    this.#ip = ip;
     this.#database = database;
     this.#clock = clock;
     this.#managers = managers as Readonly<Partial<Record<ListName, AnyManager>>>;
@@ -58,8 +67,10 @@ export class Lists {
     conditions: readonly Condition[],
     page: PageOf,
   ): Promise<ListPage<ListRecords[L]>> {
-    if (list === 'responses')
-      return (await responsePage(this.#database, this.#clock, conditions, page)) as ListPage<ListRecords[L]>;
+    if (list === 'responses') {
+      const asStored = conditions.map((condition) => this.#asStored(condition));
+      return (await responsePage(this.#database, this.#clock, asStored, page)) as ListPage<ListRecords[L]>;
+    }
     const manager = this.#managers[list]!;
     const after = /^\d{1,15}$/.test(page.after ?? '') ? [beforeId(Number(page.after))] : [];
     const found = await manager.search({
@@ -70,6 +81,12 @@ export class Lists {
     });
     const records = found.slice(0, page.take) as (ReferralRecord & ListRecords[L])[];
     return { records, next: found.length > page.take ? String(records.at(-1)!.id) : null };
+  }
+
+  /** An address is looked for as it is stored: without its last part, where the option `ip` says so. */
+  #asStored(condition: Condition): Condition {
+    if (condition.field !== 'ipAddress' || condition.is !== 'equal') return condition;
+    return { ...condition, value: storedIp(String(condition.value), this.#ip) ?? condition.value };
   }
 
   /** Returns what the records with some ids are called. */

@@ -31,7 +31,7 @@ export class Stories {
     managers: Readonly<Record<keyof RecordsByManager, unknown>> & { credits: CreditManager },
     explanations: Explanations,
   ) {
-    this.lists = new Lists(database, clock, managers);
+    this.lists = new Lists(database, clock, settings, managers);
     this.verifications = new VerificationRuns(
       (onProgress) => verify(database, clock, settings, {}, onProgress),
       () => clock.now(),

@@ -18,9 +18,6 @@ import { type Merges, refuseInProgress } from './merges';
 import { hasRowsStatement, type RenameParameters, renameRows } from './rename-statement';
 import { reviewSubjects } from './review-subjects';
 
-/** How often a call tries to lock the books. */
-const maxTries = 5;
-
 type Table = keyof typeof userColumns;
 
 /** The tables whose rows make somebody a user, and the books among them. */
@@ -103,13 +100,7 @@ export class UserChanges {
   /** Runs a transaction, and again if the books are busy. */
   async #inTurn(work: (manager: EntityManager) => Promise<UserChange>, manager?: EntityManager): Promise<UserChange> {
     if (manager?.queryRunner) return this.#database.transaction(work, manager);
-    for (let tries = 1; ; tries++) {
-      try {
-        return await retryConflicts(() => this.#database.unlimited('ordinary', work));
-      } catch (error) {
-        if (!isLockTimeout(error) || tries === maxTries) throw error;
-      }
-    }
+    return retryConflicts(() => this.#database.unlimited('ordinary', work), isLockTimeout);
   }
 
   async #hasRows(user: string, tables: readonly Table[], manager: EntityManager): Promise<boolean> {

@@ -19,7 +19,7 @@ export function couponInvariants(tables: Database['tables']): Invariant[] {
     redemptions('a coupon that was given back is off', {
       expected: 'created_at',
       found: 'given_back_at',
-      isBroken: 'given_back_at IS NOT NULL AND (is_kept OR given_back_at < created_at)',
+      isBroken: 'CASE WHEN given_back_at IS NULL THEN is_restored ELSE is_kept OR given_back_at < created_at END',
     }),
     buyers('a coupon that is on is redeemed, or not yet', {
       expected: 'is_redeemed',
@@ -98,7 +98,7 @@ const buyersWithPurchases = ({ buyers, purchases, redemptions, channels }: Datab
   ) AS buyer`;
 
 const redemptionsWithPurchases = ({ redemptions, purchases, channels }: Database['tables']): string => `(
-  SELECT r.user_id, r.channel_id, r.created_at, r.is_kept, r.given_back_at, p.channel_id AS bought_channel_id, p.source, p.created_at AS bought_at,
+  SELECT r.user_id, r.channel_id, r.created_at, r.is_kept, r.given_back_at, r.is_restored, p.channel_id AS bought_channel_id, p.source, p.created_at AS bought_at,
     c.id AS channel
   FROM ${redemptions} r LEFT JOIN ${purchases} p ON p.user_id = r.user_id AND p.reference = r.reference
   LEFT JOIN ${channels} c ON c.id = r.channel_id

@@ -1,6 +1,6 @@
 import { trimmed } from '../../../input';
+import { isLocalTime, localOfTime, timeOfLocal } from '../local-time';
 import type { Action, Field, Input } from './action';
-import { isLocalTime, localOfTime, timeOfLocal } from './local-time';
 
 /** What was typed into a form, by the names of its fields. */
 export type Typed = Readonly<Record<string, string>>;

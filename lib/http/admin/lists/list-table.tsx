@@ -22,11 +22,16 @@ export async function shownRows(
   list: List,
   records: readonly ListRecords[ListName][],
 ): Promise<ShownRows> {
-  const rows = records.map((record) => ({
+  const rows = rowsOf(list, records);
+  return { list, rows, names: await lists.names(namedIds(rows.map(({ values }) => values))) };
+}
+
+/** Makes rows of records. */
+export function rowsOf(list: List, records: readonly ListRecords[ListName][]): ShownRows['rows'] {
+  return records.map((record) => ({
     values: list.columns.map((column) => column.value(record)),
     actions: list.actions?.(record) ?? [],
   }));
-  return { list, rows, names: await lists.names(namedIds(rows.map(({ values }) => values))) };
 }
 
 /** A table of more columns shows each row as a card, at every width: its words would break, or it would not fit. */

@@ -9,7 +9,7 @@ import { useView } from '../../views/view';
 import { lists } from '../lists/lists';
 import type { StaffFrame } from '../staff-frame';
 import { version } from '../version';
-import { type StoryList, storyList, StorySection } from './story-list';
+import { type StoryList, storyLists, type StoryPart, StorySection } from './story-list';
 import { VerificationResult } from './verification-result';
 
 const rowsOfKind = 10;
@@ -18,12 +18,13 @@ const rowsOfKind = 10;
 export async function healthPage(stories: Stories, call: PageCall, frame: StaffFrame): Promise<Answer> {
   const health = await stories.health();
   const waits = lists.earnOuts.filters.find(({ key }) => key === 'waits')!;
-  const payouts: StoryList[] = [];
+  const parts: Record<string, StoryPart> = {};
   for (const choice of ['retry', 'again', 'report', 'provider']) {
     const conditions: readonly Condition[] = waits.kind === 'choice' ? waits.choices[choice]!(call.view.now) : [];
     const page = await stories.lists.page('earnOuts', conditions, { take: rowsOfKind, after: null });
-    payouts.push(await storyList(stories.lists, lists.earnOuts, page, { waits: choice }));
+    parts[choice] = [lists.earnOuts, page, { waits: choice }];
   }
+  const payouts = Object.values(await storyLists(stories.lists, parts));
   const { title } = call.view.texts.admin.health;
   const run = stories.verifications.last;
   return { page: frame({ title, children: <State health={health} run={run} payouts={payouts} /> }, call) };

@@ -22,7 +22,7 @@ import { actionUrl } from '../actions/action-url';
 import { lists } from '../lists/lists';
 import { userPath } from '../paths';
 import type { StaffFrame } from '../staff-frame';
-import { type StoryList, storyList, StorySection } from './story-list';
+import { type StoryList, storyLists, StorySection } from './story-list';
 import { Weighed } from './weighed';
 
 /** Answers with the story of a referral. */
@@ -31,21 +31,14 @@ export async function referralPage(stories: Stories, call: PageCall, frame: Staf
   const story = id === 0 ? null : await stories.referral(id);
   if (!story) throw notFound();
   const query = { referral: id };
-  const parts = {
-    channel: await storyList(
-      stories.lists,
-      lists.channels,
-      { records: story.channel ? [story.channel] : [], next: null },
-      {},
-    ),
-    signups: await storyList(stories.lists, lists.signups, story.signups, query),
-    commissions: await storyList(stories.lists, lists.commissions, story.commissions, query),
-    responses: await storyList(stories.lists, lists.responses, story.responses, query),
-    reviews: await storyList(stories.lists, lists.reviews, story.reviews, query),
-    audit: await storyList(
-      ...([stories.lists, lists.audit, { records: story.audit, next: null }, { subjectId: id }] as const),
-    ),
-  };
+  const parts = await storyLists(stories.lists, {
+    channel: [lists.channels, { records: story.channel ? [story.channel] : [], next: null }, {}],
+    signups: [lists.signups, story.signups, query],
+    commissions: [lists.commissions, story.commissions, query],
+    responses: [lists.responses, story.responses, query],
+    reviews: [lists.reviews, story.reviews, query],
+    audit: [lists.audit, { records: story.audit, next: null }, { subjectId: id }],
+  });
   const hasMoreAudit = story.audit.length === newest;
   return {
     page: frame(

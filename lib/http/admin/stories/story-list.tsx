@@ -2,7 +2,8 @@ import type { ListName, ListPage, ListRecords, Lists } from '../../../rewards/st
 import { Empty, Section } from '../../views/components';
 import { type Query, useView } from '../../views/view';
 import type { List } from '../lists/list';
-import { ListTable, shownRows, type ShownRows } from '../lists/list-table';
+import { ListTable, rowsOf, type ShownRows } from '../lists/list-table';
+import { namedIds } from '../lists/named-ids';
 import type { ColumnKey } from '../lists/value';
 
 /** The newest records of a list, as a part of a story. */
@@ -13,14 +14,23 @@ export interface StoryList {
   readonly query: Query;
 }
 
-/** Makes a part of a story of the newest records of a list. */
-export async function storyList(
+/** What a part of a story is made of: a list, its newest records, and the filters with which the list has all of them. */
+export type StoryPart = readonly [list: List, newest: ListPage<ListRecords[ListName]>, query: Query];
+
+/** Makes the parts of a story. What the records in them are called is read once for all parts. */
+export async function storyLists<Name extends string>(
   lists: Lists,
-  list: List,
-  { records, next }: ListPage<ListRecords[ListName]>,
-  query: Query,
-): Promise<StoryList> {
-  return { shown: await shownRows(lists, list, records), hasMore: next !== null, query };
+  parts: Readonly<Record<Name, StoryPart>>,
+): Promise<Readonly<Record<Name, StoryList>>> {
+  const made = Object.entries<StoryPart>(parts).map(
+    ([name, [list, { records, next }, query]]) =>
+      [name, { list, rows: rowsOf(list, records), hasMore: next !== null, query }] as const,
+  );
+  const values = made.flatMap(([, { rows }]) => rows.map((row) => row.values));
+  const names = await lists.names(namedIds(values));
+  return Object.fromEntries(
+    made.map(([name, { list, rows, ...more }]) => [name, { shown: { list, rows, names }, ...more }]),
+  ) as Record<Name, StoryList>;
 }
 
 interface StoryListProps {

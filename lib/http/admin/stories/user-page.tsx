@@ -12,7 +12,7 @@ import { RowActions } from '../lists/list-table';
 import { lists } from '../lists/lists';
 import { userPath } from '../paths';
 import type { StaffFrame } from '../staff-frame';
-import { type StoryList, storyList, StorySection } from './story-list';
+import { type StoryList, storyLists, type StoryPart, StorySection } from './story-list';
 import { Weighed } from './weighed';
 
 /** Answers with the story of a user. */
@@ -22,22 +22,20 @@ export async function userPage(stories: Stories, call: PageCall, frame: StaffFra
   if (!story) throw notFound();
   const { asReferee, asReferrer } = story.explanation;
   const reviews = new Map([...asReferee.reviews, ...asReferrer.reviews].map((review) => [review.id, review]));
-  const parts: StoryList[] = [];
-  for (const name of userLists) {
+  const own = userLists.map((name): [string, StoryPart] => {
     const filter = filterOf[name as keyof typeof filterOf] ?? 'user';
-    parts.push(await storyList(stories.lists, lists[name], story.lists[name], { [filter]: story.userId }));
-  }
-  const flagged = await storyList(
-    stories.lists,
-    lists.reviews,
-    { records: [...reviews.values()].sort((a, b) => b.id - a.id), next: null },
-    {},
-  );
+    return [name, [lists[name], story.lists[name], { [filter]: story.userId }]];
+  });
+  const flagged = [...reviews.values()].sort((a, b) => b.id - a.id);
+  const { flagged: shownReviews, ...parts } = await storyLists<string>(stories.lists, {
+    ...Object.fromEntries(own),
+    flagged: [lists.reviews, { records: flagged, next: null }, {}],
+  });
   return {
     page: frame(
       {
         title: call.view.texts.admin.user.title(story.userId),
-        children: <Story story={story} reviews={flagged} parts={parts} />,
+        children: <Story story={story} reviews={shownReviews!} parts={Object.values(parts)} />,
       },
       call,
     ),

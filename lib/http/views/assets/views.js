@@ -13,8 +13,9 @@
   });
   document.addEventListener('submit', (event) => {
     const form = event.target;
-    if (event.defaultPrevented || form.method !== 'get' || !form.closest('[data-rf-part]')) return;
-    const url = new URL(form.action);
+    // A field called `action` or `method`, as some filters are, hides the form's own property.
+    if (event.defaultPrevented || form.getAttribute('method') !== 'get' || !form.closest('[data-rf-part]')) return;
+    const url = new URL(form.getAttribute('action'), location.href);
     url.search = new URLSearchParams([...new FormData(form)].filter(([, value]) => value !== '')).toString();
     follow(event, url.href);
   });

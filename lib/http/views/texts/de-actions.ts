@@ -6,7 +6,7 @@ export const deActions: Words<ActionTexts> = {
   names: {
     'commissions.hold': {
       title: 'Provisionen anhalten',
-      does: 'Nichts davon wird ausgezahlt, bis jemand sie freigibt. Der Empfehlende sieht sie als vorgemerkt.',
+      does: 'Nichts davon wird ausgezahlt, bis jemand sie freigibt. Der Werber sieht sie als vorgemerkt.',
       warning: '',
       done: 'Angehalten. Nichts davon wird ausgezahlt, bis es freigegeben ist.',
     },
@@ -160,7 +160,7 @@ export const deActions: Words<ActionTexts> = {
     },
     'programs.create': {
       title: 'Neues Programm',
-      does: 'Legt Bedingungen an, die viele Codes teilen können: was ein Freund bekommt, was der Empfehlende bekommt und was Käufe einbringen.',
+      does: 'Legt Bedingungen an, die viele Codes teilen können: was ein Freund bekommt, was der Werber bekommt und was Käufe einbringen.',
       warning: '',
       done: 'Das Programm ist da. Geben Sie es jetzt Codes.',
     },
@@ -275,7 +275,7 @@ export const deActions: Words<ActionTexts> = {
     'commission.maxPerReferee': { label: 'Höchstens je Freund', hint: '' },
     'commission.signup': { label: 'Betrag für jede Anmeldung', hint: '' },
     'commission.qualify': { label: 'Erst, wenn der Nutzer sich qualifiziert', hint: 'Ihre Website sagt, wann.' },
-    'commission.maxPerReferrer.amount': { label: 'Höchstens je Empfehlendem', hint: '' },
+    'commission.maxPerReferrer.amount': { label: 'Höchstens je Werber', hint: '' },
     'commission.maxPerReferrer.period': { label: 'In', hint: 'Gehört zum Betrag davor.' },
     'product': { label: 'Abgerechnet als', hint: '' },
     'refundable': { label: 'Ausgegebenes kann zurückgegeben werden', hint: '' },
@@ -285,10 +285,10 @@ export const deActions: Words<ActionTexts> = {
     'referralCredit.durationDays': { label: 'Es gilt so viele Tage', hint: '' },
     'referralCredit.type': { label: 'Seine Guthabenart', hint: '' },
     'beforeRewardUsageThreshold': {
-      label: 'Der Empfehlende wird belohnt, sobald der Freund verbraucht hat',
+      label: 'Der Werber wird belohnt, sobald der Freund verbraucht hat',
       hint: '0 oder leer: bei der Anmeldung.',
     },
-    'rewardCredit.amount': { label: 'Der Empfehlende bekommt', hint: 'Guthaben als Prämie. Leer für keines.' },
+    'rewardCredit.amount': { label: 'Der Werber bekommt', hint: 'Guthaben als Prämie. Leer für keines.' },
     'rewardCredit.durationDays': { label: 'Es gilt so viele Tage', hint: '' },
     'rewardCredit.type': { label: 'Seine Guthabenart', hint: '' },
     'rewardLimit.count': { label: 'Höchstens so viele Prämien', hint: 'Leer für beliebig viele.' },
@@ -336,7 +336,7 @@ export const deActions: Words<ActionTexts> = {
   },
   sections: {
     referralCredit: 'Was der Freund bekommt',
-    rewardCredit: 'Was der Empfehlende bekommt',
+    rewardCredit: 'Was der Werber bekommt',
     discount: 'Der Rabatt',
     limits: 'Wer ihn einlösen kann, und wann',
     commission: 'Was Käufe und Anmeldungen einbringen',
@@ -346,7 +346,7 @@ export const deActions: Words<ActionTexts> = {
     modeOrAccount: { '': 'Wie das Konto bezahlt wird', 'credits': 'Guthaben zum Ausgeben', 'payout': 'Geld' },
     past: {
       keep: 'Bleibt bei dem, der es verdient hat',
-      move: 'Geht an den neuen Empfehlenden, soweit es nicht ausgezahlt ist',
+      move: 'Geht an den neuen Werber, soweit es nicht ausgezahlt ist',
     },
     promoType: { percent_off: 'Ein Anteil am Preis', value_off: 'Ein Betrag' },
     period: { '': '–', 'month': 'Ein Kalendermonat', 'quarter': 'Ein Quartal', 'year': 'Ein Jahr', 'all': 'Alle Zeit' },

@@ -23,6 +23,7 @@ export const dePages: Words<typeof enPages> = {
   notices: {
     linkCreated: 'Ihr neuer Link kann geteilt werden.',
     settingsSaved: 'Ihre Einstellungen sind gespeichert.',
+    refused: 'Es wurde nichts gespeichert. Was nicht stimmt, steht beim jeweiligen Feld.',
   },
   terms: {
     friendGets: (amount) => `Ihr Freund bekommt ${amount} Guthaben`,

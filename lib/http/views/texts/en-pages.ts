@@ -21,6 +21,7 @@ export const enPages = {
   notices: {
     linkCreated: 'Your new link is ready to share.',
     settingsSaved: 'Your settings are saved.',
+    refused: 'Nothing was saved. What is wrong stands at its field.',
   },
   terms: {
     friendGets: (amount: string) => `Your friend gets ${amount} in credit`,
