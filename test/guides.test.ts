@@ -162,14 +162,18 @@ describe('what the guides show is what runs', () => {
     );
   });
 
-  test('the README shows ten lines, which the quickstart has', () => {
+  test('the README shows ten lines, which the quickstart has, and two for the pages', () => {
     const server = readFileSync(path.join(root, 'examples', 'quickstart', 'server.mjs'), 'utf8');
     const known = new Set(server.split('\n').map((line) => line.trim()));
-    const blocks = readme.codeBlocks.filter(isCode);
-    expect(blocks).toHaveLength(1);
-    const lines = blocks[0]!.code.trimEnd().split('\n');
-    expect(lines).toHaveLength(10);
-    expect(lines.filter((line) => line !== '' && !line.startsWith('//') && !known.has(line))).toEqual([]);
+    const [program, pages, ...others] = readme.codeBlocks.filter(isCode).map(({ code }) => code.trimEnd().split('\n'));
+    expect(others).toEqual([]);
+    expect(program).toHaveLength(10);
+    expect(program!.filter((line) => line !== '' && !line.startsWith('//') && !known.has(line))).toEqual([]);
+    // The demo shop mounts them, on a router.
+    const shop = readFileSync(path.join(root, 'examples', 'shop', 'routes', 'pages.ts'), 'utf8');
+    const mounted = pages!.map((line) => line.replace(/^app/, 'router').replace(/;.*/, ';'));
+    expect(mounted).toHaveLength(2);
+    for (const line of mounted) expect(shop).toContain(line);
   });
 });
 

@@ -59,6 +59,8 @@ function createApp({ pool, sessionSecret, trustProxy }: ShopOptions, shop: Shop)
 
   app.use(securityHeaders);
   app.use(express.static(path.join(__dirname, 'public')));
+  // Where browsers look on pages that name no icon, as those of the package.
+  app.get('/favicon.ico', (_req, res) => res.redirect(301, '/favicon.svg'));
   // Before the session and the CSRF check: the bank has neither, but signs what it sends.
   app.use(bankRoutes(shop));
   app.use(sessions(pool, sessionSecret ?? secretOf('SESSION_SECRET')));

@@ -1,9 +1,12 @@
+const path = require('node:path');
 const { projects, globalSetup, globalTeardown, testTimeout, maxWorkers } = require('../../jest.config');
+
+const rootDir = path.join(__dirname, '..', '..');
 
 /** The tests in a browser: `npm run test:browser`. `npm test` does not run them. */
 /** @type {import('jest').Config} */
 module.exports = {
-  rootDir: '../..',
+  rootDir,
   globalSetup,
   globalTeardown,
   testTimeout,
@@ -11,7 +14,7 @@ module.exports = {
   projects: [
     {
       ...projects[0],
-      rootDir: '../..',
+      rootDir,
       displayName: 'browser',
       testMatch: ['<rootDir>/test/browser/*.test.ts'],
       testPathIgnorePatterns: ['/node_modules/'],

@@ -50,9 +50,9 @@ describeInBrowser('each page', () => {
 
   /** What is wrong with the page as it is. */
   async function findings(page: Page, where: string): Promise<string[]> {
-    const { violations } = (await page.evaluate(`axe.run(document, { resultTypes: ['violations'] })`)) as {
+    const { violations } = await page.evaluate<{
       violations: { id: string; impact: string; nodes: { html: string; failureSummary: string }[] }[];
-    };
+    }>(`axe.run(document, { resultTypes: ['violations'] })`);
     return violations.map(
       ({ id, impact, nodes }) => `${where}: ${id} (${impact}): ${nodes[0]!.html} ${nodes[0]!.failureSummary}`,
     );
@@ -133,7 +133,12 @@ describeInBrowser('each page', () => {
       const reached = new Set<string>();
       for (let presses = 0; presses < 200; presses++) {
         await page.keyboard.press('Tab');
-        const at = (await page.evaluate(`(() => {
+        const at = await page.evaluate<{
+          place: string;
+          html: string;
+          isMarked: boolean;
+          size: number;
+        } | null>(`(() => {
           const one = document.activeElement;
           if (!one || one === document.body) return null;
           const { outlineStyle, outlineWidth, boxShadow } = getComputedStyle(one);
@@ -141,14 +146,14 @@ describeInBrowser('each page', () => {
           const all = [...document.querySelectorAll('*')];
           return { place: String(all.indexOf(one)), html: one.outerHTML.slice(0, 120), size: width * height,
             isMarked: (outlineStyle !== 'none' && outlineWidth !== '0px') || boxShadow !== 'none' };
-        })()`)) as { place: string; html: string; isMarked: boolean; size: number } | null;
+        })()`);
         if (!at || reached.has(at.place)) break;
         reached.add(at.place);
         expect([address, at.html, at.isMarked, at.size > 0]).toEqual([address, at.html, true, true]);
       }
       const focusable =
-        (await page.evaluate(`[...document.querySelectorAll('a[href], button, input, select, textarea, summary')]
-        .filter((one) => one.checkVisibility() && one.type !== 'hidden' && (one.type !== 'radio' || one.checked)).length`)) as number;
+        await page.evaluate<number>(`[...document.querySelectorAll('a[href], button, input, select, textarea, summary')]
+        .filter((one) => one.checkVisibility() && one.type !== 'hidden' && (one.type !== 'radio' || one.checked)).length`);
       expect([address, reached.size]).toEqual([address, focusable]);
     }
     await page.goto('/referrals/links');
