@@ -1,15 +1,12 @@
-import { mkdirSync, readFileSync } from 'node:fs';
-import path from 'node:path';
 import type { Page } from 'playwright-core';
 import { User } from '../../examples/shop/entities';
 import { fillShop } from './busy-shop';
 import { logInAsStaff, register, type RunningShop, startShop } from './running-shop';
+import { findings, picture, sideways } from './looks';
 import { describeInBrowser, Visitors } from './visitors';
 
 // Each page of the package, once in each combination: what axe finds, whether it scrolls sideways, and a picture.
 
-const pictures = path.join(__dirname, '..', '..', '.pictures');
-const axe = `${readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8')}; undefined`;
 const widths = [360, 768, 1280];
 const schemes = ['light', 'dark'] as const;
 const combinations = [320, ...widths, 1024, 1600].flatMap((width) =>
@@ -36,7 +33,6 @@ describeInBrowser('each page', () => {
   let signedIn: Record<'anna' | 'newcomer' | 'staff', Awaited<ReturnType<Visitors['context']>>>;
 
   beforeAll(async () => {
-    mkdirSync(pictures, { recursive: true });
     shop = await startShop();
     visitors = await Visitors.of(shop.url);
     signedIn = { anna: await visitors.context(), newcomer: await visitors.context(), staff: await visitors.context() };
@@ -52,19 +48,6 @@ describeInBrowser('each page', () => {
   });
   afterEach(() => expect(visitors.problems.splice(0).filter((text) => !text.endsWith('/nowhere'))).toEqual([]));
 
-  /** What is wrong with the page as it is. */
-  async function findings(page: Page, where: string): Promise<string[]> {
-    const { violations } = await page.evaluate<{
-      violations: { id: string; impact: string; nodes: { html: string; failureSummary: string }[] }[];
-    }>(`axe.run(document, { resultTypes: ['violations'] })`);
-    return violations.map(
-      ({ id, impact, nodes }) => `${where}: ${id} (${impact}): ${nodes[0]!.html} ${nodes[0]!.failureSummary}`,
-    );
-  }
-
-  const sideways = (page: Page): Promise<number> =>
-    page.evaluate('document.documentElement.scrollWidth - document.documentElement.clientWidth');
-
   /**
    * Looks at a page at each width, light and dark. axe asks where layout and colours differ the most: what it finds depends on
    * either, never on both.
@@ -72,7 +55,6 @@ describeInBrowser('each page', () => {
   async function look(page: Page, address: string, name: string): Promise<string[]> {
     const problems: string[] = [];
     await page.goto(address);
-    await page.evaluate(axe);
     for (const [width, colorScheme] of combinations) {
       await page.setViewportSize({ width, height: 800 });
       await page.emulateMedia({ colorScheme });
@@ -80,8 +62,7 @@ describeInBrowser('each page', () => {
       if (over > 0) problems.push(`${name} ${width}: scrolls ${over} px sideways`);
       if (withAxe.has(`${width} ${colorScheme}`))
         problems.push(...(await findings(page, `${name} ${width} ${colorScheme}`)));
-      if (widths.includes(width))
-        await page.screenshot({ path: path.join(pictures, `${name}-${width}-${colorScheme}.png`), fullPage: true });
+      if (widths.includes(width)) await picture(page, `${name}-${width}-${colorScheme}`);
     }
     return problems;
   }

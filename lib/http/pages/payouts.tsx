@@ -60,7 +60,8 @@ export const payouts = screen<Rows<OwnPayout>>({
 });
 
 function Status({ row: { status, isWaiting, reason, settledAt, nextAttemptAt } }: { row: OwnPayout }) {
-  const { payouts: words } = useView().texts;
+  const { texts, now } = useView();
+  const { payouts: words } = texts;
   return (
     <span class="rf-stack">
       <span>
@@ -74,7 +75,8 @@ function Status({ row: { status, isWaiting, reason, settledAt, nextAttemptAt } }
       )}
       {nextAttemptAt && (
         <small>
-          {words.nextAttempt} <When time={nextAttemptAt} isRelative />
+          {/* Due since then: the next run asks again. */}
+          {words.nextAttempt} {nextAttemptAt > now && <When time={nextAttemptAt} isRelative />}
         </small>
       )}
     </span>
