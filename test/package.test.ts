@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
@@ -165,9 +165,13 @@ test('the tarball holds the build, its sources and the guides, and nothing that 
     [
       ...['CHANGELOG.md', 'LICENSE', 'README.md', 'SECURITY.md', 'package.json', 'dist/lib', 'dist/migrations'],
       ...['lib', 'migrations'],
-      ...guides.map((name) => `examples/${name}`),
+      ...['shop', ...guides].map((name) => `examples/${name}`),
     ].sort(),
   );
+  // The pictures of the README.
+  const pictures = ['examples/shop/referrer.webp', 'examples/shop/staff.webp'];
+  expect(files.filter((file) => file.startsWith('examples/shop/')).sort()).toEqual(pictures);
+  for (const picture of pictures) expect(statSync(path.join(root, picture)).size).toBeLessThan(60_000);
 
   const documents = ['README.md', ...guides.map((name) => `examples/${name}/README.md`)];
   const missing = documents.flatMap((document) =>
