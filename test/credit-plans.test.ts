@@ -156,7 +156,8 @@ describe.each(planModes)('with %s', (mode) => {
   ])('finds %s by an index', async (_name, table, index, call) => {
     const nodes = nodesOf(await planOf(call, table, mode));
     expect(nodes.filter((node) => node['Node Type'] === 'Seq Scan')).toEqual([]);
-    expect(nodes.map((node) => node['Index Name'])).toContain(index);
+    // A count may take the one with the day as well: both begin with the referrer, and so do their names.
+    expect(nodes.map((node) => node['Index Name'])).toContainEqual(expect.stringMatching(`^${index}`));
   });
 });
 

@@ -126,6 +126,7 @@ describe('the jobs of payouts', () => {
   const printed: string[] = [];
   beforeEach(() => {
     printed.length = 0;
+    process.exitCode = undefined; // what another suite of this worker has left
     for (const method of ['log', 'error'] as const)
       jest
         .spyOn(console, method)

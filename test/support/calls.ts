@@ -236,7 +236,7 @@ const calls: Record<string, Entry> = {
   },
   'referrals.formatAmount': { alone: ({ host }) => host.referrals.formatAmount('12.50', 'de') },
   'formatAmount': { alone: () => formatAmount('12.50', 'de', 'EUR') },
-  'referrals.pages': { alone: ({ host }) => ask(host, 'get', '/referrals', { as: fresh() }).expect(200) },
+  'referrals.pages': { alone: ({ host }) => ask(host, 'get', '/own-pages', { as: fresh() }).expect(200) },
   'referrals.embed': { alone: ({ host, inPage, world }) => inPage(world.cookie, (req) => host.referrals.embed(req)) },
   'referrals.referralBanner': {
     alone: ({ host, inPage, world }) => inPage(world.cookie, (req) => host.referrals.referralBanner(req)),

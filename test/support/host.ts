@@ -209,7 +209,7 @@ export async function startHost(
   app.use(session({ secret: 'session', resave: false, saveUninitialized: false }));
   app.use(referrals.middleware);
   app.use(options.linkPath ?? '/r', referrals.router);
-  app.use('/referrals', referrals.pages);
+  app.use('/own-pages', referrals.pages);
   app.post('/login/:id', (req, res, next) => {
     req.session.regenerate((error) => {
       if (error) return next(error);
