@@ -122,7 +122,7 @@ describe.each(planModes)('with %s', (mode) => {
     expect(many).toBeLessThanOrEqual(2 * few);
   });
 
-  test.each<[string, string, string, (manager: QueryRunner['manager']) => Promise<unknown>]>([
+  test.each<[string, string, string | string[], (manager: QueryRunner['manager']) => Promise<unknown>]>([
     [
       'sign-ups of a referrer',
       ...(['referral_signups', 'ix_referral_signups_referrer'] as const),
@@ -130,7 +130,9 @@ describe.each(planModes)('with %s', (mode) => {
     ],
     [
       'a count of sign-ups of a referrer',
-      ...(['referral_signups', 'ix_referral_signups_referrer'] as const),
+      'referral_signups',
+      // Both begin with the referrer.
+      ['ix_referral_signups_referrer', 'ix_referral_signups_referrer_day'],
       (manager) => host.referrals.signups.count({ where: { referrerId: 'user7' }, manager }),
     ],
     [
@@ -156,8 +158,8 @@ describe.each(planModes)('with %s', (mode) => {
   ])('finds %s by an index', async (_name, table, index, call) => {
     const nodes = nodesOf(await planOf(call, table, mode));
     expect(nodes.filter((node) => node['Node Type'] === 'Seq Scan')).toEqual([]);
-    // A count may take the one with the day as well: both begin with the referrer, and so do their names.
-    expect(nodes.map((node) => node['Index Name'])).toContainEqual(expect.stringMatching(`^${index}`));
+    const used = nodes.map((node) => node['Index Name']);
+    expect(used.filter((name) => [index].flat().includes(name as string))).not.toEqual([]);
   });
 });
 

@@ -19,7 +19,7 @@ const answers = new AsyncLocalStorage<Map<string, unknown>>();
 
 /**
  * Asks a function of the host's. In the work of {@link askingBetween} it is not called, because we hold a connection there:
- * the work gets the answer of an earlier attempt, or ends and is repeated with the answer.
+ * the work gets what it returned in an earlier attempt, or ends and is repeated with that.
  *
  * @param key what is asked: the same question has the same key in each attempt.
  */

@@ -143,7 +143,7 @@ export function pageRouter<R extends Reader>(parts: PageRouterParts<R>): Request
   router.get('/assets/:name', (req, res, next) => {
     if (!assets.send(String(req.params['name']), req, res)) next();
   });
-  // An error before there is a reader or a view, such as one of the option `user`, is the host's: its handler answers.
+  // An error before there is a reader or a view, such as one of the option `user`, goes to the host's error handler.
   for (const route of parts.routes)
     router.all(route.path, (req, res, next) => {
       respond(route, req, res).catch(next);

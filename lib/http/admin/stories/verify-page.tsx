@@ -17,7 +17,7 @@ const everyMs = 1000;
 const place = '<hr class="rf-progress"/>';
 
 /**
- * Starts a check, or joins the one that runs in this process, and writes its progress into the answer until it ends. So it needs
+ * Starts a check, or joins the one that runs in this process, and writes its progress into the response until it ends. So it needs
  * neither a script nor a second request, which could reach another process. If the client leaves, the check goes on, and the
  * health page of this process has its result.
  */
@@ -33,7 +33,7 @@ export async function verifyPage(
   const page = renderPage(view, frame({ title: health.verify, children: <Begin run={run} /> }, call));
   const [head, tail] = page.split(place) as [string, string];
   setPageHeaders(res);
-  // What compresses or buffers an answer would keep the progress back.
+  // What compresses or buffers the response would keep the progress back.
   res.set({ 'Cache-Control': 'private, no-store, no-transform', 'X-Accel-Buffering': 'no' }).type('html');
   res.write(head);
   await writeProgress(run, call);
